@@ -1,0 +1,136 @@
+//! Configuration: command line over environment over a TOML file.
+//!
+//! A program has one struct whose fields are all `Option`, deriving `clap::Args` (which does the first two
+//! layers, `env = "…"`) and `serde::Deserialize` with `deny_unknown_fields` (the third). [`overlay!`](crate::overlay)
+//! joins them field by field; a field forgotten there does not compile.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+/// Why a configuration file could not be used; one line, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is missing or unreadable.
+    #[error("cannot read the configuration file {}: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
+    /// The file is not TOML, has an unknown key, or a value of the wrong kind.
+    #[error("configuration file {}{place}: {message}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        place: Place,
+        /// What is wrong, in one line, naming the key.
+        message: String,
+    },
+}
+
+/// A line in a file, counted from 1, where it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(pub Option<usize>);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |line| write!(f, ", line {line}"))
+    }
+}
+
+/// Reads the TOML file at `path`; `T::default()` when there is none to read.
+///
+/// # Errors
+///
+/// When the file cannot be read, is not TOML, or does not fit `T`.
+pub fn load_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T, ConfigError> {
+    let Some(path) = path else {
+        return Ok(T::default());
+    };
+    let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read {
+        path: path.to_owned(),
+        cause,
+    })?;
+    toml::from_str(&text).map_err(|error| ConfigError::Content {
+        path: path.to_owned(),
+        place: Place(error.span().and_then(|span| line_of(&text, span.start))),
+        message: error.message().replace('\n', " "),
+    })
+}
+
+fn line_of(text: &str, offset: usize) -> Option<usize> {
+    let before = text.as_bytes().get(..offset)?;
+    Some(before.iter().filter(|byte| **byte == b'\n').count() + 1)
+}
+
+/// A layer of settings that can lie over another one; implement it with [`overlay!`](crate::overlay).
+pub trait Layered: Sized {
+    /// Takes each field from `self` where it is set, else from `below`.
+    #[must_use]
+    fn over(self, below: Self) -> Self;
+}
+
+/// Implements [`Layered`] for a struct whose fields are all `Option`: `overlay!(Args { listen, data_dir });`.
+#[macro_export]
+macro_rules! overlay {
+    ($name:ident { $($field:ident),+ $(,)? }) => {
+        impl $crate::config::Layered for $name {
+            fn over(self, below: Self) -> Self {
+                // No `..`: a field that is missing from the list must not compile.
+                let $name { $($field),+ } = self;
+                $name { $($field: $field.or(below.$field)),+ }
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Args {
+        listen: Option<String>,
+        readers: Option<u16>,
+    }
+
+    overlay!(Args { listen, readers });
+
+    fn load(text: &str) -> Result<Args, String> {
+        let folder = crate::folder::tests::scratch("config");
+        let file = folder.join("c.toml");
+        std::fs::write(&file, text).unwrap();
+        let loaded = load_file(Some(&file));
+        loaded.map_err(|error| error.to_string().replace(&file.display().to_string(), "FILE"))
+    }
+
+    #[test]
+    fn the_command_line_lies_over_the_file() {
+        let file = load("listen = 'file'\nreaders = 3\n").unwrap();
+        let cli = Args { listen: Some("cli".into()), readers: None };
+        assert_eq!(cli.over(file), Args { listen: Some("cli".into()), readers: Some(3) });
+        assert_eq!(load_file::<Args>(None).unwrap(), Args::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = load("readers = 3\n\nlisen = 'x'\n").unwrap_err();
+        assert!(error.starts_with("configuration file FILE, line 3: ") && error.contains("lisen"), "{error}");
+        assert!(!error.contains('\n'));
+        let error = load("readers = 'many'\n").unwrap_err();
+        assert!(error.contains("line 1"), "{error}");
+        let error = load("readers = \n").unwrap_err();
+        assert!(error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_that_names_it() {
+        let error = load_file::<Args>(Some(Path::new("/nowhere/c.toml"))).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/c.toml"), "{error}");
+    }
+}

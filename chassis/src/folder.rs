@@ -1,0 +1,226 @@
+//! The data folder: one directory, private to its owner, served by one process at a time.
+//!
+//! The lock is a file lock and goes with its process, however that ends; the process id written into
+//! the file is only for the message. Administration commands do not take it: they share the database.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Why a data folder cannot be used; one line, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// It cannot be created, read or written.
+    #[error("cannot {action} the data folder {}: {cause}; check the path and who owns it", path.display())]
+    Io {
+        /// What was tried: `create`, `read` …
+        action: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: io::Error,
+    },
+    /// There is something else at that path.
+    #[error("{} is not a folder; choose another data folder", path.display())]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Another process serves it.
+    #[error("another process (pid {pid}) already serves this folder; stop it first")]
+    Served {
+        /// Its process id as it wrote it, or `unknown`.
+        pid: String,
+    },
+}
+
+/// A directory that exists, is one, and can be written to.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+/// Held by the process that serves a folder; dropping it gives the folder free.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+impl DataFolder {
+    /// Opens the folder at `path`, creating it (mode 0700, with its parents) where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be created, is not a directory or cannot be written to.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FolderError> {
+        let path = path.as_ref();
+        let failed = |action| move |cause| FolderError::Io { action, path: path.to_owned(), cause };
+        match std::fs::metadata(path) {
+            Ok(found) if !found.is_dir() => return Err(FolderError::NotAFolder { path: path.to_owned() }),
+            Ok(_) => {}
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => create(path).map_err(failed("create"))?,
+            Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
+                return Err(FolderError::NotAFolder { path: path.to_owned() });
+            }
+            Err(cause) => return Err(failed("read")(cause)),
+        }
+        std::fs::read_dir(path).map_err(failed("read"))?;
+        let folder = Self { path: path.to_owned() };
+        // Opening the lock file for writing is the one honest question whether the folder is writable.
+        folder.lock_file().map_err(failed("write to"))?;
+        Ok(folder)
+    }
+
+    /// The folder's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `name` inside the folder.
+    #[must_use]
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Where the database lives: `ledger.sqlite`.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.path.join("ledger.sqlite")
+    }
+
+    /// Takes the folder for this process until the lock is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When another process (or another lock of this one) holds it, or the lock file cannot be written.
+    pub fn lock(&self) -> Result<FolderLock, FolderError> {
+        let failed = |cause| FolderError::Io { action: "lock", path: self.path.clone(), cause };
+        let mut file = self.lock_file().map_err(failed)?;
+        let mut tries = 10_000;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Someone may only be asking `is_served`, which shares the lock for an instant.
+                Err(TryLockError::WouldBlock) if tries > 0 && file.try_lock_shared().is_ok() => {
+                    tries -= 1;
+                    file.unlock().map_err(failed)?;
+                    std::thread::yield_now();
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut pid = String::new();
+                    let known = file.read_to_string(&mut pid).is_ok() && pid.trim().parse::<u32>().is_ok();
+                    let pid = if known { pid.trim().to_owned() } else { "unknown".to_owned() };
+                    return Err(FolderError::Served { pid });
+                }
+                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+            }
+        }
+        file.set_len(0).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        Ok(FolderLock { _file: file })
+    }
+
+    /// Whether some process serves this folder right now. Only for messages and decisions that may be
+    /// wrong a moment later.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        let Ok(file) = self.lock_file() else {
+            return false;
+        };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
+    fn lock_file(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.path.join("lock"))
+    }
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // A folder that a power cut makes vanish would take the database in it along.
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        _ => sync_folder(Path::new(".")),
+    }
+}
+
+/// Makes the names in the folder `path` durable.
+///
+/// # Errors
+///
+/// When the folder cannot be opened or flushed.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// A fresh folder below the system's temporary one, removed when it goes out of scope.
+    pub(crate) struct Scratch(PathBuf);
+
+    impl std::ops::Deref for Scratch {
+        type Target = Path;
+        fn deref(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    pub(crate) fn scratch(name: &str) -> Scratch {
+        let unique = crate::secret::to_base64url(&crate::ids::Ids::system().random_bytes::<9>());
+        let path = std::env::temp_dir().join(format!("chassis-{name}-{unique}"));
+        std::fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+
+    #[test]
+    fn a_folder_is_made_private_with_its_parents() {
+        let scratch = scratch("folder");
+        let folder = DataFolder::open(scratch.join("a/b")).unwrap();
+        let mode = std::fs::metadata(folder.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        DataFolder::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_said_so_in_one_line() {
+        let scratch = scratch("folder");
+        std::fs::write(scratch.join("file"), "").unwrap();
+        for path in ["file", "file/below"] {
+            let error = DataFolder::open(scratch.join(path)).unwrap_err().to_string();
+            assert!(error.contains("is not a folder") && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_second_server_is_told_who_the_first_one_is() {
+        let scratch = scratch("folder");
+        let folder = DataFolder::open(&*scratch).unwrap();
+        assert!(!folder.is_served());
+        let lock = folder.lock().unwrap();
+        assert!(folder.is_served());
+        let error = DataFolder::open(&*scratch).unwrap().lock().unwrap_err().to_string();
+        let pid = std::process::id();
+        assert_eq!(error, format!("another process (pid {pid}) already serves this folder; stop it first"));
+        drop(lock);
+        assert!(!folder.is_served());
+        folder.lock().unwrap();
+    }
+}

@@ -1,0 +1,26 @@
+//! The HTTP edge: what every service needs around its handlers, on axum.
+//!
+//! [`stack`] wraps a router in the middleware, [`serve`] listens, [`Problem`] is the one shape of an error, and
+//! [`Json`], [`Query`], [`QueryPairs`] and [`Path`] are extractors whose refusals are problems too.
+
+pub mod etag;
+pub mod health;
+pub mod json;
+pub mod limits;
+pub mod middleware;
+pub mod problem;
+pub mod query;
+pub mod server;
+
+#[cfg(test)]
+mod tests;
+
+pub use axum;
+pub use etag::{ETag, Precondition};
+pub use health::{Health, health_routes};
+pub use json::Json;
+pub use limits::{JSON_LIMIT_BYTES, long_lived};
+pub use middleware::{RequestId, StackConfig, stack};
+pub use problem::{FieldError, Problem};
+pub use query::{Path, Query, QueryPairs};
+pub use server::{announce, check_listen, serve};

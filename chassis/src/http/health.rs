@@ -1,0 +1,90 @@
+//! Live, ready, measured: `/healthz`, `/readyz`, `/metrics`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures::future::BoxFuture;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use serde_json::json;
+
+use super::json::Json;
+use crate::telemetry::MetricsHandle;
+
+type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// What readiness means for a program.
+#[derive(Clone, Default)]
+pub struct Health {
+    checks: Vec<(&'static str, Check)>,
+    metrics: Option<MetricsHandle>,
+}
+
+impl Health {
+    /// Ready without conditions, nothing measured.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ready only while `check` says `Ok`; its error is shown to whoever asks, so it must hold no secrets or paths.
+    #[must_use]
+    pub fn check<F>(mut self, name: &'static str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.checks.push((name, Arc::new(move || Box::pin(check()))));
+        self
+    }
+
+    /// Serves what is measured at `/metrics`.
+    #[must_use]
+    pub fn metrics(mut self, handle: MetricsHandle) -> Self {
+        self.metrics = Some(handle);
+        self
+    }
+
+    async fn ready(&self) -> Response {
+        let mut failing = serde_json::Map::new();
+        for (name, check) in &self.checks {
+            if let Err(reason) = check().await {
+                failing.insert((*name).to_owned(), reason.into());
+            }
+        }
+        if failing.is_empty() {
+            return ([(CACHE_CONTROL, "no-store")], Json(json!({"status": "ready"}))).into_response();
+        }
+        let body = Json(json!({"status": "not ready", "failing": failing}));
+        (StatusCode::SERVICE_UNAVAILABLE, [(CACHE_CONTROL, "no-store")], body).into_response()
+    }
+}
+
+/// The three routes, for any state. They are never shed and need no login.
+pub fn health_routes<S: Clone + Send + Sync + 'static>(health: Health) -> Router<S> {
+    let metrics = health.metrics.clone();
+    Router::new()
+        .route(
+            "/healthz",
+            get(|| async { ([(CACHE_CONTROL, "no-store")], Json(json!({"status": "alive"}))) }),
+        )
+        .route(
+            "/readyz",
+            get(move || {
+                let health = health.clone();
+                async move { health.ready().await }
+            }),
+        )
+        .route(
+            "/metrics",
+            get(move || async move {
+                let text = metrics.map(|handle| handle.render()).unwrap_or_default();
+                ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+            }),
+        )
+}
+
+pub(super) fn is_health(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/metrics")
+}

@@ -1,0 +1,16 @@
+//! What any LAN service could bolt on unchanged: configuration, a data folder, SQLite behind one door,
+//! an HTTP edge, outbound HTTP, telemetry and an orderly shutdown.
+//!
+//! Nothing here knows what the service is about. Time, randomness and identifiers are handed in
+//! ([`clock::SharedClock`], [`ids::Ids`]), so that a simulation can own them.
+
+pub mod clock;
+pub mod config;
+pub mod folder;
+pub mod http;
+pub mod ids;
+pub mod outbound;
+pub mod secret;
+pub mod shutdown;
+pub mod sqlite;
+pub mod telemetry;

@@ -1,0 +1,239 @@
+//! Outbound HTTP: one client per service we depend on, with a circuit breaker and its own measurements.
+
+pub mod backoff;
+pub mod breaker;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::{Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+use metrics::{counter, gauge, histogram};
+
+pub use backoff::{Backoff, retry_after};
+pub use breaker::{Breaker, BreakerConfig};
+pub use reqwest::{Body, Method, Request, RequestBuilder, Response, Url};
+
+/// Installs the one TLS implementation of the process. First thing in `main` and harmless when repeated.
+pub fn install_crypto() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Fails only when another provider is installed already, and then there is one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+/// How to talk to a service.
+#[derive(Debug, Clone)]
+pub struct OutboundConfig {
+    /// Until a connection stands; default 5 s.
+    pub connect_timeout: Duration,
+    /// Until the whole answer is there; default 60 s. `None` for streams: then `idle_timeout` alone bounds them.
+    pub total_timeout: Option<Duration>,
+    /// Between two pieces of an answer; default 30 s.
+    pub idle_timeout: Duration,
+    /// Certificates (PEM) to trust besides the system's: a private authority.
+    pub extra_ca_pem: Option<Vec<u8>>,
+    /// `User-Agent`.
+    pub user_agent: String,
+    /// When to stop asking for a while.
+    pub breaker: BreakerConfig,
+}
+
+impl Default for OutboundConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            total_timeout: Some(Duration::from_secs(60)),
+            idle_timeout: Duration::from_secs(30),
+            extra_ca_pem: None,
+            user_agent: concat!("aincident/", env!("CARGO_PKG_VERSION")).to_owned(),
+            breaker: BreakerConfig::default(),
+        }
+    }
+}
+
+/// Why there is no answer. The words are for a status page: what happened, without the address.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    /// The service failed repeatedly and is left alone for a while.
+    #[error("not asked: it failed repeatedly, next try in {} s", retry_in.as_secs().max(1))]
+    Open {
+        /// Until the next request is let through.
+        retry_in: Duration,
+    },
+    /// No connection: refused, unreachable, name unknown, certificate not trusted.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The connection broke, or what came over it made no sense.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The client could not be set up, or the request makes no sense.
+    #[error("{0}")]
+    Setup(String),
+}
+
+/// A client for one service. Cheap to clone? No: share it, its breaker is the point.
+pub struct Outbound {
+    service: &'static str,
+    client: reqwest::Client,
+    breaker: Mutex<Breaker>,
+    epoch: Instant,
+}
+
+impl Outbound {
+    /// A client for the service called `service` in metrics and logs. Ignores proxy settings of the environment,
+    /// follows no redirects and unpacks no compressed answers.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboundError::Setup`] when the extra certificates cannot be read or TLS cannot be set up.
+    pub fn new(service: &'static str, config: OutboundConfig) -> Result<Self, OutboundError> {
+        install_crypto();
+        let failed = |cause: reqwest::Error| OutboundError::Setup(format!("the HTTP client cannot be set up: {}", chain(&cause)));
+        let mut builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(config.connect_timeout)
+            .read_timeout(config.idle_timeout)
+            .tcp_nodelay(true)
+            .user_agent(config.user_agent);
+        if let Some(total) = config.total_timeout {
+            builder = builder.timeout(total);
+        }
+        if let Some(pem) = &config.extra_ca_pem {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|_| OutboundError::Setup("the CA file holds no readable PEM certificate".to_owned()))?;
+            if certificates.is_empty() {
+                return Err(OutboundError::Setup("the CA file holds no PEM certificate".to_owned()));
+            }
+            builder = builder.tls_certs_merge(certificates);
+        }
+        Ok(Self {
+            service,
+            client: builder.build().map_err(failed)?,
+            breaker: Mutex::new(Breaker::new(config.breaker)),
+            epoch: Instant::now(),
+        })
+    }
+
+    /// A request to be filled in, `build()`-ed and given to [`Outbound::request`].
+    pub fn build(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Sends `request`, unless the breaker is open. An answer of any status is an answer; 5xx and 429 count as
+    /// failures for the breaker.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer; see [`OutboundError`].
+    pub async fn request(&self, request: Request) -> Result<Response, OutboundError> {
+        if let Err(retry_in) = self.with_breaker(|breaker, now| breaker.admit(now)) {
+            counter!("outbound_requests_total", "service" => self.service, "outcome" => "open").increment(1);
+            return Err(OutboundError::Open { retry_in });
+        }
+        let mut trial = Trial { of: self, settled: false };
+        let begun = Instant::now();
+        let answer = self.client.execute(request).await;
+        histogram!("outbound_request_seconds", "service" => self.service).record(begun.elapsed().as_secs_f64());
+        let healthy = answer.as_ref().is_ok_and(|response| {
+            let status = response.status();
+            !status.is_server_error() && status != http::StatusCode::TOO_MANY_REQUESTS
+        });
+        trial.settle(healthy);
+        let outcome = match &answer {
+            Ok(_) if healthy => "ok",
+            Ok(_) => "refused",
+            Err(_) => "failed",
+        };
+        counter!("outbound_requests_total", "service" => self.service, "outcome" => outcome).increment(1);
+        answer.map_err(|cause| OutboundError::from(&cause))
+    }
+
+    /// Lets the next request through at once: a person asked for it, or the network came back.
+    pub fn reset(&self) {
+        self.with_breaker(|breaker, _| breaker.reset());
+    }
+
+    fn with_breaker<T>(&self, f: impl FnOnce(&mut Breaker, Duration) -> T) -> T {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = f(&mut breaker, self.epoch.elapsed());
+        gauge!("outbound_breaker_open", "service" => self.service).set(if breaker.is_closed() { 0.0 } else { 1.0 });
+        answer
+    }
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+/// A request the breaker let through. One that is dropped unanswered (its caller gave up) counts as failed:
+/// a half-open breaker would wait for its verdict for ever.
+struct Trial<'a> {
+    of: &'a Outbound,
+    settled: bool,
+}
+
+impl Trial<'_> {
+    fn settle(&mut self, healthy: bool) {
+        self.settled = true;
+        self.of.with_breaker(|breaker, now| if healthy { breaker.succeeded() } else { breaker.failed(now) });
+    }
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.settle(false);
+        }
+    }
+}
+
+impl From<&reqwest::Error> for OutboundError {
+    fn from(cause: &reqwest::Error) -> Self {
+        if cause.is_timeout() {
+            Self::Timeout
+        } else if cause.is_connect() {
+            Self::Connect(innermost(cause))
+        } else if cause.is_builder() {
+            Self::Setup(innermost(cause))
+        } else {
+            Self::Broken(innermost(cause))
+        }
+    }
+}
+
+impl From<reqwest::Error> for OutboundError {
+    fn from(cause: reqwest::Error) -> Self {
+        Self::from(&cause)
+    }
+}
+
+/// The last cause of an error: the part that says something.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+/// An error with all its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}

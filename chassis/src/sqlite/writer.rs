@@ -1,0 +1,344 @@
+//! Group commit: one thread, one connection, one transaction for all jobs that wait together.
+//!
+//! The first job is taken as soon as it comes, then whatever is queued already, up to [`BATCH_JOBS`] or
+//! [`BATCH_TIME`]; a lone job never waits for company. Each job has a savepoint, undone alone when it fails or panics.
+//! Nobody is answered before COMMIT has returned.
+//!
+//! A fatal error (disk full, I/O, damage, memory) aborts the batch: rolled back, everyone in it gets the error.
+//! After an I/O error the state of the log on disk is unknown, and a flush that failed once must not be
+//! believed when it is tried again (the kernel may have dropped the pages). So the connection is dropped, and
+//! writing goes on only after a fresh one has copied the whole log into the database and flushed that.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::error::{Fault, OpenError, StoreError, WriteError, one_line};
+use super::{block_on_until, lookout, open};
+
+/// Jobs in one transaction, at most.
+const BATCH_JOBS: usize = 512;
+/// How long jobs are added to a transaction, at most.
+const BATCH_TIME: Duration = Duration::from_millis(20);
+/// First and longest pause between two attempts to get the disk back.
+const RECOVERY_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+pub(super) enum Message {
+    Job(Box<dyn Job>),
+    /// Another process may have committed.
+    Look,
+}
+
+/// What the writer and the handles know of each other.
+pub(super) struct Shared {
+    available: AtomicBool,
+    pub(super) committed: watch::Sender<u64>,
+    /// Lets a test fail the next commits, and the recovery after them, as a disk would.
+    #[cfg(test)]
+    pub(super) broken_disk: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            available: AtomicBool::new(true),
+            committed: watch::Sender::new(0),
+            #[cfg(test)]
+            broken_disk: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn available(&self) -> bool {
+        self.available.load(Ordering::Acquire)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a queue is never that long")]
+    pub(super) fn note_queue(&self, queue: &mpsc::Sender<Message>) {
+        metrics::gauge!("sqlite_write_queue_jobs").set((queue.max_capacity() - queue.capacity()) as f64);
+    }
+
+    fn bump(&self) {
+        self.committed.send_modify(|generation| *generation += 1);
+    }
+
+    fn disk(&self) -> rusqlite::Result<()> {
+        #[cfg(test)]
+        if self.broken_disk.load(Ordering::SeqCst) {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+            return Err(rusqlite::Error::SqliteFailure(code, None));
+        }
+        Ok(())
+    }
+}
+
+/// A job with its types forgotten.
+pub(super) trait Job: Send {
+    /// Nobody waits for it any more.
+    fn abandoned(&self) -> bool;
+    fn run(&mut self, transaction: &Transaction<'_>) -> Verdict;
+    fn finish(self: Box<Self>, batch: Result<(), WriteError>);
+}
+
+pub(super) enum Verdict {
+    Keep,
+    Undo,
+    Abort(Fault),
+}
+
+pub(super) struct TypedJob<T, E, F> {
+    job: Option<F>,
+    answer: Result<Result<T, E>, WriteError>,
+    reply: oneshot::Sender<Result<Result<T, E>, WriteError>>,
+}
+
+impl<T, E, F> TypedJob<T, E, F>
+where
+    T: Send + 'static,
+    E: StoreError + Send + 'static,
+    F: FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+{
+    pub(super) fn boxed(job: F, reply: oneshot::Sender<Result<Result<T, E>, WriteError>>) -> Box<dyn Job> {
+        Box::new(Self {
+            job: Some(job),
+            answer: Err(WriteError::Stopped),
+            reply,
+        })
+    }
+}
+
+impl<T, E, F> Job for TypedJob<T, E, F>
+where
+    T: Send + 'static,
+    E: StoreError + Send + 'static,
+    F: FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+{
+    fn abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn run(&mut self, transaction: &Transaction<'_>) -> Verdict {
+        let Some(job) = self.job.take() else {
+            return Verdict::Undo;
+        };
+        let (answer, verdict) = match catch_unwind(AssertUnwindSafe(|| job(transaction))) {
+            Err(_) => (Err(WriteError::Panicked), Verdict::Undo),
+            Ok(Ok(value)) => (Ok(Ok(value)), Verdict::Keep),
+            Ok(Err(error)) => {
+                let verdict = error.sqlite().and_then(Fault::behind).map_or(Verdict::Undo, Verdict::Abort);
+                (Ok(Err(error)), verdict)
+            }
+        };
+        self.answer = answer;
+        verdict
+    }
+
+    fn finish(self: Box<Self>, batch: Result<(), WriteError>) {
+        // The receiver may be gone; the work is done all the same.
+        let _ = self.reply.send(batch.and(self.answer));
+    }
+}
+
+pub(super) fn start(
+    path: PathBuf,
+    connection: Connection,
+    synchronous_off: bool,
+    jobs: mpsc::Receiver<Message>,
+    shared: Arc<Shared>,
+) -> Result<JoinHandle<()>, OpenError> {
+    let seen = lookout::data_version(&connection).unwrap_or(0);
+    let failed_path = path.clone();
+    let mut writer = Writer {
+        path,
+        synchronous_off,
+        jobs,
+        shared,
+        seen,
+    };
+    std::thread::Builder::new()
+        .name("sqlite-writer".to_owned())
+        .spawn(move || writer.work(connection))
+        .map_err(|cause| OpenError::io(&failed_path, cause))
+}
+
+struct Writer {
+    path: PathBuf,
+    synchronous_off: bool,
+    jobs: mpsc::Receiver<Message>,
+    shared: Arc<Shared>,
+    /// `PRAGMA data_version` as last seen on the connection.
+    seen: i64,
+}
+
+impl Writer {
+    fn work(&mut self, mut connection: Connection) {
+        while let Some(message) = self.jobs.blocking_recv() {
+            let outcome = match message {
+                Message::Job(first) => self.batch(&mut connection, first),
+                Message::Look => Ok(()),
+            };
+            if let Err(fault) = outcome
+                && fault.reopen
+            {
+                drop(connection);
+                match self.recover() {
+                    Some(fresh) => connection = fresh,
+                    None => return,
+                }
+            }
+            self.look(&connection);
+        }
+    }
+
+    /// Counts a change when another process has committed since the last look.
+    fn look(&mut self, connection: &Connection) {
+        if let Ok(now) = lookout::data_version(connection)
+            && now != self.seen
+        {
+            self.seen = now;
+            self.shared.bump();
+        }
+    }
+
+    /// Runs `first` and what is queued behind it in one transaction, and answers all of them.
+    fn batch(&mut self, connection: &mut Connection, first: Box<dyn Job>) -> Result<(), Fault> {
+        let mut taken = Vec::new();
+        let before = connection.total_changes();
+        let mut outcome = self.transaction(connection, first, &mut taken);
+        if let Err(fault) = &mut outcome {
+            // A rollback that failed as well leaves a connection which could never begin again.
+            fault.reopen |= !connection.is_autocommit();
+        }
+        if outcome.is_ok() && connection.total_changes() != before {
+            self.shared.bump();
+        }
+        if let Err(fault) = &outcome {
+            tracing::error!(cause = %fault.error, jobs = taken.len(), "a batch of writes was rolled back");
+            metrics::counter!("sqlite_failed_batches_total").increment(1);
+            if fault.reopen {
+                // Before anyone is answered: whoever tries again at once must be told to wait.
+                self.shared.available.store(false, Ordering::Release);
+            }
+        }
+        let answer = match &outcome {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(fault.error.clone()),
+        };
+        for job in taken {
+            job.finish(answer.clone());
+        }
+        outcome
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a batch is never that long")]
+    fn transaction(&mut self, connection: &mut Connection, first: Box<dyn Job>, taken: &mut Vec<Box<dyn Job>>) -> Result<(), Fault> {
+        let begun = Instant::now();
+        taken.push(first);
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|cause| Fault::of(&cause))?;
+        let mut next = taken.pop();
+        while let Some(mut job) = next.take() {
+            let ran = run(&transaction, job.as_mut());
+            taken.push(job);
+            ran?;
+            while next.is_none() && taken.len() < BATCH_JOBS && begun.elapsed() < BATCH_TIME {
+                match self.jobs.try_recv() {
+                    Ok(Message::Job(job)) => next = Some(job),
+                    // The writer looks after every batch anyway.
+                    Ok(Message::Look) => {}
+                    Err(_) => break,
+                }
+            }
+        }
+        let ran = Instant::now();
+        self.shared.disk().and_then(|()| transaction.commit()).map_err(|cause| Fault::of(&cause))?;
+        metrics::histogram!("sqlite_commit_seconds").record(ran.elapsed().as_secs_f64());
+        metrics::histogram!("sqlite_batch_jobs").record(taken.len() as f64);
+        Ok(())
+    }
+
+    /// Tries until the disk works again; `None` when the database is closed meanwhile.
+    fn recover(&mut self) -> Option<Connection> {
+        let (mut pause, longest) = RECOVERY_PAUSE;
+        loop {
+            match self.reopen() {
+                Ok(connection) => {
+                    self.seen = lookout::data_version(&connection).unwrap_or(0);
+                    self.shared.available.store(true, Ordering::Release);
+                    // What of the failed batch reached the disk is not known: whoever keeps results must look again.
+                    self.shared.bump();
+                    tracing::info!("the database takes writes again");
+                    return Some(connection);
+                }
+                Err(cause) => tracing::error!(%cause, "the database takes no writes, trying to reopen it"),
+            }
+            if !self.turn_away(Instant::now() + pause) {
+                return None;
+            }
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    fn reopen(&self) -> Result<Connection, String> {
+        let connection = open::writer(&self.path, self.synchronous_off).map_err(|cause| one_line(&cause))?;
+        connection.busy_timeout(Duration::from_secs(1)).map_err(|cause| one_line(&cause))?;
+        self.shared.disk().map_err(|cause| one_line(&cause))?;
+        let busy: i64 = connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(|cause| one_line(&cause))?;
+        if busy != 0 {
+            return Err("a reader holds the log".to_owned());
+        }
+        connection.busy_timeout(open::BUSY).map_err(|cause| one_line(&cause))?;
+        Ok(connection)
+    }
+
+    /// Refuses everyone who comes before `until`; false when nobody can come any more.
+    fn turn_away(&mut self, until: Instant) -> bool {
+        loop {
+            match block_on_until(self.jobs.recv(), Some(until)) {
+                Some(Some(Message::Job(job))) => job.finish(Err(WriteError::Unavailable)),
+                Some(Some(Message::Look)) => {}
+                Some(None) => return false,
+                None => return true,
+            }
+        }
+    }
+}
+
+/// Runs one job inside its savepoint.
+fn run(transaction: &Transaction<'_>, job: &mut dyn Job) -> Result<(), Fault> {
+    let statement = |sql| -> Result<(), Fault> {
+        let done = transaction.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        done.map(|_| ()).map_err(|cause| Fault::of(&cause))
+    };
+    if job.abandoned() {
+        return Ok(());
+    }
+    statement("SAVEPOINT job")?;
+    let verdict = job.run(transaction);
+    // SQLite gives up the whole transaction by itself after some errors, whatever the job made of them.
+    if transaction.is_autocommit() {
+        return Err(match verdict {
+            Verdict::Abort(fault) => fault,
+            _ => Fault {
+                error: WriteError::Io("a job ended the transaction it shares with others".to_owned()),
+                reopen: false,
+            },
+        });
+    }
+    match verdict {
+        Verdict::Keep => statement("RELEASE job"),
+        Verdict::Undo => {
+            statement("ROLLBACK TO job")?;
+            statement("RELEASE job")
+        }
+        Verdict::Abort(fault) => Err(fault),
+    }
+}

@@ -1,0 +1,176 @@
+//! Logs to standard error, metrics as Prometheus text. Standard output belongs to the program's own words.
+
+use std::io::IsTerminal as _;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl std::str::FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("must be text or json".to_owned()),
+        }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryConfig {
+    /// A filter such as `info` or `info,chassis=debug`. Default `info`.
+    pub log: String,
+    /// Default [`LogFormat::Text`].
+    pub format: LogFormat,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self {
+            log: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// Why telemetry could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter does not parse.
+    #[error("the log filter {filter:?} is not valid: {cause}")]
+    Filter {
+        /// As it was given.
+        filter: String,
+        /// What is wrong with it.
+        cause: tracing_subscriber::filter::ParseError,
+    },
+    /// Something else already took over logging or metrics in this process.
+    #[error("{0} is already set up in this process")]
+    Taken(&'static str),
+}
+
+/// Starts logging to standard error.
+///
+/// # Errors
+///
+/// When the filter does not parse, or logging is already set up.
+pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|cause| TelemetryError::Filter {
+        filter: config.log.clone(),
+        cause,
+    })?;
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry().with(filter);
+    let done = match config.format {
+        LogFormat::Text => registry.with(layer).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    };
+    done.map_err(|_| TelemetryError::Taken("logging"))
+}
+
+/// Gives out what has been measured.
+#[derive(Clone)]
+pub struct MetricsHandle {
+    inner: PrometheusHandle,
+}
+
+impl MetricsHandle {
+    /// Everything measured so far, in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.inner.render()
+    }
+}
+
+impl std::fmt::Debug for MetricsHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MetricsHandle")
+    }
+}
+
+/// Upper bounds, in seconds, of every histogram whose name ends in `_seconds`.
+const SECONDS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+];
+/// Upper bounds of every histogram whose name ends in `_jobs`.
+const JOBS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 32.0, 128.0, 256.0, 512.0];
+/// How often collected samples are folded into buckets; without it they pile up until someone asks.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Starts collecting metrics; asked again, it returns the same collection.
+///
+/// # Errors
+///
+/// When another recorder is already installed in this process.
+pub fn install_metrics() -> Result<MetricsHandle, TelemetryError> {
+    static INSTALLED: OnceLock<Option<MetricsHandle>> = OnceLock::new();
+    INSTALLED
+        .get_or_init(start_metrics)
+        .clone()
+        .ok_or(TelemetryError::Taken("metrics"))
+}
+
+fn start_metrics() -> Option<MetricsHandle> {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .ok()?
+        .set_buckets_for_metric(Matcher::Suffix("_jobs".to_owned()), &JOBS)
+        .ok()?
+        .build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).ok()?;
+    let upkeep = handle.clone();
+    std::thread::Builder::new()
+        .name("metrics-upkeep".to_owned())
+        .spawn(move || {
+            loop {
+                // Nobody unparks it: a plain interval.
+                std::thread::park_timeout(UPKEEP);
+                upkeep.run_upkeep();
+            }
+        })
+        .ok()?;
+    Some(MetricsHandle { inner: handle })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_rendered_and_installing_twice_is_harmless() {
+        let first = install_metrics().unwrap();
+        metrics::counter!("telemetry_test_total").increment(3);
+        metrics::histogram!("telemetry_test_seconds").record(0.002);
+        let text = install_metrics().unwrap().render();
+        assert!(text.contains("telemetry_test_total 3"), "{text}");
+        assert!(text.contains("telemetry_test_seconds_bucket{le=\"0.0025\"} 1"), "{text}");
+        drop(first);
+    }
+
+    #[test]
+    fn a_bad_filter_is_refused_before_anything_is_set_up() {
+        let config = TelemetryConfig { log: "chassis=loud".into(), ..TelemetryConfig::default() };
+        assert!(matches!(init(&config), Err(TelemetryError::Filter { .. })));
+    }
+}

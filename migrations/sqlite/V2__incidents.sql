@@ -1,0 +1,71 @@
+-- What people look incidents up by. Narrow on purpose: a filter without an index of its own reads this table,
+-- never the documents. Every index ends in the list's order (occurred_at_ms, incident_id).
+CREATE TABLE incidents (
+  incident_no    INTEGER PRIMARY KEY REFERENCES records,
+  incident_id    BLOB NOT NULL,
+  occurred_at_ms INTEGER NOT NULL,
+  store_code     TEXT NOT NULL,
+  status         TEXT NOT NULL,
+  category       TEXT NOT NULL,
+  severity       INTEGER NOT NULL,
+  reported_by    TEXT NOT NULL,
+  deleted        INTEGER NOT NULL,
+  reference      TEXT NOT NULL,
+  people         TEXT NOT NULL,        -- names, folded for search, one a line; empty for most
+  comment_count  INTEGER NOT NULL,
+  photo_count    INTEGER NOT NULL,
+  received_ms    INTEGER
+) STRICT;
+CREATE INDEX incidents_order    ON incidents (occurred_at_ms, incident_id);
+CREATE INDEX incidents_store    ON incidents (store_code, occurred_at_ms, incident_id);
+CREATE INDEX incidents_status   ON incidents (status, occurred_at_ms, incident_id);
+CREATE INDEX incidents_category ON incidents (category, occurred_at_ms, incident_id);
+CREATE INDEX incidents_severity ON incidents (severity, occurred_at_ms, incident_id);
+CREATE INDEX incidents_reporter ON incidents (reported_by, occurred_at_ms, incident_id);
+CREATE INDEX incidents_people   ON incidents (people) WHERE people <> '';
+CREATE INDEX incidents_reference ON incidents (reference);
+
+-- The incident as the API shows it, but for what other records add.
+CREATE TABLE documents (
+  incident_no INTEGER PRIMARY KEY REFERENCES records,
+  version     TEXT NOT NULL,
+  doc         TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE incident_tags (
+  tag            TEXT NOT NULL,
+  occurred_at_ms INTEGER NOT NULL,
+  incident_id    BLOB NOT NULL,
+  incident_no    INTEGER NOT NULL REFERENCES incidents,
+  PRIMARY KEY (tag, occurred_at_ms, incident_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX incident_tags_incident ON incident_tags (incident_no, tag);
+
+-- Words of an incident, folded by `search::fold`; rowid is incident_no.
+CREATE VIRTUAL TABLE incident_words USING fts5 (
+  words, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 0"
+);
+-- Parts of people's names, folded; rowid is incident_no.
+CREATE VIRTUAL TABLE incident_names USING fts5 (
+  names, content = '', contentless_delete = 1, detail = full, tokenize = "trigram case_sensitive 1"
+);
+
+CREATE TABLE comments (
+  comment_no  INTEGER PRIMARY KEY REFERENCES records,
+  comment_id  BLOB NOT NULL,
+  incident_no INTEGER NOT NULL,
+  author      TEXT NOT NULL,
+  kind        TEXT NOT NULL,
+  body        TEXT NOT NULL,
+  created_ms  INTEGER NOT NULL,
+  hlc         INTEGER NOT NULL
+) STRICT;
+CREATE INDEX comments_incident ON comments (incident_no, hlc, comment_id);
+
+-- A retry finds what the first try made.
+CREATE TABLE idempotency (
+  key         TEXT PRIMARY KEY,        -- `id/UUID` or `key/USERNAME/KEY`
+  digest      BLOB NOT NULL,           -- of the content as first sent
+  incident_id BLOB NOT NULL,
+  at_ms       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,23 @@
+//! What travels between nodes and hub, and how it merges.
+//!
+//! Pure: no I/O, no async, no clock and no randomness of its own. Every site runs the same functions
+//! over the same bytes, which is why two sites that hold the same changes hold the same state.
+//! `PROTOCOL.md` beside this crate is the same thing in prose, for a second implementation.
+//!
+//! Reading order: [`change`] (what one edit looks like), [`chain`] (how a stream of them is sealed),
+//! [`merge`] (how they become a record), [`record`] (what each kind may hold), [`batch`] and
+//! [`message`] (how they cross the wire).
+
+pub mod batch;
+pub mod chain;
+pub mod change;
+pub mod hlc;
+pub mod merge;
+pub mod message;
+pub mod record;
+pub mod scope;
+
+/// The protocol version this build speaks best; it also serves `VERSION - 1` once there is one.
+pub const VERSION: u32 = 1;
+/// The oldest protocol version this build still serves.
+pub const OLDEST_VERSION: u32 = 1;

@@ -1,0 +1,429 @@
+//! The messages of `/sync/v1`, their limits, and how each side proves who it is.
+//!
+//! All requests come from the node. Every request but `enrol` carries `Authorization: Bearer NODE_ID.SECRET`,
+//! [`PROTOCOL_HEADER`] and a fresh [`NONCE_HEADER`]; every answer to it carries [`PROOF_HEADER`], without which the
+//! node believes nothing: a captive portal answers 200 too.
+
+use crate::chain::Link;
+use crate::hlc::Hlc;
+use crate::scope::Scope;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::fmt;
+use uuid::Uuid;
+
+/// Request: the protocol version of the body. Answer: the version it was answered in.
+pub const PROTOCOL_HEADER: &str = "aincident-protocol";
+/// Request: 32 hexadecimal characters, never used twice.
+pub const NONCE_HEADER: &str = "aincident-nonce";
+/// Answer: [`proof`] over nonce, status and body, as 64 hexadecimal characters.
+pub const PROOF_HEADER: &str = "aincident-proof";
+
+/// Largest JSON message, request or answer, in bytes before any content coding. Neither side reads further.
+pub const MAX_MESSAGE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Where a node sends what.
+pub mod path {
+    /// [`super::EnrolRequest`] → [`super::EnrolAnswer`].
+    pub const ENROL: &str = "/sync/v1/enrol";
+    /// [`super::HelloRequest`] → [`super::HelloAnswer`].
+    pub const HELLO: &str = "/sync/v1/hello";
+    /// [`crate::batch::Push`] → [`super::PushAnswer`].
+    pub const PUSH: &str = "/sync/v1/push";
+    /// [`super::PullRequest`] → [`crate::batch::Page`].
+    pub const PULL: &str = "/sync/v1/pull";
+}
+
+/// What a hub takes, told in `hello` and enforced where things are captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Most changes in one push.
+    pub push_changes: u32,
+    /// Largest push, in bytes as sent (compressed).
+    pub push_bytes: u64,
+    /// Largest body of one change, in bytes.
+    pub change_bytes: u64,
+    /// Most changes in one page of a pull.
+    pub pull_changes: u32,
+    /// Longest wait of a pull, in milliseconds.
+    pub wait_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            push_changes: 1000,
+            push_bytes: 4 * 1024 * 1024,
+            change_bytes: crate::change::MAX_BODY_BYTES as u64,
+            pull_changes: 1000,
+            wait_ms: 25_000,
+        }
+    }
+}
+
+/// A node asks to be a store's, with a code that headquarters gave out once. Not `Debug`-printed whole: it holds a secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolRequest {
+    /// The one-time code as typed; case, spaces and dashes do not matter.
+    pub code: String,
+    /// What to call the node in lists, such as the PC's host name; at most 100 characters.
+    pub node_name: String,
+    /// The node program's version.
+    pub version: String,
+    /// Protocol versions the node speaks.
+    pub protocols: Vec<u32>,
+    /// The node's clock, milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+/// The hub takes the node in. Not `Debug`-printed whole: it holds a secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolAnswer {
+    /// The hub's lasting identity; a node never talks to another one under the same enrolment.
+    pub hub_id: Uuid,
+    /// The hub's unbroken history; a new one after the hub was restored from a backup.
+    pub epoch: Uuid,
+    /// Who the node is from now on.
+    pub node_id: Uuid,
+    /// The store it belongs to.
+    pub store_code: String,
+    /// The store's name.
+    pub store_name: String,
+    /// The store's IANA time zone.
+    pub timezone: String,
+    /// The node's secret: 43 characters of base64url.
+    pub credential: String,
+    /// Protocol version to speak.
+    pub protocol: u32,
+    /// Scopes to pull.
+    pub scopes: Vec<Scope>,
+    /// The hub's limits.
+    pub limits: Limits,
+    /// The hub's clock, milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+/// A node says where it stands: at start, after a break and once a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelloRequest {
+    /// The node program's version.
+    pub version: String,
+    /// Protocol versions the node speaks.
+    pub protocols: Vec<u32>,
+    /// The hub the node believes it talks to.
+    pub hub_id: Uuid,
+    /// The epoch the node last saw.
+    pub epoch: Uuid,
+    /// The origin the node records under now.
+    pub origin: Uuid,
+    /// Number of the last change recorded under it; 0 for none.
+    pub seq: u64,
+    /// Chain link after that change.
+    pub head: Link,
+    /// The node's clock, milliseconds since 1970.
+    pub now_ms: i64,
+    /// For the fleet list.
+    pub status: NodeStatus,
+}
+
+/// What a node tells of itself for the fleet list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Changes not yet acknowledged.
+    pub pending_changes: u64,
+    /// Blobs not yet verified at the hub.
+    pub pending_blobs: u64,
+    /// Their bytes.
+    pub pending_blob_bytes: u64,
+    /// Changes in quarantine on the node.
+    pub quarantined: u64,
+    /// The node's clock minus the hub's as last measured, milliseconds.
+    pub clock_offset_ms: i64,
+    /// The node program's version.
+    pub version: String,
+}
+
+/// The hub says where it stands. Not `Debug`-printed whole: it holds a secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelloAnswer {
+    /// The hub's identity.
+    pub hub_id: Uuid,
+    /// The hub's epoch.
+    pub epoch: Uuid,
+    /// Protocol version to speak.
+    pub protocol: u32,
+    /// Scopes to pull.
+    pub scopes: Vec<Scope>,
+    /// The hub's limits.
+    pub limits: Limits,
+    /// The hub's clock, milliseconds since 1970.
+    pub now_ms: i64,
+    /// Number of the last change the hub holds of the node's origin; 0 for none.
+    pub applied_seq: u64,
+    /// Chain link after that change.
+    pub head: Link,
+    /// A new secret, to be kept durably before it is used. The old one is good until the new one is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+/// What became of one change. An answer, never an error: the stream goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is in the record.
+    Applied,
+    /// It met an edit its author had not seen; the later one stands, the other is in history and in review.
+    Merged,
+    /// It is in the record already, sent before with the same bytes. One that was sent before and is *not* in the record
+    /// is answered `deferred` or `quarantined` again: the first answer may have been lost.
+    Duplicate,
+    /// Kept; waits behind an earlier change of the same record that is in quarantine.
+    Deferred,
+    /// Kept as it came, not in the record.
+    Quarantined {
+        /// Stable name of the reason, such as `bad-value`.
+        code: String,
+        /// The reason for a person.
+        reason: String,
+    },
+}
+
+/// One change's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Its number.
+    pub seq: u64,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// When the hub first took it, milliseconds since 1970 by the hub's clock.
+    pub received_ms: i64,
+    /// Where the hub placed it in the order, if not where its body says: its clock was too far ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hlc: Option<Hlc>,
+}
+
+/// The answer to a push. `accepted` is sent only once everything in it is durable on the hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum PushResult {
+    /// Every change of the push has its answer.
+    Accepted {
+        /// Number of the last change the hub now holds of this origin.
+        applied_seq: u64,
+        /// Up to which number the hub's verified backup or replica holds them too.
+        durable_seq: u64,
+        /// Chain link after `applied_seq`.
+        head: Link,
+        /// One for each change sent, in order.
+        answers: Vec<Answer>,
+    },
+    /// Changes between the hub's head and the push are missing; nothing was applied.
+    Gap {
+        /// The number the hub expects next.
+        expected: u64,
+    },
+    /// The hub holds other changes under these numbers; nothing was applied, the push is kept in quarantine.
+    Fork {
+        /// The last number on which both sides agree.
+        agreed_seq: u64,
+    },
+}
+
+/// The answer to a push and who gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushAnswer {
+    /// The hub's identity.
+    pub hub_id: Uuid,
+    /// The hub's epoch.
+    pub epoch: Uuid,
+    /// The hub's clock, milliseconds since 1970.
+    pub now_ms: i64,
+    /// What became of the push.
+    #[serde(flatten)]
+    pub result: PushResult,
+}
+
+/// A node asks for what it lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// For each scope, where the node stands; a scope without a cursor is pulled from its beginning.
+    pub cursors: BTreeMap<Scope, Option<String>>,
+    /// Origins whose changes the node has itself and does not want back.
+    #[serde(default)]
+    pub skip: Vec<Uuid>,
+    /// Most changes to send.
+    pub limit: u32,
+    /// How long to wait for something to come, in milliseconds; 0 answers at once.
+    pub wait_ms: u64,
+    /// For the fleet list.
+    #[serde(default)]
+    pub status: NodeStatus,
+}
+
+/// The first line of a page: what follows, and where to go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageHeader {
+    /// The hub's identity.
+    pub hub_id: Uuid,
+    /// The hub's epoch.
+    pub epoch: Uuid,
+    /// The hub's clock, milliseconds since 1970.
+    pub now_ms: i64,
+    /// Number of lines that follow; [`crate::batch::Page::encode`] counts them itself.
+    pub count: u32,
+    /// For each scope asked for, the cursor to store together with the page's changes.
+    pub cursors: BTreeMap<Scope, String>,
+    /// True when there is more to have at once.
+    pub more: bool,
+    /// For each origin in the page, which site it records at: a store's code, or `hub`.
+    pub sites: BTreeMap<Uuid, String>,
+}
+
+/// One change of a page, with what the hub knows of it. `body` is passed on byte for byte.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PageLine {
+    /// The change's origin.
+    pub origin: Uuid,
+    /// Its number there.
+    pub seq: u64,
+    /// The scope it belongs to.
+    pub scope: Scope,
+    /// When the hub first took it, milliseconds since 1970.
+    pub received_ms: i64,
+    /// Where the hub placed it in the order, if not where its body says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hlc: Option<Hlc>,
+    /// The change.
+    pub body: Box<RawValue>,
+}
+
+impl PartialEq for PageLine {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |line: &Self| (line.origin, line.seq, line.received_ms, line.hlc);
+        key(self) == key(other) && self.scope == other.scope && self.body.get() == other.body.get()
+    }
+}
+
+impl fmt::Debug for EnrolRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnrolRequest").field("node_name", &self.node_name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EnrolAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnrolAnswer").field("node_id", &self.node_id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for HelloAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HelloAnswer")
+            .field("hub_id", &self.hub_id)
+            .field("epoch", &self.epoch)
+            .field("applied_seq", &self.applied_seq)
+            .field("head", &self.head)
+            .field("new_credential", &self.credential.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reasons for which the hub refuses a request, as the last part of a problem's `type`.
+pub mod refusal {
+    /// 401: the credential is unknown or wrong.
+    pub const UNKNOWN_NODE: &str = "unknown-node";
+    /// 403: headquarters revoked the node.
+    pub const REVOKED: &str = "node-revoked";
+    /// 401: a newer credential of this node is in use: this is a copy or an old backup.
+    pub const SUPERSEDED: &str = "credential-superseded";
+    /// 409: the node belongs to another hub.
+    pub const WRONG_HUB: &str = "wrong-hub";
+    /// 403: the scope or origin is not the node's.
+    pub const NOT_YOURS: &str = "not-yours";
+    /// 403: the enrolment code is unknown, used or too old.
+    pub const BAD_CODE: &str = "bad-code";
+    /// 426: no protocol version in common.
+    pub const VERSION: &str = "protocol-version";
+    /// 409: the cursor is of another epoch or not of this hub.
+    pub const BAD_CURSOR: &str = "bad-cursor";
+    /// 400: the body is not what the endpoint takes; nothing of it was applied.
+    pub const MALFORMED: &str = "malformed";
+    /// 413: more than the limits allow; nothing of it was applied.
+    pub const TOO_LARGE: &str = "too-large";
+    /// 429: too many wrong enrolment codes; `Retry-After` says when the next one is looked at.
+    pub const TOO_MANY: &str = "too-many-attempts";
+    /// 503: the hub has no room now; `Retry-After` says when to come back.
+    pub const BUSY: &str = "busy";
+}
+
+/// Reasons for which the hub keeps a change outside its record: [`Outcome::Quarantined`]'s `code`.
+pub mod quarantine {
+    /// The body is not a change ([`crate::change::Change::from_body`]).
+    pub const MALFORMED: &str = "malformed";
+    /// The body is larger than [`super::Limits::change_bytes`].
+    pub const TOO_LARGE: &str = "too-large";
+    /// A field that the hub knows has a value it cannot have ([`crate::record::check`]).
+    pub const BAD_VALUE: &str = "bad-value";
+    /// The change edits what this origin may not edit: a record of another scope, or a kind that headquarters keeps.
+    pub const NOT_YOURS: &str = "not-yours";
+    /// The hub failed while applying it; a person or a later version tries again.
+    pub const FAILED: &str = "failed";
+}
+
+/// What a hub keeps of a credential: neither half gives the secret away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CredentialKeys {
+    /// Compared, in constant time, with what a request brings.
+    pub auth: [u8; 32],
+    /// Signs the answers.
+    pub proof: [u8; 32],
+}
+
+/// The keys that follow from a credential's secret.
+#[must_use]
+pub fn credential_keys(secret: &str) -> CredentialKeys {
+    CredentialKeys {
+        auth: blake3::derive_key("aincident 2026-11 node credential: auth", secret.as_bytes()),
+        proof: blake3::derive_key("aincident 2026-11 node credential: proof", secret.as_bytes()),
+    }
+}
+
+/// The proof that an answer comes from the hub that knows `key` and belongs to the request with `nonce`.
+///
+/// `BLAKE3 keyed hash (proof key)` over `nonce ‖ "\n" ‖ status as three digits ‖ "\n" ‖ body before any content coding`,
+/// as hexadecimal.
+#[must_use]
+pub fn proof(key: &[u8; 32], nonce: &str, status: u16, body: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(nonce.as_bytes());
+    hasher.update(format!("\n{status:03}\n").as_bytes());
+    hasher.update(body);
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Whether `claimed` is [`proof`] of the rest; takes the same time whatever differs.
+#[must_use]
+pub fn proves(claimed: &str, key: &[u8; 32], nonce: &str, status: u16, body: &[u8]) -> bool {
+    let Ok(claimed) = blake3::Hash::from_hex(claimed.as_bytes()) else {
+        return false;
+    };
+    let Ok(right) = blake3::Hash::from_hex(proof(key, nonce, status, body).as_bytes()) else {
+        return false;
+    };
+    // `blake3::Hash` compares in constant time.
+    claimed == right
+}
+
+/// What an enrolment code is made of: digits and letters, without I, L, O and U. Five bits each.
+pub const CODE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// How many characters an enrolment code has, without dashes: 60 bits.
+pub const CODE_LENGTH: usize = 12;
+
+/// An enrolment code as it is compared: upper case, without spaces and dashes.
+#[must_use]
+pub fn normal_code(typed: &str) -> String {
+    typed.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
+}
