@@ -50,9 +50,7 @@ impl ManualClock {
     /// A clock standing at `now_ms` (milliseconds since 1970).
     #[must_use]
     pub fn new(now_ms: i64) -> Arc<Self> {
-        Arc::new(Self {
-            now_ms: AtomicI64::new(now_ms),
-        })
+        Arc::new(Self { now_ms: AtomicI64::new(now_ms) })
     }
 
     /// Moves the clock to `now_ms`, backwards too.
@@ -82,15 +80,10 @@ const LATEST_MS: i64 = 7_258_118_399_999;
 /// A value outside what a calendar can say (years -9999..=9999) is shown as the nearest one it can.
 #[must_use]
 pub fn format_rfc3339(ms: i64) -> String {
-    let clamped = ms.clamp(
-        Timestamp::MIN.as_millisecond(),
-        Timestamp::MAX.as_millisecond(),
-    );
+    let clamped = ms.clamp(Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
     let moment = Timestamp::from_millisecond(clamped).unwrap_or(Timestamp::UNIX_EPOCH);
     let precision = if clamped.rem_euclid(1000) == 0 { 0 } else { 3 };
-    DateTimePrinter::new()
-        .precision(Some(precision))
-        .timestamp_to_string(&moment)
+    DateTimePrinter::new().precision(Some(precision)).timestamp_to_string(&moment)
 }
 
 /// Reads an RFC 3339 moment (`Z` or any numeric offset) as milliseconds since 1970, cutting off what is finer.

@@ -51,10 +51,7 @@ pub fn load_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T
     let Some(path) = path else {
         return Ok(T::default());
     };
-    let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read {
-        path: path.to_owned(),
-        cause,
-    })?;
+    let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
     toml::from_str(&text).map_err(|error| ConfigError::Content {
         path: path.to_owned(),
         place: Place(error.span().and_then(|span| line_of(&text, span.start))),

@@ -42,9 +42,7 @@ impl Ids {
     }
 
     fn from(source: Source) -> Self {
-        Self {
-            state: Arc::new(Mutex::new(State { source, last: 0 })),
-        }
+        Self { state: Arc::new(Mutex::new(State { source, last: 0 })) }
     }
 
     /// A new UUIDv7 for `now_ms` (milliseconds since 1970; before it counts as 1970), greater than every one

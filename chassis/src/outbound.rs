@@ -95,7 +95,9 @@ impl Outbound {
     /// [`OutboundError::Setup`] when the extra certificates cannot be read or TLS cannot be set up.
     pub fn new(service: &'static str, config: OutboundConfig) -> Result<Self, OutboundError> {
         install_crypto();
-        let failed = |cause: reqwest::Error| OutboundError::Setup(format!("the HTTP client cannot be set up: {}", chain(&cause)));
+        let failed = |cause: reqwest::Error| {
+            OutboundError::Setup(format!("the HTTP client cannot be set up: {}", chain(&cause)))
+        };
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -1,8 +1,8 @@
 //! The one door to SQLite.
 //!
 //! Layout: one file in WAL mode, one thread that owns the only writing connection of this process and commits
-//! in groups ([`writer`]), a few read-only connections ([`readers`]), and a look-out that notices commits of
-//! other processes ([`lookout`]). Opening, pragmas, versions and upgrades are in [`open`] and [`migrate`].
+//! in groups (`writer`), a few read-only connections (`readers`), and a look-out that notices commits of
+//! other processes (`lookout`). Opening, pragmas, versions and upgrades are in `open` and `migrate`.
 //!
 //! What makes it durable: `synchronous=FULL`, and a job is answered only after the COMMIT that holds it has
 //! returned. What makes it survive failing disks: a batch whose transaction met a fatal error is rolled back
@@ -102,8 +102,10 @@ impl Database {
     pub fn open(options: OpenOptions) -> Result<Self, OpenError> {
         let path = options.path.clone();
         migrate::bring_up_to_date(options.migrations, &path, options.newest_schema)?;
-        let connection = open::writer(&path, options.synchronous_off).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
-        let readers = Readers::open(&path, options.readers.clamp(1, 64)).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
+        let connection =
+            open::writer(&path, options.synchronous_off).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
+        let readers =
+            Readers::open(&path, options.readers.clamp(1, 64)).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
         let shared = Arc::new(Shared::new());
         let (queue, jobs) = mpsc::channel(QUEUE_JOBS);
         let lookout = Lookout::start(&path, queue.clone())?;
@@ -252,7 +254,10 @@ impl Database {
     /// # Errors
     ///
     /// As [`Database::read`], without [`ReadError::TooLong`].
-    pub fn read_blocking<T, E>(&self, job: impl FnOnce(&Connection) -> Result<T, E>) -> Result<Result<T, E>, ReadError> {
+    pub fn read_blocking<T, E>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<Result<T, E>, ReadError> {
         let permit = block_on(self.inner.readers.permit())?;
         self.inner.readers.run(permit, Duration::MAX, job)
     }

@@ -44,10 +44,7 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self {
-            log: "info".to_owned(),
-            format: LogFormat::Text,
-        }
+        Self { log: "info".to_owned(), format: LogFormat::Text }
     }
 }
 
@@ -73,10 +70,8 @@ pub enum TelemetryError {
 ///
 /// When the filter does not parse, or logging is already set up.
 pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|cause| TelemetryError::Filter {
-        filter: config.log.clone(),
-        cause,
-    })?;
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|cause| TelemetryError::Filter { filter: config.log.clone(), cause })?;
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
@@ -109,9 +104,7 @@ impl std::fmt::Debug for MetricsHandle {
 }
 
 /// Upper bounds, in seconds, of every histogram whose name ends in `_seconds`.
-const SECONDS: [f64; 14] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
-];
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 /// Upper bounds of every histogram whose name ends in `_jobs`.
 const JOBS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 32.0, 128.0, 256.0, 512.0];
 /// How often collected samples are folded into buckets; without it they pile up until someone asks.
@@ -124,10 +117,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// When another recorder is already installed in this process.
 pub fn install_metrics() -> Result<MetricsHandle, TelemetryError> {
     static INSTALLED: OnceLock<Option<MetricsHandle>> = OnceLock::new();
-    INSTALLED
-        .get_or_init(start_metrics)
-        .clone()
-        .ok_or(TelemetryError::Taken("metrics"))
+    INSTALLED.get_or_init(start_metrics).clone().ok_or(TelemetryError::Taken("metrics"))
 }
 
 fn start_metrics() -> Option<MetricsHandle> {

@@ -23,7 +23,6 @@ CREATE INDEX incidents_category ON incidents (category, occurred_at_ms, incident
 CREATE INDEX incidents_severity ON incidents (severity, occurred_at_ms, incident_id);
 CREATE INDEX incidents_reporter ON incidents (reported_by, occurred_at_ms, incident_id);
 CREATE INDEX incidents_people   ON incidents (people) WHERE people <> '';
-CREATE INDEX incidents_reference ON incidents (reference);
 
 -- The incident as the API shows it, but for what other records add.
 CREATE TABLE documents (

@@ -20,8 +20,11 @@ pub const NONCE_HEADER: &str = "aincident-nonce";
 /// Answer: [`proof`] over nonce, status and body, as 64 hexadecimal characters.
 pub const PROOF_HEADER: &str = "aincident-proof";
 
-/// Largest JSON message, request or answer, in bytes before any content coding. Neither side reads further.
-pub const MAX_MESSAGE_BYTES: u64 = 4 * 1024 * 1024;
+/// Largest request that is no push, in bytes. The hub reads no further.
+pub const MAX_REQUEST_BYTES: u64 = 64 * 1024;
+
+/// Largest answer that is no page, in bytes. The node reads no further.
+pub const MAX_ANSWER_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Where a node sends what.
 pub mod path {
@@ -369,6 +372,8 @@ pub mod quarantine {
     pub const BAD_VALUE: &str = "bad-value";
     /// The change edits what this origin may not edit: a record of another scope, or a kind that headquarters keeps.
     pub const NOT_YOURS: &str = "not-yours";
+    /// The record, or the incident it belongs to, was never recorded.
+    pub const NO_RECORD: &str = "no-record";
     /// The hub failed while applying it; a person or a later version tries again.
     pub const FAILED: &str = "failed";
 }
@@ -416,11 +421,6 @@ pub fn proves(claimed: &str, key: &[u8; 32], nonce: &str, status: u16, body: &[u
     // `blake3::Hash` compares in constant time.
     claimed == right
 }
-
-/// What an enrolment code is made of: digits and letters, without I, L, O and U. Five bits each.
-pub const CODE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// How many characters an enrolment code has, without dashes: 60 bits.
-pub const CODE_LENGTH: usize = 12;
 
 /// An enrolment code as it is compared: upper case, without spaces and dashes.
 #[must_use]

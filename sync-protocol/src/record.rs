@@ -4,12 +4,14 @@
 //! records the hub can take. Three questions, three functions:
 //!
 //! * [`check`]: is every field that this version knows well typed and within its limits? A pure function of the one
-//!   change, so every site gives the same answer. **The only one that intake may ask.**
+//!   change, so every site gives the same answer: what intake asks.
 //! * [`unknown_members`]: does the edit name something this version does not know? Asked where a person's or a
 //!   client's request comes in; never at intake, where unknown things are kept for the versions that know them.
 //! * [`check_whole`]: is the record complete, and are its counts within limits? Asked where an edit is made, of the
 //!   record as it would become. Two sites may each add the fiftieth person; the merged record then has 51 and is right.
 //!   So refuse only what the edit brings: a complaint that the record had before the edit is no reason to refuse it.
+//!   Intake may ask it of the change that records a record for the first time, alone; **never of a merged record**, or
+//!   what becomes of a change would depend on what arrived before it.
 //!
 //! Values are those of the public JSON API: times are texts of the form `2026-01-02T03:04:05Z` ([`time`]), money is
 //! whole minor units, ids are lower-case hyphenated UUIDs. One field of a record is one name: elements of a collection

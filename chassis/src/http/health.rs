@@ -65,10 +65,7 @@ impl Health {
 pub fn health_routes<S: Clone + Send + Sync + 'static>(health: Health) -> Router<S> {
     let metrics = health.metrics.clone();
     Router::new()
-        .route(
-            "/healthz",
-            get(|| async { ([(CACHE_CONTROL, "no-store")], Json(json!({"status": "alive"}))) }),
-        )
+        .route("/healthz", get(|| async { ([(CACHE_CONTROL, "no-store")], Json(json!({"status": "alive"}))) }))
         .route(
             "/readyz",
             get(move || {

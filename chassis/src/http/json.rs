@@ -63,7 +63,9 @@ impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
             Ok(body) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
-            Err(cause) => Problem::internal(format_args!("an answer cannot be written as JSON: {cause}")).into_response(),
+            Err(cause) => {
+                Problem::internal(format_args!("an answer cannot be written as JSON: {cause}")).into_response()
+            }
         }
     }
 }
@@ -75,9 +77,7 @@ pub fn is_json(headers: &HeaderMap) -> bool {
         return false;
     };
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence
-        .strip_prefix("application/")
-        .is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
+    essence.strip_prefix("application/").is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
 }
 
 /// Reads the whole body, up to the route's limit.
@@ -238,7 +238,9 @@ mod tests {
     #[test]
     fn what_is_no_json_is_a_bad_request() {
         let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-        for text in ["", "{", "nope", "{} x", "{\"description\":\"x\"} trailing", "{\"description\":\"\\ud800\"}", &deep] {
+        for text in
+            ["", "{", "nope", "{} x", "{\"description\":\"x\"} trailing", "{\"description\":\"\\ud800\"}", &deep]
+        {
             assert_eq!(refused(text).0, 400, "{text:.40}");
         }
         assert_eq!(parse::<Value>(deep.as_bytes()).unwrap_err().status, StatusCode::BAD_REQUEST);

@@ -59,9 +59,7 @@ pub(super) async fn admit(State(admission): State<Admission>, mut request: Reque
         metrics::counter!("http_shed_total").increment(1);
         return Problem::unavailable("overloaded", "too many requests at once; try again", 1).into_response();
     };
-    let place = Place {
-        permit: Arc::new(Mutex::new(Some(permit))),
-    };
+    let place = Place { permit: Arc::new(Mutex::new(Some(permit))) };
     request.extensions_mut().insert(place.clone());
     let run = AssertUnwindSafe(next.run(request)).catch_unwind();
     let mut run = std::pin::pin!(run);

@@ -1,6 +1,6 @@
 //! The stack around every route, from the outside in:
 //!
-//! 1. [`observe`]: request id, log span, counters, security headers, every error a problem;
+//! 1. `observe`: request id, log span, counters, security headers, every error a problem;
 //! 2. compression of texts, never of event streams;
 //! 3. admission: a place or 503, a time limit, panics caught;
 //! 4. the body limit.
@@ -9,19 +9,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::Semaphore;
 use tower_http::CompressionLevel;
-use tower_http::compression::CompressionLayer;
+use tower_http::compression::{CompressionLayer, Predicate};
 use tracing::Instrument as _;
 
 use super::limits::{Admission, JSON_LIMIT_BYTES, admit};
@@ -65,7 +65,7 @@ pub fn stack(router: Router, config: StackConfig) -> Router {
         places: Arc::new(Semaphore::new(config.concurrent)),
         time_limit: config.time_limit,
     };
-    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worth_compressing);
+    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(WorthCompressing);
     router
         .layer(DefaultBodyLimit::max(config.body_limit_bytes))
         .layer(from_fn_with_state(admission, admit))
@@ -76,20 +76,35 @@ pub fn stack(router: Router, config: StackConfig) -> Router {
 /// Below this many bytes compression costs more than it saves.
 const WORTH_BYTES: u64 = 860;
 
-fn worth_compressing(status: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    // Not a part of something (its ranges count the bytes as they are), not a live stream (it must not be held back).
-    status.is_success()
-        && status != StatusCode::PARTIAL_CONTENT
-        && length.is_none_or(|length| length >= WORTH_BYTES)
-        && matches!(
-            kind,
-            "application/json" | "text/html" | "text/csv" | "text/css" | "text/javascript" | "text/plain" | "image/svg+xml"
-                | "application/javascript" | "application/manifest+json"
-        )
+/// Which answers are compressed.
+#[derive(Clone, Copy)]
+struct WorthCompressing;
+
+impl Predicate for WorthCompressing {
+    fn should_compress<B: HttpBody>(&self, response: &http::Response<B>) -> bool {
+        let status = response.status();
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        // Not a part of something (its ranges count the bytes as they are), not a live stream (it must not be held back).
+        status.is_success()
+            && status != StatusCode::PARTIAL_CONTENT
+            && response.body().size_hint().exact().is_none_or(|length| length >= WORTH_BYTES)
+            && COMPRESSED.contains(&kind)
+    }
 }
+
+/// Texts. Photos and archives are compressed already; an event stream must never be.
+const COMPRESSED: [&str; 9] = [
+    "application/javascript",
+    "application/json",
+    "application/manifest+json",
+    "image/svg+xml",
+    "text/css",
+    "text/csv",
+    "text/html",
+    "text/javascript",
+    "text/plain",
+];
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -108,7 +123,8 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
 
 fn request_id(headers: &HeaderMap, ids: &Ids) -> Arc<str> {
     let sane = |text: &&str| {
-        (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        (8..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
     };
     let brought = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane);
     brought.map_or_else(|| crate::secret::to_base64url(&ids.random_bytes::<12>()).into(), Arc::from)
@@ -133,7 +149,10 @@ async fn observe(State(config): State<Arc<StackConfig>>, mut request: Request, n
     let id = request_id(request.headers(), &config.ids);
     let method = method_label(request.method());
     // The pattern, not the path: bounded in number, and without what people put into addresses.
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| Arc::from("unmatched"), |path| Arc::<str>::from(path.as_str()));
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| Arc::from("unmatched"), |path| Arc::<str>::from(path.as_str()));
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let span = tracing::info_span!("request", id = &*id, method, route = &*route);
 
@@ -165,8 +184,10 @@ async fn observe(State(config): State<Arc<StackConfig>>, mut request: Request, n
         _ => "5xx",
     };
     let route = route.to_string();
-    metrics::counter!("http_requests_total", "method" => method, "route" => route.clone(), "status" => class).increment(1);
-    metrics::histogram!("http_request_seconds", "method" => method, "route" => route).record(begun.elapsed().as_secs_f64());
+    metrics::counter!("http_requests_total", "method" => method, "route" => route.clone(), "status" => class)
+        .increment(1);
+    metrics::histogram!("http_request_seconds", "method" => method, "route" => route)
+        .record(begun.elapsed().as_secs_f64());
     dress(response.headers_mut(), &id, config.content_security_policy);
     response
 }
@@ -209,7 +230,9 @@ async fn as_problem(mut response: Response, id: &str) -> Response {
         Some(problem) => problem,
         None => {
             let kind = response.headers().get(CONTENT_TYPE);
-            if kind.is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain")) || response.headers().contains_key(CONTENT_ENCODING) {
+            if kind.is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"))
+                || response.headers().contains_key(CONTENT_ENCODING)
+            {
                 return response;
             }
             let body = std::mem::take(response.body_mut());

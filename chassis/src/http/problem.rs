@@ -27,10 +27,7 @@ pub struct FieldError {
 impl FieldError {
     /// One thing wrong with `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
+        Self { field: field.into(), message: message.into() }
     }
 }
 
@@ -151,12 +148,14 @@ impl Problem {
     #[must_use]
     pub fn too_many(retry_after_s: u64) -> Self {
         let detail = format!("try again in {retry_after_s} seconds");
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many attempts", detail).retry_after(retry_after_s)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many attempts", detail)
+            .retry_after(retry_after_s)
     }
 
     /// 503: not at the moment, for the reason `code`; `retry_after_s` seconds until it may be worth a try.
     pub fn unavailable(code: &'static str, detail: impl Into<String>, retry_after_s: u64) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "Not available at the moment", detail).retry_after(retry_after_s)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "Not available at the moment", detail)
+            .retry_after(retry_after_s)
     }
 
     /// 507: the disk is full.
@@ -186,9 +185,15 @@ impl Problem {
             StatusCode::PRECONDITION_FAILED => Self::precondition_failed(or("this was changed meanwhile")),
             StatusCode::PAYLOAD_TOO_LARGE => Self::too_large("the body is larger than what is accepted here"),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unsupported_media(or("this kind of content is not read here")),
-            StatusCode::UNPROCESSABLE_ENTITY => Self::unprocessable(vec![FieldError::new("", or("the request is not acceptable"))]),
-            StatusCode::TOO_MANY_REQUESTS => Self::new(status, "too-many-requests", "Too many attempts", or("try again later")),
-            StatusCode::SERVICE_UNAVAILABLE => Self::new(status, "unavailable", "Not available at the moment", or("try again later")),
+            StatusCode::UNPROCESSABLE_ENTITY => {
+                Self::unprocessable(vec![FieldError::new("", or("the request is not acceptable"))])
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                Self::new(status, "too-many-requests", "Too many attempts", or("try again later"))
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                Self::new(status, "unavailable", "Not available at the moment", or("try again later"))
+            }
             // A body from below may say too much.
             _ if status.is_server_error() => Self::new(
                 status,
@@ -263,7 +268,11 @@ impl From<WriteError> for Problem {
             WriteError::Busy => Self::unavailable("busy", "too much is being saved at the moment; try again", 1),
             WriteError::Io(_) | WriteError::Unavailable => {
                 tracing::error!(cause = %error, "a write was refused");
-                Self::unavailable("storage-failing", "the disk of this machine is failing, so nothing was saved; try again later", 5)
+                Self::unavailable(
+                    "storage-failing",
+                    "the disk of this machine is failing, so nothing was saved; try again later",
+                    5,
+                )
             }
             WriteError::Stopped => Self::unavailable("stopping", "the service is stopping; try again", 2),
             WriteError::Panicked => Self::internal(error),

@@ -20,9 +20,10 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let pairs = pairs(parts)?;
-        let result = serde_path_to_error::deserialize(serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(
-            pairs.iter().map(|(key, value)| (key.as_str(), Text(value))),
-        ));
+        let result =
+            serde_path_to_error::deserialize(serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(
+                pairs.iter().map(|(key, value)| (key.as_str(), Text(value))),
+            ));
         result.map(Self).map_err(|cause| {
             let error = field_error(&cause.path().to_string(), &cause.inner().to_string());
             Problem::unprocessable(vec![error])
@@ -168,7 +169,9 @@ where
         use axum::extract::rejection::PathRejection;
         match <axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(PathRejection::FailedToDeserializePathParams(_)) => Err(Problem::not_found("there is nothing at this address")),
+            Err(PathRejection::FailedToDeserializePathParams(_)) => {
+                Err(Problem::not_found("there is nothing at this address"))
+            }
             Err(cause) => Err(Problem::internal(cause)),
         }
     }
@@ -218,7 +221,12 @@ mod tests {
     #[tokio::test]
     async fn a_query_is_read_into_its_types() {
         let filter = query("limit=5&deleted=true&kind=comment&q=a%20b+c").await.unwrap();
-        let wanted = Filter { limit: Some(5), deleted: Some(true), kind: Some(Kind::Comment), q: Some("a b c".into()) };
+        let wanted = Filter {
+            limit: Some(5),
+            deleted: Some(true),
+            kind: Some(Kind::Comment),
+            q: Some("a b c".into()),
+        };
         assert_eq!(filter, wanted);
         assert_eq!(query("").await.unwrap().limit, None);
     }

@@ -42,7 +42,12 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) ->
     serve_within(listener, router, shutdown, HEADER_TIME).await
 }
 
-pub(super) async fn serve_within(listener: TcpListener, router: Router, shutdown: Shutdown, header_time: Duration) -> io::Result<()> {
+pub(super) async fn serve_within(
+    listener: TcpListener,
+    router: Router,
+    shutdown: Shutdown,
+    header_time: Duration,
+) -> io::Result<()> {
     let stop = shutdown.token();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let builder = Arc::new(builder(header_time));
@@ -82,7 +87,10 @@ pub(super) async fn serve_within(listener: TcpListener, router: Router, shutdown
     Ok(())
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     // Small answers must not wait for the client's acknowledgement of the one before.
@@ -120,7 +128,8 @@ impl Connection {
             request.extensions_mut().insert(ConnectInfo(peer));
             request.map(axum::body::Body::new)
         });
-        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
+        let connection =
+            self.builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = std::pin::pin!(connection);
         // The header timeout starts only once the protocol is known, which takes up to 24 bytes: too late for a
         // client that sends none, or three.

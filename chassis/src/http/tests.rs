@@ -30,14 +30,8 @@ fn app() -> Router {
         .route("/page", get(|| async { (StatusCode::FORBIDDEN, Html("<p>no</p>")) }))
         .route("/never", get(std::future::pending::<()>))
         .route("/large", get(|| async { Json("x".repeat(5000)) }))
-        .route(
-            "/stream",
-            get(|| async { ([(CONTENT_TYPE, "text/event-stream")], "data: x\n\n".repeat(500)) }),
-        )
-        .route(
-            "/own",
-            get(|| async { ([(CONTENT_SECURITY_POLICY, "default-src 'none'")], "x") }),
-        )
+        .route("/stream", get(|| async { ([(CONTENT_TYPE, "text/event-stream")], "data: x\n\n".repeat(500)) }))
+        .route("/own", get(|| async { ([(CONTENT_SECURITY_POLICY, "default-src 'none'")], "x") }))
         .merge(health_routes(Health::new().check("disk", || async { Err("it is full".to_owned()) })))
 }
 
@@ -142,8 +136,9 @@ async fn a_request_that_hangs_is_given_up_and_one_too_many_is_turned_away() {
 #[tokio::test]
 async fn a_long_lived_route_keeps_no_place_and_has_no_time_limit() {
     let (release, released) = tokio::sync::watch::channel(false);
-    let entered = release.clone();
+    let (arrive, mut arrived) = tokio::sync::mpsc::channel::<()>(1);
     let handler = move || async move {
+        arrive.send(()).await.unwrap();
         let mut released = released.clone();
         released.wait_for(|now| *now).await.map(|_| ()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
     };
@@ -154,12 +149,13 @@ async fn a_long_lived_route_keeps_no_place_and_has_no_time_limit() {
         let app = app.clone();
         async move { ask(&app, to("/poll")).await.0.status() }
     });
+    arrived.recv().await.unwrap();
     // Several times the limit, measured by requests that do run into it; none of them is turned away.
     for _ in 0..4 {
         let (_, body) = problem(&app, to("/never")).await;
         assert_eq!(body["type"], "urn:aincident:problem:timeout");
     }
-    entered.send(true).unwrap();
+    release.send(true).unwrap();
     assert_eq!(polling.await.unwrap(), StatusCode::OK);
 }
 

@@ -17,10 +17,7 @@ pub struct Backoff {
 impl Default for Backoff {
     /// 1 s to 5 min.
     fn default() -> Self {
-        Self {
-            floor: Duration::from_secs(1),
-            cap: Duration::from_secs(300),
-        }
+        Self { floor: Duration::from_secs(1), cap: Duration::from_secs(300) }
     }
 }
 
@@ -65,7 +62,8 @@ mod tests {
     #[test]
     fn pauses_grow_from_the_floor_to_the_cap_and_are_spread() {
         let backoff = Backoff::default();
-        let bounds = |failures| (backoff.delay(failures, 0).as_secs(), backoff.delay(failures, u64::MAX).as_secs_f64().round());
+        let bounds =
+            |failures| (backoff.delay(failures, 0).as_secs(), backoff.delay(failures, u64::MAX).as_secs_f64().round());
         assert_eq!(bounds(0), (1, 2.0));
         assert_eq!(bounds(1), (1, 2.0));
         assert_eq!(bounds(2), (1, 4.0));

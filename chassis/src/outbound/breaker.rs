@@ -35,20 +35,24 @@ pub struct Breaker {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Duration, span: Duration },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Duration,
+        span: Duration,
+    },
     /// One request is on its way.
-    HalfOpen { span: Duration },
+    HalfOpen {
+        span: Duration,
+    },
 }
 
 impl Breaker {
     /// A closed breaker.
     #[must_use]
     pub fn new(config: BreakerConfig) -> Self {
-        Self {
-            config,
-            state: State::Closed { failures: 0 },
-        }
+        Self { config, state: State::Closed { failures: 0 } }
     }
 
     /// Asks to send a request at `now`. Whoever is let through must report back.

@@ -38,7 +38,11 @@ async fn a_service_that_keeps_failing_is_left_alone_until_reset() {
         StatusCode::SERVICE_UNAVAILABLE
     };
     let (url, _shutdown) = start(Router::new().route("/", get(handler))).await;
-    let breaker = BreakerConfig { failures: 3, open_for: Duration::from_secs(600), open_at_most: Duration::from_secs(600) };
+    let breaker = BreakerConfig {
+        failures: 3,
+        open_for: Duration::from_secs(600),
+        open_at_most: Duration::from_secs(600),
+    };
     let outbound = outbound(OutboundConfig { breaker, ..OutboundConfig::default() });
     for _ in 0..3 {
         assert_eq!(ask(&outbound, &url).await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);

@@ -77,10 +77,7 @@ impl OpenError {
         let path = path.to_owned();
         match cause.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
-            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged {
-                path,
-                detail: one_line(&cause),
-            },
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, detail: one_line(&cause) },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
             _ => Self::Sqlite { path, cause },
         }
@@ -159,10 +156,13 @@ impl Fault {
     pub(super) fn behind(error: &rusqlite::Error) -> Option<Self> {
         let (kind, reopen) = match error.sqlite_error_code()? {
             ErrorCode::DiskFull => (WriteError::Full, false),
-            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::FileLockingProtocolFailed => {
-                (WriteError::Io(one_line(error)), true)
+            ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly
+            | ErrorCode::FileLockingProtocolFailed => (WriteError::Io(one_line(error)), true),
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::OutOfMemory => {
+                (WriteError::Io(one_line(error)), false)
             }
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::OutOfMemory => (WriteError::Io(one_line(error)), false),
             _ => return None,
         };
         Some(Self { error: kind, reopen })

@@ -44,10 +44,7 @@ impl Lookout {
             .name("sqlite-lookout".to_owned())
             .spawn(watch)
             .map_err(|cause| OpenError::io(path, cause))?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 

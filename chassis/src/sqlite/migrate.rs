@@ -55,11 +55,7 @@ fn look(migrations: &Runner, path: &Path, newest: i32) -> Result<bool, OpenError
         return Ok(false);
     };
     if found > newest {
-        return Err(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-            newest,
-        });
+        return Err(OpenError::Newer { path: path.to_owned(), found, newest });
     }
     let applied = migrations.get_applied_migrations(&mut connection).map_err(|cause| refused(path, &cause))?;
     for old in &applied {
@@ -67,7 +63,9 @@ fn look(migrations: &Runner, path: &Path, newest: i32) -> Result<bool, OpenError
         if let Some(ours) = migrations.get_migrations().iter().find(|one| one.version() == old.version())
             && ours != old
         {
-            let detail = format!("its migration {old} is not the one this program has ({ours}); a released migration must never be edited");
+            let detail = format!(
+                "its migration {old} is not the one this program has ({ours}); a released migration must never be edited"
+            );
             return Err(OpenError::Migration { path: path.to_owned(), detail });
         }
     }
@@ -79,7 +77,9 @@ fn look(migrations: &Runner, path: &Path, newest: i32) -> Result<bool, OpenError
 /// The newest migration in the file's history; `None` for a file without one.
 fn schema(connection: &Connection) -> rusqlite::Result<Option<i32>> {
     let known = connection
-        .query_row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'refinery_schema_history'", [], |_| Ok(()))
+        .query_row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'refinery_schema_history'", [], |_| {
+            Ok(())
+        })
         .optional()?;
     if known.is_none() {
         return Ok(None);
@@ -99,10 +99,7 @@ fn upgrade(migrations: Runner, path: &Path) -> Result<(), OpenError> {
     }
     let broken = open::broken_references(&connection).map_err(failed)?;
     if let Some(first) = broken.first() {
-        return Err(OpenError::Migration {
-            path: path.to_owned(),
-            detail: format!("after the upgrade {first}"),
-        });
+        return Err(OpenError::Migration { path: path.to_owned(), detail: format!("after the upgrade {first}") });
     }
     tracing::info!(migrations = report.applied_migrations().len(), "database schema is up to date");
     Ok(())

@@ -15,6 +15,11 @@ use crate::folder::sync_folder;
 pub(super) const BUSY: Duration = Duration::from_secs(10);
 /// Statements kept prepared, per connection.
 const STATEMENTS: usize = 192;
+/// The writer's page cache, in KiB as SQLite spells it: holds the upper levels of some twenty indexes.
+const WRITER_CACHE: i32 = -16 * 1024;
+/// Pages in the write-ahead log before they are moved into the file. Larger means that a page which many commits
+/// touch is moved once for all of them.
+const LOG_PAGES: u32 = 3000;
 /// What the write-ahead log is cut back to after a burst, in bytes.
 const LOG_KEPT_BYTES: u32 = 16 << 20;
 
@@ -23,8 +28,8 @@ pub(super) fn writer(path: &Path, synchronous_off: bool) -> rusqlite::Result<Con
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "synchronous", if synchronous_off { "OFF" } else { "FULL" })?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "cache_size", -4096)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 1000)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     // Answers with the value, which `pragma_update` does not mind.
     connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
     Ok(connection)
@@ -98,14 +103,13 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), OpenError> {
         .mode(0o600)
         .open(to)
         .map_err(|cause| OpenError::io(to, cause))?;
-    let target = to.to_str().ok_or_else(|| {
-        OpenError::io(to, io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8"))
-    });
+    let target = to
+        .to_str()
+        .ok_or_else(|| OpenError::io(to, io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8")));
     let copied = target.and_then(|target| {
-        let connection = connect(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|cause| OpenError::from_sqlite(from, cause))?;
-        connection
-            .execute("VACUUM INTO ?1", [target])
-            .map_err(|cause| OpenError::from_sqlite(to, cause))?;
+        let connection =
+            connect(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|cause| OpenError::from_sqlite(from, cause))?;
+        connection.execute("VACUUM INTO ?1", [target]).map_err(|cause| OpenError::from_sqlite(to, cause))?;
         // SQLite does not flush what VACUUM INTO writes.
         file.sync_all().and_then(|()| sync_parent(to)).map_err(|cause| OpenError::io(to, cause))
     });
@@ -130,7 +134,8 @@ pub(super) fn verify(path: &Path) -> Result<Vec<String>, OpenError> {
 
 /// Rows that refer to rows which are not there.
 pub(super) fn broken_references(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check LIMIT 100")?;
+    let mut statement =
+        connection.prepare("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check LIMIT 100")?;
     let lines = statement.query_map([], |row| {
         let (table, row_id, parent): (String, Option<i64>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let row_id = row_id.map_or_else(|| "?".to_owned(), |id| id.to_string());

@@ -95,7 +95,11 @@ impl Reader {
         Ok(Self { connection, deadline })
     }
 
-    fn run<T, E>(&self, limit: Duration, job: impl FnOnce(&Connection) -> Result<T, E>) -> Result<Result<T, E>, ReadError> {
+    fn run<T, E>(
+        &self,
+        limit: Duration,
+        job: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<Result<T, E>, ReadError> {
         let statement = |sql| self.connection.prepare_cached(sql)?.execute([]);
         statement("BEGIN DEFERRED").map_err(|cause| ReadError::Io(one_line(&cause)))?;
         self.deadline.set(limit);

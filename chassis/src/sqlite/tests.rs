@@ -148,7 +148,9 @@ async fn a_job_that_ends_the_shared_transaction_hurts_but_does_not_stop_the_writ
 async fn a_full_disk_acknowledges_nobody_and_heals() {
     let (_folder, database) = fresh();
     let limit = |pages: i64| {
-        move |tx: &Transaction<'_>| tx.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get::<_, i64>(0))
+        move |tx: &Transaction<'_>| {
+            tx.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get::<_, i64>(0))
+        }
     };
     database.write(limit(12)).await.unwrap().unwrap();
     let (release, holding) = hold(&database).await;
@@ -286,7 +288,9 @@ async fn a_read_cannot_write_and_an_inline_read_waits_when_none_is_free() {
     let (release, held) = channel::channel::<()>();
     let holder = database.clone();
     let holding = tokio::spawn(async move {
-        holder.read(move |_| -> SqlResult<()> { held.recv().map_err(|_| rusqlite::Error::InvalidQuery) }).await
+        holder
+            .read(move |_| -> SqlResult<()> { held.recv().map_err(|_| rusqlite::Error::InvalidQuery) })
+            .await
     });
     until("the one reader is taken", || database.inner.readers.try_permit().is_none()).await;
     let mut waiting = std::pin::pin!(database.read_inline(count));
@@ -336,7 +340,10 @@ fn a_failed_upgrade_leaves_the_old_schema_whole() {
     assert!(matches!(error, OpenError::Migration { .. }), "{error}");
     assert!(!error.to_string().contains('\n'), "{error}");
     let database = Database::open(options(&path, &[V1, V2])).unwrap();
-    database.write_blocking(|tx| tx.execute("INSERT INTO notes (body, title) VALUES ('b', 't')", [])).unwrap().unwrap();
+    database
+        .write_blocking(|tx| tx.execute("INSERT INTO notes (body, title) VALUES ('b', 't')", []))
+        .unwrap()
+        .unwrap();
 }
 
 #[test]
@@ -414,7 +421,9 @@ fn files_are_private_and_pragmas_are_as_promised() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
     let pragma = |name: &'static str| {
-        let answer = database.write_blocking(move |tx| tx.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0)));
+        let answer = database.write_blocking(move |tx| {
+            tx.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0))
+        });
         match answer.unwrap().unwrap() {
             rusqlite::types::Value::Integer(number) => number.to_string(),
             rusqlite::types::Value::Text(text) => text,
@@ -433,7 +442,10 @@ fn files_are_private_and_pragmas_are_as_promised() {
 fn a_backup_is_a_whole_database_and_never_overwrites() {
     let (folder, database) = fresh();
     for n in 0..10 {
-        database.write_blocking(move |tx| tx.execute("INSERT INTO notes (id, body) VALUES (?1, 'n')", params![n])).unwrap().unwrap();
+        database
+            .write_blocking(move |tx| tx.execute("INSERT INTO notes (id, body) VALUES (?1, 'n')", params![n]))
+            .unwrap()
+            .unwrap();
     }
     let copy = folder.join("copy.sqlite");
     database.backup_to(&copy).unwrap();

@@ -1,7 +1,7 @@
 //! Group commit: one thread, one connection, one transaction for all jobs that wait together.
 //!
-//! The first job is taken as soon as it comes, then whatever is queued already, up to [`BATCH_JOBS`] or
-//! [`BATCH_TIME`]; a lone job never waits for company. Each job has a savepoint, undone alone when it fails or panics.
+//! The first job is taken as soon as it comes, then whatever is queued already, up to `BATCH_JOBS` or
+//! `BATCH_TIME`; a lone job never waits for company. Each job has a savepoint, undone alone when it fails or panics.
 //! Nobody is answered before COMMIT has returned.
 //!
 //! A fatal error (disk full, I/O, damage, memory) aborts the batch: rolled back, everyone in it gets the error.
@@ -104,11 +104,7 @@ where
     F: FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
 {
     pub(super) fn boxed(job: F, reply: oneshot::Sender<Result<Result<T, E>, WriteError>>) -> Box<dyn Job> {
-        Box::new(Self {
-            job: Some(job),
-            answer: Err(WriteError::Stopped),
-            reply,
-        })
+        Box::new(Self { job: Some(job), answer: Err(WriteError::Stopped), reply })
     }
 }
 
@@ -153,13 +149,7 @@ pub(super) fn start(
 ) -> Result<JoinHandle<()>, OpenError> {
     let seen = lookout::data_version(&connection).unwrap_or(0);
     let failed_path = path.clone();
-    let mut writer = Writer {
-        path,
-        synchronous_off,
-        jobs,
-        shared,
-        seen,
-    };
+    let mut writer = Writer { path, synchronous_off, jobs, shared, seen };
     std::thread::Builder::new()
         .name("sqlite-writer".to_owned())
         .spawn(move || writer.work(connection))
@@ -236,7 +226,12 @@ impl Writer {
     }
 
     #[allow(clippy::cast_precision_loss, reason = "a batch is never that long")]
-    fn transaction(&mut self, connection: &mut Connection, first: Box<dyn Job>, taken: &mut Vec<Box<dyn Job>>) -> Result<(), Fault> {
+    fn transaction(
+        &mut self,
+        connection: &mut Connection,
+        first: Box<dyn Job>,
+        taken: &mut Vec<Box<dyn Job>>,
+    ) -> Result<(), Fault> {
         let begun = Instant::now();
         taken.push(first);
         let transaction = connection

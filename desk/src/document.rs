@@ -1,0 +1,191 @@
+//! An incident as people see it: a pure function of its merged state.
+//!
+//! Fields that were never written show their defaults; collections that travel element by element
+//! (`people/ID`, `items/ID`, `custom/KEY`) are put together again, in the order of their ids, which is the order in
+//! which they were added.
+
+use crate::search::fold;
+use chassis::clock::{format_rfc3339, parse_rfc3339};
+use serde_json::{Map, Value, json};
+use sync_protocol::change::Field;
+use sync_protocol::merge::RecordState;
+use uuid::Uuid;
+
+/// Longest derived title, in characters.
+const TITLE_CHARS: usize = 80;
+
+/// An incident's document and what it is looked up by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// The JSON object, without what other records add to an answer.
+    pub doc: String,
+    /// Digest of the merged state: 32 hexadecimal characters, the same at every site that holds the same.
+    pub version: String,
+    /// Milliseconds since 1970.
+    pub occurred_at_ms: i64,
+    /// Status.
+    pub status: String,
+    /// Category.
+    pub category: String,
+    /// 1 to 5.
+    pub severity: u8,
+    /// Username.
+    pub reported_by: String,
+    /// Whether it is deleted.
+    pub deleted: bool,
+    /// `042-2026-000017-K7`.
+    pub reference: String,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Names of people, folded, one a line.
+    pub people: String,
+    /// Everything that is searched but comments, folded.
+    pub words: String,
+}
+
+/// Makes the document of the incident `id` of store `store_code`.
+#[must_use]
+pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
+    let text = |field: &str| state.get(field).and_then(Value::as_str);
+    let value = |field: &str| state.get(field).cloned().unwrap_or(Value::Null);
+    let recorded_ms = state.born.as_ref().map_or(0, |born| born.at);
+    let reported_by = state.born.as_ref().map_or("", |born| born.by.as_str());
+    let occurred_at_ms = text("occurred_at").and_then(parse_rfc3339).unwrap_or(recorded_ms);
+    let description = text("description").unwrap_or("");
+    let title = text("title").filter(|t| !t.trim().is_empty()).map_or_else(|| title_of(description), ToOwned::to_owned);
+    let status = text("status").unwrap_or("submitted");
+    let category = text("category").unwrap_or("other");
+    let severity = state.get("severity").and_then(Value::as_u64).map_or(3, |s| s.clamp(1, 5) as u8);
+    let reference = text("reference").unwrap_or("");
+    let tags: Vec<String> = state
+        .get("tags")
+        .and_then(Value::as_array)
+        .map(|tags| tags.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect())
+        .unwrap_or_default();
+    let people = collection(state, "people/");
+    let items = collection(state, "items/");
+    let custom: Map<Field, Value> = state
+        .cells
+        .iter()
+        .filter(|(_, cell)| !cell.value.is_null())
+        .filter_map(|(field, cell)| field.strip_prefix("custom/").map(|key| (key.to_owned(), cell.value.clone())))
+        .collect();
+    let deleted = state.is_deleted();
+    let version = version(store_code, state);
+
+    let names: Vec<String> = people.iter().filter_map(|person| person.get("name").and_then(Value::as_str)).map(fold).collect();
+    let mut words = String::with_capacity(description.len() + 128);
+    for part in [reference, &title, description, text("location").unwrap_or("")] {
+        push_folded(&mut words, part);
+    }
+    for tag in &tags {
+        push_folded(&mut words, tag);
+    }
+    for person in &people {
+        for member in ["name", "contact", "description", "vehicle", "statement"] {
+            if let Some(part) = person.get(member).and_then(Value::as_str) {
+                push_folded(&mut words, part);
+            }
+        }
+    }
+
+    let doc = json!({
+        "id": id,
+        "store_code": store_code,
+        "reference": reference,
+        "occurred_at": format_rfc3339(occurred_at_ms),
+        "occurred_to": value("occurred_to"),
+        "occurred_precision": text("occurred_precision").unwrap_or("exact"),
+        "recorded_at": format_rfc3339(recorded_ms),
+        "reported_by": reported_by,
+        "category": category,
+        "subcategory": value("subcategory"),
+        "tags": tags,
+        "severity": severity,
+        "status": status,
+        "title": title,
+        "description": description,
+        "zone": value("zone"),
+        "location": value("location"),
+        "people": people,
+        "items": items,
+        "loss": { "amount_minor": value("loss/amount_minor"), "recovered_minor": value("loss/recovered_minor"), "currency": value("loss/currency") },
+        "police": { "agency": value("police/agency"), "officer": value("police/officer"), "report_number": value("police/report_number") },
+        "ambulance": value("ambulance"),
+        "cctv": { "camera": value("cctv/camera"), "clip": value("cctv/clip") },
+        "assigned_to": value("assigned_to"),
+        "due_at": value("due_at"),
+        "duplicate_of": value("duplicate_of"),
+        "custom": custom,
+        "deleted": deleted,
+        "version": version,
+    })
+    .to_string();
+
+    Document {
+        doc,
+        version,
+        occurred_at_ms,
+        status: status.to_owned(),
+        category: category.to_owned(),
+        severity,
+        reported_by: reported_by.to_owned(),
+        deleted,
+        reference: reference.to_owned(),
+        tags,
+        people: names.join("\n"),
+        words,
+    }
+}
+
+/// Digest over every value that stands, fields this version does not know included.
+fn version(store_code: &str, state: &RecordState) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(store_code.as_bytes());
+    if let Some(born) = &state.born {
+        part(born.by.as_bytes());
+        part(&born.at.to_le_bytes());
+    }
+    for (field, cell) in &state.cells {
+        if !cell.value.is_null() {
+            part(field.as_bytes());
+            part(cell.value.to_string().as_bytes());
+        }
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+fn collection(state: &RecordState, prefix: &str) -> Vec<Value> {
+    state
+        .cells
+        .range(prefix.to_owned()..)
+        .take_while(|(field, _)| field.starts_with(prefix))
+        .filter_map(|(field, cell)| {
+            let mut element = cell.value.as_object()?.clone();
+            element.insert("id".to_owned(), Value::from(&field[prefix.len()..]));
+            Some(Value::Object(element))
+        })
+        .collect()
+}
+
+fn push_folded(words: &mut String, part: &str) {
+    if !part.is_empty() {
+        words.push_str(&fold(part));
+        words.push('\n');
+    }
+}
+
+/// A title for a description without one: its first line, cut between words.
+#[must_use]
+pub fn title_of(description: &str) -> String {
+    let line = description.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
+    let mut ends = line.char_indices().map(|(at, _)| at).skip(TITLE_CHARS);
+    let Some(end) = ends.next() else { return line.to_owned() };
+    let cut = &line[..end];
+    let cut = cut.rfind(char::is_whitespace).filter(|at| *at > end / 2).map_or(cut, |at| &cut[..at]);
+    format!("{}…", cut.trim_end_matches([' ', ',', ';', ':', '.']))
+}

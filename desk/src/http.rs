@@ -1,0 +1,109 @@
+//! `/api/v1`, the same at every site. [`router`] is the table of contents.
+//!
+//! A handler extracts, calls a feature and answers; statuses are in its documentation, which is also the OpenAPI
+//! document ([`openapi`]).
+
+pub mod comments;
+pub mod docs;
+pub mod door;
+pub mod events;
+pub mod exports;
+pub mod history;
+pub mod incidents;
+pub mod login;
+pub mod openapi;
+pub mod reviews;
+pub mod schema;
+pub mod stats;
+pub mod stores;
+pub mod users;
+
+pub use door::{Door, Visitor};
+
+use crate::desk::Desk;
+use crate::error::{Error, Refusal};
+use axum::Router;
+use axum::response::Response;
+use chassis::http::{FieldError, Problem};
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What every site answers.
+pub fn router(desk: Desk) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(login::login))
+        .routes(routes!(login::logout))
+        .routes(routes!(login::me))
+        .routes(routes!(incidents::list, incidents::create))
+        .routes(routes!(exports::export))
+        .routes(routes!(incidents::get, incidents::patch, incidents::delete))
+        .routes(routes!(incidents::restore))
+        .routes(routes!(history::history))
+        .routes(routes!(comments::add))
+        .routes(routes!(stats::stats))
+        .routes(routes!(reviews::list))
+        .routes(routes!(stores::list))
+        .routes(routes!(users::list))
+        .routes(routes!(events::events))
+        .with_state(desk)
+}
+
+/// What only headquarters answers: merge it with [`router`].
+pub fn headquarters(desk: Desk) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(stores::add))
+        .routes(routes!(stores::edit))
+        .routes(routes!(users::add))
+        .routes(routes!(users::edit))
+        .with_state(desk)
+}
+
+/// The routes of a site as a router, with `/openapi.json` and `/docs` about all of them.
+pub fn finish(router: OpenApiRouter, _desk: Desk) -> Router {
+    let (router, api) = router.split_for_parts();
+    router.layer(axum::middleware::map_response(not_to_keep)).merge(docs::routes(&openapi::complete(api)))
+}
+
+/// Answers are about people: nothing between here and the client keeps them unless the handler says so.
+async fn not_to_keep(mut response: Response) -> Response {
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(refusal) => refusal.into(),
+            Error::Full => Self::insufficient_storage(),
+            Error::Unavailable(cause) => {
+                tracing::warn!(%cause, "not available");
+                Self::unavailable("busy", "this cannot be done at the moment; try again", 1)
+            }
+            Error::TooLong => Self::unavailable("too-long", "the answer took too long; ask for less", 5),
+            Error::Fault(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotFound => Self::not_found("there is nothing at this address, or nothing that you may see"),
+            Refusal::Gone => Self::gone("this was deleted; a manager can bring it back"),
+            Refusal::Forbidden(detail) => Self::forbidden(detail),
+            Refusal::Conflict(detail) => Self::conflict(detail),
+            Refusal::Stale => Self::precondition_failed("somebody changed this meanwhile: read it again, then decide"),
+            Refusal::Invalid(errors) => {
+                Self::unprocessable(errors.into_iter().map(|error| FieldError::new(error.field, error.message)).collect())
+            }
+            Refusal::NotEnrolled => Self::unavailable(
+                "not-enrolled",
+                "this node does not belong to a store yet: get a code at headquarters and run \
+                 aincident-node enroll --data-dir DIR --hub URL --code CODE",
+                60,
+            ),
+        }
+    }
+}

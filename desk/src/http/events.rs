@@ -1,0 +1,63 @@
+//! What changes, as it changes.
+
+use super::door::Visitor;
+use crate::desk::Desk;
+use crate::events::{self, Told};
+use axum::extract::State;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use chassis::http::Problem;
+use futures::StreamExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+use std::convert::Infallible;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// The data of an event. Its name is the record's kind, its id a number to resume from.
+#[derive(Serialize, ToSchema)]
+pub struct Changed {
+    /// The record's kind: `incident`, `comment`, `step`, `store`, `account`.
+    kind: String,
+    /// The record.
+    id: Uuid,
+    /// The incident it belongs to, where it does.
+    incident_id: Option<Uuid>,
+}
+
+/// Follow changes
+///
+/// Server-sent events: what changed, as it changes, for whoever may see it. `Last-Event-ID` resumes behind an event.
+/// Ends with the session.
+#[utoipa::path(
+    get, path = "/api/v1/events", tag = "events", operation_id = "follow_events",
+    params(("Last-Event-ID" = Option<i64>, Header, description = "The last event the client has", minimum = 0)),
+    responses((status = 200, description = "A stream without end", body = String, content_type = "text/event-stream"))
+)]
+pub async fn events(State(desk): State<Desk>, visitor: Visitor, headers: HeaderMap) -> Result<Response, Problem> {
+    let after = match headers.get("last-event-id") {
+        None => None,
+        Some(id) => Some(number(id).ok_or_else(|| Problem::invalid("Last-Event-ID", "must be the number of an event"))?),
+    };
+    let told = events::follow(&desk, visitor.actor, visitor.token_hash, after).await?;
+    let stream = told.map(|told| Ok::<_, Infallible>(event(told)));
+    // Proxies that collect answers before they pass them on are told not to.
+    Ok(([(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))], Sse::new(stream)).into_response())
+}
+
+fn number(value: &HeaderValue) -> Option<i64> {
+    value.to_str().ok()?.trim().parse().ok().filter(|number| *number >= 0)
+}
+
+fn event(told: Told) -> Event {
+    match told {
+        Told::Alive => Event::default().comment("alive"),
+        Told::Changed(event) => {
+            let data = Changed { kind: event.kind.clone(), id: event.id, incident_id: event.incident_id };
+            // A kind that is no plain word (of a later version) would break the stream's lines.
+            let name: String = event.kind.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let data = serde_json::to_string(&data).unwrap_or_default();
+            Event::default().event(name).id(event.no.to_string()).data(data)
+        }
+    }
+}

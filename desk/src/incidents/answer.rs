@@ -1,0 +1,163 @@
+//! An incident as the API shows it: the ledger's document with what other records add spliced in.
+//!
+//! The document is kept as text and is passed on as text: a list of two hundred incidents parses nothing.
+
+use crate::ledger::{Comment, IncidentRow};
+use chassis::clock::format_rfc3339;
+use std::fmt::Write as _;
+
+/// The strong `ETag` of an incident's answer: a digest of its `version` and of everything else the answer shows.
+///
+/// `received_ms`: when the hub first had it, milliseconds since 1970. `reported_by_name`: where the account is known here.
+#[must_use]
+pub fn etag(version: &str, received_ms: Option<i64>, comment_count: u64, photo_count: u64, reported_by_name: Option<&str>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let received = received_ms.map_or_else(String::new, |ms| ms.to_string());
+    let parts = [version, received.as_str(), &comment_count.to_string(), &photo_count.to_string(), reported_by_name.unwrap_or("")];
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.update(&[u8::from(reported_by_name.is_some())]);
+    format!("\"{}\"", &hasher.finalize().to_hex()[..32])
+}
+
+/// The `ETag` of a row's answer.
+#[must_use]
+pub fn etag_of(row: &IncidentRow) -> String {
+    etag(&row.version, row.received_ms, row.comment_count, row.photo_count, row.reported_by_name.as_deref())
+}
+
+/// One line of a list: the document, counts and names. Appended to `out`.
+pub fn push_item(out: &mut String, row: &IncidentRow) {
+    // The document is an object with members; everything else goes in before its closing brace.
+    out.push_str(row.doc.trim_end().strip_suffix('}').unwrap_or(&row.doc));
+    out.push_str(",\"received_at\":");
+    match row.received_ms {
+        Some(ms) => push_text(out, &format_rfc3339(ms)),
+        None => out.push_str("null"),
+    }
+    out.push_str(",\"reported_by_name\":");
+    match &row.reported_by_name {
+        Some(name) => push_text(out, name),
+        None => out.push_str("null"),
+    }
+    // Writing to a string cannot fail.
+    let _ = write!(out, ",\"photo_count\":{},\"comment_count\":{},\"thumbnail_url\":null}}", row.photo_count, row.comment_count);
+}
+
+/// The whole incident. Appended to `out`.
+pub fn push_whole(out: &mut String, row: &IncidentRow, comments: &[Comment]) {
+    push_item(out, row);
+    out.pop();
+    out.push_str(",\"photos\":[],\"comments\":");
+    // Comments are plain texts: there is nothing in them that JSON could not hold.
+    out.push_str(&serde_json::to_string(comments).unwrap_or_else(|_| "[]".to_owned()));
+    out.push('}');
+}
+
+/// The whole incident as a text of its own.
+#[must_use]
+pub fn whole(row: &IncidentRow, comments: &[Comment]) -> String {
+    let mut out = String::with_capacity(row.doc.len() + 256 + comments.len() * 256);
+    push_whole(&mut out, row, comments);
+    out
+}
+
+/// A page of a list: `{items, next_cursor}`.
+#[must_use]
+pub fn page(rows: &[IncidentRow], next_cursor: Option<&str>) -> String {
+    let mut out = String::with_capacity(rows.iter().map(|row| row.doc.len() + 192).sum::<usize>() + 64);
+    out.push_str("{\"items\":[");
+    for (n, row) in rows.iter().enumerate() {
+        if n > 0 {
+            out.push(',');
+        }
+        push_item(&mut out, row);
+    }
+    out.push_str("],\"next_cursor\":");
+    match next_cursor {
+        Some(cursor) => push_text(&mut out, cursor),
+        None => out.push_str("null"),
+    }
+    out.push('}');
+    out
+}
+
+fn push_text(out: &mut String, text: &str) {
+    out.push_str(&serde_json::Value::from(text).to_string());
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    pub(crate) fn row() -> IncidentRow {
+        IncidentRow {
+            id: Uuid::nil(),
+            store_code: "042".to_owned(),
+            deleted: false,
+            reported_by: "kim".to_owned(),
+            reported_by_name: Some("Kim \"K\" O'Hara".to_owned()),
+            status: "submitted".to_owned(),
+            version: "00".to_owned(),
+            received_ms: Some(1_763_851_234_567),
+            comment_count: 1,
+            photo_count: 0,
+            occurred_at_ms: 0,
+            doc: json!({"id": Uuid::nil(), "title": "x"}).to_string(),
+        }
+    }
+
+    fn comment() -> Comment {
+        Comment {
+            id: Uuid::nil(),
+            kind: "comment".to_owned(),
+            body: "said \"no\"\n\u{2028}".to_owned(),
+            author: "kim".to_owned(),
+            created_at: "2026-01-02T03:04:05Z".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_whole_incident_is_one_json_object_with_everything() {
+        let whole: Value = serde_json::from_str(&whole(&row(), &[comment()])).unwrap();
+        assert_eq!(whole["title"], "x");
+        assert_eq!(whole["reported_by_name"], "Kim \"K\" O'Hara");
+        assert_eq!(whole["photo_count"], 0);
+        assert_eq!(whole["comment_count"], 1);
+        assert_eq!(whole["photos"], json!([]));
+        assert_eq!(whole["comments"][0]["body"], "said \"no\"\n\u{2028}");
+        assert!(whole["received_at"].as_str().unwrap().starts_with("2025-11-22T"));
+        assert_eq!(whole["thumbnail_url"], Value::Null);
+    }
+
+    #[test]
+    fn a_page_is_one_json_object_whatever_its_length() {
+        for count in 0..3 {
+            let rows = vec![row(); count];
+            let page: Value = serde_json::from_str(&page(&rows, (count == 2).then_some("c"))).unwrap();
+            assert_eq!(page["items"].as_array().unwrap().len(), count);
+            assert_eq!(page["next_cursor"], if count == 2 { json!("c") } else { Value::Null });
+        }
+    }
+
+    #[test]
+    fn the_etag_changes_with_everything_that_is_shown() {
+        let base = etag("v", None, 0, 0, None);
+        assert!(base.starts_with('"') && base.ends_with('"'));
+        let others = [
+            etag("w", None, 0, 0, None),
+            etag("v", Some(0), 0, 0, None),
+            etag("v", None, 1, 0, None),
+            etag("v", None, 0, 1, None),
+            etag("v", None, 0, 0, Some("")),
+        ];
+        for other in &others {
+            assert_ne!(&base, other);
+        }
+        assert_eq!(base, etag("v", None, 0, 0, None));
+    }
+}

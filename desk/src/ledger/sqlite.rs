@@ -1,0 +1,337 @@
+//! The ledger behind SQLite: one file, one writer that commits in groups, readers that never wait for it.
+//!
+//! Each verb is one job, and so one transaction (see [`chassis::sqlite`]); reads see one snapshot. Files by noun;
+//! how a change becomes a record is in [`changes`], and at what point it is safe in [`records`].
+
+mod accounts;
+mod audit;
+mod changes;
+mod fail;
+mod filter;
+mod fleet;
+mod history;
+mod incidents;
+mod project;
+mod records;
+mod site;
+mod stats;
+mod sync;
+
+use super::{
+    Accounts, Audit, Backlog, Comment, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity, IncidentRow, Incidents, LinkState,
+    NewCode, NewNode, NodeAuth, NodeRow, PageApplied, PageQuery, PageResult, Recording, Records, Review, Site, Stats, Store, Sync, Unpushed,
+};
+use crate::actor::Account;
+use crate::error::Error;
+use async_trait::async_trait;
+use chassis::ids::Ids;
+use chassis::sqlite::rusqlite::{self, Connection};
+use chassis::sqlite::{Database, OpenError, OpenOptions, ReadError, StoreError, WriteError, runner};
+use fail::{Done, Fail};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use sync_protocol::batch::{Page, Push};
+use sync_protocol::chain::Link;
+use sync_protocol::message::{Answer, NodeStatus, PushResult};
+use sync_protocol::scope::Scope;
+use uuid::Uuid;
+
+/// Every schema change, in order. A released one is never edited.
+pub const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__ledger", include_str!("../../../migrations/sqlite/V1__ledger.sql")),
+    ("V2__incidents", include_str!("../../../migrations/sqlite/V2__incidents.sql")),
+    ("V3__accounts", include_str!("../../../migrations/sqlite/V3__accounts.sql")),
+    ("V4__fleet", include_str!("../../../migrations/sqlite/V4__fleet.sql")),
+];
+
+/// An audit reads everything; this is for the largest hub on the slowest disk.
+const AUDIT_DEADLINE: Duration = Duration::from_secs(6 * 3600);
+
+/// The ledger in one SQLite file.
+#[derive(Clone, Debug)]
+pub struct SqliteLedger {
+    db: Database,
+    ids: Ids,
+}
+
+impl StoreError for Fail {
+    fn sqlite(&self) -> Option<&rusqlite::Error> {
+        match self {
+            Self::Sql(error) => Some(error),
+            Self::Refused(_) | Self::Broken(_) => None,
+        }
+    }
+}
+
+impl SqliteLedger {
+    /// Opens the ledger in the file `path`, making or upgrading it where needed. `ids` names the streams the hub opens.
+    ///
+    /// # Errors
+    /// When the file or its folder cannot be used, is damaged, or was written by a newer version.
+    pub fn open(path: &Path, ids: Ids) -> Result<Self, OpenError> {
+        Self::open_with(path, ids, false)
+    }
+
+    /// [`SqliteLedger::open`]; `synchronous_off` gives durability up, so that a test of it can be seen to fail.
+    ///
+    /// # Errors
+    /// As [`SqliteLedger::open`].
+    pub fn open_with(path: &Path, ids: Ids, synchronous_off: bool) -> Result<Self, OpenError> {
+        let migrations = runner(MIGRATIONS).map_err(|detail| OpenError::Migration { path: path.to_owned(), detail })?;
+        let options = OpenOptions { synchronous_off, ..OpenOptions::new(path, migrations) };
+        Ok(Self { db: Database::open(options)?, ids })
+    }
+
+    /// How SQLite would walk a page of `filter`, a line a step, with words that many or few have: for tests of the indexes.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn explain(&self, filter: Filter, after: Option<(i64, Uuid)>, common: bool) -> Result<Vec<String>, Error> {
+        self.read(move |db| incidents::explain(db, &filter, after, common)).await
+    }
+
+    async fn write<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> Done<T> + Send + 'static) -> Result<T, Error> {
+        match self.db.write(move |tx| job(tx)).await {
+            Ok(done) => done.map_err(Error::from),
+            Err(WriteError::Full) => Err(Error::Full),
+            Err(error @ (WriteError::Busy | WriteError::Unavailable | WriteError::Stopped | WriteError::Io(_))) => {
+                Err(Error::Unavailable(error.to_string()))
+            }
+            Err(error @ WriteError::Panicked) => Err(Error::Fault(error.to_string())),
+        }
+    }
+
+    async fn read<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> Done<T> + Send + 'static) -> Result<T, Error> {
+        answered(self.db.read(job).await)
+    }
+
+    /// For a few rows by key: no hop to another thread.
+    async fn look<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> Done<T> + Send + 'static) -> Result<T, Error> {
+        answered(self.db.read_inline(job).await)
+    }
+}
+
+fn answered<T>(result: Result<Done<T>, ReadError>) -> Result<T, Error> {
+    match result {
+        Ok(Err(Fail::Sql(error))) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => Err(Error::TooLong),
+        Ok(done) => done.map_err(Error::from),
+        Err(ReadError::TooLong) => Err(Error::TooLong),
+        Err(error @ (ReadError::Io(_) | ReadError::Stopped)) => Err(Error::Unavailable(error.to_string())),
+        Err(error @ ReadError::Panicked) => Err(Error::Fault(error.to_string())),
+    }
+}
+
+#[async_trait]
+impl Site for SqliteLedger {
+    async fn identity(&self) -> Result<Identity, Error> {
+        self.look(site::identity).await
+    }
+
+    async fn become_hub(&self, hub_id: Uuid, epoch: Uuid) -> Result<Identity, Error> {
+        self.write(move |db| site::become_hub(db, hub_id, epoch)).await
+    }
+
+    async fn become_node(&self, enrolment: Enrolment, credential: String, origin: Uuid) -> Result<(), Error> {
+        self.write(move |db| site::become_node(db, &enrolment, &credential, origin)).await
+    }
+
+    async fn credential(&self) -> Result<Option<String>, Error> {
+        self.look(|db| site::value(db, "credential")).await
+    }
+
+    async fn set_credential(&self, credential: String) -> Result<(), Error> {
+        self.write(move |db| site::set_value(db, "credential", &credential)).await
+    }
+
+    async fn link_state(&self) -> Result<LinkState, Error> {
+        self.look(site::link_state).await
+    }
+
+    async fn set_link_state(&self, state: LinkState) -> Result<(), Error> {
+        self.write(move |db| site::set_link_state(db, &state)).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, Error> {
+        self.look(site::backlog).await
+    }
+
+    fn committed(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.db.committed()
+    }
+
+    async fn is_writable(&self) -> bool {
+        self.db.available()
+    }
+}
+
+#[async_trait]
+impl Records for SqliteLedger {
+    async fn record(&self, recording: Recording) -> Result<(), Error> {
+        let ids = self.ids.clone();
+        self.write(move |db| {
+            let at_ms = recording.at_ms;
+            records::record(db, recording, || ids.new_v7(at_ms))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Incidents for SqliteLedger {
+    async fn incident(&self, id: Uuid) -> Result<Option<IncidentRow>, Error> {
+        self.look(move |db| incidents::row(db, id)).await
+    }
+
+    async fn incident_whole(&self, id: Uuid) -> Result<Option<(IncidentRow, Vec<Comment>)>, Error> {
+        self.look(move |db| incidents::whole(db, id)).await
+    }
+
+    async fn incidents(&self, filter: Filter, after: Option<(i64, Uuid)>, limit: u32) -> Result<Vec<IncidentRow>, Error> {
+        self.read(move |db| incidents::list(db, &filter, after, limit)).await
+    }
+
+    async fn incidents_whole(&self, filter: Filter, after: Option<(i64, Uuid)>, limit: u32) -> Result<Vec<(IncidentRow, Vec<Comment>)>, Error> {
+        self.read(move |db| incidents::list_whole(db, &filter, after, limit)).await
+    }
+
+    async fn history(&self, id: Uuid) -> Result<Vec<HistoryItem>, Error> {
+        self.read(move |db| history::history(db, id)).await
+    }
+
+    async fn stats(&self, filter: Filter) -> Result<Stats, Error> {
+        self.read(move |db| stats::stats(db, &filter)).await
+    }
+
+    async fn events_after(&self, after: i64, limit: u32) -> Result<Vec<Event>, Error> {
+        self.read(move |db| incidents::events_after(db, after, limit)).await
+    }
+
+    async fn last_event(&self) -> Result<i64, Error> {
+        self.look(incidents::last_event).await
+    }
+
+    async fn reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error> {
+        self.read(move |db| incidents::reviews(db, store.as_deref(), limit)).await
+    }
+}
+
+#[async_trait]
+impl Accounts for SqliteLedger {
+    async fn account(&self, username: &str) -> Result<Option<Account>, Error> {
+        let username = username.to_owned();
+        self.look(move |db| accounts::account(db, &username)).await
+    }
+
+    async fn account_by_id(&self, id: Uuid) -> Result<Option<Account>, Error> {
+        self.look(move |db| accounts::account_by_id(db, id)).await
+    }
+
+    async fn accounts(&self, store: Option<String>) -> Result<Vec<Account>, Error> {
+        self.read(move |db| accounts::accounts(db, store.as_deref())).await
+    }
+
+    async fn stores(&self, store: Option<String>) -> Result<Vec<Store>, Error> {
+        self.read(move |db| accounts::stores(db, store.as_deref())).await
+    }
+
+    async fn store(&self, code: &str) -> Result<Option<Store>, Error> {
+        let code = code.to_owned();
+        self.look(move |db| accounts::store(db, &code)).await
+    }
+
+    async fn open_session(&self, token_hash: [u8; 32], username: String, now_ms: i64, expires_ms: i64) -> Result<(), Error> {
+        self.write(move |db| accounts::open_session(db, &token_hash, &username, now_ms, expires_ms)).await
+    }
+
+    async fn session(&self, token_hash: [u8; 32], now_ms: i64) -> Result<Option<Account>, Error> {
+        self.look(move |db| accounts::session(db, &token_hash, now_ms)).await
+    }
+
+    async fn close_session(&self, token_hash: [u8; 32]) -> Result<(), Error> {
+        self.write(move |db| accounts::close_session(db, &token_hash)).await
+    }
+
+    async fn failures(&self, username: &str) -> Result<Failures, Error> {
+        let username = username.to_owned();
+        self.look(move |db| accounts::failures(db, &username)).await
+    }
+
+    async fn note_failure(&self, username: String, now_ms: i64) -> Result<Failures, Error> {
+        self.write(move |db| accounts::note_failure(db, &username, now_ms)).await
+    }
+}
+
+#[async_trait]
+impl Sync for SqliteLedger {
+    async fn unpushed(&self, after_seq: Option<u64>, max_changes: u32, max_bytes: usize) -> Result<Option<Unpushed>, Error> {
+        self.read(move |db| sync::unpushed(db, after_seq, max_changes, max_bytes)).await
+    }
+
+    async fn note_answers(&self, origin: Uuid, applied_seq: u64, answers: Vec<Answer>) -> Result<(), Error> {
+        self.write(move |db| sync::note_answers(db, origin, applied_seq, &answers)).await
+    }
+
+    async fn cursors(&self) -> Result<BTreeMap<Scope, Option<String>>, Error> {
+        self.look(sync::cursors).await
+    }
+
+    async fn apply_page(&self, page: Page, now_ms: i64) -> Result<PageApplied, Error> {
+        self.write(move |db| sync::apply_page(db, &page, now_ms)).await
+    }
+
+    async fn take_push(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error> {
+        self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms)).await
+    }
+
+    async fn origin_head(&self, origin: Uuid) -> Result<Option<(u64, Link, Option<Uuid>)>, Error> {
+        self.look(move |db| sync::origin_head(db, origin)).await
+    }
+
+    async fn scope_heads(&self) -> Result<BTreeMap<Scope, u64>, Error> {
+        self.read(sync::scope_heads).await
+    }
+
+    async fn page(&self, query: PageQuery) -> Result<PageResult, Error> {
+        self.read(move |db| sync::page(db, &query)).await
+    }
+
+    async fn audit(&self) -> Result<Audit, Error> {
+        answered(self.db.read_within(AUDIT_DEADLINE, audit::audit).await)
+    }
+}
+
+#[async_trait]
+impl Fleet for SqliteLedger {
+    async fn add_code(&self, code: NewCode) -> Result<(), Error> {
+        self.write(move |db| fleet::add_code(db, &code)).await
+    }
+
+    async fn enrol(&self, node: NewNode) -> Result<Option<Store>, Error> {
+        self.write(move |db| fleet::enrol(db, &node)).await
+    }
+
+    async fn nodes(&self, store: Option<String>) -> Result<Vec<NodeRow>, Error> {
+        self.read(move |db| fleet::nodes(db, store.as_deref())).await
+    }
+
+    async fn revoke(&self, node_id: Uuid, now_ms: i64) -> Result<bool, Error> {
+        self.write(move |db| fleet::revoke(db, node_id, now_ms)).await
+    }
+
+    async fn node_auth(&self, node_id: Uuid) -> Result<Option<NodeAuth>, Error> {
+        self.look(move |db| fleet::node_auth(db, node_id)).await
+    }
+
+    async fn add_credential(&self, node_id: Uuid, auth: [u8; 32], proof: [u8; 32], now_ms: i64) -> Result<(), Error> {
+        self.write(move |db| fleet::add_credential(db, node_id, auth, proof, now_ms)).await
+    }
+
+    async fn use_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error> {
+        self.write(move |db| fleet::use_credential(db, node_id, generation, now_ms)).await
+    }
+
+    async fn note_contact(&self, node_id: Uuid, status: NodeStatus, now_ms: i64) -> Result<(), Error> {
+        self.write(move |db| fleet::note_contact(db, node_id, &status, now_ms)).await
+    }
+}

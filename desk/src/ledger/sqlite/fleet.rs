@@ -1,0 +1,131 @@
+//! The hub's nodes, their credentials and the codes that enrol them.
+
+use super::fail::{Done, Fail};
+use crate::error::Refusal;
+use crate::ledger::{CredentialRow, NewCode, NewNode, NodeAuth, NodeRow, Store};
+use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
+use sync_protocol::message::NodeStatus;
+use uuid::Uuid;
+
+/// Used and stale codes are kept this long, so that "used" can still be told from "unknown" by an administrator.
+const KEEP_CODES_MS: i64 = 30 * 24 * 3_600_000;
+/// Credentials kept of a node: the current one, the one before, and a few to recognise a copy by.
+const KEEP_CREDENTIALS: i64 = 8;
+
+pub(super) fn add_code(db: &Connection, code: &NewCode) -> Done<()> {
+    if super::accounts::store(db, &code.store_code)?.is_none() {
+        return Err(Refusal::field("store_code", format!("there is no store {}; add it first", code.store_code)).into());
+    }
+    db.prepare_cached("DELETE FROM enrolment_codes WHERE expires_ms < ?1")?.execute([code.created_ms - KEEP_CODES_MS])?;
+    db.prepare_cached(
+        "INSERT INTO enrolment_codes (code_hash, store_code, created_by, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![code.code_hash, code.store_code, code.created_by, code.created_ms, code.expires_ms])?;
+    Ok(())
+}
+
+pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<Store>> {
+    let used = db
+        .prepare_cached("UPDATE enrolment_codes SET used_ms = ?2, node_id = ?3 WHERE code_hash = ?1 AND used_ms IS NULL AND expires_ms > ?2")?
+        .execute(params![node.code_hash, node.now_ms, node.node_id])?;
+    if used == 0 {
+        return Ok(None);
+    }
+    let store_code: String = db
+        .prepare_cached("SELECT store_code FROM enrolment_codes WHERE code_hash = ?1")?
+        .query_row(params![node.code_hash], |row| row.get(0))?;
+    let store = super::accounts::store(db, &store_code)?
+        .ok_or_else(|| Fail::Broken(format!("an enrolment code names store {store_code}, which is not there")))?;
+    let status = NodeStatus { version: node.version.clone(), clock_offset_ms: node.clock_offset_ms, ..NodeStatus::default() };
+    db.prepare_cached(
+        "INSERT INTO nodes (node_id, store_code, name, version, enrolled_ms, last_contact_ms, clock_offset_ms, status) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)",
+    )?
+    .execute(params![node.node_id, store_code, node.name, node.version, node.now_ms, node.clock_offset_ms, status_text(&status)?])?;
+    db.prepare_cached("INSERT INTO credentials (node_id, generation, auth, proof, issued_ms) VALUES (?1, 1, ?2, ?3, ?4)")?
+        .execute(params![node.node_id, node.auth, node.proof, node.now_ms])?;
+    Ok(Some(store))
+}
+
+fn status_text(status: &NodeStatus) -> Done<String> {
+    serde_json::to_string(status).map_err(|e| Fail::Broken(e.to_string()))
+}
+
+pub(super) fn nodes(db: &Connection, store: Option<&str>) -> Done<Vec<NodeRow>> {
+    let mut statement = db.prepare_cached(
+        "SELECT n.node_id, n.store_code, n.name, n.version, n.enrolled_ms, n.revoked_ms, n.last_contact_ms, n.clock_offset_ms, n.status, \
+         coalesce((SELECT sum(o.seq) FROM origins o WHERE o.node_id = n.node_id), 0) \
+         FROM nodes n WHERE ?1 IS NULL OR n.store_code = ?1 ORDER BY n.store_code, n.name, n.node_id",
+    )?;
+    let mut rows = statement.query([store])?;
+    let mut nodes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let status: String = row.get(8)?;
+        nodes.push(NodeRow {
+            node_id: row.get(0)?,
+            store_code: row.get(1)?,
+            name: row.get(2)?,
+            version: row.get(3)?,
+            enrolled_ms: row.get(4)?,
+            revoked_ms: row.get(5)?,
+            last_contact_ms: row.get(6)?,
+            clock_offset_ms: row.get(7)?,
+            status: serde_json::from_str(&status).unwrap_or_default(),
+            applied_changes: row.get::<_, i64>(9)? as u64,
+        });
+    }
+    Ok(nodes)
+}
+
+pub(super) fn revoke(db: &Connection, node_id: Uuid, now_ms: i64) -> Done<bool> {
+    Ok(db
+        .prepare_cached("UPDATE nodes SET revoked_ms = coalesce(revoked_ms, ?2) WHERE node_id = ?1")?
+        .execute(params![node_id, now_ms])?
+        > 0)
+}
+
+pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>> {
+    let node: Option<(String, bool)> = db
+        .prepare_cached("SELECT store_code, revoked_ms IS NOT NULL FROM nodes WHERE node_id = ?1")?
+        .query_row([node_id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((store_code, revoked)) = node else { return Ok(None) };
+    let mut statement =
+        db.prepare_cached("SELECT generation, auth, proof, used_ms FROM credentials WHERE node_id = ?1 ORDER BY generation DESC")?;
+    let credentials = statement
+        .query_map([node_id], |row| {
+            Ok(CredentialRow { generation: row.get(0)?, auth: row.get(1)?, proof: row.get(2)?, used_ms: row.get(3)? })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(Some(NodeAuth { store_code, revoked, credentials }))
+}
+
+pub(super) fn add_credential(db: &Connection, node_id: Uuid, auth: [u8; 32], proof: [u8; 32], now_ms: i64) -> Done<()> {
+    // One that was handed out and never used is replaced: its answer was lost on the way.
+    db.prepare_cached("DELETE FROM credentials WHERE node_id = ?1 AND used_ms IS NULL AND generation > 1")?.execute([node_id])?;
+    db.prepare_cached(
+        "INSERT INTO credentials (node_id, generation, auth, proof, issued_ms) \
+         SELECT ?1, max(generation) + 1, ?2, ?3, ?4 FROM credentials WHERE node_id = ?1",
+    )?
+    .execute(params![node_id, auth, proof, now_ms])?;
+    db.prepare_cached(
+        "DELETE FROM credentials WHERE node_id = ?1 AND generation <= (SELECT max(generation) FROM credentials WHERE node_id = ?1) - ?2",
+    )?
+    .execute(params![node_id, KEEP_CREDENTIALS])?;
+    Ok(())
+}
+
+pub(super) fn use_credential(db: &Connection, node_id: Uuid, generation: i64, now_ms: i64) -> Done<()> {
+    db.prepare_cached("UPDATE credentials SET used_ms = coalesce(used_ms, ?3) WHERE node_id = ?1 AND generation = ?2")?
+        .execute(params![node_id, generation, now_ms])?;
+    Ok(())
+}
+
+pub(super) fn note_contact(db: &Connection, node_id: Uuid, status: &NodeStatus, now_ms: i64) -> Done<()> {
+    db.prepare_cached(
+        "UPDATE nodes SET last_contact_ms = ?2, clock_offset_ms = ?3, status = ?4, \
+         version = CASE WHEN ?5 = '' THEN version ELSE ?5 END WHERE node_id = ?1",
+    )?
+    .execute(params![node_id, now_ms, status.clock_offset_ms, status_text(status)?, status.version])?;
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! What records are looked up by: tables that follow from `records` and can be made anew from it at any time.
+
+use super::changes::{Record, load_record};
+use super::fail::Done;
+use crate::document::{Document, document};
+use crate::search::fold;
+use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
+use serde_json::Value;
+use sync_protocol::merge::RecordState;
+use sync_protocol::record;
+use sync_protocol::scope::Scope;
+use uuid::Uuid;
+
+/// Brings the tables of `record`'s kind up to its state. Kinds this version does not know have none.
+pub(super) fn record(db: &Connection, record: &Record, fresh: bool) -> Done<()> {
+    match record.kind.as_str() {
+        record::INCIDENT => incident(db, record, fresh),
+        record::STORE => store(db, record),
+        record::ACCOUNT => account(db, record),
+        _ => Ok(()),
+    }
+}
+
+/// Brings the incident's tables up to a record that belongs to it.
+pub(super) fn child(db: &Connection, parent: &Record, child: &Record) -> Done<()> {
+    if child.kind == record::COMMENT {
+        comment(db, parent, child)?;
+    }
+    Ok(())
+}
+
+fn text(state: &RecordState, field: &str) -> String {
+    state.get(field).and_then(Value::as_str).unwrap_or("").to_owned()
+}
+
+/// The document of an incident's record.
+pub(super) fn document_of(record: &Record) -> Document {
+    document(record.id, record.scope.store_code().unwrap_or(""), &record.state)
+}
+
+fn incident(db: &Connection, record: &Record, fresh: bool) -> Done<()> {
+    let made = document_of(record);
+    let store_code = record.scope.store_code().unwrap_or("");
+    if fresh {
+        db.prepare_cached(
+            "INSERT INTO incidents (incident_no, incident_id, occurred_at_ms, store_code, status, category, severity, reported_by, \
+             deleted, reference, people, comment_count, photo_count, received_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12)",
+        )?
+        .execute(params![
+            record.no,
+            record.id,
+            made.occurred_at_ms,
+            store_code,
+            made.status,
+            made.category,
+            made.severity,
+            made.reported_by,
+            made.deleted,
+            made.reference,
+            made.people,
+            record.received_ms
+        ])?;
+        db.prepare_cached("INSERT INTO documents (incident_no, version, doc) VALUES (?1, ?2, ?3)")?
+            .execute(params![record.no, made.version, made.doc])?;
+    } else {
+        db.prepare_cached(
+            "UPDATE incidents SET occurred_at_ms = ?2, status = ?3, category = ?4, severity = ?5, reported_by = ?6, deleted = ?7, \
+             reference = ?8, people = ?9 WHERE incident_no = ?1",
+        )?
+        .execute(params![
+            record.no,
+            made.occurred_at_ms,
+            made.status,
+            made.category,
+            made.severity,
+            made.reported_by,
+            made.deleted,
+            made.reference,
+            made.people
+        ])?;
+        db.prepare_cached("UPDATE documents SET version = ?2, doc = ?3 WHERE incident_no = ?1")?
+            .execute(params![record.no, made.version, made.doc])?;
+        db.prepare_cached("DELETE FROM incident_tags WHERE incident_no = ?1")?.execute([record.no])?;
+        db.prepare_cached("DELETE FROM incident_names WHERE rowid = ?1")?.execute([record.no])?;
+        db.prepare_cached("DELETE FROM incident_words WHERE rowid = ?1")?.execute([record.no])?;
+    }
+    for tag in &made.tags {
+        db.prepare_cached("INSERT OR IGNORE INTO incident_tags (tag, occurred_at_ms, incident_id, incident_no) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![tag, made.occurred_at_ms, record.id, record.no])?;
+    }
+    if !made.people.is_empty() {
+        db.prepare_cached("INSERT INTO incident_names (rowid, names) VALUES (?1, ?2)")?.execute(params![record.no, made.people])?;
+    }
+    let mut words = made.words;
+    if !fresh {
+        words.push_str(&comments_folded(db, record.no)?);
+    }
+    db.prepare_cached("INSERT INTO incident_words (rowid, words) VALUES (?1, ?2)")?.execute(params![record.no, words])?;
+    Ok(())
+}
+
+fn comments_folded(db: &Connection, incident_no: i64) -> Done<String> {
+    let mut folded = String::new();
+    let mut statement = db.prepare_cached("SELECT body FROM comments WHERE incident_no = ?1 ORDER BY hlc, comment_id")?;
+    let mut rows = statement.query([incident_no])?;
+    while let Some(row) = rows.next()? {
+        folded.push_str(&fold(&row.get::<_, String>(0)?));
+        folded.push('\n');
+    }
+    Ok(folded)
+}
+
+fn comment(db: &Connection, incident: &Record, record: &Record) -> Done<()> {
+    let Some(born) = &record.state.born else { return Ok(()) };
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO comments (comment_no, comment_id, incident_no, author, kind, body, created_ms, hlc) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        record.no,
+        record.id,
+        incident.no,
+        born.by,
+        comment_kind(&record.state),
+        text(&record.state, "body"),
+        born.at,
+        born.stamp.hlc.to_i64()
+    ])?;
+    db.prepare_cached("UPDATE incidents SET comment_count = (SELECT count(*) FROM comments WHERE incident_no = ?1) WHERE incident_no = ?1")?
+        .execute([incident.no])?;
+    let mut words = document_of(incident).words;
+    words.push_str(&comments_folded(db, incident.no)?);
+    db.prepare_cached("DELETE FROM incident_words WHERE rowid = ?1")?.execute([incident.no])?;
+    db.prepare_cached("INSERT INTO incident_words (rowid, words) VALUES (?1, ?2)")?.execute(params![incident.no, words])?;
+    Ok(())
+}
+
+fn comment_kind(state: &RecordState) -> String {
+    state.get("kind").and_then(Value::as_str).unwrap_or("comment").to_owned()
+}
+
+fn store(db: &Connection, record: &Record) -> Done<()> {
+    let state = &record.state;
+    db.prepare_cached("INSERT OR REPLACE INTO stores (store_no, store_id, store_code, name, timezone) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![record.no, record.id, text(state, "code"), text(state, "name"), timezone(state)])?;
+    Ok(())
+}
+
+fn timezone(state: &RecordState) -> String {
+    state.get("timezone").and_then(Value::as_str).unwrap_or("UTC").to_owned()
+}
+
+fn account(db: &Connection, record: &Record) -> Done<()> {
+    let state = &record.state;
+    let active = state.get("active").and_then(Value::as_bool).unwrap_or(true);
+    let store_code = match &record.scope {
+        Scope::Store(code) => Some(code.as_str()),
+        Scope::Company | Scope::Hub => None,
+    };
+    let before: Option<(String, bool)> = {
+        db.prepare_cached("SELECT password_hash, active FROM accounts WHERE account_no = ?1")?
+            .query_row([record.no], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?
+    };
+    let password_hash = text(state, "password_hash");
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO accounts (account_no, account_id, username, display_name, role, store_code, password_hash, active) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        record.no,
+        record.id,
+        text(state, "username"),
+        text(state, "display_name"),
+        text(state, "role"),
+        store_code,
+        password_hash,
+        active
+    ])?;
+    // A new password or a closed account ends what is open, at whichever site the news arrives.
+    if before.is_some_and(|(hash, was_active)| hash != password_hash || (was_active && !active)) {
+        db.prepare_cached("DELETE FROM sessions WHERE username = ?1")?.execute([text(state, "username")])?;
+    }
+    Ok(())
+}
+
+/// Compares the tables of one record with what its state says; answers what differs, in words.
+pub(super) fn compare(db: &Connection, record: &Record) -> Done<Option<String>> {
+    match record.kind.as_str() {
+        record::INCIDENT => compare_incident(db, record),
+        record::COMMENT => {
+            let row: Option<(String, String)> = optional(
+                db.prepare_cached("SELECT body, author FROM comments WHERE comment_no = ?1")?
+                    .query_row([record.no], |row| Ok((row.get(0)?, row.get(1)?))),
+            )?;
+            let by = record.state.born.as_ref().map_or("", |born| born.by.as_str());
+            let same = row.is_some_and(|(body, author)| body == text(&record.state, "body") && author == by);
+            Ok((!same).then(|| "the comments table differs".to_owned()))
+        }
+        record::STORE => {
+            let row: Option<(String, String, String)> = optional(
+                db.prepare_cached("SELECT store_code, name, timezone FROM stores WHERE store_no = ?1")?
+                    .query_row([record.no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))),
+            )?;
+            let says = (text(&record.state, "code"), text(&record.state, "name"), timezone(&record.state));
+            Ok((row != Some(says)).then(|| "the stores table differs".to_owned()))
+        }
+        record::ACCOUNT => {
+            let row: Option<(String, String, String, String, bool)> = optional(
+                db.prepare_cached("SELECT username, display_name, role, password_hash, active FROM accounts WHERE account_no = ?1")?
+                    .query_row([record.no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))),
+            )?;
+            let state = &record.state;
+            let says = (
+                text(state, "username"),
+                text(state, "display_name"),
+                text(state, "role"),
+                text(state, "password_hash"),
+                state.get("active").and_then(Value::as_bool).unwrap_or(true),
+            );
+            Ok((row != Some(says)).then(|| "the accounts table differs".to_owned()))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn compare_incident(db: &Connection, record: &Record) -> Done<Option<String>> {
+    let made = document_of(record);
+    let doc: Option<(String, String)> = optional(
+        db.prepare_cached("SELECT version, doc FROM documents WHERE incident_no = ?1")?
+            .query_row([record.no], |row| Ok((row.get(0)?, row.get(1)?))),
+    )?;
+    if doc != Some((made.version.clone(), made.doc.clone())) {
+        return Ok(Some("the document differs".to_owned()));
+    }
+    #[allow(clippy::type_complexity)]
+    let row: Option<(Uuid, i64, String, String, String, u8, String, bool, String)> = optional(
+        db.prepare_cached(
+            "SELECT incident_id, occurred_at_ms, store_code, status, category, severity, reported_by, deleted, reference \
+             FROM incidents WHERE incident_no = ?1",
+        )?
+        .query_row([record.no], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?))
+        }),
+    )?;
+    let says = (
+        record.id,
+        made.occurred_at_ms,
+        record.scope.store_code().unwrap_or("").to_owned(),
+        made.status,
+        made.category,
+        made.severity,
+        made.reported_by,
+        made.deleted,
+        made.reference,
+    );
+    Ok((row != Some(says)).then(|| "the incidents table differs".to_owned()))
+}
+
+fn optional<T>(result: rusqlite::Result<T>) -> Done<Option<T>> {
+    Ok(result.optional()?)
+}
+
+/// The incident's record, where `id` is one.
+pub(super) fn incident_record(db: &Connection, id: Uuid) -> Done<Option<Record>> {
+    Ok(load_record(db, id)?.filter(|record| record.kind == record::INCIDENT))
+}

@@ -1,0 +1,145 @@
+//! Who the site is, and its few single values: rows of `site` and `counters`.
+//!
+//! | name | value |
+//! | --- | --- |
+//! | `role` | `hub` or `node`; no row: a node's folder before `enroll` |
+//! | `hub_id`, `epoch` | the hub's identity and history |
+//! | `enrolment` | [`Enrolment`] as JSON |
+//! | `credential` | the node's secret (the file is readable by its owner alone) |
+//! | `link` | [`LinkState`] as JSON |
+//! | counter `hlc` | last reading of the hybrid clock |
+//! | counter `reference/042/2026` | last running number of a store's year |
+//!
+//! Everything is read inside the transaction that relies on it: administration commands write to the same file
+//! while the site serves.
+
+use super::fail::{Done, Fail};
+use crate::ledger::{Backlog, Enrolment, Identity, LinkState};
+use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
+use sync_protocol::chain::Link;
+use sync_protocol::hlc::Hlc;
+use sync_protocol::scope::Scope;
+use uuid::Uuid;
+
+pub(super) fn value(db: &Connection, name: &str) -> Done<Option<String>> {
+    Ok(db.prepare_cached("SELECT value FROM site WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn set_value(db: &Connection, name: &str, value: &str) -> Done<()> {
+    db.prepare_cached("INSERT INTO site (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")?
+        .execute([name, value])?;
+    Ok(())
+}
+
+pub(super) fn counter(db: &Connection, name: &str) -> Done<Option<i64>> {
+    Ok(db.prepare_cached("SELECT value FROM counters WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn set_counter(db: &Connection, name: &str, value: i64) -> Done<()> {
+    db.prepare_cached("INSERT INTO counters (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")?
+        .execute(params![name, value])?;
+    Ok(())
+}
+
+pub(super) fn is_hub(db: &Connection) -> Done<bool> {
+    Ok(value(db, "role")?.as_deref() == Some("hub"))
+}
+
+/// The next reading of the site's clock.
+pub(super) fn tick(db: &Connection, now_ms: i64) -> Done<Hlc> {
+    let next = Hlc::from_i64(counter(db, "hlc")?.unwrap_or(0)).next(now_ms);
+    set_counter(db, "hlc", next.to_i64())?;
+    Ok(next)
+}
+
+/// Moves the site's clock behind what it has seen.
+pub(super) fn observe(db: &Connection, seen: Hlc) -> Done<()> {
+    let last = Hlc::from_i64(counter(db, "hlc")?.unwrap_or(0));
+    if seen > last {
+        set_counter(db, "hlc", seen.to_i64())?;
+    }
+    Ok(())
+}
+
+pub(super) fn identity(db: &Connection) -> Done<Identity> {
+    match value(db, "role")?.as_deref() {
+        None => Ok(Identity::Unenrolled),
+        Some("hub") => Ok(Identity::Hub { hub_id: uuid_value(db, "hub_id")?, epoch: uuid_value(db, "epoch")? }),
+        Some(_) => {
+            let text = value(db, "enrolment")?.ok_or_else(|| Fail::Broken("site has no enrolment".to_owned()))?;
+            let enrolment = serde_json::from_str(&text).map_err(|e| Fail::Broken(format!("enrolment: {e}")))?;
+            Ok(Identity::Node(enrolment))
+        }
+    }
+}
+
+fn uuid_value(db: &Connection, name: &str) -> Done<Uuid> {
+    value(db, name)?.and_then(|text| Uuid::try_parse(&text).ok()).ok_or_else(|| Fail::Broken(format!("site has no {name}")))
+}
+
+pub(super) fn become_hub(db: &Connection, hub_id: Uuid, epoch: Uuid) -> Done<Identity> {
+    match identity(db)? {
+        Identity::Unenrolled => {
+            set_value(db, "hub_id", &hub_id.to_string())?;
+            set_value(db, "epoch", &epoch.to_string())?;
+            set_value(db, "role", "hub")?;
+            identity(db)
+        }
+        hub @ Identity::Hub { .. } => Ok(hub),
+        Identity::Node(_) => Err(Fail::Broken("the folder belongs to a node, not to a hub".to_owned())),
+    }
+}
+
+pub(super) fn become_node(db: &Connection, enrolment: &Enrolment, credential: &str, origin: Uuid) -> Done<()> {
+    if is_hub(db)? {
+        return Err(Fail::Broken("the folder belongs to a hub, not to a node".to_owned()));
+    }
+    let text = serde_json::to_string(enrolment).map_err(|e| Fail::Broken(e.to_string()))?;
+    set_value(db, "role", "node")?;
+    set_value(db, "enrolment", &text)?;
+    set_value(db, "credential", credential)?;
+    set_value(db, "link", "{}").and_then(|()| link_reset(db))?;
+    db.execute("UPDATE origins SET mine = 0 WHERE mine = 1", [])?;
+    db.execute("DELETE FROM cursors", [])?;
+    let scope = Scope::Store(enrolment.store_code.clone());
+    super::changes::open_origin(db, origin, &scope, &enrolment.store_code, true, None)?;
+    for scope in &enrolment.scopes {
+        db.execute("INSERT INTO cursors (scope, cursor) VALUES (?1, '')", [scope.to_string()])?;
+    }
+    Ok(())
+}
+
+fn link_reset(db: &Connection) -> Done<()> {
+    set_link_state(db, &LinkState::default())
+}
+
+pub(super) fn link_state(db: &Connection) -> Done<LinkState> {
+    Ok(value(db, "link")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+pub(super) fn set_link_state(db: &Connection, state: &LinkState) -> Done<()> {
+    let text = serde_json::to_string(state).map_err(|e| Fail::Broken(e.to_string()))?;
+    set_value(db, "link", &text)
+}
+
+pub(super) fn backlog(db: &Connection) -> Done<Backlog> {
+    let quarantined: i64 = db
+        .prepare_cached(
+            "SELECT (SELECT count(*) FROM quarantine) \
+                  + (SELECT count(*) FROM changes INDEXED BY changes_outcome WHERE outcome IS NOT NULL)",
+        )?
+        .query_row([], |row| row.get(0))?;
+    let mut backlog = Backlog { quarantined: quarantined as u64, ..Backlog::default() };
+    // Streams of an earlier enrolment still count: nothing recorded is forgotten because the node was enrolled anew.
+    let mut streams = db.prepare_cached("SELECT origin, seq, head, acked_seq, mine FROM origins WHERE mine = 1")?;
+    let mut rows = streams.query([])?;
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(1)?;
+        let acked: i64 = row.get(3)?;
+        backlog.pending_changes += (seq - acked).max(0) as u64;
+        backlog.origin = row.get(0)?;
+        backlog.seq = seq as u64;
+        backlog.head = Some(Link::from_bytes(row.get(2)?));
+    }
+    Ok(backlog)
+}

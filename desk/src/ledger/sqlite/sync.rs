@@ -1,0 +1,360 @@
+//! Moving changes between sites.
+//!
+//! Up: a node reads its own stream from what the hub acknowledged and notes the hub's answers. The hub takes a push
+//! whole or not at all: stream head, changes, records and feed move in one transaction.
+//! Down: the hub's feed is read in one snapshot; the node stores a page's changes and the cursor behind them in one
+//! transaction. Neither direction looks at the other.
+
+use super::changes::{self, Incoming, Origin, add, add_numbered, feed, open_origin, origin, parse_scope, save_origin};
+use super::fail::{Done, Fail};
+use super::site;
+use crate::error::Refusal;
+use crate::ledger::{PageApplied, PageQuery, PageResult, Unpushed};
+use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use sync_protocol::batch::{Page, Push};
+use sync_protocol::chain::Link;
+use sync_protocol::change::Change;
+use sync_protocol::hlc::{Hlc, MAX_AHEAD_MS};
+use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult};
+use sync_protocol::scope::Scope;
+use uuid::Uuid;
+
+/// Most feed rows looked at for one page; those of skipped origins count too.
+const MAX_FEED_ROWS: u32 = 5_000;
+/// The hub keeps a chain link about every so many changes of a stream.
+const LINK_EVERY: u64 = 500;
+
+// ---- up ---------------------------------------------------------------------------------------------------------
+
+pub(super) fn unpushed(db: &Connection, after_seq: Option<u64>, max_changes: u32, max_bytes: usize) -> Done<Option<Unpushed>> {
+    let stream: Option<(i64, Uuid, i64)> = db
+        .prepare_cached("SELECT origin_no, origin, acked_seq FROM origins WHERE mine = 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((origin_no, origin, acked)) = stream else { return Ok(None) };
+    let after = after_seq.map_or(acked, |seq| seq as i64);
+    let mut statement =
+        db.prepare_cached("SELECT seq, body FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
+    let mut rows = statement.query(params![origin_no, after, max_changes])?;
+    let (mut bodies, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let body: String = row.get(1)?;
+        bytes += body.len();
+        if bytes > max_bytes && !bodies.is_empty() {
+            break;
+        }
+        bodies.push(body);
+    }
+    if bodies.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Unpushed { origin, first_seq: after as u64 + 1, prev: link_at(db, origin_no, origin, after)?, bodies }))
+}
+
+/// The chain link after number `seq` of a stream: from the nearest kept link, hashing what lies between.
+fn link_at(db: &Connection, origin_no: i64, origin: Uuid, seq: i64) -> Done<Link> {
+    let kept: Option<(i64, [u8; 32])> = db
+        .prepare_cached("SELECT seq, link FROM links WHERE origin_no = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1")?
+        .query_row([origin_no, seq], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (from, mut link) = kept.map_or_else(|| (0, Link::start(origin)), |(from, bytes)| (from, Link::from_bytes(bytes)));
+    let mut statement = db.prepare_cached("SELECT body FROM changes WHERE origin_no = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq")?;
+    let mut rows = statement.query([origin_no, from, seq])?;
+    while let Some(row) = rows.next()? {
+        link = link.extend(row.get_ref(0)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))?);
+    }
+    Ok(link)
+}
+
+fn keep_link(db: &Connection, origin_no: i64, seq: i64, link: Link) -> Done<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO links (origin_no, seq, link) VALUES (?1, ?2, ?3)")?
+        .execute(params![origin_no, seq, link.as_bytes()])?;
+    Ok(())
+}
+
+pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, answers: &[Answer]) -> Done<()> {
+    let Some(stream) = origin(db, origin_id)? else { return Err(Fail::Broken("answers for a stream that is not here".to_owned())) };
+    for answer in answers {
+        let found: Option<(i64, Option<Uuid>, i64)> = db
+            .prepare_cached("SELECT change_no, record_id, hlc FROM changes WHERE origin_no = ?1 AND seq = ?2")?
+            .query_row(params![stream.no, answer.seq as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let Some((change_no, record_id, hlc)) = found else { continue };
+        let outcome = match &answer.outcome {
+            Outcome::Quarantined { code, reason } => Some(format!("quarantined: {code}: {reason}")),
+            Outcome::Deferred => Some("deferred".to_owned()),
+            Outcome::Applied | Outcome::Merged | Outcome::Duplicate => None,
+        };
+        db.prepare_cached("UPDATE changes SET received_ms = ?2, outcome = ?3 WHERE change_no = ?1")?
+            .execute(params![change_no, answer.received_ms, outcome])?;
+        if let Some(record_id) = record_id {
+            note_received(db, record_id, answer.received_ms)?;
+        }
+        if let Some(moved) = answer.hlc
+            && moved.to_i64() != hlc
+        {
+            changes::restamp(db, change_no, moved)?;
+        }
+    }
+    // Never beyond what was recorded here, whatever the hub believes.
+    let last = (applied_seq.min(stream.seq)) as i64;
+    if last > 0 {
+        let link = link_at(db, stream.no, stream.id, last)?;
+        keep_link(db, stream.no, last, link)?;
+        db.prepare_cached("DELETE FROM links WHERE origin_no = ?1 AND seq < ?2")?.execute(params![stream.no, last])?;
+        db.prepare_cached("UPDATE origins SET acked_seq = max(acked_seq, ?2) WHERE origin_no = ?1")?.execute(params![stream.no, last])?;
+    }
+    Ok(())
+}
+
+/// Notes when the hub first had a record, if it is not known yet.
+fn note_received(db: &Connection, record_id: Uuid, received_ms: i64) -> Done<()> {
+    let updated = db
+        .prepare_cached("UPDATE records SET received_ms = ?2 WHERE record_id = ?1 AND received_ms IS NULL")?
+        .execute(params![record_id, received_ms])?;
+    if updated > 0 {
+        db.prepare_cached(
+            "UPDATE incidents SET received_ms = ?2 WHERE incident_no = (SELECT record_no FROM records WHERE record_id = ?1)",
+        )?
+        .execute(params![record_id, received_ms])?;
+    }
+    Ok(())
+}
+
+pub(super) fn take_push(db: &Connection, node_id: Uuid, scope: &Scope, push: &Push, now_ms: i64) -> Done<PushResult> {
+    let header = &push.header;
+    let known = origin(db, header.origin)?;
+    if let Some(known) = &known
+        && (known.node_id != Some(node_id) || &known.scope != scope)
+    {
+        return Err(Refusal::Forbidden("the stream belongs to another node".to_owned()).into());
+    }
+    let held = known.as_ref().map_or(0, |origin| origin.seq);
+    if header.first_seq > held + 1 {
+        return Ok(PushResult::Gap { expected: held + 1 });
+    }
+    if let Some(known) = &known
+        && let Some(agreed_seq) = contradiction(db, known, push)?
+    {
+        keep_fork(db, node_id, agreed_seq, push, now_ms)?;
+        return Ok(PushResult::Fork { agreed_seq });
+    }
+    let mut stream = match known {
+        Some(known) => known,
+        None if header.prev != Link::start(header.origin) => {
+            return Err(Refusal::Conflict("the stream does not start at its first link".to_owned()).into());
+        }
+        None => {
+            let site = scope.store_code().unwrap_or("hub");
+            open_origin(db, header.origin, scope, site, false, Some(node_id))?
+        }
+    };
+
+    let mut answers = Vec::with_capacity(push.bodies.len());
+    let mut fed = Vec::new();
+    let mut latest = Hlc::default();
+    for (seq, body) in (header.first_seq..).zip(&push.bodies) {
+        if seq <= held {
+            answers.push(answered(db, &stream, seq)?);
+            continue;
+        }
+        let claimed = Change::from_body(body).ok().map(|change| change.order());
+        let placed = claimed.map(|hlc| hlc.clamp(now_ms, MAX_AHEAD_MS));
+        latest = placed.map_or(latest, |hlc| latest.observe(hlc));
+        let (outcome, change_no) =
+            add(db, Incoming { origin: &mut stream, body, hlc: placed, received_ms: Some(now_ms), now_ms })?;
+        if matches!(outcome, Outcome::Applied | Outcome::Merged) {
+            fed.push((scope.clone(), change_no));
+        }
+        answers.push(Answer { seq, outcome, received_ms: now_ms, hlc: placed.filter(|hlc| Some(*hlc) != claimed) });
+    }
+    changes::saw(db, latest)?;
+    save_origin(db, &stream)?;
+    if stream.seq / LINK_EVERY != held / LINK_EVERY {
+        keep_link(db, stream.no, stream.seq as i64, stream.head)?;
+    }
+    feed(db, &fed)?;
+    Ok(PushResult::Accepted { applied_seq: stream.seq, durable_seq: 0, head: stream.head, answers })
+}
+
+/// Where the push and what is held part ways: the last number both agree on; `None` when they agree.
+fn contradiction(db: &Connection, known: &Origin, push: &Push) -> Done<Option<u64>> {
+    let header = &push.header;
+    let prev = if header.first_seq == known.seq + 1 { known.head } else { link_at(db, known.no, known.id, header.first_seq as i64 - 1)? };
+    if prev != header.prev {
+        // They part somewhere before this push, which cannot be seen from here: 0 is the safe answer.
+        return Ok(Some(0));
+    }
+    let mut statement = db.prepare_cached("SELECT seq, body FROM changes WHERE origin_no = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3")?;
+    let mut rows = statement.query(params![known.no, header.first_seq as i64, push.bodies.len() as i64])?;
+    for (seq, body) in (header.first_seq..).zip(&push.bodies) {
+        let Some(row) = rows.next()? else { break };
+        if row.get_ref(1)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))? != body.as_bytes() {
+            return Ok(Some(seq - 1));
+        }
+    }
+    Ok(None)
+}
+
+fn keep_fork(db: &Connection, node_id: Uuid, agreed_seq: u64, push: &Push, now_ms: i64) -> Done<()> {
+    let body = push.bodies.join("\n");
+    let digest = blake3::hash(format!("{}\n{}\n{body}", push.header.origin, push.header.first_seq).as_bytes());
+    db.prepare_cached(
+        "INSERT INTO forks (origin, node_id, agreed_seq, first_seq, body, digest, since_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+         ON CONFLICT (digest) DO NOTHING",
+    )?
+    .execute(params![push.header.origin, node_id, agreed_seq as i64, push.header.first_seq as i64, body, digest.as_bytes(), now_ms])?;
+    Ok(())
+}
+
+/// The answer to a change that is here already.
+fn answered(db: &Connection, stream: &Origin, seq: u64) -> Done<Answer> {
+    let (change_no, received_ms, hlc, body): (i64, Option<i64>, i64, String) = db
+        .prepare_cached("SELECT change_no, received_ms, hlc, body FROM changes WHERE origin_no = ?1 AND seq = ?2")?
+        .query_row(params![stream.no, seq as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let aside: Option<(bool, String, String)> = db
+        .prepare_cached("SELECT waits, code, reason FROM quarantine WHERE change_no = ?1")?
+        .query_row([change_no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let outcome = match aside {
+        None => Outcome::Duplicate,
+        Some((true, _, _)) => Outcome::Deferred,
+        Some((false, code, reason)) => Outcome::Quarantined { code, reason },
+    };
+    let placed = Hlc::from_i64(hlc);
+    let claimed = Change::from_body(&body).ok().map(|change| change.order());
+    Ok(Answer { seq, outcome, received_ms: received_ms.unwrap_or(0), hlc: claimed.filter(|hlc| *hlc != placed).map(|_| placed) })
+}
+
+pub(super) fn origin_head(db: &Connection, id: Uuid) -> Done<Option<(u64, Link, Option<Uuid>)>> {
+    Ok(origin(db, id)?.map(|origin| (origin.seq, origin.head, origin.node_id)))
+}
+
+// ---- down -------------------------------------------------------------------------------------------------------
+
+pub(super) fn cursors(db: &Connection) -> Done<BTreeMap<Scope, Option<String>>> {
+    let mut statement = db.prepare_cached("SELECT scope, cursor FROM cursors")?;
+    let rows: Vec<(String, String)> = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    rows.into_iter().map(|(scope, cursor)| Ok((parse_scope(&scope)?, Some(cursor).filter(|cursor| !cursor.is_empty())))).collect()
+}
+
+/// What a cursor says: the hub's epoch and a number in the scope's feed.
+fn read_cursor(cursor: Option<&str>, epoch: Uuid, head: i64) -> Option<i64> {
+    let Some(cursor) = cursor else { return Some(0) };
+    let (of, seq) = cursor.split_once('.')?;
+    let seq: i64 = seq.parse().ok()?;
+    (Uuid::try_parse(of).ok()? == epoch && (0..=head).contains(&seq)).then_some(seq)
+}
+
+/// The head of every scope's feed.
+pub(super) fn scope_heads(db: &Connection) -> Done<BTreeMap<Scope, u64>> {
+    let mut statement = db.prepare_cached("SELECT scope, seq FROM scopes")?;
+    let rows: Vec<(String, i64)> = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    rows.into_iter().map(|(scope, seq)| Ok((parse_scope(&scope)?, seq as u64))).collect()
+}
+
+pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
+    let crate::ledger::Identity::Hub { hub_id, epoch } = site::identity(db)? else {
+        return Err(Fail::Broken("only a hub has a feed".to_owned()));
+    };
+    let mut header =
+        PageHeader { hub_id, epoch, now_ms: query.now_ms, count: 0, cursors: BTreeMap::new(), more: false, sites: BTreeMap::new() };
+    let (mut lines, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
+    for (scope, cursor) in &query.cursors {
+        let name = scope.to_string();
+        let head: i64 =
+            db.prepare_cached("SELECT seq FROM scopes WHERE scope = ?1")?.query_row([&name], |row| row.get(0)).optional()?.unwrap_or(0);
+        let Some(mut at) = read_cursor(cursor.as_deref(), epoch, head) else { return Ok(PageResult::BadCursor) };
+        let mut statement = db.prepare_cached(
+            "SELECT f.seq, o.origin, c.seq, o.site, c.received_ms, c.hlc, c.body FROM feed f \
+             CROSS JOIN changes c ON c.change_no = f.change_no CROSS JOIN origins o ON o.origin_no = c.origin_no \
+             WHERE f.scope = ?1 AND f.seq > ?2 ORDER BY f.seq LIMIT ?3",
+        )?;
+        let mut rows = statement.query(params![name, at, MAX_FEED_ROWS])?;
+        while let Some(row) = rows.next()? {
+            if lines.len() >= query.limit as usize || looked_at >= MAX_FEED_ROWS {
+                break;
+            }
+            looked_at += 1;
+            let origin: Uuid = row.get(1)?;
+            if query.skip.contains(&origin) {
+                at = row.get(0)?;
+                continue;
+            }
+            let body: String = row.get(6)?;
+            if bytes + body.len() > query.max_bytes && !lines.is_empty() {
+                break;
+            }
+            bytes += body.len();
+            at = row.get(0)?;
+            header.sites.insert(origin, row.get(3)?);
+            lines.push(line(scope, origin, row.get::<_, i64>(2)? as u64, row.get(4)?, Hlc::from_i64(row.get(5)?), body)?);
+        }
+        header.more |= at < head;
+        header.cursors.insert(scope.clone(), format!("{epoch}.{at}"));
+    }
+    header.count = lines.len() as u32;
+    Ok(PageResult::Page(Page { header, lines }))
+}
+
+fn line(scope: &Scope, origin: Uuid, seq: u64, received_ms: Option<i64>, placed: Hlc, body: String) -> Done<PageLine> {
+    let claimed = Change::from_body(&body).map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?.order();
+    let body = RawValue::from_string(body).map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?;
+    Ok(PageLine {
+        origin,
+        seq,
+        scope: scope.clone(),
+        received_ms: received_ms.unwrap_or(0),
+        hlc: (placed != claimed).then_some(placed),
+        body,
+    })
+}
+
+pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<PageApplied> {
+    let mut applied = PageApplied::default();
+    let mut streams: BTreeMap<Uuid, Origin> = BTreeMap::new();
+    let mut latest = Hlc::default();
+    for line in &page.lines {
+        let stream = match streams.entry(line.origin) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let site = page.header.sites.get(&line.origin).map_or("hub", String::as_str);
+                let stream = match origin(db, line.origin)? {
+                    Some(stream) => stream,
+                    None => open_origin(db, line.origin, &line.scope, site, false, None)?,
+                };
+                entry.insert(stream)
+            }
+        };
+        if stream.scope != line.scope {
+            return Err(Fail::Broken(format!("the hub sent stream {} in two scopes", line.origin)));
+        }
+        let known: bool = db
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM changes WHERE origin_no = ?1 AND seq = ?2)")?
+            .query_row(params![stream.no, line.seq as i64], |row| row.get(0))?;
+        if known {
+            applied.known += 1;
+            continue;
+        }
+        let body = line.body.get();
+        let placed = line.hlc.or_else(|| Change::from_body(body).ok().map(|change| change.order()));
+        latest = placed.map_or(latest, |hlc| latest.observe(hlc));
+        let incoming = Incoming { origin: stream, body, hlc: placed, received_ms: Some(line.received_ms), now_ms };
+        let (outcome, _) = add_numbered(db, incoming, line.seq)?;
+        applied.new += 1;
+        if matches!(outcome, Outcome::Quarantined { .. } | Outcome::Deferred) {
+            applied.quarantined += 1;
+        }
+    }
+    for stream in streams.values() {
+        save_origin(db, stream)?;
+    }
+    changes::saw(db, latest)?;
+    for (scope, cursor) in &page.header.cursors {
+        db.prepare_cached("INSERT INTO cursors (scope, cursor) VALUES (?1, ?2) ON CONFLICT (scope) DO UPDATE SET cursor = excluded.cursor")?
+            .execute(params![scope.to_string(), cursor])?;
+    }
+    Ok(applied)
+}

@@ -1,0 +1,26 @@
+//! The incident desk: what a person does with incidents, the same at every site.
+//!
+//! Data flows one way: [`http`] extracts and answers, a feature ([`incidents`], [`comments`], [`steps`], …) asks
+//! [`rules`] and plans, the [`ledger`] does what the plan says in one transaction.
+
+pub mod accounts;
+pub mod actor;
+pub mod comments;
+mod desk;
+pub mod document;
+pub mod error;
+pub mod events;
+pub mod exports;
+pub mod history;
+pub mod http;
+pub mod incidents;
+pub mod ledger;
+pub mod reviews;
+pub mod rules;
+pub mod search;
+pub mod stats;
+pub mod steps;
+pub mod stores;
+
+pub use desk::Desk;
+pub use error::{Error, Refusal};

@@ -1,0 +1,11 @@
+//! The ledger's promises, over real files: what every database behind the trait has to pass.
+
+mod common_site;
+#[path = "ledger/audit.rs"]
+mod audit;
+#[path = "ledger/convergence.rs"]
+mod convergence;
+#[path = "ledger/lists.rs"]
+mod lists;
+#[path = "ledger/pushes.rs"]
+mod pushes;

@@ -1,0 +1,109 @@
+use crate::common_site::{T0, TestSite};
+use desk::ledger::{Incidents as _, Site as _, Sync as _};
+use serde_json::{Value, json};
+use sync_protocol::record::{COMMENT, STEP};
+
+#[tokio::test]
+async fn what_a_node_records_is_on_the_hub_once_and_field_for_field() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 7).await;
+    let mut ids = Vec::new();
+    for n in 0..10 {
+        ids.push(node.incident("kim", T0 + n, json!({"description": format!("number {n}"), "tags": ["a"]})).await);
+    }
+    node.child("kim", T0 + 20, COMMENT, ids[3], json!({"body": "seen on camera"})).await;
+    node.child("lee", T0 + 30, STEP, ids[4], json!({"from": "submitted", "to": "in_review"})).await;
+    node.push_to(&hub, T0 + 100).await;
+    assert_eq!(node.ledger.backlog().await.unwrap().pending_changes, 0);
+    for id in ids {
+        let (here, here_comments) = node.ledger.incident_whole(id).await.unwrap().unwrap();
+        let (there, there_comments) = hub.ledger.incident_whole(id).await.unwrap().unwrap();
+        assert_eq!(here.doc, there.doc);
+        assert_eq!(here.version, there.version);
+        assert_eq!(here.received_ms, Some(T0 + 100));
+        assert_eq!(here.received_ms, there.received_ms);
+        assert_eq!(serde_json::to_value(here_comments).unwrap(), serde_json::to_value(there_comments).unwrap());
+    }
+    assert_eq!(hub.ledger.stats(Default::default()).await.unwrap().total, 10);
+}
+
+#[tokio::test]
+async fn concurrent_edits_of_one_field_end_alike_and_ask_for_a_decision_at_both_sites() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 8).await;
+    let id = node.incident("kim", T0, json!({"description": "a window", "location": "left"})).await;
+    node.push_to(&hub, T0 + 10).await;
+    node.pull_from(&hub, T0 + 10).await;
+    // Ten offline edits in the store are one branch; headquarters edits the same field in between.
+    for n in 0..10 {
+        node.edit("kim", T0 + 20 + n, id, json!({"location": format!("store {n}")})).await;
+    }
+    hub.edit("pat", T0 + 25, id, json!({"location": "headquarters", "zone": "entrance"})).await;
+    node.push_to(&hub, T0 + 50).await;
+    node.pull_from(&hub, T0 + 50).await;
+
+    let here = node.ledger.incident(id).await.unwrap().unwrap();
+    let there = hub.ledger.incident(id).await.unwrap().unwrap();
+    assert_eq!(here.doc, there.doc);
+    let doc: Value = serde_json::from_str(&here.doc).unwrap();
+    assert_eq!((doc["location"].as_str(), doc["zone"].as_str()), (Some("store 9"), Some("entrance")));
+    for site in [&node, &hub] {
+        let reviews = site.ledger.reviews(None, 10).await.unwrap();
+        assert_eq!(reviews.len(), 1);
+        assert_eq!(reviews[0].field, "location");
+        let lost: Vec<Value> =
+            site.ledger.history(id).await.unwrap().into_iter().filter(|item| item.lost).map(|item| item.to).collect();
+        assert_eq!(lost, [json!("headquarters")]);
+    }
+}
+
+#[tokio::test]
+async fn a_delete_never_silently_beats_an_edit_it_had_not_seen() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 9).await;
+    let id = node.incident("kim", T0, json!({"description": "a puddle"})).await;
+    node.push_to(&hub, T0 + 10).await;
+    node.pull_from(&hub, T0 + 10).await;
+    let seen = serde_json::to_value(sync_protocol::merge::Deletion {
+        saw: [(node.ledger.backlog().await.unwrap().origin, 1)].into(),
+    })
+    .unwrap();
+    hub.edit("pat", T0 + 30, id, json!({"deleted": seen})).await;
+    assert!(hub.ledger.incident(id).await.unwrap().unwrap().deleted);
+    node.edit("kim", T0 + 20, id, json!({"zone": "aisle"})).await;
+    node.push_to(&hub, T0 + 50).await;
+    node.pull_from(&hub, T0 + 50).await;
+    for site in [&node, &hub] {
+        assert!(!site.ledger.incident(id).await.unwrap().unwrap().deleted, "the edit keeps it alive");
+        assert_eq!(site.ledger.reviews(None, 10).await.unwrap()[0].field, "deleted");
+    }
+}
+
+#[tokio::test]
+async fn a_page_applied_twice_changes_nothing() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 10).await;
+    hub.incident("pat", T0, json!({"description": "from headquarters"})).await;
+    let page = node.page_of(&hub, T0).await;
+    let again = node.page_of(&hub, T0).await;
+    assert!(node.ledger.apply_page(page, T0).await.unwrap().new > 0);
+    assert_eq!(node.ledger.apply_page(again, T0).await.unwrap().new, 0);
+    node.pull_from(&hub, T0).await;
+    assert_eq!(node.ledger.stats(Default::default()).await.unwrap().total, 1);
+}
+
+#[tokio::test]
+async fn a_clock_years_ahead_does_not_win_and_both_sites_agree_on_that() {
+    const YEAR_2031: i64 = 1_924_992_000_000;
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 11).await;
+    let id = node.incident("kim", YEAR_2031, json!({"description": "a clock", "zone": "office"})).await;
+    node.push_to(&hub, T0).await;
+    hub.edit("pat", T0 + 3_600_000, id, json!({"zone": "parking"})).await;
+    node.pull_from(&hub, T0 + 3_600_000).await;
+    for site in [&node, &hub] {
+        let doc: Value = serde_json::from_str(&site.ledger.incident(id).await.unwrap().unwrap().doc).unwrap();
+        assert_eq!(doc["zone"], "parking");
+        assert_eq!(doc["recorded_at"], "2031-01-01T00:00:00Z", "the store's own word is kept beside it");
+    }
+}
