@@ -111,7 +111,7 @@ pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
         "items": items,
         "loss": { "amount_minor": value("loss/amount_minor"), "recovered_minor": value("loss/recovered_minor"), "currency": value("loss/currency") },
         "police": { "agency": value("police/agency"), "officer": value("police/officer"), "report_number": value("police/report_number") },
-        "ambulance": value("ambulance"),
+        "ambulance": state.get("ambulance").cloned().unwrap_or(Value::Bool(false)),
         "cctv": { "camera": value("cctv/camera"), "clip": value("cctv/clip") },
         "assigned_to": value("assigned_to"),
         "due_at": value("due_at"),

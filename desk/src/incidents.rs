@@ -104,8 +104,9 @@ pub async fn get(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Error> {
 }
 
 /// One incident as it was just written, whether deleted or not.
-async fn written(desk: &Desk, id: Uuid) -> Result<Shown, Error> {
+async fn written(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Error> {
     let (row, comments) = desk.ledger().incident_whole(id).await?.ok_or(Refusal::NotFound)?;
+    rules::within(actor, &row.store_code)?;
     Ok(Shown::of(&row, &comments))
 }
 
@@ -144,7 +145,7 @@ pub async fn restore(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Erro
         Ok(vec![edit(incident, BTreeMap::from([(DELETED.to_owned(), Value::Null)]))])
     };
     record(desk, actor, vec![id], Box::new(plan)).await?;
-    written(desk, id).await
+    written(desk, actor, id).await
 }
 
 async fn record(desk: &Desk, actor: &Actor, records: Vec<Uuid>, plan: crate::ledger::Plan) -> Result<(), Error> {

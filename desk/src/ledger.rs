@@ -513,6 +513,9 @@ pub trait Sync {
     async fn apply_page(&self, page: Page, now_ms: i64) -> Result<PageApplied, Error>;
     /// Hub: takes a push of `node_id` for `scope`, whole or not at all; answers only when durable.
     async fn take_push(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error>;
+    /// Hub: like [`Sync::take_push`], but changes that are new here go to quarantine as `failed` without being tried:
+    /// for what made the whole transaction fail. `reason`: for a person, at most 500 characters.
+    async fn keep_failed(&self, node_id: Uuid, scope: Scope, push: Push, reason: String, now_ms: i64) -> Result<PushResult, Error>;
     /// Hub: number and link of the last change held of `origin`; `None` for a stream never seen. Also tells whether the
     /// stream may be this node's: unknown, or pushed by it before.
     async fn origin_head(&self, origin: Uuid) -> Result<Option<(u64, Link, Option<Uuid>)>, Error>;

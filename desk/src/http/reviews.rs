@@ -2,23 +2,17 @@
 
 use super::door::Door;
 use crate::desk::Desk;
+use crate::incidents::query;
 use crate::{ledger, reviews};
 use axum::extract::State;
 use chassis::clock::format_rfc3339;
-use chassis::http::{Json, Problem, Query};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use chassis::http::{Json, Problem, QueryPairs};
+use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// How many reviews.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ReviewParams {
-    /// At most how many.
-    #[param(minimum = 1, maximum = 200, default = 100)]
-    limit: Option<u32>,
-}
+/// Reviews of an answer where the request does not say.
+const DEFAULT_LIMIT: u32 = 100;
 
 /// Reviews.
 #[derive(Serialize, ToSchema)]
@@ -60,14 +54,14 @@ impl From<ledger::Review> for Review {
 /// For managers: fields in which two people did not know of each other's edit. The later value stands, the other one is
 /// in the incident's history; writing the field again settles it.
 #[utoipa::path(
-    get, path = "/api/v1/reviews", tag = "incidents", operation_id = "list_reviews", params(ReviewParams),
+    get, path = "/api/v1/reviews", tag = "incidents", operation_id = "list_reviews",
+    params(("limit" = Option<u32>, Query, description = "At most how many; 100 where it is left out", minimum = 1, maximum = 200)),
     responses((status = 200, description = "The newest ones", body = Reviews))
 )]
-pub async fn list(State(desk): State<Desk>, Door(actor): Door, Query(params): Query<ReviewParams>) -> Result<Json<Reviews>, Problem> {
-    let limit = params.limit.unwrap_or(100);
-    if !(1..=200).contains(&limit) {
-        return Err(Problem::invalid("limit", "must be a whole number from 1 to 200"));
-    }
+pub async fn list(State(desk): State<Desk>, Door(actor): Door, pairs: QueryPairs) -> Result<Json<Reviews>, Problem> {
+    pairs.only(&["limit"])?;
+    let limit = pairs.one("limit")?.map(|limit| query::whole(limit, 1, query::MAX_LIMIT)).transpose();
+    let limit = limit.map_err(|message| Problem::invalid("limit", message))?.unwrap_or(DEFAULT_LIMIT);
     let items = reviews::list(&desk, &actor, limit).await?;
     Ok(Json(Reviews { items: items.into_iter().map(Review::from).collect() }))
 }

@@ -1,5 +1,6 @@
 //! What bodies and parameters look like, for the OpenAPI document. The rules themselves are in
 //! `sync_protocol::record`; a fuzzer that reads the document holds the two together.
+#![allow(unused_qualifications, reason = "the derive writes paths of its own")]
 
 use crate::actor::{self, Actor, Role};
 use serde::{Deserialize, Serialize};

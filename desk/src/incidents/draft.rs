@@ -56,10 +56,11 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
     let recording = Recording { records, by: actor.username.clone(), at_ms: now_ms, claim: Some(claim), plan: Box::new(plan) };
     desk.ledger().record(recording).await?;
 
-    let id = found.get().copied().unwrap_or(id);
-    let row = desk.ledger().incident(id).await?.ok_or(Refusal::NotFound)?;
-    rules::within(actor, &row.store_code).map_err(|_| Refusal::Conflict(TAKEN.to_owned()))?;
-    written(desk, id).await
+    match written(desk, actor, found.get().copied().unwrap_or(id)).await {
+        // The same request was made in a store that is not theirs to see.
+        Err(Error::Refused(Refusal::NotFound)) => Err(Refusal::Conflict(TAKEN.to_owned()).into()),
+        shown => shown,
+    }
 }
 
 /// What has to be looked up beside the incident itself.

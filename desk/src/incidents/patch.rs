@@ -28,7 +28,7 @@ pub async fn patch(desk: &Desk, actor: &Actor, id: Uuid, if_match: IfMatch, mut 
     let plan = move |staged: &Staged| request.plan(staged);
     let recording = Recording { records, by: actor.username.clone(), at_ms, claim: None, plan: Box::new(plan) };
     desk.ledger().record(recording).await?;
-    written(desk, id).await
+    written(desk, actor, id).await
 }
 
 /// The members that name something else, as they will be written.

@@ -80,6 +80,8 @@ pub fn read(pairs: &[(String, String)], mut more: impl FnMut(&str, &str) -> Resu
         }
     }
     filter.deleted = deleted.unwrap_or(false);
+    // An empty search box asks for nothing in particular.
+    filter.q = filter.q.filter(|q| !q.trim().is_empty());
     if errors.is_empty() { Ok(filter) } else { Err(Refusal::Invalid(errors)) }
 }
 

@@ -281,7 +281,11 @@ impl Sync for SqliteLedger {
     }
 
     async fn take_push(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error> {
-        self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms)).await
+        self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, None)).await
+    }
+
+    async fn keep_failed(&self, node_id: Uuid, scope: Scope, push: Push, reason: String, now_ms: i64) -> Result<PushResult, Error> {
+        self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, Some(&reason))).await
     }
 
     async fn origin_head(&self, origin: Uuid) -> Result<Option<(u64, Link, Option<Uuid>)>, Error> {

@@ -115,19 +115,24 @@ pub(super) fn add(db: &Connection, incoming: Incoming<'_>) -> Done<(Outcome, i64
 }
 
 /// Adds the stream's next change without merging it: as it came, in quarantine, for `reason`.
-pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, code: &str, reason: &str) -> Done<Outcome> {
+pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, code: &str, reason: &str) -> Done<(Outcome, i64)> {
     let seq = incoming.origin.seq + 1;
     let (now_ms, stored) = (incoming.now_ms, store(db, incoming, seq)?);
     set_aside(db, stored.change_no, stored.record_id, false, code, reason, now_ms)?;
-    Ok(quarantined(code, reason))
+    Ok((quarantined(code, reason), stored.change_no))
 }
 
 /// Like [`add`], under the number `seq`, which may leave a gap behind the stream's head.
 pub(super) fn add_numbered(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<(Outcome, i64)> {
     let (received_ms, now_ms, scope) = (incoming.received_ms, incoming.now_ms, incoming.origin.scope.clone());
+    let of_a_node = incoming.origin.node_id.is_some();
     let Stored { id, hlc, change_no, record_id, parsed } = store(db, incoming, seq)?;
     let outcome = match parsed {
         Err(malformed) => Outcome::Quarantined { code: quarantine::MALFORMED.to_owned(), reason: malformed.0 },
+        // Whoever can write to a node's disk must not become an administrator of the hub by it.
+        Ok(change) if of_a_node && matches!(change.kind.as_str(), record::STORE | record::ACCOUNT) => {
+            quarantined(quarantine::NOT_YOURS, "only headquarters makes and changes stores and accounts")
+        }
         Ok(change) => merge(db, id, hlc, &change, &scope, received_ms, now_ms)?,
     };
     match &outcome {

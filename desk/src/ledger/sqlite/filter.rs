@@ -61,7 +61,7 @@ pub(super) fn count_words(filter: &Filter) -> Option<Lookup> {
 }
 
 /// The page of `filter` after a position; `None` when nothing can match. `common`: the words are so common that the list's
-/// order is walked and each incident asked for them, which ends soon, instead of sorting all that have them.
+/// order is walked past those that have them, which ends soon, instead of sorting them all.
 pub(super) fn page(filter: &Filter, after: Option<(i64, Uuid)>, limit: u32, common: bool) -> Option<Lookup> {
     let mut values = Values::default();
     let driver = driver(filter, common)?;
@@ -263,8 +263,9 @@ fn conditions_of(filter: &Filter, driver: &Driver, values: &mut Values) -> Optio
     if let Some(query) = words_query(filter)?
         && !matches!(driver, Driver::Words(_))
     {
+        // The plus keeps the order's walk in front; what has the words is gathered once.
         conditions.push(format!(
-            "EXISTS (SELECT 1 FROM incident_words w WHERE w.rowid = i.incident_no AND w.incident_words MATCH {})",
+            "+i.incident_no IN (SELECT w.rowid FROM incident_words w WHERE w.incident_words MATCH {})",
             values.bind(query)
         ));
     }

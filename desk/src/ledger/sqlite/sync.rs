@@ -5,7 +5,7 @@
 //! Down: the hub's feed is read in one snapshot; the node stores a page's changes and the cursor behind them in one
 //! transaction. Neither direction looks at the other.
 
-use super::changes::{self, Incoming, Origin, add, add_numbered, feed, open_origin, origin, parse_scope, save_origin};
+use super::changes::{self, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin};
 use super::fail::{Done, Fail};
 use super::site;
 use crate::error::Refusal;
@@ -17,7 +17,7 @@ use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
 use sync_protocol::change::Change;
 use sync_protocol::hlc::{Hlc, MAX_AHEAD_MS};
-use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult};
+use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult, quarantine};
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -123,7 +123,15 @@ fn note_received(db: &Connection, record_id: Uuid, received_ms: i64) -> Done<()>
     Ok(())
 }
 
-pub(super) fn take_push(db: &Connection, node_id: Uuid, scope: &Scope, push: &Push, now_ms: i64) -> Done<PushResult> {
+/// `failed`: why changes that are new here go to quarantine instead of into their records.
+pub(super) fn take_push(
+    db: &Connection,
+    node_id: Uuid,
+    scope: &Scope,
+    push: &Push,
+    now_ms: i64,
+    failed: Option<&str>,
+) -> Done<PushResult> {
     let header = &push.header;
     let known = origin(db, header.origin)?;
     if let Some(known) = &known
@@ -163,8 +171,11 @@ pub(super) fn take_push(db: &Connection, node_id: Uuid, scope: &Scope, push: &Pu
         let claimed = Change::from_body(body).ok().map(|change| change.order());
         let placed = claimed.map(|hlc| hlc.clamp(now_ms, MAX_AHEAD_MS));
         latest = placed.map_or(latest, |hlc| latest.observe(hlc));
-        let (outcome, change_no) =
-            add(db, Incoming { origin: &mut stream, body, hlc: placed, received_ms: Some(now_ms), now_ms })?;
+        let incoming = Incoming { origin: &mut stream, body, hlc: placed, received_ms: Some(now_ms), now_ms };
+        let (outcome, change_no) = match failed {
+            None => add(db, incoming)?,
+            Some(reason) => add_aside(db, incoming, quarantine::FAILED, reason)?,
+        };
         if matches!(outcome, Outcome::Applied | Outcome::Merged) {
             fed.push((scope.clone(), change_no));
         }

@@ -1,0 +1,23 @@
+//! `/api/v1` in one process: the real router, the real ledger in a scratch folder, no network.
+#![allow(clippy::unwrap_used, clippy::expect_used, unused_qualifications, reason = "a test that cannot go on says where")]
+
+#[path = "api/accounts.rs"]
+mod accounts;
+#[path = "api/comments.rs"]
+mod comments;
+#[path = "api/docs.rs"]
+mod docs;
+#[path = "api/events.rs"]
+mod events;
+#[path = "api/exports.rs"]
+mod exports;
+#[path = "api/incidents.rs"]
+mod incidents;
+#[path = "api/lists.rs"]
+mod lists;
+#[path = "api/login.rs"]
+mod login;
+#[path = "api/patches.rs"]
+mod patches;
+#[path = "api/site.rs"]
+mod site;

@@ -1,0 +1,56 @@
+//! The serving hub: what is built of what, and in which order it ends.
+
+use crate::config::ServeConfig;
+use crate::intake::Intake;
+use crate::{http, site};
+use chassis::folder::DataFolder;
+use chassis::http::{announce, check_listen, serve};
+use chassis::shutdown::Shutdown;
+use chassis::telemetry;
+use std::net::SocketAddr;
+use tokio::net::{TcpListener, lookup_host};
+
+/// Why the hub does not serve; one line, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failed(String);
+
+/// Serves until the shutdown is over.
+///
+/// # Errors
+/// One line for standard error, when it cannot start or cannot go on.
+pub async fn run(config: ServeConfig) -> Result<(), Failed> {
+    telemetry::init(&config.telemetry).map_err(failed)?;
+    let metrics = telemetry::install_metrics().map_err(failed)?;
+    let shutdown = Shutdown::on_signals().map_err(failed)?;
+    let address = resolve(&config.listen, config.plain_http).await?;
+
+    let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
+    let _lock = folder.lock().map_err(failed)?;
+    let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
+    let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
+    let router = http::router(&desk, intake, Some(metrics));
+
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))
+    })?;
+    let address = listener.local_addr().map_err(failed)?;
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the hub serves");
+    announce(address).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
+    serve(listener, router, shutdown).await.map_err(failed)?;
+    tracing::info!("the hub has stopped");
+    Ok(())
+}
+
+async fn resolve(listen: &str, plain_http: bool) -> Result<SocketAddr, Failed> {
+    let wrong =
+        |why: String| Failed(format!("cannot listen on {listen}: {why}; give ADDRESS:PORT, such as 127.0.0.1:7700"));
+    let mut found = lookup_host(listen).await.map_err(|error| wrong(error.to_string()))?;
+    let address = found.next().ok_or_else(|| wrong("there is no such address".to_owned()))?;
+    check_listen(address, plain_http).map_err(|why| Failed(format!("{why} (--plain-http)")))?;
+    Ok(address)
+}
+
+fn failed(error: impl std::fmt::Display) -> Failed {
+    Failed(error.to_string())
+}

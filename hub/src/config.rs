@@ -1,0 +1,487 @@
+//! What the program is told: command line over environment (`AINCIDENT_HUB_…`) over a TOML file (`--config`).
+//!
+//! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
+//! refused with their line.
+
+use chassis::config::{ConfigError, Layered, load_file};
+use chassis::overlay;
+use chassis::telemetry::{LogFormat, TelemetryConfig};
+use clap::{Args, Parser, Subcommand};
+use desk::actor::Role;
+use serde::Deserialize;
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// The A.I.ncident program at headquarters.
+#[derive(Debug, Parser)]
+#[command(name = "aincident-hub", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve headquarters' people and the stores' nodes.
+    Serve(ServeArgs),
+    /// Stores.
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// People's accounts.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// The stores' nodes.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// The integrity of what is kept.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+/// Stores.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Add a store.
+    Add(StoreAddArgs),
+}
+
+/// People's accounts.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add an account; the password is read from standard input.
+    Add(UserAddArgs),
+}
+
+/// The stores' nodes.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Print a one-time code that enrols one node of a store within the next 24 hours.
+    Code(NodeCodeArgs),
+    /// List the nodes and how far each one is behind.
+    List(PlainArgs),
+    /// End a node's right to talk to this hub, at once.
+    Revoke(NodeRevokeArgs),
+}
+
+/// The integrity of what is kept.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Walk every change stream's hash chain and compare the records with what their changes say.
+    Verify(PlainArgs),
+}
+
+/// Where things are; every command has these.
+#[derive(Debug, Default, Args)]
+pub struct PlaceArgs {
+    /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_CONFIG")]
+    config: Option<PathBuf>,
+    /// The data folder; made where there is none.
+    #[arg(long, value_name = "DIR", env = "AINCIDENT_HUB_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// How a command answers.
+#[derive(Debug, Default, Args)]
+pub struct OutputArgs {
+    /// For machines: one JSON value on standard output.
+    #[arg(long, env = "AINCIDENT_HUB_JSON", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    json: Option<bool>,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Where to listen; port 0 picks a free one [default: 127.0.0.1:7700].
+    #[arg(long, value_name = "ADDRESS", env = "AINCIDENT_HUB_LISTEN")]
+    listen: Option<String>,
+    /// Serve other machines without TLS, such as behind a proxy that has it.
+    #[arg(long, env = "AINCIDENT_HUB_PLAIN_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    plain_http: Option<bool>,
+    /// What to log, such as `info` or `warn,aincident_hub=debug` [default: info].
+    #[arg(long, value_name = "FILTER", env = "AINCIDENT_HUB_LOG")]
+    log: Option<String>,
+    /// How log lines look: `text` or `json` [default: text].
+    #[arg(long, value_name = "FORMAT", env = "AINCIDENT_HUB_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+/// Options of a command that needs nothing else.
+#[derive(Debug, Args)]
+pub struct PlainArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Options of `store add`.
+#[derive(Debug, Args)]
+pub struct StoreAddArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The store's code, zeros included: 1 to 16 letters, digits, `-` or `_`.
+    #[arg(long, value_name = "CODE", env = "AINCIDENT_HUB_CODE")]
+    code: Option<String>,
+    /// The store's name.
+    #[arg(long, value_name = "NAME", env = "AINCIDENT_HUB_NAME")]
+    name: Option<String>,
+    /// The store's IANA time zone, such as America/Chicago [default: UTC].
+    #[arg(long, value_name = "ZONE", env = "AINCIDENT_HUB_TIMEZONE")]
+    timezone: Option<String>,
+}
+
+/// Options of `user add`.
+#[derive(Debug, Args)]
+pub struct UserAddArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The name to log in with.
+    #[arg(long, value_name = "NAME", env = "AINCIDENT_HUB_USERNAME")]
+    username: Option<String>,
+    /// What people see [default: the username].
+    #[arg(long, value_name = "NAME", env = "AINCIDENT_HUB_DISPLAY_NAME")]
+    display_name: Option<String>,
+    /// `employee`, `manager` (both with --store), `hq` or `admin`.
+    #[arg(long, value_name = "ROLE", env = "AINCIDENT_HUB_ROLE", value_parser = role)]
+    role: Option<Role>,
+    /// The code of the store that an employee or manager belongs to.
+    #[arg(long, value_name = "CODE", env = "AINCIDENT_HUB_STORE")]
+    store: Option<String>,
+    /// Read the password from standard input: its first line.
+    #[arg(long, env = "AINCIDENT_HUB_PASSWORD_STDIN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    password_stdin: Option<bool>,
+}
+
+/// Options of `node code`.
+#[derive(Debug, Args)]
+pub struct NodeCodeArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The code of the store that the node will belong to.
+    #[arg(long, value_name = "CODE", env = "AINCIDENT_HUB_STORE")]
+    store: Option<String>,
+}
+
+/// Options of `node revoke`.
+#[derive(Debug, Args)]
+pub struct NodeRevokeArgs {
+    /// The node's id, as `node list` shows it.
+    #[arg(value_name = "NODE")]
+    node: Uuid,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// One layer of options, as a file has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Layer {
+    data_dir: Option<PathBuf>,
+    listen: Option<String>,
+    plain_http: Option<bool>,
+    log: Option<String>,
+    log_format: Option<LogFormat>,
+    json: Option<bool>,
+    code: Option<String>,
+    name: Option<String>,
+    timezone: Option<String>,
+    username: Option<String>,
+    display_name: Option<String>,
+    role: Option<Role>,
+    store: Option<String>,
+    password_stdin: Option<bool>,
+}
+
+overlay!(Layer {
+    data_dir,
+    listen,
+    plain_http,
+    log,
+    log_format,
+    json,
+    code,
+    name,
+    timezone,
+    username,
+    display_name,
+    role,
+    store,
+    password_stdin,
+});
+
+/// Why the program cannot do as told.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] ConfigError),
+    /// Something needed was not given.
+    #[error("{option} is missing; give it on the command line, as {variable} or in the --config file")]
+    Missing {
+        /// The option.
+        option: &'static str,
+        /// Its variable.
+        variable: &'static str,
+    },
+}
+
+/// `serve`, ready to go.
+#[derive(Debug)]
+pub struct ServeConfig {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: String,
+    /// Whether other machines may be served without TLS.
+    pub plain_http: bool,
+    /// Logging.
+    pub telemetry: TelemetryConfig,
+}
+
+/// What every administration command has, ready to go.
+#[derive(Debug)]
+pub struct AdminConfig {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Whether a machine reads the answer.
+    pub json: bool,
+    /// What to do.
+    pub task: Task,
+}
+
+/// What an administration command does.
+#[derive(Debug)]
+pub enum Task {
+    /// `store add`.
+    AddStore {
+        /// Code.
+        code: String,
+        /// Name.
+        name: String,
+        /// IANA time zone, where one was given.
+        timezone: Option<String>,
+    },
+    /// `user add`, with the password from standard input.
+    AddUser {
+        /// Username.
+        username: String,
+        /// What people see, where that was given.
+        display_name: Option<String>,
+        /// Role.
+        role: Role,
+        /// Store, for the roles that have one.
+        store: Option<String>,
+    },
+    /// `node code`.
+    MakeCode {
+        /// Store.
+        store: String,
+    },
+    /// `node list`.
+    ListNodes,
+    /// `node revoke`.
+    RevokeNode {
+        /// The node.
+        node: Uuid,
+    },
+    /// `audit verify`.
+    VerifyAudit,
+}
+
+/// A command, ready to go.
+#[derive(Debug)]
+pub enum Config {
+    /// Serve until told to stop.
+    Serve(ServeConfig),
+    /// Do one thing and end.
+    Admin(AdminConfig),
+}
+
+impl Command {
+    /// All layers together.
+    ///
+    /// # Errors
+    /// A file that cannot be used; an option that is missing.
+    pub fn resolve(self) -> Result<Config, UsageError> {
+        match self {
+            Self::Serve(args) => args.resolve().map(Config::Serve),
+            Self::Store(StoreCommand::Add(args)) => args.resolve().map(Config::Admin),
+            Self::User(UserCommand::Add(args)) => args.resolve().map(Config::Admin),
+            Self::Node(NodeCommand::Code(args)) => args.resolve().map(Config::Admin),
+            Self::Node(NodeCommand::List(args)) => args.resolve(Task::ListNodes).map(Config::Admin),
+            Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::Admin),
+            Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::Admin),
+        }
+    }
+}
+
+impl PlaceArgs {
+    fn layered(self, mut given: Layer) -> Result<(PathBuf, Layer), UsageError> {
+        given.data_dir = self.data_dir;
+        let mut layer = given.over(load_file(self.config.as_deref())?);
+        let data_dir = needed(layer.data_dir.take(), "--data-dir", "AINCIDENT_HUB_DATA_DIR")?;
+        Ok((data_dir, layer))
+    }
+}
+
+impl ServeArgs {
+    fn resolve(self) -> Result<ServeConfig, UsageError> {
+        let given = Layer {
+            listen: self.listen,
+            plain_http: self.plain_http,
+            log: self.log,
+            log_format: self.log_format,
+            ..Layer::default()
+        };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let defaults = TelemetryConfig::default();
+        Ok(ServeConfig {
+            data_dir,
+            listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7700".to_owned()),
+            plain_http: layer.plain_http.unwrap_or(false),
+            telemetry: TelemetryConfig {
+                log: layer.log.unwrap_or(defaults.log),
+                format: layer.log_format.unwrap_or(defaults.format),
+            },
+        })
+    }
+}
+
+impl PlainArgs {
+    fn resolve(self, task: Task) -> Result<AdminConfig, UsageError> {
+        let (data_dir, layer) = self.place.layered(Layer { json: self.output.json, ..Layer::default() })?;
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl StoreAddArgs {
+    fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let given = Layer {
+            json: self.output.json,
+            code: self.code,
+            name: self.name,
+            timezone: self.timezone,
+            ..Layer::default()
+        };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let task = Task::AddStore {
+            code: needed(layer.code, "--code", "AINCIDENT_HUB_CODE")?,
+            name: needed(layer.name, "--name", "AINCIDENT_HUB_NAME")?,
+            timezone: layer.timezone,
+        };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl UserAddArgs {
+    fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let given = Layer {
+            json: self.output.json,
+            username: self.username,
+            display_name: self.display_name,
+            role: self.role,
+            store: self.store,
+            password_stdin: self.password_stdin,
+            ..Layer::default()
+        };
+        let (data_dir, layer) = self.place.layered(given)?;
+        // Passwords come one way only; the flag is there so that nobody wonders why the command waits.
+        needed(layer.password_stdin.filter(|given| *given), "--password-stdin", "AINCIDENT_HUB_PASSWORD_STDIN=true")?;
+        let task = Task::AddUser {
+            username: needed(layer.username, "--username", "AINCIDENT_HUB_USERNAME")?,
+            display_name: layer.display_name,
+            role: needed(layer.role, "--role", "AINCIDENT_HUB_ROLE")?,
+            store: layer.store,
+        };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl NodeCodeArgs {
+    fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let given = Layer { json: self.output.json, store: self.store, ..Layer::default() };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let task = Task::MakeCode { store: needed(layer.store, "--store", "AINCIDENT_HUB_STORE")? };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl NodeRevokeArgs {
+    fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let (data_dir, _) = self.place.layered(Layer::default())?;
+        Ok(AdminConfig { data_dir, json: false, task: Task::RevokeNode { node: self.node } })
+    }
+}
+
+fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {
+    value.ok_or(UsageError::Missing { option, variable })
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    text.parse().map_err(|()| "give employee, manager, hq or admin".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(line: &str) -> Result<Config, UsageError> {
+        Cli::try_parse_from(line.split_whitespace()).unwrap().command.resolve()
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_file_serves_every_command_and_the_command_line_goes_first() {
+        let file = std::env::temp_dir().join(format!("aincident-hub-config-{}.toml", std::process::id()));
+        std::fs::write(&file, "data_dir = '/d'\nlisten = '127.0.0.1:1'\nrole = 'hq'\njson = true\n").unwrap();
+        let path = file.display();
+        let Config::Serve(serve) = resolve(&format!("x serve --config {path} --listen 127.0.0.1:2")).unwrap() else {
+            panic!()
+        };
+        assert_eq!(
+            (serve.listen.as_str(), serve.data_dir.to_str(), serve.plain_http),
+            ("127.0.0.1:2", Some("/d"), false)
+        );
+        let Config::Admin(add) =
+            resolve(&format!("x user add --config {path} --username kim --password-stdin")).unwrap()
+        else {
+            panic!()
+        };
+        assert!(add.json && matches!(add.task, Task::AddUser { role: Role::Hq, .. }));
+        std::fs::write(&file, "listen = 'x'\nlisten_port = 7\n").unwrap();
+        let error = resolve(&format!("x node list --data-dir /d --config {path}")).unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("listen_port"), "{error}");
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (line, option) in [
+            ("x serve", "--data-dir"),
+            ("x store add --data-dir /d --code 042", "--name"),
+            ("x user add --data-dir /d --username kim --role hq", "--password-stdin"),
+            ("x node code --data-dir /d", "--store"),
+        ] {
+            let error = resolve(line).unwrap_err().to_string();
+            assert!(error.starts_with(option), "{error}");
+        }
+        assert!(Cli::try_parse_from(["x", "user", "add", "--role", "boss"]).is_err());
+        assert!(Cli::try_parse_from(["x", "node", "revoke", "not-an-id"]).is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! The table of contents of what the hub answers.
+
+pub mod home;
+pub mod nodes;
+mod proof;
+pub mod sync;
+
+use crate::intake::Intake;
+use axum::Router;
+use chassis::http::{Health, StackConfig, health_routes, stack};
+use chassis::telemetry::MetricsHandle;
+use desk::Desk;
+use std::sync::Arc;
+
+/// Everything the hub answers, ready to be served.
+pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>) -> Router {
+    let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
+        .merge(desk::http::headquarters(desk.clone())) // POST and PATCH of stores and users
+        .merge(nodes::routes(desk.clone())); // the fleet
+    let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
+        .merge(sync::routes(intake)) // /sync/v1, for nodes
+        .merge(home::routes()) // /
+        .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
+    stack(routes, StackConfig::new(desk.ids().clone()))
+}
+
+fn health(desk: &Desk, metrics: Option<MetricsHandle>) -> Health {
+    let ledger = Arc::clone(desk.ledger());
+    let writable = move || {
+        let ledger = Arc::clone(&ledger);
+        async move {
+            if ledger.is_writable().await {
+                Ok(())
+            } else {
+                Err("the disk takes no writes".to_owned())
+            }
+        }
+    };
+    let health = Health::new().check("ledger", writable);
+    match metrics {
+        Some(metrics) => health.metrics(metrics),
+        None => health,
+    }
+}

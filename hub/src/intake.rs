@@ -1,0 +1,152 @@
+//! What the hub does with a node's requests: take it in, tell it where the hub stands, take what it pushes, give it
+//! what it lacks. `sync-protocol/PROTOCOL.md` says what travels; [`crate::http::sync`] puts it on HTTP.
+//!
+//! A push: admission → body → unpack and check its chain → whose stream → one transaction of the ledger → answers.
+//! A pull: whose scopes → one page of the ledger, or a wait for the [`bell`] → page. Neither waits for the other.
+
+pub mod admission;
+pub mod bell;
+pub mod codes;
+mod contacts;
+pub mod credentials;
+mod enrolment;
+mod hello;
+mod pull;
+mod push;
+mod refused;
+mod throttle;
+
+pub use refused::Refused;
+
+use admission::Admission;
+use bell::Bell;
+use contacts::Contacts;
+use credentials::Caller;
+use desk::Desk;
+use desk::ledger::{Identity, SharedLedger};
+use std::sync::Arc;
+use std::time::Instant;
+use sync_protocol::message::{Limits, NodeStatus};
+use sync_protocol::scope::Scope;
+use throttle::Throttle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Takes nodes' requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    desk: Desk,
+    hub_id: Uuid,
+    epoch: Uuid,
+    limits: Limits,
+    admission: Admission,
+    bell: Bell,
+    contacts: Contacts,
+    throttle: Throttle,
+    stop: CancellationToken,
+}
+
+/// The desk's ledger is not a hub's.
+#[derive(Debug, thiserror::Error)]
+#[error("this data folder belongs to a store's node; choose another one for the hub")]
+pub struct NotAHub;
+
+impl Intake {
+    /// An intake over the ledger of `desk`, whose identity is `identity`. Pulls that wait are answered when `stop` is
+    /// cancelled. Must be called inside a tokio runtime: it starts the loop that wakes them.
+    ///
+    /// # Errors
+    /// [`NotAHub`].
+    pub fn start(desk: Desk, identity: &Identity, stop: CancellationToken) -> Result<Self, NotAHub> {
+        let Identity::Hub { hub_id, epoch } = *identity else {
+            return Err(NotAHub);
+        };
+        let bell = Bell::default();
+        tokio::spawn(bell.clone().run(Arc::clone(desk.ledger()), stop.clone()));
+        let admission = Admission::new(desk.ids().clone());
+        let (limits, contacts, throttle) = (Limits::default(), Contacts::default(), Throttle::new());
+        let inner = Inner { desk, hub_id, epoch, limits, admission, bell, contacts, throttle, stop };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The hub's clock, milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.inner.desk.now_ms()
+    }
+
+    /// The ledger that requests are checked against.
+    #[must_use]
+    pub fn ledger(&self) -> &SharedLedger {
+        self.inner.desk.ledger()
+    }
+
+    /// What the hub takes.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// What there is room for.
+    #[must_use]
+    pub fn admission(&self) -> &Admission {
+        &self.inner.admission
+    }
+
+    /// Writes down that a node called, where that is worth a write. A failure costs a line in the fleet list, never
+    /// the node's request.
+    async fn note_contact(&self, node_id: Uuid, status: Option<NodeStatus>) {
+        let Some(status) = self.inner.contacts.note(node_id, status, Instant::now()) else {
+            return;
+        };
+        if let Err(error) = self.ledger().note_contact(node_id, status, self.now_ms()).await {
+            tracing::warn!(node = %node_id, %error, "cannot note the node's contact");
+        }
+    }
+
+    /// A failure of the ledger as the node hears of it: come back, where that helps.
+    fn failed(&self, error: desk::Error) -> Refused {
+        match error {
+            desk::Error::Unavailable(_) | desk::Error::TooLong | desk::Error::Full => {
+                tracing::warn!(%error, "a node's request has to wait");
+                self.inner.admission.busy()
+            }
+            error => Refused::Failed(error),
+        }
+    }
+}
+
+impl Caller {
+    /// The scope the node records in.
+    #[must_use]
+    pub fn own_scope(&self) -> Scope {
+        Scope::Store(self.store_code.clone())
+    }
+
+    /// The scopes the node may pull.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<Scope> {
+        scopes_of(&self.store_code)
+    }
+}
+
+/// What a node of this store holds: its store and the company, never the hub's own.
+fn scopes_of(store_code: &str) -> Vec<Scope> {
+    vec![Scope::Store(store_code.to_owned()), Scope::Company]
+}
+
+/// The newest protocol version that both sides speak.
+fn common_version(theirs: &[u32]) -> Result<u32, Refused> {
+    let ours = sync_protocol::OLDEST_VERSION..=sync_protocol::VERSION;
+    theirs.iter().copied().filter(|version| ours.contains(version)).max().ok_or(Refused::Version)
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Intake").field("hub_id", &self.inner.hub_id).finish_non_exhaustive()
+    }
+}

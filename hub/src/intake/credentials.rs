@@ -1,0 +1,161 @@
+//! Who a node's request comes from.
+//!
+//! A request brings `NODE_ID.SECRET`; the hub keeps two keys that follow from each secret, never the secret. Good is
+//! the last credential that was used and the one issued after it (the ledger keeps no second one that was never used):
+//! an answer that carries a new secret may be lost on the way, and the node then still has the old one. The first use
+//! of a newer one ends all before it, so of two copies of a disk the first to come back goes on and the other is told.
+//!
+//! Every request reads what the ledger holds (a point read): a revocation made by another process works at once.
+
+use super::refused::Refused;
+use chassis::secret::same;
+use desk::ledger::{CredentialRow, NodeAuth, SharedLedger};
+use sync_protocol::message::credential_keys;
+use uuid::Uuid;
+
+/// Longest secret looked at, in bytes.
+const MAX_SECRET_BYTES: usize = 128;
+
+/// A node whose request is good.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The node.
+    pub node_id: Uuid,
+    /// Its store.
+    pub store_code: String,
+}
+
+/// A request that is not good. `proof_key` is there when the secret was once the node's: it may believe the refusal.
+#[derive(Debug)]
+pub struct Denied {
+    /// Why.
+    pub refused: Refused,
+    /// What to sign the refusal with.
+    pub proof_key: Option<[u8; 32]>,
+}
+
+impl From<Refused> for Denied {
+    fn from(refused: Refused) -> Self {
+        Self { refused, proof_key: None }
+    }
+}
+
+/// What an `Authorization` header says, taken apart.
+#[must_use]
+pub fn parse_bearer(header: &str) -> Option<(Uuid, &str)> {
+    let (scheme, token) = header.split_once(' ')?;
+    let (node_id, secret) = token.trim().split_once('.')?;
+    let fits = scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty() && secret.len() <= MAX_SECRET_BYTES;
+    Some((Uuid::try_parse(node_id).ok().filter(|_| fits)?, secret))
+}
+
+/// The node behind `node_id` and `secret`, and the key that signs the answer. Notes the first use of a credential.
+///
+/// # Errors
+/// [`Refused::UnknownNode`], [`Refused::Revoked`], [`Refused::Superseded`]; [`Refused::Failed`].
+pub async fn authenticate(
+    ledger: &SharedLedger,
+    node_id: Uuid,
+    secret: &str,
+    now_ms: i64,
+) -> Result<(Caller, [u8; 32]), Denied> {
+    let keys = credential_keys(secret);
+    let auth = ledger.node_auth(node_id).await.map_err(Refused::Failed)?.ok_or(Refused::UnknownNode)?;
+    let standing = check(&auth, &keys.auth);
+    let deny = |refused| Denied { refused, proof_key: Some(keys.proof) };
+    match standing {
+        Standing::Unknown => return Err(Refused::UnknownNode.into()),
+        _ if auth.revoked => return Err(deny(Refused::Revoked)),
+        Standing::Superseded => return Err(deny(Refused::Superseded)),
+        Standing::FirstUse(generation) => {
+            ledger.use_credential(node_id, generation, now_ms).await.map_err(|e| deny(Refused::Failed(e)))?;
+            tracing::info!(node = %node_id, generation, "a node uses a new credential");
+        }
+        Standing::Good => {}
+    }
+    Ok((Caller { node_id, store_code: auth.store_code }, keys.proof))
+}
+
+/// Asks again whether `caller` may have what it waited for.
+///
+/// # Errors
+/// [`Refused::Revoked`], [`Refused::UnknownNode`]; [`Refused::Failed`].
+pub async fn recheck(ledger: &SharedLedger, caller: &Caller) -> Result<(), Refused> {
+    match ledger.node_auth(caller.node_id).await.map_err(Refused::Failed)? {
+        None => Err(Refused::UnknownNode),
+        Some(auth) if auth.revoked => Err(Refused::Revoked),
+        Some(_) => Ok(()),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    Unknown,
+    Superseded,
+    FirstUse(i64),
+    Good,
+}
+
+fn check(auth: &NodeAuth, claimed: &[u8; 32]) -> Standing {
+    // No early end: how long this takes says nothing about which one fits.
+    let mut found: Option<&CredentialRow> = None;
+    for row in &auth.credentials {
+        if same(&row.auth, claimed) {
+            found = Some(row);
+        }
+    }
+    let last_used = auth.credentials.iter().filter(|row| row.used_ms.is_some()).map(|row| row.generation).max();
+    match found {
+        None => Standing::Unknown,
+        Some(row) if last_used.is_some_and(|last| row.generation < last) => Standing::Superseded,
+        Some(row) if row.used_ms.is_none() => Standing::FirstUse(row.generation),
+        Some(_) => Standing::Good,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auth(used: &[bool]) -> NodeAuth {
+        let row = |(n, used): (usize, &bool)| CredentialRow {
+            generation: n as i64 + 1,
+            auth: [n as u8 + 1; 32],
+            proof: [0; 32],
+            used_ms: used.then_some(1),
+        };
+        let credentials = used.iter().enumerate().map(row).rev().collect();
+        NodeAuth { store_code: "042".to_owned(), revoked: false, credentials }
+    }
+
+    #[test]
+    fn the_last_used_credential_and_newer_ones_are_good_and_older_ones_are_not() {
+        assert_eq!(check(&auth(&[false]), &[1; 32]), Standing::FirstUse(1));
+        assert_eq!(check(&auth(&[true]), &[1; 32]), Standing::Good);
+        assert_eq!(check(&auth(&[true, false]), &[1; 32]), Standing::Good);
+        assert_eq!(check(&auth(&[true, false]), &[2; 32]), Standing::FirstUse(2));
+        assert_eq!(check(&auth(&[true, true]), &[1; 32]), Standing::Superseded);
+        // The answer with the second one was lost, and a third one was issued.
+        assert_eq!(check(&auth(&[true, false, false]), &[1; 32]), Standing::Good);
+        assert_eq!(check(&auth(&[true, false, true]), &[2; 32]), Standing::Superseded);
+        assert_eq!(check(&auth(&[true]), &[9; 32]), Standing::Unknown);
+    }
+
+    #[test]
+    fn a_bearer_is_an_id_and_a_secret() {
+        let id = Uuid::from_u128(7);
+        assert_eq!(parse_bearer(&format!("Bearer {id}.abc")), Some((id, "abc")));
+        assert_eq!(parse_bearer(&format!("bearer {id}.abc")), Some((id, "abc")));
+        for bad in [
+            String::new(),
+            "Bearer".into(),
+            format!("Basic {id}.abc"),
+            format!("Bearer {id}"),
+            format!("Bearer {id}."),
+            "Bearer x.y".into(),
+            format!("Bearer {id}.{}", "a".repeat(200)),
+        ] {
+            assert_eq!(parse_bearer(&bad), None, "{bad}");
+        }
+    }
+}

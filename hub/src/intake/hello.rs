@@ -1,0 +1,58 @@
+//! Node and hub tell each other where they stand, and the node gets a new secret.
+//!
+//! Every `hello` brings a new one: it is said at start, after a break and once a day, so a copy of a disk is found
+//! out the first time either machine says it.
+
+use super::credentials::Caller;
+use super::enrolment::MAX_VERSION_CHARS;
+use super::{Intake, Refused, common_version};
+use sync_protocol::chain::Link;
+use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus, credential_keys};
+
+impl Intake {
+    /// Says where the hub stands with the node's origin, and issues a new credential beside the one in use.
+    ///
+    /// # Errors
+    /// [`Refused::WrongHub`]; [`Refused::Version`]; [`Refused::NotYours`] when the origin is another site's;
+    /// [`Refused::Malformed`]; [`Refused::Busy`] and [`Refused::Failed`].
+    pub async fn hello(&self, caller: &Caller, request: HelloRequest) -> Result<HelloAnswer, Refused> {
+        if request.hub_id != self.inner.hub_id {
+            tracing::warn!(node = %caller.node_id, "a node of another hub called");
+            return Err(Refused::WrongHub);
+        }
+        let protocol = common_version(&request.protocols)?;
+        if request.version.chars().count() > MAX_VERSION_CHARS {
+            return Err(Refused::Malformed(format!("a version has at most {MAX_VERSION_CHARS} characters")));
+        }
+        let held = self.ledger().origin_head(request.origin).await.map_err(|error| self.failed(error))?;
+        let (applied_seq, head) = match held {
+            None => (0, Link::start(request.origin)),
+            Some((seq, head, Some(pusher))) if pusher == caller.node_id => (seq, head),
+            Some(_) => return Err(Refused::NotYours("the origin")),
+        };
+        let now_ms = self.now_ms();
+        // Measured here and now, which beats what the node remembers.
+        let clock_offset_ms = request.now_ms.saturating_sub(now_ms);
+        self.note_contact(
+            caller.node_id,
+            Some(NodeStatus { clock_offset_ms, version: request.version, ..request.status }),
+        )
+        .await;
+
+        let credential = chassis::secret::token(self.inner.desk.ids());
+        let keys = credential_keys(&credential);
+        let added = self.ledger().add_credential(caller.node_id, keys.auth, keys.proof, now_ms).await;
+        added.map_err(|error| self.failed(error))?;
+        Ok(HelloAnswer {
+            hub_id: self.inner.hub_id,
+            epoch: self.inner.epoch,
+            protocol,
+            scopes: caller.scopes(),
+            limits: self.inner.limits,
+            now_ms,
+            applied_seq,
+            head,
+            credential: Some(credential),
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! `aincident-hub`: reads its options, does what they say, and says in one line why it could not.
+
+use aincident_hub::config::{Cli, Config};
+use aincident_hub::{admin, app};
+use clap::Parser as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Something failed; one line on standard error says what.
+const FAILED: u8 = 1;
+/// The command line (or what stands in for it) is wrong; the same as clap's own.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let config = match Cli::parse().command.resolve() {
+        Ok(config) => config,
+        Err(error) => return complain(&error, USAGE),
+    };
+    let mut runtime = match &config {
+        Config::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        Config::Admin(_) => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = match runtime.enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, FAILED),
+    };
+    match config {
+        Config::Serve(config) => end(runtime.block_on(app::run(config))),
+        Config::Admin(config) => end(runtime.block_on(admin::run(config, &mut std::io::stdout()))),
+    }
+}
+
+fn end<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, FAILED),
+    }
+}
+
+/// One line, whatever the error's text holds.
+fn complain(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    let line = error.to_string().replace(['\n', '\r'], " ");
+    let _ = writeln!(std::io::stderr(), "aincident-hub: {line}");
+    ExitCode::from(code)
+}

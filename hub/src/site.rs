@@ -1,0 +1,53 @@
+//! The hub's folder: opened, and made a hub's the first time. `serve` and the administration commands share it: they
+//! work on one database at the same time, and only `serve` takes the folder's lock.
+
+use chassis::clock::SystemClock;
+use chassis::folder::{DataFolder, FolderError};
+use chassis::ids::Ids;
+use desk::Desk;
+use desk::ledger::sqlite::SqliteLedger;
+use desk::ledger::{Identity, SharedLedger};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+use crate::intake::NotAHub;
+
+/// Why the hub's folder cannot be used; one line, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// The folder itself.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The database in it; says what to do.
+    #[error("{0}")]
+    Ledger(String),
+    /// It is a store's.
+    #[error(transparent)]
+    NotAHub(#[from] NotAHub),
+}
+
+/// Opens the ledger in `folder` and makes it a hub's if it is nobody's yet. The desk's endless answers end when
+/// `stop` is cancelled.
+///
+/// # Errors
+/// When the database cannot be used, or belongs to a node.
+pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk, Identity), SiteError> {
+    let (clock, ids) = (SystemClock::shared(), Ids::system());
+    let ledger =
+        SqliteLedger::open(&folder.database(), ids.clone()).map_err(|error| SiteError::Ledger(error.to_string()))?;
+    let ledger: SharedLedger = Arc::new(ledger);
+    let now_ms = clock.now_ms();
+    let found = ledger.identity().await.map_err(explain)?;
+    let identity = match found {
+        Identity::Unenrolled => ledger.become_hub(ids.new_v7(now_ms), ids.new_v7(now_ms)).await.map_err(explain)?,
+        found => found,
+    };
+    match identity {
+        Identity::Hub { .. } => Ok((Desk::until(ledger, clock, ids, stop), identity)),
+        Identity::Node(_) | Identity::Unenrolled => Err(NotAHub.into()),
+    }
+}
+
+fn explain(error: desk::Error) -> SiteError {
+    SiteError::Ledger(error.to_string())
+}

@@ -1,0 +1,327 @@
+//! What the program is told: command line over environment (`AINCIDENT_NODE_…`) over a TOML file (`--config`).
+//!
+//! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
+//! refused with their line.
+
+use chassis::config::{ConfigError, Layered, load_file};
+use chassis::outbound::Backoff;
+use chassis::overlay;
+use chassis::secret::Redacted;
+use chassis::telemetry::{LogFormat, TelemetryConfig};
+use clap::{Args, Parser, Subcommand};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::replicator::link::PACE;
+
+/// The A.I.ncident program on the store's PC.
+#[derive(Debug, Parser)]
+#[command(name = "aincident-node", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make this folder a store's node, with a one-time code from headquarters, and bring the store's accounts.
+    Enroll(EnrollArgs),
+    /// Serve the store and keep it in step with headquarters.
+    Serve(ServeArgs),
+    /// Say how far this node is in step with headquarters.
+    Status(StatusArgs),
+}
+
+/// Where things are; every command has these.
+#[derive(Debug, Default, Args)]
+pub struct PlaceArgs {
+    /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_CONFIG")]
+    config: Option<PathBuf>,
+    /// The data folder; made where there is none.
+    #[arg(long, value_name = "DIR", env = "AINCIDENT_NODE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// Options of `enroll`.
+#[derive(Debug, Args)]
+pub struct EnrollArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Where headquarters is, such as <https://hub.example.com>.
+    #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_HUB")]
+    hub: Option<String>,
+    /// The one-time enrolment code.
+    #[arg(long, value_name = "CODE", env = "AINCIDENT_NODE_CODE", hide_env_values = true)]
+    code: Option<Redacted<String>>,
+    /// PEM file of the certificate authority that vouches for the hub, where it is not a public one.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_CA")]
+    ca: Option<PathBuf>,
+    /// What headquarters' list calls this node [default: the PC's host name].
+    #[arg(long, value_name = "NAME", env = "AINCIDENT_NODE_NAME")]
+    name: Option<String>,
+    /// Enrol a folder anew that is enrolled already; its records stay.
+    #[arg(long, env = "AINCIDENT_NODE_REPLACE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    replace: Option<bool>,
+    /// Talk to a hub on another machine without TLS.
+    #[arg(long, env = "AINCIDENT_NODE_PLAIN_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    plain_http: Option<bool>,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Where to listen; port 0 picks a free one [default: 127.0.0.1:7710].
+    #[arg(long, value_name = "ADDRESS", env = "AINCIDENT_NODE_LISTEN")]
+    listen: Option<String>,
+    /// Serve other machines without TLS.
+    #[arg(long, env = "AINCIDENT_NODE_PLAIN_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    plain_http: Option<bool>,
+    /// What to log, such as `info` or `warn,aincident_node=debug` [default: info].
+    #[arg(long, value_name = "FILTER", env = "AINCIDENT_NODE_LOG")]
+    log: Option<String>,
+    /// How log lines look: `text` or `json` [default: text].
+    #[arg(long, value_name = "FORMAT", env = "AINCIDENT_NODE_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Longest pause between two tries to reach the hub, in milliseconds, 100 to 300000 [default: 30000].
+    #[arg(long, value_name = "MS", env = "AINCIDENT_NODE_LINK_MAX_BACKOFF_MS")]
+    link_max_backoff_ms: Option<u64>,
+}
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// For machines: one JSON object on standard output.
+    #[arg(long, env = "AINCIDENT_NODE_JSON", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    json: Option<bool>,
+}
+
+/// One layer of options, as a file has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Layer {
+    data_dir: Option<PathBuf>,
+    hub: Option<String>,
+    code: Option<Redacted<String>>,
+    ca: Option<PathBuf>,
+    name: Option<String>,
+    replace: Option<bool>,
+    plain_http: Option<bool>,
+    listen: Option<String>,
+    log: Option<String>,
+    log_format: Option<LogFormat>,
+    json: Option<bool>,
+    link: Option<LinkLayer>,
+}
+
+overlay!(Layer { data_dir, hub, code, ca, name, replace, plain_http, listen, log, log_format, json, link });
+
+/// `[link]` of the file.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LinkLayer {
+    max_backoff_ms: Option<u64>,
+}
+
+/// Why the program cannot do as told.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] ConfigError),
+    /// Something needed was not given.
+    #[error("{option} is missing; give it on the command line, as {variable} or in the --config file")]
+    Missing {
+        /// The option.
+        option: &'static str,
+        /// Its variable.
+        variable: &'static str,
+    },
+    /// Something given is not in range.
+    #[error("{0}")]
+    Range(String),
+}
+
+/// `enroll`, ready to go.
+#[derive(Debug)]
+pub struct EnrollConfig {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// The hub's address as given.
+    pub hub: String,
+    /// The code as given.
+    pub code: Redacted<String>,
+    /// The authority's file.
+    pub ca: Option<PathBuf>,
+    /// What to call the node.
+    pub name: Option<String>,
+    /// Whether an enrolled folder may be enrolled anew.
+    pub replace: bool,
+    /// Whether a hub elsewhere may be called without TLS.
+    pub plain_http: bool,
+}
+
+/// `serve`, ready to go.
+#[derive(Debug)]
+pub struct ServeConfig {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: String,
+    /// Whether other machines may be served without TLS.
+    pub plain_http: bool,
+    /// Logging.
+    pub telemetry: TelemetryConfig,
+    /// How fast to try the hub.
+    pub pace: Backoff,
+}
+
+/// `status`, ready to go.
+#[derive(Debug)]
+pub struct StatusConfig {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Whether a machine reads it.
+    pub json: bool,
+}
+
+impl PlaceArgs {
+    fn layered(self, mut given: Layer) -> Result<(PathBuf, Layer), UsageError> {
+        given.data_dir = self.data_dir;
+        let mut layer = given.over(load_file(self.config.as_deref())?);
+        let data_dir = needed(layer.data_dir.take(), "--data-dir", "AINCIDENT_NODE_DATA_DIR")?;
+        Ok((data_dir, layer))
+    }
+}
+
+impl EnrollArgs {
+    /// All layers together.
+    ///
+    /// # Errors
+    /// A file that cannot be used; an option that is missing.
+    pub fn resolve(self) -> Result<EnrollConfig, UsageError> {
+        let given = Layer {
+            hub: self.hub,
+            code: self.code,
+            ca: self.ca,
+            name: self.name,
+            replace: self.replace,
+            plain_http: self.plain_http,
+            ..Layer::default()
+        };
+        let (data_dir, layer) = self.place.layered(given)?;
+        Ok(EnrollConfig {
+            data_dir,
+            hub: needed(layer.hub, "--hub", "AINCIDENT_NODE_HUB")?,
+            code: needed(layer.code, "--code", "AINCIDENT_NODE_CODE")?,
+            ca: layer.ca,
+            name: layer.name,
+            replace: layer.replace.unwrap_or(false),
+            plain_http: layer.plain_http.unwrap_or(false),
+        })
+    }
+}
+
+impl ServeArgs {
+    /// All layers together.
+    ///
+    /// # Errors
+    /// A file that cannot be used; an option that is missing or out of range.
+    pub fn resolve(self) -> Result<ServeConfig, UsageError> {
+        let given = Layer {
+            plain_http: self.plain_http,
+            listen: self.listen,
+            log: self.log,
+            log_format: self.log_format,
+            link: self.link_max_backoff_ms.map(|ms| LinkLayer { max_backoff_ms: Some(ms) }),
+            ..Layer::default()
+        };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let defaults = TelemetryConfig::default();
+        Ok(ServeConfig {
+            data_dir,
+            listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7710".to_owned()),
+            plain_http: layer.plain_http.unwrap_or(false),
+            telemetry: TelemetryConfig {
+                log: layer.log.unwrap_or(defaults.log),
+                format: layer.log_format.unwrap_or(defaults.format),
+            },
+            pace: pace(layer.link.unwrap_or_default())?,
+        })
+    }
+}
+
+impl StatusArgs {
+    /// All layers together.
+    ///
+    /// # Errors
+    /// A file that cannot be used; an option that is missing.
+    pub fn resolve(self) -> Result<StatusConfig, UsageError> {
+        let (data_dir, layer) = self.place.layered(Layer { json: self.json, ..Layer::default() })?;
+        Ok(StatusConfig { data_dir, json: layer.json.unwrap_or(false) })
+    }
+}
+
+fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {
+    value.ok_or(UsageError::Missing { option, variable })
+}
+
+fn pace(link: LinkLayer) -> Result<Backoff, UsageError> {
+    let Some(ms) = link.max_backoff_ms else { return Ok(PACE) };
+    if !(100..=300_000).contains(&ms) {
+        return Err(UsageError::Range(format!("link.max_backoff_ms is {ms}; give 100 to 300000 milliseconds")));
+    }
+    let max = Duration::from_millis(ms);
+    Ok(Backoff { floor: PACE.floor.min(max), cap: max })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Command {
+        Cli::try_parse_from(line.split_whitespace()).unwrap().command
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_file_serves_every_command_and_the_command_line_goes_first() {
+        let dir = std::env::temp_dir().join(format!("aincident-node-config-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let file = dir.join("node.toml");
+        std::fs::write(&file, "data_dir = '/d'\nlisten = '127.0.0.1:1'\nhub = 'https://h'\n[link]\nmax_backoff_ms = 500\n").unwrap();
+        let Command::Serve(args) = parse(&format!("x serve --config {} --listen 127.0.0.1:2", file.display())) else { panic!() };
+        let serve = args.resolve().unwrap();
+        assert_eq!((serve.listen.as_str(), serve.data_dir.to_str()), ("127.0.0.1:2", Some("/d")));
+        assert_eq!(serve.pace, Backoff { floor: Duration::from_millis(500), cap: Duration::from_millis(500) });
+        let Command::Enroll(args) = parse(&format!("x enroll --config {} --code A-B --replace", file.display())) else { panic!() };
+        let enroll = args.resolve().unwrap();
+        assert!(enroll.replace && !enroll.plain_http && enroll.hub == "https://h");
+        assert!(!format!("{enroll:?}").contains("A-B"));
+        std::fs::write(&file, "listen = 'x'\nhubb = 'y'\n").unwrap();
+        let Command::Status(args) = parse(&format!("x status --data-dir /d --config {}", file.display())) else { panic!() };
+        let error = args.resolve().unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("hubb"), "{error}");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_missing_or_out_of_range_is_named() {
+        let Command::Status(args) = parse("x status --json") else { panic!() };
+        assert!(args.resolve().unwrap_err().to_string().contains("--data-dir"));
+        let Command::Serve(args) = parse("x serve --data-dir /d --link-max-backoff-ms 7") else { panic!() };
+        assert!(args.resolve().unwrap_err().to_string().contains("max_backoff_ms"));
+    }
+}

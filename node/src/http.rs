@@ -1,0 +1,57 @@
+//! The table of contents of what the node answers.
+
+pub mod enrolled;
+pub mod home;
+pub mod sync;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::middleware::from_fn_with_state;
+use chassis::http::{Health, StackConfig, health_routes, stack};
+use chassis::telemetry::MetricsHandle;
+use desk::Desk;
+
+use crate::replicator::board::Board;
+
+/// What the node's own handlers need.
+#[derive(Clone)]
+pub struct Site {
+    /// The incident desk.
+    pub desk: Desk,
+    /// What the replicator knows of itself.
+    pub board: Arc<Board>,
+}
+
+impl FromRef<Site> for Desk {
+    fn from_ref(site: &Site) -> Self {
+        site.desk.clone()
+    }
+}
+
+/// Everything the node answers, ready to be served.
+#[must_use]
+pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>) -> Router {
+    let site = Site { desk: desk.clone(), board };
+    let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
+        .merge(sync::routes(site.clone())); // /api/v1/sync
+    let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
+        .layer(from_fn_with_state(desk.clone(), enrolled::check))
+        .merge(home::routes(site)) // /
+        .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
+    stack(routes, StackConfig::new(desk.ids().clone()))
+}
+
+fn health(desk: &Desk, metrics: Option<MetricsHandle>) -> Health {
+    let ledger = Arc::clone(desk.ledger());
+    let writable = move || {
+        let ledger = Arc::clone(&ledger);
+        async move { if ledger.is_writable().await { Ok(()) } else { Err("the disk takes no writes".to_owned()) } }
+    };
+    let health = Health::new().check("ledger", writable);
+    match metrics {
+        Some(metrics) => health.metrics(metrics),
+        None => health,
+    }
+}

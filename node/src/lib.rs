@@ -1,0 +1,14 @@
+//! The program on the store's PC: serves the store's incident desk, with or without a line to headquarters, and keeps
+//! it in step with headquarters whenever there is one.
+//!
+//! Reading order: [`app`] (what is built of what), [`http`] (the table of contents of what it answers),
+//! [`replicator`] (how it keeps in step), [`enrolment`] (how a folder becomes a store's node), [`status`].
+
+pub mod app;
+pub mod config;
+pub mod enrolment;
+pub mod http;
+pub mod replicator;
+pub mod report;
+pub mod site;
+pub mod status;

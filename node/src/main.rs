@@ -1,0 +1,63 @@
+//! `aincident-node`: reads its options, does what they say, and says in one line why it could not.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use aincident_node::config::{Cli, Command, UsageError};
+use aincident_node::{app, enrolment, report};
+use clap::Parser as _;
+
+/// Something failed; one line on standard error says what.
+const FAILED: u8 = 1;
+/// The command line (or what stands in for it) is wrong; the same as clap's own.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let mut runtime = match &command {
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Enroll(_) | Command::Status(_) => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = match runtime.enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, FAILED),
+    };
+    match run(command, &runtime) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Ended::Usage(error)) => complain(&error, USAGE),
+        Err(Ended::Failed(why)) => complain(&why, FAILED),
+    }
+}
+
+fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended> {
+    match command {
+        Command::Serve(args) => runtime.block_on(app::run(args.resolve()?)).map_err(failed),
+        Command::Enroll(args) => {
+            let told = runtime.block_on(enrolment::run(args.resolve()?, &mut std::io::stderr())).map_err(failed)?;
+            writeln!(std::io::stdout().lock(), "{told}").map_err(failed)
+        }
+        Command::Status(args) => runtime.block_on(report::run(args.resolve()?, &mut std::io::stdout())).map_err(failed),
+    }
+}
+
+enum Ended {
+    Usage(UsageError),
+    Failed(String),
+}
+
+impl From<UsageError> for Ended {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Ended {
+    Ended::Failed(error.to_string())
+}
+
+/// One line, whatever the error's text holds.
+fn complain(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    let line = error.to_string().replace(['\n', '\r'], " ");
+    let _ = writeln!(std::io::stderr(), "aincident-node: {line}");
+    ExitCode::from(code)
+}

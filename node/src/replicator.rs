@@ -1,0 +1,156 @@
+//! Keeping the store in step with headquarters, for as long as the node serves, whatever the line does.
+//!
+//! Parts: [`view`] watches the ledger (who the node is, what waits); [`board`] holds what people may know; and, for
+//! one enrolment, a [`session`] runs three loops that never wait for one another: [`hello`] (is it our hub, and is it
+//! there), [`push`] and [`pull`]. [`link`] and [`batch`] decide when and how much, and do nothing else.
+//!
+//! Nothing here remembers what was sent: that is in the ledger, so the process may end at any moment. A session ends
+//! when the enrolment changes, and when a backlog stood still for two minutes though the hub answered: whatever was
+//! stuck then, client and connections included, is thrown away and begun anew. A loop that panics takes its session
+//! along and is begun anew as well.
+
+pub mod batch;
+pub mod board;
+mod hello;
+pub mod hub;
+pub mod link;
+pub(crate) mod pull;
+mod push;
+pub(crate) mod session;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::outbound::Backoff;
+use desk::Desk;
+use desk::ledger::Enrolment;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use board::{Board, Live, Part};
+use hub::Hub;
+use link::{Phase, STALL, Watchdog};
+use session::Session;
+use view::View;
+
+/// How often the watchdog looks.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The pause before a session that could not begin, or that panicked, is begun again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// The machine that syncs. Cheap to clone; clones share one board.
+#[derive(Clone)]
+pub struct Replicator {
+    desk: Desk,
+    pace: Backoff,
+    board: Arc<Board>,
+    view: watch::Sender<View>,
+}
+
+impl Replicator {
+    /// A replicator for the site of `desk`; `pace`: the pauses between tries.
+    #[must_use]
+    pub fn new(desk: Desk, pace: Backoff) -> Self {
+        Self { desk, pace, board: Arc::new(Board::new(Live::default())), view: watch::Sender::new(View::default()) }
+    }
+
+    /// What it knows of itself.
+    #[must_use]
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
+    /// Syncs until `stop` is cancelled, then keeps what is known of the link and returns.
+    pub async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let mut work = tokio::spawn(self.clone().work());
+            tokio::select! {
+                () = stop.cancelled() => work.abort(),
+                ended = &mut work => {
+                    let why = ended.err().map(|error| error.to_string()).unwrap_or_default();
+                    tracing::error!(%why, "the replicator failed and is begun anew");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+        if self.view.borrow().enrolment.is_some()
+            && let Err(error) = self.desk.ledger().set_link_state(self.board.now().to_kept()).await
+        {
+            tracing::debug!(%error, "the link's state could not be kept");
+        }
+    }
+
+    async fn work(self) {
+        tokio::select! {
+            () = view::keep(&self.desk, &self.view) => {}
+            () = self.sessions() => {}
+        }
+    }
+
+    /// One session after the other.
+    async fn sessions(&self) {
+        let mut view = self.view.subscribe();
+        let mut last: Option<Enrolment> = None;
+        loop {
+            let Some(enrolment) = view.wait_for(|view| view.enrolment.is_some()).await.ok().and_then(|view| view.enrolment.clone())
+            else {
+                return;
+            };
+            if last.as_ref() != Some(&enrolment) {
+                tracing::info!(node = %enrolment.node_id, store = enrolment.store_code, hub = enrolment.hub_url, "syncing");
+                let kept = self.desk.ledger().link_state().await.unwrap_or_default();
+                self.board.reset(Live::from_kept(&kept));
+                last = Some(enrolment.clone());
+            }
+            let session = match self.begin(enrolment.clone()).await {
+                Ok(session) => session,
+                Err(why) => {
+                    self.board.trouble(Part::Ledger, why, None);
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
+            };
+            tokio::select! {
+                _ = view.wait_for(|view| view.enrolment.as_ref() != Some(&enrolment)) => {}
+                () = stalled(&session) => self.stall(),
+                () = hello::run(&session) => {}
+                () = push::run(&session) => {}
+                () = pull::run(&session) => {}
+                () = self.board.keep(self.desk.ledger()) => {}
+            }
+        }
+    }
+
+    async fn begin(&self, enrolment: Enrolment) -> Result<Session, String> {
+        let secret = self.desk.ledger().credential().await.map_err(|e| format!("the credential cannot be read: {e}"))?;
+        let secret = secret.ok_or("the node's credential is gone; enrol it with a new code and --replace")?;
+        let outbound = hub::outbound(enrolment.ca_pem.as_deref()).map_err(|e| e.to_string())?;
+        let (ids, clock) = (self.desk.ids().clone(), Arc::clone(self.desk.clock()));
+        let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock);
+        Ok(Session::new(self.desk.clone(), hub, enrolment, self.board(), self.view.subscribe(), self.pace))
+    }
+
+    fn stall(&self) {
+        metrics::counter!("aincident_stalls_total").increment(1);
+        tracing::error!("changes wait and headquarters answers, but nothing moved for two minutes; beginning anew");
+        let what = format!("nothing moved for {} s though headquarters answers; the connection was begun anew", STALL.as_secs());
+        self.board.trouble(Part::Stall, what, None);
+    }
+}
+
+/// Returns when a backlog has stood still for too long though the hub answers.
+async fn stalled(session: &Session) {
+    let mut dog = Watchdog::default();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let backlog = session.view.borrow().backlog.clone();
+        let online = session.link(|link, _| link.phase()) == Phase::Online;
+        // A fork is an alarm of its own, and nothing will move until a person has looked.
+        let forked = session.board.now().troubles.contains_key(&Part::Fork);
+        let acknowledged = backlog.seq.saturating_sub(backlog.pending_changes);
+        if dog.look(session.now(), online && !forked, backlog.pending_changes, acknowledged) {
+            return;
+        }
+    }
+}

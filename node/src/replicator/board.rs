@@ -1,0 +1,239 @@
+//! What the loops know of themselves, for people: one value that they note and that status, metrics and the log show.
+//!
+//! Each part of the replicator has at most one trouble, from its first failure to its next success. The log hears of
+//! both ends and of nothing in between, so a node that is offline for weeks writes two lines. The ledger is told so
+//! that `status` can answer when nothing runs; at most once a second.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use desk::ledger::{LinkState, SharedLedger};
+use tokio::sync::watch;
+
+/// How often the ledger is told at most.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
+/// Contacts that change nothing else are kept this often.
+const CONTACT_EVERY_MS: i64 = 15_000;
+
+/// A part of the replicator that can be in trouble; the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Headquarters has to act.
+    Stop,
+    /// The hub holds other changes under this node's numbers.
+    Fork,
+    /// A backlog stands still though the hub answers.
+    Stall,
+    /// Reaching the hub.
+    Link,
+    /// Sending changes.
+    Push,
+    /// Fetching changes.
+    Pull,
+    /// Reading or writing the node's own ledger.
+    Ledger,
+}
+
+impl Part {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Stop | Self::Link => "link",
+            Self::Fork | Self::Stall | Self::Push => "push",
+            Self::Pull => "pull",
+            Self::Ledger => "ledger",
+        }
+    }
+}
+
+/// What is wrong with a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// In words.
+    pub what: String,
+    /// When it is tried again, by the node's clock.
+    pub next_try_ms: Option<i64>,
+}
+
+/// Everything the loops know of themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Whether the last try got a proven answer.
+    pub hub_reachable: bool,
+    /// When a proven answer last came, by the node's clock.
+    pub last_contact_ms: Option<i64>,
+    /// The node's clock minus the hub's.
+    pub clock_offset_ms: i64,
+    /// Changes taken from the hub since enrolment.
+    pub pulled_changes: u64,
+    /// What is wrong now.
+    pub troubles: BTreeMap<Part, Trouble>,
+}
+
+impl Live {
+    /// As it was when last kept.
+    #[must_use]
+    pub fn from_kept(kept: &LinkState) -> Self {
+        Self {
+            // What was true before the program started says nothing about now.
+            hub_reachable: false,
+            last_contact_ms: kept.last_contact_ms,
+            clock_offset_ms: kept.clock_offset_ms,
+            pulled_changes: kept.pulled_changes,
+            troubles: BTreeMap::new(),
+        }
+    }
+
+    /// As the ledger keeps it.
+    #[must_use]
+    pub fn to_kept(&self) -> LinkState {
+        LinkState {
+            hub_reachable: self.hub_reachable,
+            last_contact_ms: self.last_contact_ms,
+            last_error: self.troubles.values().next().map(|trouble| trouble.what.clone()),
+            next_try_ms: self.troubles.values().filter_map(|trouble| trouble.next_try_ms).min(),
+            clock_offset_ms: self.clock_offset_ms,
+            pulled_changes: self.pulled_changes,
+        }
+    }
+}
+
+/// Where the loops note, and others look.
+#[derive(Debug)]
+pub struct Board {
+    live: watch::Sender<Live>,
+}
+
+impl Board {
+    /// A board that starts with `live`.
+    #[must_use]
+    pub fn new(live: Live) -> Self {
+        Self { live: watch::Sender::new(live) }
+    }
+
+    /// Follows the board.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Live> {
+        self.live.subscribe()
+    }
+
+    /// What it says now.
+    #[must_use]
+    pub fn now(&self) -> Live {
+        self.live.borrow().clone()
+    }
+
+    /// Begins anew: another enrolment, or the program's start.
+    pub fn reset(&self, live: Live) {
+        self.live.send_replace(live);
+    }
+
+    /// A proven answer came.
+    pub fn contact(&self, now_ms: i64) {
+        self.live.send_modify(|live| {
+            live.hub_reachable = true;
+            live.last_contact_ms = Some(now_ms);
+        });
+    }
+
+    /// No proven answer came.
+    pub fn no_contact(&self) {
+        self.live.send_if_modified(|live| std::mem::replace(&mut live.hub_reachable, false));
+    }
+
+    /// `part` does not do what it should.
+    pub fn trouble(&self, part: Part, what: impl Into<String>, next_try_ms: Option<i64>) {
+        let trouble = Trouble { what: what.into(), next_try_ms };
+        self.live.send_modify(|live| {
+            if !live.troubles.contains_key(&part) {
+                tracing::warn!(part = part.name(), reason = %trouble.what, "cannot sync; nothing is lost, it is tried again");
+            }
+            live.troubles.insert(part, trouble);
+        });
+    }
+
+    /// `part` does what it should.
+    pub fn well(&self, part: Part) {
+        self.live.send_if_modified(|live| {
+            let was = live.troubles.remove(&part);
+            if was.is_some() {
+                tracing::info!(part = part.name(), "syncs again");
+            }
+            was.is_some()
+        });
+    }
+
+    /// Notes how far the node's clock is from the hub's.
+    pub fn offset(&self, offset_ms: i64) {
+        self.live.send_modify(|live| live.clock_offset_ms = offset_ms);
+    }
+
+    /// Notes changes taken from the hub.
+    pub fn pulled(&self, changes: u64) {
+        self.live.send_if_modified(|live| {
+            live.pulled_changes = live.pulled_changes.saturating_add(changes);
+            changes > 0
+        });
+    }
+
+    /// Keeps what the board says in the ledger, for as long as it is polled.
+    pub async fn keep(&self, ledger: &SharedLedger) {
+        let mut live = self.watch();
+        let mut kept: Option<LinkState> = None;
+        loop {
+            let now = live.borrow_and_update().to_kept();
+            if is_worth_keeping(kept.as_ref(), &now) {
+                match ledger.set_link_state(now.clone()).await {
+                    Ok(()) => kept = Some(now),
+                    Err(error) => tracing::debug!(%error, "the link's state could not be kept"),
+                }
+                tokio::time::sleep(KEEP_EVERY).await;
+            }
+            if live.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// An answer to a waiting pull every 25 seconds is no reason to write to a disk for years.
+fn is_worth_keeping(kept: Option<&LinkState>, now: &LinkState) -> bool {
+    let Some(kept) = kept else { return true };
+    let since = now.last_contact_ms.unwrap_or(0).saturating_sub(kept.last_contact_ms.unwrap_or(0));
+    let same_but_contact = LinkState { last_contact_ms: kept.last_contact_ms, ..now.clone() } == *kept;
+    !same_but_contact || since.abs() >= CONTACT_EVERY_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_trouble_is_the_one_that_is_told_and_success_ends_only_its_own() {
+        let board = Board::new(Live::default());
+        board.trouble(Part::Push, "sending fails", Some(20));
+        board.trouble(Part::Link, "no answer", Some(10));
+        let kept = board.now().to_kept();
+        assert_eq!((kept.last_error.as_deref(), kept.next_try_ms), (Some("no answer"), Some(10)));
+        board.well(Part::Link);
+        assert_eq!(board.now().to_kept().last_error.as_deref(), Some("sending fails"));
+        board.well(Part::Push);
+        assert_eq!(board.now().to_kept().last_error, None);
+    }
+
+    #[test]
+    fn a_restart_does_not_claim_that_the_hub_answers() {
+        let kept = LinkState { hub_reachable: true, pulled_changes: 7, last_contact_ms: Some(5), ..LinkState::default() };
+        let live = Live::from_kept(&kept);
+        assert!(!live.hub_reachable && live.pulled_changes == 7 && live.last_contact_ms == Some(5));
+    }
+
+    #[test]
+    fn contacts_alone_are_kept_now_and_then() {
+        let kept = LinkState { last_contact_ms: Some(1000), ..LinkState::default() };
+        let later = |ms| LinkState { last_contact_ms: Some(ms), ..LinkState::default() };
+        assert!(is_worth_keeping(None, &kept));
+        assert!(!is_worth_keeping(Some(&kept), &later(15_999)));
+        assert!(is_worth_keeping(Some(&kept), &later(16_000)));
+        assert!(is_worth_keeping(Some(&kept), &LinkState { pulled_changes: 1, ..kept.clone() }));
+    }
+}

@@ -1,0 +1,127 @@
+//! Saying hello: at start, after a break and once a day. It makes sure that the hub is the one of the enrolment,
+//! learns its limits, measures the clock and takes a new secret. While the hub does not answer it is the only thing
+//! that is tried.
+
+use std::time::Duration;
+
+use sync_protocol::chain::Link as ChainLink;
+use sync_protocol::message::{HelloAnswer, HelloRequest, path};
+use uuid::Uuid;
+
+use super::board::Part;
+use super::link::{Link, Phase, Stop};
+use super::session::{Session, Welcome};
+
+/// A hub that is there answers long before.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Says hello whenever it is due, for as long as it is polled.
+pub(super) async fn run(session: &Session) {
+    let mut view = session.view.clone();
+    let (mut no, mut breaks) = (0_u64, 0_u64);
+    loop {
+        session.until_hello(&mut view).await;
+        let sent_ms = session.desk.now_ms();
+        let request = request(session, sent_ms);
+        match session.hub.ask::<HelloAnswer>(path::HELLO, &request, DEADLINE).await {
+            Ok(answer) => {
+                session.measure(sent_ms, answer.now_ms);
+                if let Some(stop) = objection(&answer, &request) {
+                    session.stop(stop);
+                    continue;
+                }
+                if let Some(secret) = answer.credential.clone() {
+                    take_secret(session, secret).await;
+                }
+                no += 1;
+                let phase = session.link(|link, _| link.phase());
+                breaks += u64::from(!matches!(phase, Phase::Online | Phase::Checking));
+                settle(session, answer, request.origin, no, breaks);
+            }
+            Err(failure) => session.hello_failed(&failure).await,
+        }
+    }
+}
+
+fn request(session: &Session, now_ms: i64) -> HelloRequest {
+    let backlog = session.view.borrow().backlog.clone();
+    HelloRequest {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocols: (sync_protocol::OLDEST_VERSION..=sync_protocol::VERSION).collect(),
+        hub_id: session.enrolment.hub_id,
+        epoch: session.enrolment.epoch,
+        origin: backlog.origin,
+        seq: backlog.seq,
+        head: backlog.head.unwrap_or_else(|| ChainLink::start(backlog.origin)),
+        now_ms,
+        status: session.node_status(),
+    }
+}
+
+/// Why the answer ends syncing, if it does.
+fn objection(answer: &HelloAnswer, request: &HelloRequest) -> Option<Stop> {
+    if answer.hub_id != request.hub_id {
+        Some(Stop::WrongHub)
+    } else if !request.protocols.contains(&answer.protocol) {
+        Some(Stop::Version)
+    } else {
+        None
+    }
+}
+
+/// Keeps a new secret durably, then uses it: in the other order a power cut would leave the node without any. A secret
+/// that cannot be kept is not used; the one in use stays good.
+async fn take_secret(session: &Session, secret: String) {
+    match session.desk.ledger().set_credential(secret.clone()).await {
+        Ok(()) => {
+            session.hub.use_secret(secret);
+            tracing::info!("the node's credential was renewed");
+        }
+        Err(error) => tracing::warn!(%error, "a new credential could not be kept; the one in use stays"),
+    }
+}
+
+fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, breaks: u64) {
+    session.contact();
+    session.link(Link::hello_succeeded);
+    session.board.well(Part::Stop);
+    session.board.well(Part::Link);
+    let HelloAnswer { limits, scopes, applied_seq, .. } = answer;
+    session.welcome(Welcome { no, breaks, limits, scopes, origin, applied_seq });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sync_protocol::message::{Limits, NodeStatus};
+
+    #[test]
+    fn another_hub_or_protocol_ends_syncing() {
+        let (hub_id, origin) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let request = HelloRequest {
+            version: String::new(),
+            protocols: vec![1],
+            hub_id,
+            epoch: hub_id,
+            origin,
+            seq: 0,
+            head: ChainLink::start(origin),
+            now_ms: 0,
+            status: NodeStatus::default(),
+        };
+        let answer = |hub_id, protocol| HelloAnswer {
+            hub_id,
+            epoch: hub_id,
+            protocol,
+            scopes: Vec::new(),
+            limits: Limits::default(),
+            now_ms: 0,
+            applied_seq: 0,
+            head: ChainLink::start(origin),
+            credential: None,
+        };
+        assert_eq!(objection(&answer(hub_id, 1), &request), None);
+        assert_eq!(objection(&answer(origin, 1), &request), Some(Stop::WrongHub));
+        assert_eq!(objection(&answer(hub_id, 9), &request), Some(Stop::Version));
+    }
+}

@@ -1,0 +1,321 @@
+//! Talking to the hub: every request carries the node's credential and a fresh nonce, every answer is believed only
+//! with the hub's proof over that nonce. Anything else, a network's login page that answers 200 included, counts as
+//! "no hub there".
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use chassis::clock::SharedClock;
+use chassis::ids::Ids;
+use chassis::outbound::{BreakerConfig, Method, Outbound, OutboundConfig, OutboundError, Response, Url, retry_after};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sync_protocol::message::{self, CredentialKeys, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, credential_keys};
+use uuid::Uuid;
+
+/// The most that an answer of JSON may be, in bytes: one answer for each of the largest push, with reasons.
+pub const MOST_JSON_BYTES: u64 = 8 * 1024 * 1024;
+/// How long an answer that has begun may pause.
+const STALLED: Duration = Duration::from_secs(15);
+/// How long an answer that has begun may take in all: the largest page over the slowest link.
+const MOST_TRANSFER: Duration = Duration::from_secs(600);
+/// The most of a refusal's text that is shown.
+const MOST_DETAIL_CHARS: usize = 300;
+
+/// A secret and what follows from it.
+struct Credential {
+    secret: String,
+    keys: CredentialKeys,
+}
+
+impl Credential {
+    fn new(secret: String) -> Self {
+        Self { keys: credential_keys(&secret), secret }
+    }
+}
+
+/// The hub, as one node sees it.
+pub struct Hub {
+    outbound: Outbound,
+    base: String,
+    node_id: Uuid,
+    credential: Mutex<Arc<Credential>>,
+    ids: Ids,
+    clock: SharedClock,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Call {
+    /// Below the hub's address.
+    pub path: &'static str,
+    /// What the body is.
+    pub media_type: &'static str,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Until the answer begins. Once it has, it may take longer as long as it keeps coming.
+    pub deadline: Duration,
+    /// The most that the answer may be, in bytes.
+    pub most_bytes: u64,
+}
+
+/// Why a call did not do what it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No answer, or none that proves to be the hub's.
+    NoHub {
+        /// In words.
+        why: String,
+        /// When to come back, if whoever answered said so.
+        retry_after: Option<Duration>,
+    },
+    /// The hub, proven, refuses.
+    Refused(Refused),
+    /// The hub, proven, answers something that this program cannot make sense of.
+    Nonsense(String),
+    /// The credential the call was made with has been replaced meanwhile: ask again with the new one.
+    Replaced,
+}
+
+/// A proven refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    /// One of [`message::refusal`], or empty.
+    pub kind: String,
+    /// For a person.
+    pub detail: String,
+    /// When to come back.
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHub { why, .. } => f.write_str(why),
+            Self::Refused(refused) => write!(f, "headquarters refuses ({}): {}", refused.status, refused.detail),
+            Self::Nonsense(what) => write!(f, "headquarters' answer cannot be used: {what}"),
+            Self::Replaced => f.write_str("the credential was replaced while asking"),
+        }
+    }
+}
+
+impl Failure {
+    /// When to come back, if the answer said so.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NoHub { retry_after, .. } => *retry_after,
+            Self::Refused(refused) => refused.retry_after,
+            Self::Nonsense(_) | Self::Replaced => None,
+        }
+    }
+
+    /// Whether a smaller request would have fared the same: it came at the wrong time.
+    #[must_use]
+    pub fn is_about_time(&self) -> bool {
+        matches!(self, Self::Replaced) || matches!(self, Self::Refused(refused) if matches!(refused.status, 429 | 503))
+    }
+
+    /// An answer that is proven but makes no sense.
+    #[must_use]
+    pub fn nonsense(what: impl fmt::Display) -> Self {
+        Self::Nonsense(what.to_string())
+    }
+}
+
+impl Hub {
+    /// The hub at `base` for the node `node_id` with its `secret`.
+    #[must_use]
+    pub fn new(outbound: Outbound, base: &str, node_id: Uuid, secret: String, ids: Ids, clock: SharedClock) -> Self {
+        let credential = Mutex::new(Arc::new(Credential::new(secret)));
+        Self { outbound, base: base.trim_end_matches('/').to_owned(), node_id, credential, ids, clock }
+    }
+
+    /// The address as people know it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.base
+    }
+
+    /// Uses `secret` from the next request on; false when it is the one in use.
+    pub fn use_secret(&self, secret: String) -> bool {
+        let mut current = self.credential.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = current.secret != secret;
+        if is_new {
+            *current = Arc::new(Credential::new(secret));
+        }
+        is_new
+    }
+
+    fn credential(&self) -> Arc<Credential> {
+        Arc::clone(&self.credential.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks with a body of JSON for an answer of JSON.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn ask<A: DeserializeOwned>(&self, path: &'static str, body: &impl Serialize, deadline: Duration) -> Result<A, Failure> {
+        let body = serde_json::to_vec(body).map_err(Failure::nonsense)?;
+        let call = Call { path, media_type: "application/json", body, deadline, most_bytes: MOST_JSON_BYTES };
+        let answer = self.call(call).await?;
+        serde_json::from_slice(&answer).map_err(Failure::nonsense)
+    }
+
+    /// Sends a request and answers the proven body of a success.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn call(&self, call: Call) -> Result<Bytes, Failure> {
+        let credential = self.credential();
+        let nonce = nonce(&self.ids);
+        let most = call.deadline + MOST_TRANSFER;
+        let answer = tokio::time::timeout(most, self.exchange(call, &credential.secret, &nonce)).await;
+        let reply = answer.unwrap_or(Err(OutboundError::Timeout)).map_err(|error| self.unreachable(&error))?;
+        if !message::proves(&reply.proof, &credential.keys.proof, &nonce, reply.status, &reply.body) {
+            return Err(Failure::NoHub { why: self.stranger(&reply), retry_after: reply.retry_after });
+        }
+        if (200..300).contains(&reply.status) {
+            return Ok(reply.body);
+        }
+        let (kind, detail) = problem(&reply.body);
+        if kind == message::refusal::SUPERSEDED && !Arc::ptr_eq(&credential, &self.credential()) {
+            return Err(Failure::Replaced);
+        }
+        Err(Failure::Refused(Refused { status: reply.status, kind, detail, retry_after: reply.retry_after }))
+    }
+
+    async fn exchange(&self, call: Call, secret: &str, nonce: &str) -> Result<Reply, OutboundError> {
+        let request = self
+            .outbound
+            .build(Method::POST, address(&self.base, call.path)?)
+            .header("authorization", format!("Bearer {}.{secret}", self.node_id.hyphenated()))
+            .header("content-type", call.media_type)
+            .header(PROTOCOL_HEADER, sync_protocol::VERSION.to_string())
+            .header(NONCE_HEADER, nonce)
+            .body(call.body)
+            .build()?;
+        let head = tokio::time::timeout(call.deadline, self.outbound.request(request)).await;
+        Reply::read(head.map_err(|_| OutboundError::Timeout)??, call.most_bytes, self.clock.now_ms()).await
+    }
+
+    fn unreachable(&self, error: &OutboundError) -> Failure {
+        Failure::NoHub { why: format!("{}: {error}", self.base), retry_after: None }
+    }
+
+    /// What to say of an answer that is not the hub's.
+    fn stranger(&self, reply: &Reply) -> String {
+        let (status, base) = (reply.status, &self.base);
+        match problem(&reply.body).0.as_str() {
+            message::refusal::UNKNOWN_NODE | message::refusal::WRONG_HUB => format!(
+                "a hub answers at {base}, but it does not know this node: it is another one or was set up anew; nothing is sent to it"
+            ),
+            _ => format!(
+                "something answers at {base} (status {status}) that is not this node's hub: a network's login page, a proxy or a wrong address"
+            ),
+        }
+    }
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// When to come back.
+    pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: Bytes,
+    proof: String,
+}
+
+impl Reply {
+    /// Reads the rest of `response`, at most `most_bytes`; pieces must follow each other within [`STALLED`].
+    pub(crate) async fn read(mut response: Response, most_bytes: u64, now_ms: i64) -> Result<Self, OutboundError> {
+        let proof = response.headers().get(PROOF_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let retry_after = retry_after(response.headers(), now_ms);
+        let status = response.status().as_u16();
+        let mut body = BytesMut::new();
+        while let Some(piece) = tokio::time::timeout(STALLED, response.chunk()).await.map_err(|_| OutboundError::Timeout)?? {
+            if (body.len() + piece.len()) as u64 > most_bytes {
+                return Err(OutboundError::Broken(format!("the answer is larger than {most_bytes} bytes")));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Self { status, retry_after, body: body.freeze(), proof })
+    }
+}
+
+/// A client for the hub. The link is its breaker: the client's own would only hold `hello` back.
+///
+/// # Errors
+/// When the certificates cannot be used.
+pub fn outbound(ca_pem: Option<&str>) -> Result<Outbound, OutboundError> {
+    Outbound::new(
+        "hub",
+        OutboundConfig {
+            connect_timeout: Duration::from_secs(10),
+            total_timeout: None,
+            idle_timeout: MOST_TRANSFER,
+            extra_ca_pem: ca_pem.map(|pem| pem.as_bytes().to_vec()),
+            user_agent: concat!("aincident-node/", env!("CARGO_PKG_VERSION")).to_owned(),
+            breaker: BreakerConfig { failures: u32::MAX, ..BreakerConfig::default() },
+        },
+    )
+}
+
+/// `path` below the hub's address.
+pub(crate) fn address(base: &str, path: &str) -> Result<Url, OutboundError> {
+    let text = format!("{}{path}", base.trim_end_matches('/'));
+    Url::parse(&text).map_err(|error| OutboundError::Setup(format!("{text} is no address: {error}")))
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("base", &self.base).field("node_id", &self.node_id).finish_non_exhaustive()
+    }
+}
+
+/// 32 hexadecimal characters, never used twice.
+fn nonce(ids: &Ids) -> String {
+    format!("{:032x}", u128::from_le_bytes(ids.random_bytes::<16>()))
+}
+
+/// The last part of a problem's `type`, and its `detail`.
+pub(crate) fn problem(body: &[u8]) -> (String, String) {
+    #[derive(serde::Deserialize, Default)]
+    #[serde(default)]
+    struct Problem {
+        r#type: String,
+        title: String,
+        detail: String,
+    }
+    let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+    let kind = problem.r#type.rsplit(['/', ':', '#']).next().unwrap_or_default().to_owned();
+    let text = if problem.detail.is_empty() { problem.title } else { problem.detail };
+    (kind, text.chars().take(MOST_DETAIL_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_is_32_hexadecimal_characters_and_new_each_time() {
+        let ids = Ids::seeded(1);
+        let (one, two) = (nonce(&ids), nonce(&ids));
+        assert!(one.len() == 32 && one.bytes().all(|b| b.is_ascii_hexdigit()) && one != two);
+    }
+
+    #[test]
+    fn a_problem_gives_its_kind_and_one_line_for_a_person() {
+        let body = br#"{"type":"https://x/problems/node-revoked","title":"Revoked","detail":"on\nMonday"}"#;
+        assert_eq!(problem(body), ("node-revoked".to_owned(), "on Monday".to_owned()));
+        assert_eq!(problem(b"<html>"), (String::new(), String::new()));
+        assert_eq!(problem(br#"{"type":"bad-code","title":"Bad"}"#).0, "bad-code");
+    }
+}

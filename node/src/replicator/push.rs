@@ -1,0 +1,251 @@
+//! Sending what was recorded here, in order, one batch under way at a time.
+//!
+//! The place to go on from is what the ledger says the hub acknowledged; nothing else is remembered. An answer that
+//! was lost on the way is the normal case: the same changes are sent again and the hub answers the same. Only a hub
+//! that holds less than it once acknowledged (it was restored from a backup) makes the loop go back further, for as
+//! long as it takes to fill the hub up again.
+
+use std::time::Duration;
+
+use desk::ledger::Unpushed;
+use sync_protocol::batch::{MEDIA_TYPE, Push};
+use sync_protocol::chain::Link as ChainLink;
+use sync_protocol::message::{Answer, PushAnswer, PushResult, path, refusal};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::batch::Batch;
+use super::board::Part;
+use super::hub::{Call, Failure, MOST_JSON_BYTES};
+use super::link::Stop;
+use super::session::{Session, Waiting, Welcome};
+
+/// The first batch after a start, in bytes of bodies.
+const FIRST_BYTES: u64 = 16 * 1024;
+/// What a push may take whatever its size.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// The slowest uplink a push is given time for, in bytes a second.
+const SLOWEST_BYTES_PER_S: u64 = 4 * 1024;
+
+/// What an answer means for the loop.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The hub holds everything up to `applied_seq`, and here is what became of each change sent.
+    Noted { applied_seq: u64, answers: Vec<Answer> },
+    /// Changes are missing at the hub: go on from here.
+    Resend { after: u64 },
+    /// The hub holds other changes under these numbers.
+    Fork { agreed_seq: u64 },
+    /// The answer contradicts itself or what was sent.
+    Nonsense(&'static str),
+}
+
+/// Judges the answer to `sent`. Pure.
+fn judge(sent: &Unpushed, result: PushResult) -> Verdict {
+    let last = sent.first_seq.saturating_add(sent.bodies.len() as u64).saturating_sub(1);
+    match result {
+        PushResult::Accepted { applied_seq, head, answers, .. } => {
+            let ours = sent.bodies.iter().fold(sent.prev, |link: ChainLink, body| link.extend(body.as_bytes()));
+            let in_order = answers.len() == sent.bodies.len() && answers.iter().zip(sent.first_seq..).all(|(a, seq)| a.seq == seq);
+            if applied_seq < last || !in_order {
+                Verdict::Nonsense("it does not answer what was sent")
+            } else if applied_seq == last && head != ours {
+                Verdict::Nonsense("its chain is not that of what was sent")
+            } else {
+                // What the hub holds beyond is sent again too: its answers are wanted.
+                Verdict::Noted { applied_seq: last, answers }
+            }
+        }
+        PushResult::Gap { expected } if expected >= 1 && expected < sent.first_seq => Verdict::Resend { after: expected - 1 },
+        PushResult::Gap { .. } => Verdict::Nonsense("it misses changes that were just sent"),
+        PushResult::Fork { agreed_seq } => Verdict::Fork { agreed_seq },
+    }
+}
+
+/// Where the loop stands.
+#[derive(Debug, Default)]
+struct Position {
+    /// The `hello` this was derived from.
+    welcome: u64,
+    /// Set while the hub holds less than it acknowledged: go on after this number.
+    after: Option<u64>,
+    /// The origin that is not sent any more.
+    forked: Option<Uuid>,
+}
+
+/// Sends whenever there is something to send, for as long as it is polled.
+pub(super) async fn run(session: &Session) {
+    let mut view = session.view.clone();
+    let mut waiting = Waiting::new(session.pace);
+    let mut batch = Batch::new(FIRST_BYTES, u64::MAX);
+    let mut position = Position::default();
+    loop {
+        let welcome = session.ready(&mut waiting).await;
+        if let Err(error) = arrive(&mut position, &mut batch, &welcome, session).await {
+            session.ledger_failed(&mut waiting, &error);
+            continue;
+        }
+        let backlog = view.borrow_and_update().backlog.clone();
+        let idle = position.forked == Some(backlog.origin);
+        let next = if idle {
+            Ok(None)
+        } else {
+            let max_bytes = usize::try_from(batch.size()).unwrap_or(usize::MAX);
+            session.desk.ledger().unpushed(position.after, welcome.limits.push_changes.max(1), max_bytes).await
+        };
+        match next {
+            Ok(Some(run)) => send(session, &mut waiting, &mut batch, &mut position, run).await,
+            Ok(None) if position.after.take().is_some() => {}
+            Ok(None) => {
+                if view.changed().await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => session.ledger_failed(&mut waiting, &error),
+        }
+    }
+}
+
+/// Takes in what a new `hello` told.
+async fn arrive(position: &mut Position, batch: &mut Batch, welcome: &Welcome, session: &Session) -> Result<(), desk::Error> {
+    if position.welcome == welcome.no {
+        return Ok(());
+    }
+    // Not from the view, which may be a moment older than what the hub was sent.
+    let backlog = session.desk.ledger().backlog().await?;
+    position.welcome = welcome.no;
+    batch.set_most(welcome.limits.push_bytes);
+    let acknowledged = backlog.seq.saturating_sub(backlog.pending_changes);
+    position.after = (welcome.applied_seq < acknowledged).then_some(welcome.applied_seq);
+    if welcome.origin == backlog.origin && welcome.applied_seq > backlog.seq && position.forked != Some(backlog.origin) {
+        fork(session, position, backlog.origin, "headquarters holds more of this node's changes than the node does");
+    }
+    Ok(())
+}
+
+/// Sends one batch and acts on the answer.
+async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, position: &mut Position, run: Unpushed) {
+    let size = run.bodies.iter().map(|body| body.len() as u64).sum();
+    let body = Push::encode(run.origin, run.first_seq, run.prev, &run.bodies);
+    let sent_bytes = body.len() as u64;
+    let deadline = DEADLINE + Duration::from_secs(sent_bytes / SLOWEST_BYTES_PER_S);
+    let call = Call { path: path::PUSH, media_type: MEDIA_TYPE, body, deadline, most_bytes: MOST_JSON_BYTES };
+    let (began, sent_ms) = (Instant::now(), session.desk.now_ms());
+    let answer = match session.hub.call(call).await {
+        Ok(body) => serde_json::from_slice::<PushAnswer>(&body).map_err(Failure::nonsense),
+        Err(failure) => Err(failure),
+    };
+    metrics::counter!("aincident_sync_sent_bytes_total").increment(sent_bytes);
+    metrics::counter!("aincident_pushes_total", "result" => if answer.is_ok() { "answered" } else { "failed" }).increment(1);
+    let failure = match answer {
+        Ok(answer) if answer.hub_id != session.enrolment.hub_id => return session.stop(Stop::WrongHub),
+        Ok(answer) => {
+            session.contact();
+            session.measure(sent_ms, answer.now_ms);
+            match act(session, position, &run, judge(&run, answer.result)).await {
+                Ok(true) => {
+                    batch.succeeded(size, began.elapsed());
+                    return waiting.succeeded();
+                }
+                Ok(false) => return,
+                Err(Trouble::Answer(failure)) => failure,
+                Err(Trouble::Ledger(error)) => return session.ledger_failed(waiting, &error),
+            }
+        }
+        Err(Failure::Refused(refused)) if refused.kind == refusal::NOT_YOURS => {
+            return fork(session, position, run.origin, "headquarters says that this node's numbers belong to another node");
+        }
+        Err(failure) => failure,
+    };
+    if !failure.is_about_time() {
+        batch.failed(size);
+    }
+    session.lane_failed(Part::Push, waiting, &failure).await;
+}
+
+/// Why acting on an answer failed.
+enum Trouble {
+    Answer(Failure),
+    Ledger(desk::Error),
+}
+
+/// Acts on a verdict; true when the hub took the batch.
+async fn act(session: &Session, position: &mut Position, run: &Unpushed, verdict: Verdict) -> Result<bool, Trouble> {
+    match verdict {
+        Verdict::Noted { applied_seq, answers } => {
+            metrics::counter!("aincident_pushed_changes_total").increment(answers.len() as u64);
+            session.desk.ledger().note_answers(run.origin, applied_seq, answers).await.map_err(Trouble::Ledger)?;
+            if position.after.is_some() {
+                position.after = Some(applied_seq);
+            }
+            session.board.well(Part::Push);
+            session.board.well(Part::Stall);
+            session.board.well(Part::Ledger);
+            Ok(true)
+        }
+        Verdict::Resend { after } => {
+            tracing::warn!(origin = %run.origin, from = after + 1, "headquarters misses changes; sending them again");
+            position.after = Some(after);
+            Ok(false)
+        }
+        Verdict::Fork { agreed_seq } => {
+            let what = format!("headquarters holds other changes under this node's numbers from {} on", agreed_seq.saturating_add(1));
+            fork(session, position, run.origin, &what);
+            Ok(false)
+        }
+        Verdict::Nonsense(what) => Err(Trouble::Answer(Failure::nonsense(what))),
+    }
+}
+
+/// Sends nothing more of `origin`. Everything stays here and goes on being recorded; a person has to look.
+fn fork(session: &Session, position: &mut Position, origin: Uuid, what: &str) {
+    tracing::error!(%origin, reason = what, "two histories under one identity; this node's changes are not sent any more");
+    metrics::counter!("aincident_forks_total").increment(1);
+    position.forked = Some(origin);
+    let text = format!(
+        "{what}: this folder was restored from a backup or copied; nothing recorded here is lost, but it is not sent; tell headquarters"
+    );
+    session.board.trouble(Part::Fork, text, None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sync_protocol::message::Outcome;
+
+    fn run() -> Unpushed {
+        let origin = Uuid::from_u128(7);
+        let prev = ChainLink::start(origin).extend(b"1").extend(b"2");
+        Unpushed { origin, first_seq: 3, prev, bodies: vec!["3".into(), "4".into()] }
+    }
+
+    fn answers(seqs: &[u64]) -> Vec<Answer> {
+        seqs.iter().map(|seq| Answer { seq: *seq, outcome: Outcome::Applied, received_ms: 1, hlc: None }).collect()
+    }
+
+    fn accepted(applied_seq: u64, seqs: &[u64]) -> PushResult {
+        let head = run().prev.extend(b"3").extend(b"4");
+        PushResult::Accepted { applied_seq, durable_seq: 0, head, answers: answers(seqs) }
+    }
+
+    #[test]
+    fn only_an_answer_to_what_was_sent_is_noted() {
+        assert_eq!(judge(&run(), accepted(4, &[3, 4])), Verdict::Noted { applied_seq: 4, answers: answers(&[3, 4]) });
+        assert_eq!(judge(&run(), accepted(9, &[3, 4])), Verdict::Noted { applied_seq: 4, answers: answers(&[3, 4]) });
+        for wrong in [accepted(3, &[3, 4]), accepted(4, &[3]), accepted(4, &[4, 3]), accepted(4, &[])] {
+            assert!(matches!(judge(&run(), wrong), Verdict::Nonsense(_)));
+        }
+        let head = run().prev;
+        let other = PushResult::Accepted { applied_seq: 4, durable_seq: 0, head, answers: answers(&[3, 4]) };
+        assert!(matches!(judge(&run(), other), Verdict::Nonsense(_)));
+    }
+
+    #[test]
+    fn a_gap_goes_back_to_what_the_hub_expects_and_never_forward() {
+        assert_eq!(judge(&run(), PushResult::Gap { expected: 1 }), Verdict::Resend { after: 0 });
+        for expected in [0, 3, 4, u64::MAX] {
+            assert!(matches!(judge(&run(), PushResult::Gap { expected }), Verdict::Nonsense(_)));
+        }
+        assert_eq!(judge(&run(), PushResult::Fork { agreed_seq: 2 }), Verdict::Fork { agreed_seq: 2 });
+    }
+}

@@ -1,0 +1,327 @@
+//! What the loops of one enrolment share: the link's state, the gate that it opens for the lanes, and what a failure
+//! means. One session lasts until the enrolment changes or a stall makes the replicator begin anew.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chassis::outbound::Backoff;
+use desk::Desk;
+use desk::ledger::Enrolment;
+use sync_protocol::message::{Limits, NodeStatus, refusal};
+use sync_protocol::scope::Scope;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
+
+use super::board::{Board, Part};
+use super::hub::{Failure, Hub};
+use super::link::{Lane, Link, Phase, Stop, Tick};
+use super::view::View;
+
+/// What `hello` told, for the lanes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Welcome {
+    /// Grows with every answered `hello`.
+    pub no: u64,
+    /// Grows whenever the hub answers again after it did not.
+    pub breaks: u64,
+    /// The hub's limits.
+    pub limits: Limits,
+    /// The scopes to pull.
+    pub scopes: Vec<Scope>,
+    /// The origin that `hello` was about.
+    pub origin: Uuid,
+    /// The last number the hub holds of it.
+    pub applied_seq: u64,
+}
+
+/// What the loops share.
+pub(super) struct Session {
+    pub desk: Desk,
+    pub hub: Hub,
+    pub enrolment: Enrolment,
+    pub board: Arc<Board>,
+    pub view: watch::Receiver<View>,
+    pub pace: Backoff,
+    link: Mutex<Link>,
+    bell: Notify,
+    gate: watch::Sender<Option<Welcome>>,
+    began: Instant,
+}
+
+/// A lane and what it needs to know to wait.
+pub(super) struct Waiting {
+    lane: Lane,
+    breaks: u64,
+    failed: u32,
+}
+
+impl Waiting {
+    pub(super) const fn new(pace: Backoff) -> Self {
+        Self { lane: Lane::new(pace), breaks: 0, failed: 0 }
+    }
+
+    /// A request did what it should, or the hub is back after a break: nothing to wait for.
+    pub(super) fn succeeded(&mut self) {
+        self.lane.succeeded();
+        self.failed = 0;
+    }
+
+    /// Nothing failed, but the next request shall wait.
+    pub(super) fn hold(&mut self, now: Tick, pause: Duration) {
+        self.lane.hold(now, pause);
+    }
+}
+
+impl Session {
+    pub(super) fn new(desk: Desk, hub: Hub, enrolment: Enrolment, board: Arc<Board>, view: watch::Receiver<View>, pace: Backoff) -> Self {
+        Self {
+            desk,
+            hub,
+            enrolment,
+            board,
+            view,
+            pace,
+            link: Mutex::new(Link::new(pace, 0)),
+            bell: Notify::new(),
+            gate: watch::Sender::new(None),
+            began: Instant::now(),
+        }
+    }
+
+    /// Milliseconds since the session began.
+    pub(super) fn now(&self) -> Tick {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn instant(&self, tick: Tick) -> Instant {
+        self.began + Duration::from_millis(tick)
+    }
+
+    /// `tick` by the wall clock, for people.
+    fn wall_ms(&self, tick: Tick) -> i64 {
+        let ahead = tick.saturating_sub(self.now());
+        self.desk.now_ms().saturating_add(i64::try_from(ahead).unwrap_or(i64::MAX))
+    }
+
+    /// Looks at the link, or moves it on; closes the gate and wakes `hello` as that demands.
+    pub(super) fn link<R>(&self, act: impl FnOnce(&mut Link, Tick) -> R) -> R {
+        let now = self.now();
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = (link.phase(), link.hello_at());
+        let result = act(&mut link, now);
+        let after = (link.phase(), link.hello_at());
+        drop(link);
+        if before != after {
+            metrics::gauge!("aincident_link_breaker").set(breaker(after.0));
+            if after.0 != Phase::Online {
+                self.gate.send_if_modified(|gate| gate.take().is_some());
+            }
+            self.bell.notify_one();
+        }
+        result
+    }
+
+    /// Lets the lanes go. After a break, what ailed them before it is no longer news.
+    pub(super) fn welcome(&self, welcome: Welcome) {
+        let breaks = self.gate.borrow().as_ref().map(|earlier| earlier.breaks);
+        if breaks != Some(welcome.breaks) {
+            self.board.well(Part::Push);
+            self.board.well(Part::Pull);
+        }
+        self.gate.send_replace(Some(welcome));
+    }
+
+    /// Waits until `hello` is due. Something recorded meanwhile may make it due at once.
+    pub(super) async fn until_hello(&self, view: &mut watch::Receiver<View>) {
+        let mut seq = view.borrow_and_update().backlog.seq;
+        loop {
+            let at = self.link(|link, _| link.hello_at());
+            if at <= self.now() {
+                return;
+            }
+            tokio::select! {
+                () = sleep_until(self.instant(at)) => {}
+                () = self.bell.notified() => {}
+                Ok(()) = view.changed() => {
+                    let recorded = view.borrow_and_update().backlog.seq;
+                    if recorded > seq {
+                        self.link(Link::nudge);
+                    }
+                    seq = recorded;
+                }
+            }
+        }
+    }
+
+    /// Waits until a lane may start its next request.
+    pub(super) async fn ready(&self, waiting: &mut Waiting) -> Welcome {
+        let mut gate = self.gate.subscribe();
+        loop {
+            let open = gate.wait_for(Option::is_some).await.ok().and_then(|welcome| welcome.clone());
+            // The sender lives as long as `self`, so the gate always opens at some time.
+            let Some(welcome) = open else { continue };
+            if welcome.breaks != waiting.breaks {
+                waiting.breaks = welcome.breaks;
+                waiting.succeeded();
+            }
+            if waiting.lane.due() <= self.now() {
+                return welcome;
+            }
+            tokio::select! {
+                () = sleep_until(self.instant(waiting.lane.due())) => {}
+                _ = gate.changed() => {}
+            }
+        }
+    }
+
+    /// A proven answer came.
+    pub(super) fn contact(&self) {
+        self.board.contact(self.desk.now_ms());
+    }
+
+    /// What a failed request of a lane means for the lane and for the link.
+    pub(super) async fn lane_failed(&self, part: Part, waiting: &mut Waiting, failure: &Failure) {
+        if self.settled(failure).await {
+            return;
+        }
+        let random = self.desk.ids().random_u64();
+        waiting.lane.failed(self.now(), failure.retry_after(), random);
+        waiting.failed = waiting.failed.saturating_add(1);
+        if matches!(failure, Failure::NoHub { .. }) {
+            self.link(Link::lane_failed);
+        } else {
+            self.contact();
+        }
+        // Of a single cut `hello` will tell; a lane that keeps failing has something to say itself.
+        if waiting.failed > 1 || !matches!(failure, Failure::NoHub { .. }) {
+            self.board.trouble(part, failure.to_string(), Some(self.wall_ms(waiting.lane.due())));
+        }
+    }
+
+    /// The node's own ledger failed a lane: no reason to ask the hub anything.
+    pub(super) fn ledger_failed(&self, waiting: &mut Waiting, error: &desk::Error) {
+        waiting.lane.failed(self.now(), None, self.desk.ids().random_u64());
+        let what = format!("the node's own ledger cannot be used: {error}");
+        self.board.trouble(Part::Ledger, what, Some(self.wall_ms(waiting.lane.due())));
+    }
+
+    /// `hello` failed.
+    pub(super) async fn hello_failed(&self, failure: &Failure) {
+        if self.settled(failure).await {
+            return;
+        }
+        let random = self.desk.ids().random_u64();
+        let next = self.link(|link, now| {
+            link.hello_failed(now, failure.retry_after(), random);
+            link.hello_at()
+        });
+        if matches!(failure, Failure::NoHub { .. }) {
+            self.board.no_contact();
+        } else {
+            self.contact();
+        }
+        self.board.trouble(Part::Link, failure.to_string(), Some(self.wall_ms(next)));
+    }
+
+    /// Failures that need no pause: true when the request may be made again, or the link was stopped.
+    async fn settled(&self, failure: &Failure) -> bool {
+        let refused = match failure {
+            Failure::Replaced => return true,
+            Failure::NoHub { .. } | Failure::Nonsense(_) => return false,
+            Failure::Refused(refused) => refused,
+        };
+        let stop = match refused.kind.as_str() {
+            refusal::REVOKED => Stop::Revoked,
+            refusal::WRONG_HUB => Stop::WrongHub,
+            refusal::VERSION => Stop::Version,
+            refusal::SUPERSEDED => {
+                // An `enroll` or another rotation may have brought a newer secret than the one in memory.
+                let newer = self.desk.ledger().credential().await.ok().flatten();
+                if newer.is_some_and(|secret| self.hub.use_secret(secret)) {
+                    self.link(Link::ask_again);
+                    return true;
+                }
+                Stop::Copy
+            }
+            _ => return false,
+        };
+        self.stop(stop);
+        true
+    }
+
+    /// Syncs nothing until headquarters has acted.
+    pub(super) fn stop(&self, stop: Stop) {
+        self.contact();
+        self.link(|link, now| link.stop(now, stop));
+        self.board.well(Part::Link);
+        self.board.trouble(Part::Stop, stop.in_words(), None);
+    }
+
+    /// What the node tells of itself for the fleet list.
+    pub(super) fn node_status(&self) -> NodeStatus {
+        let view = self.view.borrow();
+        node_status(view.backlog.pending_changes, view.backlog.quarantined, self.board.now().clock_offset_ms)
+    }
+
+    /// Notes the clock offset that an answer tells.
+    pub(super) fn measure(&self, sent_ms: i64, hub_ms: i64) {
+        self.board.offset(offset_ms(sent_ms, self.desk.now_ms(), hub_ms));
+    }
+}
+
+/// What a node tells of itself for the fleet list.
+pub(crate) fn node_status(pending_changes: u64, quarantined: u64, clock_offset_ms: i64) -> NodeStatus {
+    NodeStatus {
+        pending_changes,
+        quarantined,
+        clock_offset_ms,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..NodeStatus::default()
+    }
+}
+
+/// The node's clock minus the hub's: the hub read its clock, as far as anyone can tell, half-way between sending
+/// and receiving.
+#[must_use]
+pub(crate) const fn offset_ms(sent_ms: i64, received_ms: i64, hub_ms: i64) -> i64 {
+    sent_ms.midpoint(received_ms).saturating_sub(hub_ms)
+}
+
+/// The cursors to ask with: `held` for each of `scopes`, none for a scope never pulled or when all begins anew.
+pub(crate) fn cursors(scopes: &[Scope], held: &BTreeMap<Scope, Option<String>>, anew: bool) -> BTreeMap<Scope, Option<String>> {
+    let cursor = |scope: &Scope| if anew { None } else { held.get(scope).cloned().flatten() };
+    scopes.iter().filter(|scope| **scope != Scope::Hub).map(|scope| (scope.clone(), cursor(scope))).collect()
+}
+
+/// The breaker as a number: 0 closed, 1 half open, 2 open, 3 stopped by headquarters.
+const fn breaker(phase: Phase) -> f64 {
+    match phase {
+        Phase::Online => 0.0,
+        Phase::Fresh | Phase::Checking => 1.0,
+        Phase::Offline => 2.0,
+        Phase::Stopped(_) => 3.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_takes_half_the_round_trip_into_account() {
+        assert_eq!(offset_ms(1000, 1400, 1200), 0);
+        assert_eq!(offset_ms(1000, 1400, 0), 1200);
+        assert_eq!(offset_ms(i64::MAX, i64::MAX, -1), i64::MAX);
+    }
+
+    #[test]
+    fn a_scope_never_pulled_has_no_cursor_and_headquarters_own_is_never_asked_for() {
+        let held = BTreeMap::from([(Scope::Company, Some("c".to_owned())), (Scope::Store("9".into()), Some("9".into()))]);
+        let scopes = [Scope::Company, Scope::Store("042".into()), Scope::Hub];
+        let asked = cursors(&scopes, &held, false);
+        assert_eq!(asked, BTreeMap::from([(Scope::Company, Some("c".to_owned())), (Scope::Store("042".into()), None)]));
+        assert!(cursors(&scopes, &held, true).values().all(Option::is_none));
+    }
+}

@@ -1,0 +1,45 @@
+//! The node's folder, opened. `serve` and the commands share it: they work on one database at the same time, and
+//! only `serve` takes the folder's lock.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chassis::clock::SystemClock;
+use chassis::folder::{DataFolder, FolderError};
+use chassis::ids::Ids;
+use desk::Desk;
+use desk::ledger::sqlite::SqliteLedger;
+use desk::ledger::{Identity, SharedLedger};
+use tokio_util::sync::CancellationToken;
+
+/// Why the node's folder cannot be used; one line, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// The folder itself.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The database in it; says what to do.
+    #[error("{0}")]
+    Ledger(String),
+    /// It is headquarters'.
+    #[error("this folder belongs to a hub; choose another --data-dir")]
+    NotANode,
+}
+
+/// Opens the ledger in `folder`. The desk's endless answers end when `stop` is cancelled.
+///
+/// # Errors
+/// When the database cannot be used, or belongs to a hub.
+pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk, Identity), SiteError> {
+    let ids = Ids::system();
+    let ledger = open_ledger(&folder.database(), &ids)?;
+    match ledger.identity().await.map_err(|error| SiteError::Ledger(error.to_string()))? {
+        Identity::Hub { .. } => Err(SiteError::NotANode),
+        identity => Ok((Desk::until(ledger, SystemClock::shared(), ids, stop), identity)),
+    }
+}
+
+fn open_ledger(path: &Path, ids: &Ids) -> Result<SharedLedger, SiteError> {
+    let ledger = SqliteLedger::open(path, ids.clone()).map_err(|error| SiteError::Ledger(error.to_string()))?;
+    Ok(Arc::new(ledger))
+}

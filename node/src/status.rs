@@ -1,0 +1,196 @@
+//! How far the node is in step with headquarters: one answer for the API, for `status --json` and for people.
+
+use chassis::clock::format_rfc3339;
+use desk::ledger::{Backlog, Enrolment, Identity, LinkState, SharedLedger};
+use serde::Serialize;
+use sync_protocol::change::Change;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// How far the node is in step with headquarters. Times are RFC 3339 by the node's own clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Status {
+    /// In one plain sentence.
+    #[schema(example = "in step with headquarters")]
+    pub state: String,
+    /// The node; null before it is enrolled.
+    pub node_id: Option<Uuid>,
+    /// Its store.
+    #[schema(example = "042")]
+    pub store_code: Option<String>,
+    /// Where the hub is.
+    pub hub_url: Option<String>,
+    /// Whether the last try got an answer that proves to be the hub's.
+    pub hub_reachable: bool,
+    /// When such an answer last came.
+    pub last_contact_at: Option<String>,
+    /// Everything recorded here up to this moment is at headquarters.
+    pub synced_up_to: Option<String>,
+    /// Changes recorded here that headquarters has not acknowledged.
+    pub pending_changes: u64,
+    /// Photos that headquarters has not verified.
+    pub pending_blobs: u64,
+    /// Their size in bytes.
+    pub pending_blob_bytes: u64,
+    /// Changes taken from headquarters since enrolment.
+    pub pulled_changes: u64,
+    /// Changes that are kept but in no record until a person or an upgrade has settled them.
+    pub quarantined: u64,
+    /// This node's clock minus the hub's, in milliseconds.
+    pub clock_offset_ms: i64,
+    /// The stream that this node records under.
+    pub origin: Option<Uuid>,
+    /// What went wrong last, until it goes right again.
+    pub last_error: Option<String>,
+    /// When that is tried again.
+    pub next_try_at: Option<String>,
+}
+
+/// A clock further off than this is worth a word, in milliseconds.
+const CLOCK_OFF_MS: u64 = 5 * 60_000;
+
+/// Reads the status from the ledger; `link`: where the link stands.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk::Error> {
+    let Identity::Node(enrolment) = ledger.identity().await? else { return Ok(unenrolled()) };
+    let backlog = ledger.backlog().await?;
+    let first = if backlog.pending_changes > 0 { ledger.unpushed(None, 1, 1).await? } else { None };
+    let first_ms = first.and_then(|run| run.bodies.first().and_then(|body| Change::from_body(body).ok())).map(|change| change.at);
+    Ok(status(enrolment, &backlog, first_ms, link))
+}
+
+/// The status of a folder before `enroll`.
+#[must_use]
+pub fn unenrolled() -> Status {
+    Status {
+        state: "not enrolled: get a one-time code from headquarters and run aincident-node enroll".to_owned(),
+        node_id: None,
+        store_code: None,
+        hub_url: None,
+        hub_reachable: false,
+        last_contact_at: None,
+        synced_up_to: None,
+        pending_changes: 0,
+        pending_blobs: 0,
+        pending_blob_bytes: 0,
+        pulled_changes: 0,
+        quarantined: 0,
+        clock_offset_ms: 0,
+        origin: None,
+        last_error: None,
+        next_try_at: None,
+    }
+}
+
+/// Puts the parts together. `first_ms`: when the oldest change that waits was made.
+fn status(enrolment: Enrolment, backlog: &Backlog, first_ms: Option<i64>, link: LinkState) -> Status {
+    let synced_ms = link.last_contact_ms.map(|contact| first_ms.filter(|_| backlog.pending_changes > 0).map_or(contact, |first| first.min(contact)));
+    Status {
+        state: in_words(&link, backlog.pending_changes),
+        node_id: Some(enrolment.node_id),
+        store_code: Some(enrolment.store_code),
+        hub_url: Some(enrolment.hub_url),
+        hub_reachable: link.hub_reachable,
+        last_contact_at: link.last_contact_ms.map(format_rfc3339),
+        synced_up_to: synced_ms.map(format_rfc3339),
+        pending_changes: backlog.pending_changes,
+        pending_blobs: 0,
+        pending_blob_bytes: 0,
+        pulled_changes: link.pulled_changes,
+        quarantined: backlog.quarantined,
+        clock_offset_ms: link.clock_offset_ms,
+        origin: Some(backlog.origin),
+        last_error: link.last_error,
+        next_try_at: link.next_try_ms.map(format_rfc3339),
+    }
+}
+
+fn in_words(link: &LinkState, pending: u64) -> String {
+    let waiting = match pending {
+        0 => "nothing waits".to_owned(),
+        1 => "1 change waits here".to_owned(),
+        n => format!("{n} changes wait here"),
+    };
+    let mut words = match (&link.last_error, link.hub_reachable) {
+        (Some(error), true) => format!("held up: {error}; {waiting}"),
+        (_, false) if link.last_contact_ms.is_none() => format!("headquarters was not reached yet; {waiting} and nothing is lost"),
+        (_, false) => format!("headquarters cannot be reached; {waiting} and nothing is lost"),
+        (None, true) if pending == 0 => "in step with headquarters".to_owned(),
+        (None, true) => format!("sending to headquarters; {waiting}"),
+    };
+    if link.clock_offset_ms.unsigned_abs() > CLOCK_OFF_MS {
+        let minutes = link.clock_offset_ms.unsigned_abs() / 60_000;
+        let way = if link.clock_offset_ms > 0 { "ahead" } else { "behind" };
+        words.push_str(&format!("; this machine's clock is {minutes} min {way}: correct it"));
+    }
+    words
+}
+
+/// The lines that people read: what, and its value.
+#[must_use]
+pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
+    let or = |value: &Option<String>, otherwise: &str| value.clone().unwrap_or_else(|| otherwise.to_owned());
+    let mut lines = vec![("state", status.state.clone())];
+    let Some(node_id) = status.node_id else { return lines };
+    lines.extend([
+        ("store", or(&status.store_code, "-")),
+        ("node", node_id.to_string()),
+        ("headquarters", or(&status.hub_url, "-")),
+        ("reachable", if status.hub_reachable { "yes" } else { "no" }.to_owned()),
+        ("last contact", or(&status.last_contact_at, "never")),
+        ("synced up to", or(&status.synced_up_to, "never")),
+        ("waiting", format!("{} changes, {} photos ({} bytes)", status.pending_changes, status.pending_blobs, status.pending_blob_bytes)),
+        ("received", format!("{} changes", status.pulled_changes)),
+        ("quarantined", status.quarantined.to_string()),
+        ("clock", format!("{} ms off", status.clock_offset_ms)),
+        ("last error", or(&status.last_error, "none")),
+        ("next try", or(&status.next_try_at, "-")),
+        ("origin", status.origin.map_or_else(|| "-".to_owned(), |origin| origin.to_string())),
+    ]);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sync_protocol::scope::Scope;
+
+    fn enrolment() -> Enrolment {
+        Enrolment {
+            hub_url: "https://h".into(),
+            hub_id: Uuid::nil(),
+            epoch: Uuid::nil(),
+            node_id: Uuid::nil(),
+            store_code: "042".into(),
+            store_name: "Downtown".into(),
+            scopes: vec![Scope::Company],
+            ca_pem: None,
+        }
+    }
+
+    #[test]
+    fn it_is_synced_up_to_the_last_contact_or_the_oldest_change_that_waits() {
+        let link = LinkState { hub_reachable: true, last_contact_ms: Some(90_000), ..LinkState::default() };
+        let up_to = |pending_changes, first_ms| {
+            status(enrolment(), &Backlog { pending_changes, ..Backlog::default() }, first_ms, link.clone()).synced_up_to.unwrap()
+        };
+        assert_eq!(up_to(0, None), "1970-01-01T00:01:30Z");
+        assert_eq!(up_to(2, Some(30_000)), "1970-01-01T00:00:30Z");
+        assert_eq!(up_to(2, Some(120_000)), "1970-01-01T00:01:30Z");
+        let never = status(enrolment(), &Backlog::default(), None, LinkState::default());
+        assert_eq!((never.synced_up_to, never.hub_reachable), (None, false));
+    }
+
+    #[test]
+    fn the_state_says_in_words_what_the_numbers_mean() {
+        let link = LinkState { hub_reachable: true, last_contact_ms: Some(1), ..LinkState::default() };
+        assert_eq!(in_words(&link, 0), "in step with headquarters");
+        assert_eq!(in_words(&link, 3), "sending to headquarters; 3 changes wait here");
+        let gone = LinkState { hub_reachable: false, last_error: Some("x".into()), ..link.clone() };
+        assert_eq!(in_words(&gone, 1), "headquarters cannot be reached; 1 change waits here and nothing is lost");
+        let off = LinkState { clock_offset_ms: -600_001, ..link };
+        assert!(in_words(&off, 0).ends_with("clock is 10 min behind: correct it"));
+    }
+}

@@ -1,0 +1,15 @@
+//! Tests over real processes: the two binaries as they are delivered, real sockets, real folders, real signals.
+//!
+//! One target on purpose: it links once. Each file is one promise of the system and what is done to break it.
+
+mod corpus;
+mod hostile;
+mod kill9;
+mod link;
+mod machine;
+mod online;
+mod outage;
+mod powercut;
+mod refusals;
+mod startup;
+mod trust;
