@@ -119,7 +119,7 @@ pub trait Site {
     async fn set_credential(&self, credential: String) -> Result<(), Error>;
     /// Where the link stood when last noted.
     async fn link_state(&self) -> Result<LinkState, Error>;
-    /// Notes where the link stands.
+    /// Notes where the link stands, but for `pulled_changes`: [`Sync::apply_page`] counts them.
     async fn set_link_state(&self, state: LinkState) -> Result<(), Error>;
     /// How far the node is behind.
     async fn backlog(&self) -> Result<Backlog, Error>;

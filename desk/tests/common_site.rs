@@ -79,8 +79,15 @@ impl TestSite {
     /// A node of store 042, enrolled at `hub`.
     pub async fn node(hub: &Self, seed: u64) -> Self {
         let mut site = Self::open(seed);
+        site.enrol_anew(hub).await;
+        site
+    }
+
+    /// Makes the site a new node of store 042, whatever it was.
+    pub async fn enrol_anew(&mut self, hub: &Self) {
+        let site = self;
         site.node_id = site.ids.new_v7(T0);
-        let code_hash = *blake3::hash(&seed.to_le_bytes()).as_bytes();
+        let code_hash = *blake3::hash(site.node_id.as_bytes()).as_bytes();
         let code = NewCode { code_hash, store_code: "042".to_owned(), created_by: "system:cli".to_owned(), created_ms: T0, expires_ms: T0 + 1 };
         hub.ledger.add_code(code).await.unwrap();
         let node = NewNode {
@@ -107,7 +114,6 @@ impl TestSite {
             ca_pem: None,
         };
         site.ledger.become_node(enrolment, "secret".to_owned(), site.ids.new_v7(T0)).await.unwrap();
-        site
     }
 
     pub async fn record(&self, by: &str, at_ms: i64, draft: Draft) {

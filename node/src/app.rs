@@ -31,7 +31,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     let _lock = folder.lock().map_err(failed)?;
     let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
-    let replicator = Replicator::new(desk.clone(), config.pace);
+    let replicator = Replicator::new(desk.clone(), config.tempo);
     let router = http::router(&desk, replicator.board(), Some(metrics));
 
     let listener = TcpListener::bind(address)

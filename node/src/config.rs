@@ -13,6 +13,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::replicator::Tempo;
 use crate::replicator::link::PACE;
 
 /// The A.I.ncident program on the store's PC.
@@ -179,8 +180,8 @@ pub struct ServeConfig {
     pub plain_http: bool,
     /// Logging.
     pub telemetry: TelemetryConfig,
-    /// How fast to try the hub.
-    pub pace: Backoff,
+    /// How patient the replicator is.
+    pub tempo: Tempo,
 }
 
 /// `status`, ready to go.
@@ -253,7 +254,7 @@ impl ServeArgs {
                 log: layer.log.unwrap_or(defaults.log),
                 format: layer.log_format.unwrap_or(defaults.format),
             },
-            pace: pace(layer.link.unwrap_or_default())?,
+            tempo: tempo(layer.link.unwrap_or_default())?,
         })
     }
 }
@@ -273,13 +274,13 @@ fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> 
     value.ok_or(UsageError::Missing { option, variable })
 }
 
-fn pace(link: LinkLayer) -> Result<Backoff, UsageError> {
-    let Some(ms) = link.max_backoff_ms else { return Ok(PACE) };
+fn tempo(link: LinkLayer) -> Result<Tempo, UsageError> {
+    let Some(ms) = link.max_backoff_ms else { return Ok(Tempo::default()) };
     if !(100..=300_000).contains(&ms) {
         return Err(UsageError::Range(format!("link.max_backoff_ms is {ms}; give 100 to 300000 milliseconds")));
     }
     let max = Duration::from_millis(ms);
-    Ok(Backoff { floor: PACE.floor.min(max), cap: max })
+    Ok(Tempo { pace: Backoff { floor: PACE.floor.min(max), cap: max }, ..Tempo::default() })
 }
 
 #[cfg(test)]
@@ -305,7 +306,7 @@ mod tests {
         let Command::Serve(args) = parse(&format!("x serve --config {} --listen 127.0.0.1:2", file.display())) else { panic!() };
         let serve = args.resolve().unwrap();
         assert_eq!((serve.listen.as_str(), serve.data_dir.to_str()), ("127.0.0.1:2", Some("/d")));
-        assert_eq!(serve.pace, Backoff { floor: Duration::from_millis(500), cap: Duration::from_millis(500) });
+        assert_eq!(serve.tempo.pace, Backoff { floor: Duration::from_millis(500), cap: Duration::from_millis(500) });
         let Command::Enroll(args) = parse(&format!("x enroll --config {} --code A-B --replace", file.display())) else { panic!() };
         let enroll = args.resolve().unwrap();
         assert!(enroll.replace && !enroll.plain_http && enroll.hub == "https://h");

@@ -107,7 +107,11 @@ pub async fn run(config: EnrollConfig, progress: &mut impl Write) -> Result<Stri
     };
     say(progress, &format!("asking {hub_url}"));
     let answer = ask(&desk, &hub_url, ca_pem.as_deref(), &request).await?;
+    let left = desk.ledger().backlog().await.map_or(0, |backlog| backlog.pending_changes);
     let enrolment = keep(&desk, hub_url, ca_pem, &answer, request.now_ms).await?;
+    if left > 0 {
+        say(progress, &format!("{left} changes recorded under the former enrolment were never acknowledged; they stay in this folder"));
+    }
     say(progress, &format!("enrolled at store {} ({}); fetching what the store needs", enrolment.store_code, enrolment.store_name));
     let fetched = fetch(&desk, &enrolment, &answer, progress).await.map_err(|why| EnrolError::Incomplete {
         node_id: enrolment.node_id,
@@ -247,7 +251,6 @@ async fn fetch(desk: &Desk, enrolment: &Enrolment, answer: &EnrolAnswer, progres
                     say(progress, &format!("{fetched} changes fetched"));
                     continue;
                 }
-                note(desk, fetched).await;
                 return Ok(fetched);
             }
             Err(NotPulled::BadCursor) => {
@@ -299,14 +302,6 @@ async fn renew(desk: &Desk, hub: &Hub, failure: &Failure) {
         && let Ok(Some(secret)) = desk.ledger().credential().await
     {
         hub.use_secret(secret);
-    }
-}
-
-/// Notes how many changes came, for `status`; a `serve` on the same folder keeps its own count.
-async fn note(desk: &Desk, fetched: u64) {
-    if let Ok(link) = desk.ledger().link_state().await {
-        let pulled_changes = link.pulled_changes.max(fetched);
-        let _ = desk.ledger().set_link_state(LinkState { pulled_changes, ..link }).await;
     }
 }
 

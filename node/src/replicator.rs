@@ -30,29 +30,44 @@ use tokio_util::sync::CancellationToken;
 
 use board::{Board, Live, Part};
 use hub::Hub;
-use link::{Phase, STALL, Watchdog};
+use link::{PACE, Phase, STALL, Watchdog};
 use session::Session;
 use view::View;
 
-/// How often the watchdog looks.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often the watchdog looks while a backlog may stand still.
+const LOOKS: u32 = 24;
 /// The pause before a session that could not begin, or that panicked, is begun again.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// How patient the replicator is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tempo {
+    /// The pauses between tries.
+    pub pace: Backoff,
+    /// How long a backlog may stand still while the hub answers.
+    pub stall: Duration,
+}
+
+impl Default for Tempo {
+    fn default() -> Self {
+        Self { pace: PACE, stall: STALL }
+    }
+}
 
 /// The machine that syncs. Cheap to clone; clones share one board.
 #[derive(Clone)]
 pub struct Replicator {
     desk: Desk,
-    pace: Backoff,
+    tempo: Tempo,
     board: Arc<Board>,
     view: watch::Sender<View>,
 }
 
 impl Replicator {
-    /// A replicator for the site of `desk`; `pace`: the pauses between tries.
+    /// A replicator for the site of `desk`.
     #[must_use]
-    pub fn new(desk: Desk, pace: Backoff) -> Self {
-        Self { desk, pace, board: Arc::new(Board::new(Live::default())), view: watch::Sender::new(View::default()) }
+    pub fn new(desk: Desk, tempo: Tempo) -> Self {
+        Self { desk, tempo, board: Arc::new(Board::new(Live::default())), view: watch::Sender::new(View::default()) }
     }
 
     /// What it knows of itself.
@@ -113,7 +128,7 @@ impl Replicator {
             };
             tokio::select! {
                 _ = view.wait_for(|view| view.enrolment.as_ref() != Some(&enrolment)) => {}
-                () = stalled(&session) => self.stall(),
+                () = stalled(&session, self.tempo.stall) => self.stall(),
                 () = hello::run(&session) => {}
                 () = push::run(&session) => {}
                 () = pull::run(&session) => {}
@@ -128,22 +143,23 @@ impl Replicator {
         let outbound = hub::outbound(enrolment.ca_pem.as_deref()).map_err(|e| e.to_string())?;
         let (ids, clock) = (self.desk.ids().clone(), Arc::clone(self.desk.clock()));
         let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock);
-        Ok(Session::new(self.desk.clone(), hub, enrolment, self.board(), self.view.subscribe(), self.pace))
+        Ok(Session::new(self.desk.clone(), hub, enrolment, self.board(), self.view.subscribe(), self.tempo.pace))
     }
 
     fn stall(&self) {
         metrics::counter!("aincident_stalls_total").increment(1);
-        tracing::error!("changes wait and headquarters answers, but nothing moved for two minutes; beginning anew");
-        let what = format!("nothing moved for {} s though headquarters answers; the connection was begun anew", STALL.as_secs());
+        let waited_s = self.tempo.stall.as_secs();
+        tracing::error!(waited_s, "changes wait and headquarters answers, but nothing moved; beginning anew");
+        let what = format!("nothing moved for {waited_s} s though headquarters answers; the connection was begun anew");
         self.board.trouble(Part::Stall, what, None);
     }
 }
 
 /// Returns when a backlog has stood still for too long though the hub answers.
-async fn stalled(session: &Session) {
-    let mut dog = Watchdog::default();
+async fn stalled(session: &Session, stall: Duration) {
+    let mut dog = Watchdog::new(stall);
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(stall / LOOKS).await;
         let backlog = session.view.borrow().backlog.clone();
         let online = session.link(|link, _| link.phase()) == Phase::Online;
         // A fork is an alarm of its own, and nothing will move until a person has looked.

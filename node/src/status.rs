@@ -56,6 +56,7 @@ const CLOCK_OFF_MS: u64 = 5 * 60_000;
 pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk::Error> {
     let Identity::Node(enrolment) = ledger.identity().await? else { return Ok(unenrolled()) };
     let backlog = ledger.backlog().await?;
+    let link = LinkState { pulled_changes: ledger.link_state().await?.pulled_changes, ..link };
     let first = if backlog.pending_changes > 0 { ledger.unpushed(None, 1, 1).await? } else { None };
     let first_ms = first.and_then(|run| run.bodies.first().and_then(|body| Change::from_body(body).ok())).map(|change| change.at);
     Ok(status(enrolment, &backlog, first_ms, link))

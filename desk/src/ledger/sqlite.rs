@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod carry;
 mod changes;
 mod fail;
 mod filter;

@@ -107,3 +107,28 @@ async fn a_clock_years_ahead_does_not_win_and_both_sites_agree_on_that() {
         assert_eq!(doc["recorded_at"], "2031-01-01T00:00:00Z", "the store's own word is kept beside it");
     }
 }
+
+#[tokio::test]
+async fn a_node_enrolled_anew_carries_over_what_the_hub_never_acknowledged() {
+    let hub = TestSite::hub().await;
+    let mut node = TestSite::node(&hub, 12).await;
+    let first = node.incident("kim", T0, json!({"description": "acknowledged"})).await;
+    node.push_to(&hub, T0 + 10).await;
+    let second = node.incident("kim", T0 + 20, json!({"description": "not yet", "zone": "office"})).await;
+    node.edit("kim", T0 + 30, first, json!({"zone": "aisle"})).await;
+    node.edit("lee", T0 + 40, second, json!({"zone": "parking"})).await;
+    node.child("lee", T0 + 50, STEP, second, json!({"from": "submitted", "to": "closed"})).await;
+    node.enrol_anew(&hub).await;
+    assert_eq!(node.ledger.backlog().await.unwrap().pending_changes, 4);
+    node.push_to(&hub, T0 + 100).await;
+    node.pull_from(&hub, T0 + 100).await;
+    for id in [first, second] {
+        let here = node.ledger.incident(id).await.unwrap().unwrap();
+        assert_eq!(here.doc, hub.ledger.incident(id).await.unwrap().unwrap().doc);
+    }
+    assert_eq!(hub.ledger.incident(second).await.unwrap().unwrap().status, "closed");
+    for site in [&node, &hub] {
+        assert_eq!(site.ledger.reviews(None, 10).await.unwrap().len(), 0, "nobody typed over anybody");
+        assert_eq!(site.ledger.audit().await.unwrap().faults, Vec::<String>::new());
+    }
+}

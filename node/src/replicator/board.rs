@@ -63,8 +63,6 @@ pub struct Live {
     pub last_contact_ms: Option<i64>,
     /// The node's clock minus the hub's.
     pub clock_offset_ms: i64,
-    /// Changes taken from the hub since enrolment.
-    pub pulled_changes: u64,
     /// What is wrong now.
     pub troubles: BTreeMap<Part, Trouble>,
 }
@@ -78,7 +76,6 @@ impl Live {
             hub_reachable: false,
             last_contact_ms: kept.last_contact_ms,
             clock_offset_ms: kept.clock_offset_ms,
-            pulled_changes: kept.pulled_changes,
             troubles: BTreeMap::new(),
         }
     }
@@ -92,7 +89,8 @@ impl Live {
             last_error: self.troubles.values().next().map(|trouble| trouble.what.clone()),
             next_try_ms: self.troubles.values().filter_map(|trouble| trouble.next_try_ms).min(),
             clock_offset_ms: self.clock_offset_ms,
-            pulled_changes: self.pulled_changes,
+            // The ledger counts.
+            pulled_changes: 0,
         }
     }
 }
@@ -167,14 +165,6 @@ impl Board {
         self.live.send_modify(|live| live.clock_offset_ms = offset_ms);
     }
 
-    /// Notes changes taken from the hub.
-    pub fn pulled(&self, changes: u64) {
-        self.live.send_if_modified(|live| {
-            live.pulled_changes = live.pulled_changes.saturating_add(changes);
-            changes > 0
-        });
-    }
-
     /// Keeps what the board says in the ledger, for as long as it is polled.
     pub async fn keep(&self, ledger: &SharedLedger) {
         let mut live = self.watch();
@@ -222,9 +212,9 @@ mod tests {
 
     #[test]
     fn a_restart_does_not_claim_that_the_hub_answers() {
-        let kept = LinkState { hub_reachable: true, pulled_changes: 7, last_contact_ms: Some(5), ..LinkState::default() };
+        let kept = LinkState { hub_reachable: true, clock_offset_ms: 7, last_contact_ms: Some(5), ..LinkState::default() };
         let live = Live::from_kept(&kept);
-        assert!(!live.hub_reachable && live.pulled_changes == 7 && live.last_contact_ms == Some(5));
+        assert!(!live.hub_reachable && live.clock_offset_ms == 7 && live.last_contact_ms == Some(5));
     }
 
     #[test]
@@ -234,6 +224,6 @@ mod tests {
         assert!(is_worth_keeping(None, &kept));
         assert!(!is_worth_keeping(Some(&kept), &later(15_999)));
         assert!(is_worth_keeping(Some(&kept), &later(16_000)));
-        assert!(is_worth_keeping(Some(&kept), &LinkState { pulled_changes: 1, ..kept.clone() }));
+        assert!(is_worth_keeping(Some(&kept), &LinkState { clock_offset_ms: 1, ..kept.clone() }));
     }
 }

@@ -75,7 +75,7 @@ async fn take_secret(session: &Session, secret: String) {
     match session.desk.ledger().set_credential(secret.clone()).await {
         Ok(()) => {
             session.hub.use_secret(secret);
-            tracing::info!("the node's credential was renewed");
+            tracing::debug!("the node's credential was renewed");
         }
         Err(error) => tracing::warn!(%error, "a new credential could not be kept; the one in use stays"),
     }

@@ -204,17 +204,24 @@ impl Lane {
 }
 
 /// Notices that nothing moves though it could.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Watchdog {
+    stall: Duration,
     waiting: Option<(Tick, u64)>,
 }
 
-/// How long a backlog may stand still while the hub answers.
+/// How long a backlog may stand still while the hub answers, unless a test is in a hurry.
 pub const STALL: Duration = Duration::from_secs(120);
 
 impl Watchdog {
+    /// One that allows a backlog to stand still for `stall`.
+    #[must_use]
+    pub const fn new(stall: Duration) -> Self {
+        Self { stall, waiting: None }
+    }
+
     /// Looks once. `backlog`: changes that could be sent now; `acknowledged`: a number that grows with every answer.
-    /// True when nothing moved for [`STALL`] while online; says so once, then counts anew.
+    /// True when nothing moved for the time allowed while online; says so once, then counts anew.
     pub fn look(&mut self, now: Tick, online: bool, backlog: u64, acknowledged: u64) -> bool {
         if !online || backlog == 0 {
             self.waiting = None;
@@ -222,7 +229,7 @@ impl Watchdog {
         }
         match self.waiting {
             Some((since, seen)) if seen == acknowledged => {
-                let stalled = now >= after(since, STALL);
+                let stalled = now >= after(since, self.stall);
                 if stalled {
                     self.waiting = None;
                 }

@@ -126,7 +126,7 @@ pub(super) async fn run(session: &Session) {
                 anew = false;
                 let took = began.elapsed();
                 batch.succeeded(pulled.applied.new + pulled.applied.known, if pulled.more { took } else { Duration::ZERO });
-                well(session, &mut waiting, &pulled);
+                well(session, &mut waiting);
                 if !pulled.more && !pulled.moved && took < early {
                     waiting.hold(session.now(), no_room(session.desk.ids().random_u64()));
                 }
@@ -157,10 +157,9 @@ const fn no_room(random: u64) -> Duration {
     Duration::from_millis(1000 + random % 1000)
 }
 
-fn well(session: &Session, waiting: &mut Waiting, pulled: &Pulled) {
+fn well(session: &Session, waiting: &mut Waiting) {
     waiting.succeeded();
     session.contact();
-    session.board.pulled(pulled.applied.new);
     session.board.well(Part::Pull);
     session.board.well(Part::Ledger);
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aincident_node::replicator::Replicator;
+use aincident_node::replicator::{Replicator, Tempo};
 use aincident_node::replicator::board::Board;
 use chassis::clock::SystemClock;
 use chassis::ids::Ids;
@@ -24,7 +24,8 @@ use uuid::Uuid;
 use crate::hub::{FakeHub, SECRET, STORE};
 
 /// Fast enough for tests, slow enough not to fill the log.
-const PACE: Backoff = Backoff { floor: Duration::from_millis(20), cap: Duration::from_millis(100) };
+const TEMPO: Tempo =
+    Tempo { pace: Backoff { floor: Duration::from_millis(20), cap: Duration::from_millis(100) }, stall: Duration::from_secs(120) };
 
 /// The longest that anything here may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,16 +75,25 @@ pub struct Node {
 
 impl Node {
     pub async fn unenrolled() -> Self {
+        Self::with(TEMPO).await
+    }
+
+    async fn with(tempo: Tempo) -> Self {
         let folder = scratch();
         let ids = Ids::system();
         let ledger: SharedLedger = Arc::new(SqliteLedger::open(&folder.join("ledger.sqlite"), ids.clone()).unwrap());
         let desk = Desk::new(ledger, SystemClock::shared(), ids);
-        let replicator = Replicator::new(desk.clone(), PACE);
+        let replicator = Replicator::new(desk.clone(), tempo);
         Self { desk, board: replicator.board(), replicator, folder, running: Mutex::new(None) }
     }
 
     pub async fn enrolled(hub: &FakeHub) -> Self {
-        let node = Self::unenrolled().await;
+        Self::enrolled_with(hub, TEMPO.stall).await
+    }
+
+    /// One whose backlog may stand still for `stall`.
+    pub async fn enrolled_with(hub: &FakeHub, stall: Duration) -> Self {
+        let node = Self::with(Tempo { stall, ..TEMPO }).await;
         node.desk.ledger().become_node(enrolment(hub), SECRET.to_owned(), Uuid::now_v7()).await.unwrap();
         node
     }
@@ -118,6 +128,10 @@ impl Node {
 
     pub async fn pending(&self) -> u64 {
         self.desk.ledger().backlog().await.unwrap().pending_changes
+    }
+
+    pub async fn pulled(&self) -> u64 {
+        self.desk.ledger().link_state().await.unwrap().pulled_changes
     }
 
     pub async fn has_account(&self, username: &str) -> bool {

@@ -23,7 +23,7 @@ async fn what_is_recorded_goes_up_and_what_headquarters_adds_comes_down() {
     until("the account is here", async || node.has_account("ann").await).await;
     node.record("after the start").await;
     until("the last one is there", async || hub.state().held.len() == 41 && node.pending().await == 0).await;
-    until("the account is counted", async || node.board.now().pulled_changes == 1).await;
+    until("the account is counted", async || node.pulled().await == 1).await;
     let live = node.board.now();
     assert!(live.hub_reachable && live.troubles.is_empty(), "{live:?}");
     let mut nonces: Vec<String> = hub.state().log.iter().map(|asked| asked.nonce.clone()).collect();
@@ -219,8 +219,8 @@ async fn a_hub_restored_from_a_backup_is_pulled_from_the_beginning() {
     hub.state().epoch = Uuid::from_u128(77);
     hub.add_account("bob");
     until("the next one is here too", async || node.has_account("bob").await).await;
-    until("it is counted", async || node.board.now().pulled_changes >= 2).await;
-    assert_eq!(node.board.now().pulled_changes, 2, "the first one came twice and counts once");
+    until("it is counted", async || node.pulled().await >= 2).await;
+    assert_eq!(node.pulled().await, 2, "the first one came twice and counts once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,6 +241,19 @@ async fn neither_direction_waits_for_the_other() {
     hub.add_account("ann");
     until("the account is here", async || node.has_account("ann").await).await;
     assert_eq!(node.pending().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_stands_still_is_an_alarm_and_begins_anew() {
+    let hub = FakeHub::start().await;
+    hub.once(path::PUSH, [Mood::Hang]);
+    let node = Node::enrolled_with(&hub, Duration::from_millis(240)).await;
+    node.record("one").await;
+    hub.once(path::HELLO, [Mood::Honest, Mood::Portal]);
+    node.start();
+    until("the alarm is raised", async || node.board.now().troubles.contains_key(&Part::Stall)).await;
+    until("it is sent all the same", async || node.pending().await == 0).await;
+    until("the alarm is over", async || node.board.now().troubles.is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

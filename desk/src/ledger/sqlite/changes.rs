@@ -383,12 +383,16 @@ pub(super) fn restamp(db: &Connection, change_no: i64, hlc: Hlc) -> Done<()> {
     db.prepare_cached("UPDATE changes SET hlc = ?2 WHERE change_no = ?1")?.execute(params![change_no, hlc.to_i64()])?;
     let record: Option<Uuid> =
         db.prepare_cached("SELECT record_id FROM changes WHERE change_no = ?1")?.query_row([change_no], |row| row.get(0))?;
-    let Some(mut record) = record.map(|id| load_record(db, id)).transpose()?.flatten() else { return Ok(()) };
+    record.map_or(Ok(()), |record| put_together(db, record))
+}
+
+/// Puts a record, and the incident it belongs to, together anew from their changes.
+pub(super) fn put_together(db: &Connection, id: Uuid) -> Done<()> {
+    let Some(mut record) = load_record(db, id)? else { return Ok(()) };
     record.state = rebuild(db, &record)?;
     save_state(db, &record)?;
     project::record(db, &record, false)?;
-    if let Some(parent) = record.parent_no.map(|no| load_record_no(db, no)).transpose()?.flatten() {
-        let mut parent = parent;
+    if let Some(mut parent) = record.parent_no.map(|no| load_record_no(db, no)).transpose()?.flatten() {
         parent.state = rebuild(db, &parent)?;
         save_state(db, &parent)?;
         project::record(db, &parent, false)?;

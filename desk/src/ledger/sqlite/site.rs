@@ -7,13 +7,17 @@
 //! | `enrolment` | [`Enrolment`] as JSON |
 //! | `credential` | the node's secret (the file is readable by its owner alone) |
 //! | `link` | [`LinkState`] as JSON |
+//! | counter `pulled` | changes taken from the hub since enrolment |
 //! | counter `hlc` | last reading of the hybrid clock |
 //! | counter `reference/042/2026` | last running number of a store's year |
 //!
 //! Everything is read inside the transaction that relies on it: administration commands write to the same file
 //! while the site serves.
 
+use super::carry::carry_over;
+use super::changes::{self, Origin};
 use super::fail::{Done, Fail};
+use crate::error::Refusal;
 use crate::ledger::{Backlog, Enrolment, Identity, LinkState};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use sync_protocol::chain::Link;
@@ -94,27 +98,49 @@ pub(super) fn become_node(db: &Connection, enrolment: &Enrolment, credential: &s
     if is_hub(db)? {
         return Err(Fail::Broken("the folder belongs to a hub, not to a node".to_owned()));
     }
+    let scope = Scope::Store(enrolment.store_code.clone());
+    let before = recorded_under(db)?;
+    if let Some((before, _)) = before.as_ref().filter(|(before, _)| before.scope != scope && before.seq > 0) {
+        let store = before.scope.store_code().unwrap_or_default();
+        return Err(Refusal::Conflict(format!(
+            "this folder holds records of store {store}; enrol store {} in a folder of its own",
+            enrolment.store_code
+        ))
+        .into());
+    }
     let text = serde_json::to_string(enrolment).map_err(|e| Fail::Broken(e.to_string()))?;
     set_value(db, "role", "node")?;
     set_value(db, "enrolment", &text)?;
     set_value(db, "credential", credential)?;
-    set_value(db, "link", "{}").and_then(|()| link_reset(db))?;
+    set_link_state(db, &LinkState::default())?;
     db.execute("UPDATE origins SET mine = 0 WHERE mine = 1", [])?;
     db.execute("DELETE FROM cursors", [])?;
-    let scope = Scope::Store(enrolment.store_code.clone());
-    super::changes::open_origin(db, origin, &scope, &enrolment.store_code, true, None)?;
+    let mut stream = changes::open_origin(db, origin, &scope, &enrolment.store_code, true, None)?;
+    if let Some((before, acked)) = before {
+        carry_over(db, &before, acked, &mut stream)?;
+    }
     for scope in &enrolment.scopes {
         db.execute("INSERT INTO cursors (scope, cursor) VALUES (?1, '')", [scope.to_string()])?;
     }
     Ok(())
 }
 
-fn link_reset(db: &Connection) -> Done<()> {
-    set_link_state(db, &LinkState::default())
+/// The stream this node records under, and the last number of it that a hub has acknowledged.
+fn recorded_under(db: &Connection) -> Done<Option<(Origin, u64)>> {
+    let found: Option<(Uuid, i64)> =
+        db.query_row("SELECT origin, acked_seq FROM origins WHERE mine = 1", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((id, acked)) = found else { return Ok(None) };
+    Ok(changes::origin(db, id)?.map(|origin| (origin, acked as u64)))
 }
 
 pub(super) fn link_state(db: &Connection) -> Done<LinkState> {
-    Ok(value(db, "link")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    let kept: LinkState = value(db, "link")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    Ok(LinkState { pulled_changes: counter(db, "pulled")?.unwrap_or(0) as u64, ..kept })
+}
+
+/// Counts changes taken from the hub, in the transaction that takes them: two processes may be pulling.
+pub(super) fn count_pulled(db: &Connection, new: u64) -> Done<()> {
+    set_counter(db, "pulled", counter(db, "pulled")?.unwrap_or(0) + new as i64)
 }
 
 pub(super) fn set_link_state(db: &Connection, state: &LinkState) -> Done<()> {
@@ -130,7 +156,7 @@ pub(super) fn backlog(db: &Connection) -> Done<Backlog> {
         )?
         .query_row([], |row| row.get(0))?;
     let mut backlog = Backlog { quarantined: quarantined as u64, ..Backlog::default() };
-    // Streams of an earlier enrolment still count: nothing recorded is forgotten because the node was enrolled anew.
+    // One stream: what an earlier one had left was carried over when the node was enrolled anew.
     let mut streams = db.prepare_cached("SELECT origin, seq, head, acked_seq, mine FROM origins WHERE mine = 1")?;
     let mut rows = streams.query([])?;
     while let Some(row) = rows.next()? {

@@ -54,7 +54,7 @@ pub(super) fn unpushed(db: &Connection, after_seq: Option<u64>, max_changes: u32
 }
 
 /// The chain link after number `seq` of a stream: from the nearest kept link, hashing what lies between.
-fn link_at(db: &Connection, origin_no: i64, origin: Uuid, seq: i64) -> Done<Link> {
+pub(super) fn link_at(db: &Connection, origin_no: i64, origin: Uuid, seq: i64) -> Done<Link> {
     let kept: Option<(i64, [u8; 32])> = db
         .prepare_cached("SELECT seq, link FROM links WHERE origin_no = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1")?
         .query_row([origin_no, seq], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -363,6 +363,9 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
         save_origin(db, stream)?;
     }
     changes::saw(db, latest)?;
+    if applied.new > 0 {
+        site::count_pulled(db, applied.new)?;
+    }
     for (scope, cursor) in &page.header.cursors {
         db.prepare_cached("INSERT INTO cursors (scope, cursor) VALUES (?1, ?2) ON CONFLICT (scope) DO UPDATE SET cursor = excluded.cursor")?
             .execute(params![scope.to_string(), cursor])?;

@@ -96,7 +96,7 @@ fn a_stopped_link_syncs_nothing_asks_rarely_and_can_heal() {
 
 #[test]
 fn only_a_backlog_that_stands_still_while_online_is_a_stall() {
-    let mut dog = Watchdog::default();
+    let mut dog = Watchdog::new(STALL);
     assert!(!dog.look(0, false, 5, 0));
     assert!(!dog.look(500_000, false, 5, 0), "offline for long is no stall");
     assert!(!dog.look(600_000, true, 5, 0));
