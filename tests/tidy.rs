@@ -62,7 +62,12 @@ fn manifest(path: &str) -> toml::Table {
 fn dependencies(package: &str) -> BTreeSet<String> {
     let manifest = manifest(&format!("{package}/Cargo.toml"));
     let tables = ["dependencies", "build-dependencies"];
-    tables.iter().filter_map(|name| manifest.get(*name)?.as_table()).flat_map(toml::Table::keys).cloned().collect()
+    tables
+        .iter()
+        .filter_map(|name| manifest.get(*name)?.as_table())
+        .flat_map(toml::Table::keys)
+        .cloned()
+        .collect()
 }
 
 #[test]
@@ -94,7 +99,13 @@ fn arrows_between_crates_point_one_way() {
 fn the_protocol_does_no_input_and_output() {
     let forbidden = ["tokio", "async-trait", "futures", "reqwest", "axum", "rusqlite", "getrandom", "jiff"];
     let known = dependencies("sync-protocol");
-    check(forbidden.iter().filter(|name| known.contains(**name)).map(|name| format!("sync-protocol uses {name}")).collect());
+    check(
+        forbidden
+            .iter()
+            .filter(|name| known.contains(**name))
+            .map(|name| format!("sync-protocol uses {name}"))
+            .collect(),
+    );
 }
 
 #[test]
@@ -154,7 +165,11 @@ fn sql_stays_in_the_ledger() {
         for (number, line) in code(&text).lines().enumerate() {
             let sql = ["\"SELECT ", "\"INSERT INTO", "\"UPDATE ", "\"DELETE FROM", "\"CREATE TABLE", "\"PRAGMA"];
             if sql.iter().any(|word| line.contains(word)) {
-                faults.push(format!("{path}: SQL outside of the ledger, near code line {}: {}", number + 1, line.trim()));
+                faults.push(format!(
+                    "{path}: SQL outside of the ledger, near code line {}: {}",
+                    number + 1,
+                    line.trim()
+                ));
             }
         }
     }
@@ -211,7 +226,8 @@ fn nothing_names_the_machine_it_was_written_on() {
         for (number, line) in text.lines().enumerate() {
             // A path after a letter is a URL or a route.
             let named = paths.iter().any(|word| {
-                line.match_indices(word).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '.' || c == '-'))
+                line.match_indices(word)
+                    .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '.' || c == '-'))
             });
             if named {
                 faults.push(format!("{path}:{}: {}", number + 1, line.trim()));
@@ -245,7 +261,13 @@ fn migrations_are_numbered_without_a_gap_and_every_one_is_applied() {
         .collect();
     // Either the folder is embedded as a whole, or every file is named.
     let whole = ledger.contains("embed_migrations!");
-    check(versions.into_iter().filter(|(_, name)| !whole && !ledger.contains(name)).map(|(_, name)| format!("{name} is not applied")).collect());
+    check(
+        versions
+            .into_iter()
+            .filter(|(_, name)| !whole && !ledger.contains(name))
+            .map(|(_, name)| format!("{name} is not applied"))
+            .collect(),
+    );
 }
 
 #[test]
@@ -269,7 +291,8 @@ fn every_test_has_a_sentence_for_a_name_and_none_is_ignored_in_silence() {
                 while lines.peek().is_some_and(|next| next.starts_with("#[")) {
                     lines.next();
                 }
-                let name = lines.peek().and_then(|next| next.split("fn ").nth(1)).and_then(|rest| rest.split('(').next());
+                let name =
+                    lines.peek().and_then(|next| next.split("fn ").nth(1)).and_then(|rest| rest.split('(').next());
                 if let Some(name) = name.filter(|name| name.matches('_').count() < 2) {
                     faults.push(format!("{path}: {name} is no sentence"));
                 }
@@ -283,8 +306,12 @@ fn every_test_has_a_sentence_for_a_name_and_none_is_ignored_in_silence() {
 fn the_tests_pause_in_one_place_only() {
     let pause = concat!("time::", "sleep(");
     let places = ["tests/src/wait.rs", "tests/src/link.rs"];
-    let faults = sources().into_iter().filter(|(path, text)| {
-        path.starts_with("tests/") && text.contains(pause) && !places.contains(&path.as_str())
-    });
-    check(faults.map(|(path, _)| format!("{path} pauses: wait for what you wait for, with a deadline")).collect());
+    let faults = sources()
+        .into_iter()
+        .filter(|(path, text)| path.starts_with("tests/") && text.contains(pause) && !places.contains(&path.as_str()));
+    check(
+        faults
+            .map(|(path, _)| format!("{path} pauses: wait for what you wait for, with a deadline"))
+            .collect(),
+    );
 }

@@ -23,4 +23,4 @@ pub use limits::{JSON_LIMIT_BYTES, long_lived};
 pub use middleware::{RequestId, StackConfig, stack};
 pub use problem::{FieldError, Problem};
 pub use query::{Path, Query, QueryPairs};
-pub use server::{announce, check_listen, serve};
+pub use server::{announce, check_listen, serve, serve_up_to};

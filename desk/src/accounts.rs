@@ -99,7 +99,10 @@ pub async fn add(desk: &Desk, actor: &Actor, new: NewAccount) -> Result<Account,
         Ok(vec![Draft { kind: ACCOUNT, id, scope, new: true, set, number_year: None }])
     };
     record(desk, actor, id, Box::new(plan)).await?;
-    desk.ledger().account(&username).await?.ok_or_else(|| Error::Fault(format!("account {username} was recorded and is not there")))
+    desk.ledger()
+        .account(&username)
+        .await?
+        .ok_or_else(|| Error::Fault(format!("account {username} was recorded and is not there")))
 }
 
 /// Changes the account `id`.
@@ -111,7 +114,9 @@ pub async fn edit(desk: &Desk, actor: &Actor, id: Uuid, edit: AccountEdit) -> Re
     at_headquarters(desk, actor).await?;
     let account = desk.ledger().account_by_id(id).await?.ok_or(Refusal::NotFound)?;
     if id == actor.id && (edit.active == Some(false) || edit.role.is_some_and(|role| role < actor.role)) {
-        return Err(Refusal::Conflict("ask another administrator: you cannot take your own rights away".to_owned()).into());
+        return Err(
+            Refusal::Conflict("ask another administrator: you cannot take your own rights away".to_owned()).into()
+        );
     }
     let mut errors = wrong_moves(&account, &edit);
     let mut set = Fields::new();
@@ -133,18 +138,36 @@ pub async fn edit(desk: &Desk, actor: &Actor, id: Uuid, edit: AccountEdit) -> Re
         set.insert("password_hash".to_owned(), Value::from(desk.hashing().hash(password).await?));
     }
     let plan = move |staged: &Staged| {
-        let there = staged.records.first().and_then(Option::as_ref).filter(|there| there.kind == ACCOUNT).ok_or(Refusal::NotFound)?;
+        let there = staged
+            .records
+            .first()
+            .and_then(Option::as_ref)
+            .filter(|there| there.kind == ACCOUNT)
+            .ok_or(Refusal::NotFound)?;
         if set.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(vec![Draft { kind: ACCOUNT, id, scope: there.scope.clone(), new: false, set, number_year: None }])
+        Ok(vec![Draft {
+            kind: ACCOUNT,
+            id,
+            scope: there.scope.clone(),
+            new: false,
+            set,
+            number_year: None,
+        }])
     };
     record(desk, actor, id, Box::new(plan)).await?;
     Ok(desk.ledger().account_by_id(id).await?.ok_or(Refusal::NotFound)?)
 }
 
 async fn record(desk: &Desk, actor: &Actor, id: Uuid, plan: crate::ledger::Plan) -> Result<(), Error> {
-    let recording = Recording { records: vec![id], by: actor.username.clone(), at_ms: desk.now_ms(), claim: None, plan };
+    let recording = Recording {
+        records: vec![id],
+        by: actor.username.clone(),
+        at_ms: desk.now_ms(),
+        claim: None,
+        plan,
+    };
     desk.ledger().record(recording).await
 }
 
@@ -156,7 +179,9 @@ pub(crate) async fn at_headquarters(desk: &Desk, actor: &Actor) -> Result<(), Er
     rules::check(actor, Act::Administer)?;
     match desk.own_store().await? {
         None => Ok(()),
-        Some(_) => Err(Refusal::Forbidden("stores and accounts are made at headquarters, on the hub".to_owned()).into()),
+        Some(_) => {
+            Err(Refusal::Forbidden("stores and accounts are made at headquarters, on the hub".to_owned()).into())
+        }
     }
 }
 
@@ -167,7 +192,9 @@ async fn store_fits(desk: &Desk, role: Role, store_code: Option<&str>) -> Result
         (true, None) => wrong("is required for employees and managers"),
         (false, Some(_)) => wrong("must be left out for hq and admin: they work on every store"),
         (false, None) => None,
-        (true, Some(code)) if desk.ledger().store(code).await?.is_none() => wrong("there is no such store: make it first"),
+        (true, Some(code)) if desk.ledger().store(code).await?.is_none() => {
+            wrong("there is no such store: make it first")
+        }
         (true, Some(_)) => None,
     })
 }
@@ -179,9 +206,13 @@ const fn is_of_store(role: Role) -> bool {
 /// Where an account lives is settled when it is made: its history stays with its store.
 fn wrong_moves(account: &Account, edit: &AccountEdit) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let mut wrong = |field: &str, message: &str| errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
+    let mut wrong =
+        |field: &str, message: &str| errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
     if edit.role.is_some_and(|role| is_of_store(role) != is_of_store(account.role)) {
-        wrong("role", "an account does not move between a store and headquarters: make a new one and deactivate this one");
+        wrong(
+            "role",
+            "an account does not move between a store and headquarters: make a new one and deactivate this one",
+        );
     }
     if edit.store_code.as_ref().is_some_and(|code| *code != account.store_code) {
         wrong("store_code", "an account does not move to another store: make a new one and deactivate this one");

@@ -45,19 +45,46 @@ pub async fn add(desk: &Desk, actor: &Actor, incident_id: Uuid, new: NewComment)
     let first_ms = Arc::new(OnceLock::new());
     let (who, first) = (actor.clone(), Arc::clone(&first_ms));
     let plan = move |staged: &Staged| plan(staged, &who, id, set, &first);
-    let recording = Recording { records: vec![incident_id, id], by: actor.username.clone(), at_ms, claim: None, plan: Box::new(plan) };
+    let recording = Recording {
+        records: vec![incident_id, id],
+        by: actor.username.clone(),
+        at_ms,
+        claim: None,
+        plan: Box::new(plan),
+    };
     desk.ledger().record(recording).await?;
     let created_ms = first_ms.get().copied().unwrap_or(at_ms);
-    Ok(Comment { id, kind: new.kind, body: new.body, author: actor.username.clone(), created_at: format_rfc3339(created_ms) })
+    Ok(Comment {
+        id,
+        kind: new.kind,
+        body: new.body,
+        author: actor.username.clone(),
+        created_at: format_rfc3339(created_ms),
+    })
 }
 
-fn plan(staged: &Staged, actor: &Actor, id: Uuid, set: Fields, first_ms: &OnceLock<i64>) -> Result<Vec<Draft>, Refusal> {
+fn plan(
+    staged: &Staged,
+    actor: &Actor,
+    id: Uuid,
+    set: Fields,
+    first_ms: &OnceLock<i64>,
+) -> Result<Vec<Draft>, Refusal> {
     let incident = incidents::standing(staged, actor)?;
     let Some(there) = staged.records.get(1).and_then(Option::as_ref) else {
-        return Ok(vec![Draft { kind: COMMENT, id, scope: incident.scope.clone(), new: true, set, number_year: None }]);
+        return Ok(vec![Draft {
+            kind: COMMENT,
+            id,
+            scope: incident.scope.clone(),
+            new: true,
+            set,
+            number_year: None,
+        }]);
     };
     let born = there.state.born.as_ref().filter(|born| born.by == actor.username);
-    let same = there.kind == COMMENT && there.scope == incident.scope && set.iter().all(|(field, value)| there.state.get(field) == Some(value));
+    let same = there.kind == COMMENT
+        && there.scope == incident.scope
+        && set.iter().all(|(field, value)| there.state.get(field) == Some(value));
     match born {
         Some(born) if same => {
             let _ = first_ms.set(born.at);

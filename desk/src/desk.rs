@@ -38,7 +38,15 @@ impl Desk {
     #[must_use]
     pub fn until(ledger: SharedLedger, clock: SharedClock, ids: Ids, stop: CancellationToken) -> Self {
         let streams = Arc::new(Semaphore::new(MAX_STREAMS));
-        let inner = Inner { ledger, clock, ids, stop, hashing: Hashing::default(), streams, identity: RwLock::new(None) };
+        let inner = Inner {
+            ledger,
+            clock,
+            ids,
+            stop,
+            hashing: Hashing::default(),
+            streams,
+            identity: RwLock::new(None),
+        };
         Self { inner: Arc::new(inner) }
     }
 

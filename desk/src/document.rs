@@ -52,7 +52,9 @@ pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
     let reported_by = state.born.as_ref().map_or("", |born| born.by.as_str());
     let occurred_at_ms = text("occurred_at").and_then(parse_rfc3339).unwrap_or(recorded_ms);
     let description = text("description").unwrap_or("");
-    let title = text("title").filter(|t| !t.trim().is_empty()).map_or_else(|| title_of(description), ToOwned::to_owned);
+    let title = text("title")
+        .filter(|t| !t.trim().is_empty())
+        .map_or_else(|| title_of(description), ToOwned::to_owned);
     let status = text("status").unwrap_or("submitted");
     let category = text("category").unwrap_or("other");
     let severity = state.get("severity").and_then(Value::as_u64).map_or(3, |s| s.clamp(1, 5) as u8);
@@ -73,7 +75,8 @@ pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
     let deleted = state.is_deleted();
     let version = version(store_code, state);
 
-    let names: Vec<String> = people.iter().filter_map(|person| person.get("name").and_then(Value::as_str)).map(fold).collect();
+    let names: Vec<String> =
+        people.iter().filter_map(|person| person.get("name").and_then(Value::as_str)).map(fold).collect();
     let mut words = String::with_capacity(description.len() + 128);
     for part in [reference, &title, description, text("location").unwrap_or("")] {
         push_folded(&mut words, part);

@@ -48,14 +48,29 @@ struct Watch {
 ///
 /// # Errors
 /// [`crate::Refusal::NotEnrolled`]; [`Error::Unavailable`] where too many follow already; what the ledger says.
-pub async fn follow(desk: &Desk, actor: Actor, token_hash: [u8; 32], after: Option<i64>) -> Result<impl Stream<Item = Told> + Send + use<>, Error> {
+pub async fn follow(
+    desk: &Desk,
+    actor: Actor,
+    token_hash: [u8; 32],
+    after: Option<i64>,
+) -> Result<impl Stream<Item = Told> + Send + use<>, Error> {
     desk.own_store().await?;
-    let place = Arc::clone(desk.streams()).try_acquire_owned().map_err(|_| Error::Unavailable("too many event streams".to_owned()))?;
+    let place = Arc::clone(desk.streams())
+        .try_acquire_owned()
+        .map_err(|_| Error::Unavailable("too many event streams".to_owned()))?;
     let committed = desk.ledger().committed();
     let newest = desk.ledger().last_event().await?;
     // A number from before a restore may lie ahead; there is nothing to catch up with then.
     let last = after.filter(|after| (0..=newest).contains(after)).unwrap_or(newest);
-    let watch = Watch { desk: desk.clone(), actor, token_hash, committed, last, ready: VecDeque::new(), _place: place };
+    let watch = Watch {
+        desk: desk.clone(),
+        actor,
+        token_hash,
+        committed,
+        last,
+        ready: VecDeque::new(),
+        _place: place,
+    };
     Ok(futures::stream::unfold(watch, next))
 }
 
@@ -106,7 +121,12 @@ impl Watch {
 
     /// Reads on; `false` where there was nothing.
     async fn read(&mut self) -> Result<bool, Error> {
-        let events = self.desk.ledger().events_after(self.last, BATCH).await.inspect_err(|error| tracing::warn!(%error, "an event stream ended"))?;
+        let events = self
+            .desk
+            .ledger()
+            .events_after(self.last, BATCH)
+            .await
+            .inspect_err(|error| tracing::warn!(%error, "an event stream ended"))?;
         let Some(newest) = events.last() else { return Ok(false) };
         self.last = newest.no;
         let actor = &self.actor;

@@ -62,7 +62,11 @@ pub fn read(pairs: &[(String, String)]) -> Result<(Format, Filter), Refusal> {
             "json" => Format::Json,
             _ => return Err("must be csv or json: other formats are not offered".to_owned()),
         };
-        if format.replace(found).is_some() { Err("can be given once only".to_owned()) } else { Ok(true) }
+        if format.replace(found).is_some() {
+            Err("can be given once only".to_owned())
+        } else {
+            Ok(true)
+        }
     })?;
     Ok((format.ok_or_else(|| Refusal::field("format", "is required: csv or json"))?, filter))
 }
@@ -164,7 +168,12 @@ mod tests {
             read(&pairs).map(|(format, _)| format)
         };
         assert_eq!(read(&[("format", "csv"), ("store", "042")]), Ok(Format::Csv));
-        for bad in [&[][..], &[("format", "xlsx")], &[("format", "csv"), ("format", "json")], &[("format", "csv"), ("limit", "5")]] {
+        for bad in [
+            &[][..],
+            &[("format", "xlsx")],
+            &[("format", "csv"), ("format", "json")],
+            &[("format", "csv"), ("limit", "5")],
+        ] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
     }

@@ -11,6 +11,7 @@ pub mod exports;
 pub mod history;
 pub mod incidents;
 pub mod login;
+pub mod object;
 pub mod openapi;
 pub mod reviews;
 pub mod schema;
@@ -63,7 +64,9 @@ pub fn headquarters(desk: Desk) -> OpenApiRouter {
 /// The routes of a site as a router, with `/openapi.json` and `/docs` about all of them.
 pub fn finish(router: OpenApiRouter, _desk: Desk) -> Router {
     let (router, api) = router.split_for_parts();
-    router.layer(axum::middleware::map_response(not_to_keep)).merge(docs::routes(&openapi::complete(api)))
+    router
+        .layer(axum::middleware::map_response(not_to_keep))
+        .merge(docs::routes(&openapi::complete(api)))
 }
 
 /// Answers are about people: nothing between here and the client keeps them unless the handler says so.
@@ -95,9 +98,9 @@ impl From<Refusal> for Problem {
             Refusal::Forbidden(detail) => Self::forbidden(detail),
             Refusal::Conflict(detail) => Self::conflict(detail),
             Refusal::Stale => Self::precondition_failed("somebody changed this meanwhile: read it again, then decide"),
-            Refusal::Invalid(errors) => {
-                Self::unprocessable(errors.into_iter().map(|error| FieldError::new(error.field, error.message)).collect())
-            }
+            Refusal::Invalid(errors) => Self::unprocessable(
+                errors.into_iter().map(|error| FieldError::new(error.field, error.message)).collect(),
+            ),
             Refusal::NotEnrolled => Self::unavailable(
                 "not-enrolled",
                 "this node does not belong to a store yet: get a code at headquarters and run \

@@ -159,7 +159,12 @@ async fn record(desk: &Desk, actor: &Actor, records: Vec<Uuid>, plan: crate::led
 /// # Errors
 /// [`Refusal::NotFound`].
 pub fn existing<'a>(staged: &'a Staged, actor: &Actor) -> Result<&'a StagedRecord, Refusal> {
-    let found = staged.records.first().and_then(Option::as_ref).filter(|record| record.kind == INCIDENT).ok_or(Refusal::NotFound)?;
+    let found = staged
+        .records
+        .first()
+        .and_then(Option::as_ref)
+        .filter(|record| record.kind == INCIDENT)
+        .ok_or(Refusal::NotFound)?;
     rules::within(actor, found.scope.store_code().unwrap_or_default())?;
     Ok(found)
 }
@@ -184,5 +189,12 @@ fn status(incident: &StagedRecord) -> &str {
 }
 
 fn edit(incident: &StagedRecord, set: body::Fields) -> Draft {
-    Draft { kind: INCIDENT, id: incident.id, scope: incident.scope.clone(), new: false, set, number_year: None }
+    Draft {
+        kind: INCIDENT,
+        id: incident.id,
+        scope: incident.scope.clone(),
+        new: false,
+        set,
+        number_year: None,
+    }
 }

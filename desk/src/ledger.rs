@@ -372,9 +372,19 @@ pub trait Incidents {
     /// One incident and its comments, as one moment shows them.
     async fn incident_whole(&self, id: Uuid) -> Result<Option<(IncidentRow, Vec<Comment>)>, Error>;
     /// Newest first by (`occurred_at_ms`, id), strictly after the position `after`; at most `limit`.
-    async fn incidents(&self, filter: Filter, after: Option<(i64, Uuid)>, limit: u32) -> Result<Vec<IncidentRow>, Error>;
+    async fn incidents(
+        &self,
+        filter: Filter,
+        after: Option<(i64, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<IncidentRow>, Error>;
     /// Like [`Incidents::incidents`], each with its comments: for exports.
-    async fn incidents_whole(&self, filter: Filter, after: Option<(i64, Uuid)>, limit: u32) -> Result<Vec<(IncidentRow, Vec<Comment>)>, Error>;
+    async fn incidents_whole(
+        &self,
+        filter: Filter,
+        after: Option<(i64, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<(IncidentRow, Vec<Comment>)>, Error>;
     /// Everything that was done to one incident, oldest first.
     async fn history(&self, id: Uuid) -> Result<Vec<HistoryItem>, Error>;
     /// Counts.
@@ -425,7 +435,13 @@ pub trait Accounts {
     /// The store with this code.
     async fn store(&self, code: &str) -> Result<Option<Store>, Error>;
     /// Opens a session and forgets the account's failed logins; sessions past their end are removed.
-    async fn open_session(&self, token_hash: [u8; 32], username: String, now_ms: i64, expires_ms: i64) -> Result<(), Error>;
+    async fn open_session(
+        &self,
+        token_hash: [u8; 32],
+        username: String,
+        now_ms: i64,
+        expires_ms: i64,
+    ) -> Result<(), Error>;
     /// The active account behind a session that has not ended.
     async fn session(&self, token_hash: [u8; 32], now_ms: i64) -> Result<Option<Account>, Error>;
     /// Ends a session.
@@ -504,7 +520,12 @@ pub struct Audit {
 pub trait Sync {
     /// Node: the next run of own changes after `after_seq`, or after what the hub acknowledged; at most `max_changes`
     /// and (but for the first) `max_bytes`.
-    async fn unpushed(&self, after_seq: Option<u64>, max_changes: u32, max_bytes: usize) -> Result<Option<Unpushed>, Error>;
+    async fn unpushed(
+        &self,
+        after_seq: Option<u64>,
+        max_changes: u32,
+        max_bytes: usize,
+    ) -> Result<Option<Unpushed>, Error>;
     /// Node: notes the hub's answers, in the order sent. `applied_seq` never moves back.
     async fn note_answers(&self, origin: Uuid, applied_seq: u64, answers: Vec<Answer>) -> Result<(), Error>;
     /// Node: where it stands in each scope.
@@ -515,7 +536,14 @@ pub trait Sync {
     async fn take_push(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error>;
     /// Hub: like [`Sync::take_push`], but changes that are new here go to quarantine as `failed` without being tried:
     /// for what made the whole transaction fail. `reason`: for a person, at most 500 characters.
-    async fn keep_failed(&self, node_id: Uuid, scope: Scope, push: Push, reason: String, now_ms: i64) -> Result<PushResult, Error>;
+    async fn keep_failed(
+        &self,
+        node_id: Uuid,
+        scope: Scope,
+        push: Push,
+        reason: String,
+        now_ms: i64,
+    ) -> Result<PushResult, Error>;
     /// Hub: number and link of the last change held of `origin`; `None` for a stream never seen. Also tells whether the
     /// stream may be this node's: unknown, or pushed by it before.
     async fn origin_head(&self, origin: Uuid) -> Result<Option<(u64, Link, Option<Uuid>)>, Error>;

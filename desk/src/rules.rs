@@ -57,18 +57,31 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         Act::Record | Act::Comment => Role::Employee,
         Act::Edit { own: true, status } if OPEN_TO_REPORTER.contains(&status) => Role::Employee,
         Act::Step { own: true, from: "draft" | "needs_info", to: "submitted" } => Role::Employee,
-        Act::Edit { .. } | Act::Step { .. } | Act::Assign | Act::Delete | Act::SeeDeleted | Act::Export | Act::SeeReviews | Act::SeeAccounts => {
-            Role::Manager
-        }
+        Act::Edit { .. }
+        | Act::Step { .. }
+        | Act::Assign
+        | Act::Delete
+        | Act::SeeDeleted
+        | Act::Export
+        | Act::SeeReviews
+        | Act::SeeAccounts => Role::Manager,
         Act::Administer => Role::Admin,
     };
-    if actor.role >= least { Ok(()) } else { Err(Refusal::Forbidden(forbidden(act).to_owned())) }
+    if actor.role >= least {
+        Ok(())
+    } else {
+        Err(Refusal::Forbidden(forbidden(act).to_owned()))
+    }
 }
 
 fn forbidden(act: Act<'_>) -> &'static str {
     match act {
-        Act::Edit { own: true, .. } => "your report is in review: ask a manager to change it, or add what is new as an addendum",
-        Act::Edit { own: false, .. } => "only a manager changes what somebody else reported: add what you know as a comment",
+        Act::Edit { own: true, .. } => {
+            "your report is in review: ask a manager to change it, or add what is new as an addendum"
+        }
+        Act::Edit { own: false, .. } => {
+            "only a manager changes what somebody else reported: add what you know as a comment"
+        }
         Act::Assign => "only a manager assigns an incident",
         Act::Step { .. } => "only a manager moves an incident to this status",
         Act::Delete => "only a manager deletes an incident or brings it back",
@@ -113,7 +126,13 @@ mod tests {
 
     fn actor(role: Role) -> Actor {
         let store_code = matches!(role, Role::Employee | Role::Manager).then(|| "042".to_owned());
-        Actor { id: Uuid::nil(), username: "kim".to_owned(), display_name: "Kim".to_owned(), role, store_code }
+        Actor {
+            id: Uuid::nil(),
+            username: "kim".to_owned(),
+            display_name: "Kim".to_owned(),
+            role,
+            store_code,
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Wanted {
 pub fn take(request: &mut Body) -> Result<Option<Wanted>, Refusal> {
     let reason = match request.remove("reason") {
         None | Some(Value::Null) => None,
-        Some(Value::String(reason)) => Some(reason),
+        Some(Value::String(reason)) => Some(reason).filter(|reason| !reason.trim().is_empty()),
         Some(_) => return Err(Refusal::field("reason", "must be text")),
     };
     match request.remove("status") {
@@ -48,7 +48,7 @@ pub fn draft(incident: &StagedRecord, from: &str, wanted: Wanted, id: Uuid) -> R
         ("from".to_owned(), Value::from(from)),
         ("to".to_owned(), Value::from(wanted.to)),
     ]);
-    if let Some(reason) = wanted.reason.filter(|reason| !reason.trim().is_empty()) {
+    if let Some(reason) = wanted.reason {
         set.insert("reason".to_owned(), Value::from(reason));
     }
     let errors = record::check(STEP, &set);

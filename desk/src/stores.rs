@@ -74,7 +74,10 @@ pub async fn add(desk: &Desk, actor: &Actor, new: NewStore) -> Result<Store, Err
         Ok(vec![Draft { kind: STORE, id, scope, new: true, set, number_year: None }])
     };
     record(desk, actor, id, Box::new(plan)).await?;
-    desk.ledger().store(&new.code).await?.ok_or_else(|| Error::Fault(format!("store {} was recorded and is not there", new.code)))
+    desk.ledger()
+        .store(&new.code)
+        .await?
+        .ok_or_else(|| Error::Fault(format!("store {} was recorded and is not there", new.code)))
 }
 
 /// Changes the store with the code `code`.
@@ -94,7 +97,12 @@ pub async fn edit(desk: &Desk, actor: &Actor, code: &str, edit: StoreEdit) -> Re
     check(&set)?;
     let id = store.id;
     let plan = move |staged: &Staged| {
-        let there = staged.records.first().and_then(Option::as_ref).filter(|there| there.kind == STORE).ok_or(Refusal::NotFound)?;
+        let there = staged
+            .records
+            .first()
+            .and_then(Option::as_ref)
+            .filter(|there| there.kind == STORE)
+            .ok_or(Refusal::NotFound)?;
         if set.is_empty() {
             return Ok(Vec::new());
         }
@@ -105,15 +113,26 @@ pub async fn edit(desk: &Desk, actor: &Actor, code: &str, edit: StoreEdit) -> Re
 }
 
 async fn record(desk: &Desk, actor: &Actor, id: Uuid, plan: crate::ledger::Plan) -> Result<(), Error> {
-    let recording = Recording { records: vec![id], by: actor.username.clone(), at_ms: desk.now_ms(), claim: None, plan };
+    let recording = Recording {
+        records: vec![id],
+        by: actor.username.clone(),
+        at_ms: desk.now_ms(),
+        claim: None,
+        plan,
+    };
     desk.ledger().record(recording).await
 }
 
 fn check(set: &Fields) -> Result<(), Refusal> {
     let mut errors = record::check(STORE, set);
     let timezone = set.get("timezone").and_then(Value::as_str);
-    if timezone.is_some_and(|name| jiff::tz::TimeZone::get(name).is_err()) && !errors.iter().any(|error| error.field == "timezone") {
-        errors.push(FieldError { field: "timezone".to_owned(), message: "must be an IANA time zone, such as America/Chicago".to_owned() });
+    if timezone.is_some_and(|name| jiff::tz::TimeZone::get(name).is_err())
+        && !errors.iter().any(|error| error.field == "timezone")
+    {
+        errors.push(FieldError {
+            field: "timezone".to_owned(),
+            message: "must be an IANA time zone, such as America/Chicago".to_owned(),
+        });
     }
     if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid(errors)) }
 }

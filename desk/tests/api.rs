@@ -1,5 +1,10 @@
 //! `/api/v1` in one process: the real router, the real ledger in a scratch folder, no network.
-#![allow(clippy::unwrap_used, clippy::expect_used, unused_qualifications, reason = "a test that cannot go on says where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    unused_qualifications,
+    reason = "a test that cannot go on says where"
+)]
 
 #[path = "api/accounts.rs"]
 mod accounts;

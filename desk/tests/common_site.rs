@@ -1,8 +1,12 @@
+#![allow(missing_docs)] // a test helper, not an interface
 //! A site to test with: a ledger in a scratch folder, and short ways to record and replicate.
 
 use chassis::ids::Ids;
 use desk::ledger::sqlite::SqliteLedger;
-use desk::ledger::{Draft, Enrolment, Fleet as _, Identity, NewCode, NewNode, PageQuery, PageResult, Recording, Records as _, Site as _, Sync as _};
+use desk::ledger::{
+    Draft, Enrolment, Fleet as _, Identity, NewCode, NewNode, PageQuery, PageResult, Recording, Records as _,
+    Site as _, Sync as _,
+};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,7 +27,11 @@ pub struct Scratch(pub PathBuf);
 
 impl Scratch {
     pub fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("aincident-ledger-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        let path = std::env::temp_dir().join(format!(
+            "aincident-ledger-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        ));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -64,14 +72,18 @@ impl TestSite {
     pub async fn hub() -> Self {
         let site = Self::open(1);
         site.ledger.become_hub(site.ids.new_v7(T0), site.ids.new_v7(T0)).await.unwrap();
-        site.record("system:cli", T0, Draft {
-            kind: record::STORE,
-            id: fixed_id("store/042"),
-            scope: store_042(),
-            new: true,
-            set: set(json!({"code": "042", "name": "Downtown", "timezone": "America/Chicago"})),
-            number_year: None,
-        })
+        site.record(
+            "system:cli",
+            T0,
+            Draft {
+                kind: record::STORE,
+                id: fixed_id("store/042"),
+                scope: store_042(),
+                new: true,
+                set: set(json!({"code": "042", "name": "Downtown", "timezone": "America/Chicago"})),
+                number_year: None,
+            },
+        )
         .await;
         site
     }
@@ -88,7 +100,13 @@ impl TestSite {
         let site = self;
         site.node_id = site.ids.new_v7(T0);
         let code_hash = *blake3::hash(site.node_id.as_bytes()).as_bytes();
-        let code = NewCode { code_hash, store_code: "042".to_owned(), created_by: "system:cli".to_owned(), created_ms: T0, expires_ms: T0 + 1 };
+        let code = NewCode {
+            code_hash,
+            store_code: "042".to_owned(),
+            created_by: "system:cli".to_owned(),
+            created_ms: T0,
+            expires_ms: T0 + 1,
+        };
         hub.ledger.add_code(code).await.unwrap();
         let node = NewNode {
             code_hash,
@@ -102,7 +120,9 @@ impl TestSite {
         };
         assert!(hub.ledger.enrol(node.clone()).await.unwrap().is_some());
         assert!(hub.ledger.enrol(node).await.unwrap().is_none(), "a code works once");
-        let Identity::Hub { hub_id, epoch } = hub.ledger.identity().await.unwrap() else { panic!("no hub") };
+        let Identity::Hub { hub_id, epoch } = hub.ledger.identity().await.unwrap() else {
+            panic!("no hub")
+        };
         let enrolment = Enrolment {
             hub_url: "http://127.0.0.1:1".to_owned(),
             hub_id,
@@ -134,18 +154,43 @@ impl TestSite {
     /// Records an incident with these fields; answers its id.
     pub async fn incident(&self, by: &str, at_ms: i64, fields: Value) -> Uuid {
         let id = self.ids.new_v7(at_ms);
-        self.record(by, at_ms, Draft { kind: record::INCIDENT, id, scope: store_042(), new: true, set: set(fields), number_year: Some(2026) }).await;
+        self.record(
+            by,
+            at_ms,
+            Draft {
+                kind: record::INCIDENT,
+                id,
+                scope: store_042(),
+                new: true,
+                set: set(fields),
+                number_year: Some(2026),
+            },
+        )
+        .await;
         id
     }
 
     pub async fn edit(&self, by: &str, at_ms: i64, id: Uuid, fields: Value) {
-        self.record(by, at_ms, Draft { kind: record::INCIDENT, id, scope: store_042(), new: false, set: set(fields), number_year: None }).await;
+        self.record(
+            by,
+            at_ms,
+            Draft {
+                kind: record::INCIDENT,
+                id,
+                scope: store_042(),
+                new: false,
+                set: set(fields),
+                number_year: None,
+            },
+        )
+        .await;
     }
 
     pub async fn child(&self, by: &str, at_ms: i64, kind: &'static str, incident: Uuid, mut fields: Value) -> Uuid {
         let id = self.ids.new_v7(at_ms);
         fields["incident_id"] = json!(incident);
-        self.record(by, at_ms, Draft { kind, id, scope: store_042(), new: true, set: set(fields), number_year: None }).await;
+        self.record(by, at_ms, Draft { kind, id, scope: store_042(), new: true, set: set(fields), number_year: None })
+            .await;
         id
     }
 

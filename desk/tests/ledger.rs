@@ -1,8 +1,8 @@
 //! The ledger's promises, over real files: what every database behind the trait has to pass.
 
-mod common_site;
 #[path = "ledger/audit.rs"]
 mod audit;
+mod common_site;
 #[path = "ledger/convergence.rs"]
 mod convergence;
 #[path = "ledger/lists.rs"]

@@ -4,11 +4,14 @@ use crate::config::ServeConfig;
 use crate::intake::Intake;
 use crate::{http, site};
 use chassis::folder::DataFolder;
-use chassis::http::{announce, check_listen, serve};
+use chassis::http::{announce, check_listen, serve_up_to};
 use chassis::shutdown::Shutdown;
 use chassis::telemetry;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, lookup_host};
+
+/// Most connections at once: every node of a large company waits for news on one of its own, and people come on top.
+const MAX_CONNECTIONS: usize = 12_000;
 
 /// Why the hub does not serve; one line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +40,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let address = listener.local_addr().map_err(failed)?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the hub serves");
     announce(address).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
-    serve(listener, router, shutdown).await.map_err(failed)?;
+    serve_up_to(listener, router, shutdown, MAX_CONNECTIONS).await.map_err(failed)?;
     tracing::info!("the hub has stopped");
     Ok(())
 }

@@ -34,14 +34,16 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let replicator = Replicator::new(desk.clone(), config.tempo);
     let router = http::router(&desk, replicator.board(), Some(metrics));
 
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failed(format!("cannot listen on {address}: {error}; choose another address with --listen")))?;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))
+    })?;
     let address = listener.local_addr().map_err(failed)?;
     let syncing = tokio::spawn(replicator.run(shutdown.token()));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the node serves");
     if identity == Identity::Unenrolled {
-        tracing::warn!("not enrolled yet: get a one-time code from headquarters and run `aincident-node enroll` on this folder");
+        tracing::warn!(
+            "not enrolled yet: get a one-time code from headquarters and run `aincident-node enroll` on this folder"
+        );
     }
     announce(address).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
     serve(listener, router, shutdown).await.map_err(failed)?;
@@ -53,7 +55,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
 }
 
 async fn resolve(listen: &str, plain_http: bool) -> Result<SocketAddr, Failed> {
-    let wrong = |why: String| Failed(format!("cannot listen on {listen}: {why}; give ADDRESS:PORT, such as 127.0.0.1:7710"));
+    let wrong =
+        |why: String| Failed(format!("cannot listen on {listen}: {why}; give ADDRESS:PORT, such as 127.0.0.1:7710"));
     let mut found = lookup_host(listen).await.map_err(|error| wrong(error.to_string()))?;
     let address = found.next().ok_or_else(|| wrong("there is no such address".to_owned()))?;
     check_listen(address, plain_http).map_err(|why| Failed(format!("{why} (--plain-http)")))?;

@@ -60,8 +60,10 @@ pub enum EnrolError {
     #[error("{0}")]
     NotTaken(String),
     /// The hub took the node in, and the folder could not keep it.
-    #[error("the hub took this node in, but the folder could not keep it ({0}); the code is used up: ask headquarters for a new one")]
-    NotKept(desk::Error),
+    #[error(
+        "the hub took this node in, but the folder could not keep it ({0}); the code is used up: ask headquarters for a new one"
+    )]
+    NotKept(String),
     /// Enrolled, but not everything was brought.
     #[error(
         "enrolled as node {node_id} of store {store_code}, but the store's accounts could not be brought yet ({why}); start `aincident-node serve`, which completes it by itself"
@@ -110,21 +112,34 @@ pub async fn run(config: EnrollConfig, progress: &mut impl Write) -> Result<Stri
     let left = desk.ledger().backlog().await.map_or(0, |backlog| backlog.pending_changes);
     let enrolment = keep(&desk, hub_url, ca_pem, &answer, request.now_ms).await?;
     if left > 0 {
-        say(progress, &format!("{left} changes recorded under the former enrolment were never acknowledged; they stay in this folder"));
+        say(
+            progress,
+            &format!("{left} changes that headquarters had not acknowledged go along under the new enrolment"),
+        );
     }
-    say(progress, &format!("enrolled at store {} ({}); fetching what the store needs", enrolment.store_code, enrolment.store_name));
+    say(
+        progress,
+        &format!(
+            "enrolled at store {} ({}); fetching what the store needs",
+            enrolment.store_code, enrolment.store_name
+        ),
+    );
     let fetched = fetch(&desk, &enrolment, &answer, progress).await.map_err(|why| EnrolError::Incomplete {
         node_id: enrolment.node_id,
         store_code: enrolment.store_code.clone(),
         why,
     })?;
     let Enrolment { node_id, store_code, store_name, .. } = enrolment;
-    Ok(format!("enrolled as node {node_id} of store {store_code} ({store_name}); fetched {fetched} changes"))
+    Ok(format!(
+        "enrolled as node {node_id} of store {store_code} ({store_name}); fetched {fetched} changes"
+    ))
 }
 
 /// The hub's address in its plain form.
 fn hub_address(given: &str, plain_http: bool) -> Result<String, EnrolError> {
-    let wrong = |why: &str| EnrolError::Given(format!("the hub's address {given:?} {why}; give one such as https://hub.example.com"));
+    let wrong = |why: &str| {
+        EnrolError::Given(format!("the hub's address {given:?} {why}; give one such as https://hub.example.com"))
+    };
     let url = Url::parse(given.trim()).map_err(|_| wrong("is no address"))?;
     let host = url.host_str().ok_or_else(|| wrong("names no host"))?;
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
@@ -135,7 +150,9 @@ fn hub_address(given: &str, plain_http: bool) -> Result<String, EnrolError> {
     match url.scheme() {
         "https" => {}
         "http" if is_here || plain_http => {}
-        "http" => return Err(wrong("would send the code and all reports unencrypted (if that is wanted, add --plain-http)")),
+        "http" => {
+            return Err(wrong("would send the code and all reports unencrypted (if that is wanted, add --plain-http)"));
+        }
         _ => return Err(wrong("is neither https nor http")),
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
@@ -152,15 +169,26 @@ fn node_name(given: Option<String>) -> Result<String, EnrolError> {
     if let Some(name) = given {
         let name = name.trim();
         let good = (1..=MOST_NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-        return if good { Ok(name.to_owned()) } else { Err(EnrolError::Given(format!("--name takes 1 to {MOST_NAME_CHARS} characters"))) };
+        return if good {
+            Ok(name.to_owned())
+        } else {
+            Err(EnrolError::Given(format!("--name takes 1 to {MOST_NAME_CHARS} characters")))
+        };
     }
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
-    let host: String = host.unwrap_or_default().trim().chars().filter(|c| !c.is_control()).take(MOST_NAME_CHARS).collect();
+    let host =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let host: String =
+        host.unwrap_or_default().trim().chars().filter(|c| !c.is_control()).take(MOST_NAME_CHARS).collect();
     Ok(if host.is_empty() { "node".to_owned() } else { host })
 }
 
 /// Uses the code up.
-async fn ask(desk: &Desk, hub_url: &str, ca_pem: Option<&str>, request: &EnrolRequest) -> Result<EnrolAnswer, EnrolError> {
+async fn ask(
+    desk: &Desk,
+    hub_url: &str,
+    ca_pem: Option<&str>,
+    request: &EnrolRequest,
+) -> Result<EnrolAnswer, EnrolError> {
     let setup = |error: OutboundError| EnrolError::NotTaken(format!("{hub_url}: {error}; the code is still good"));
     let outbound = hub::outbound(ca_pem).map_err(setup)?;
     let address = hub::address(hub_url, path::ENROL).map_err(setup)?;
@@ -169,9 +197,11 @@ async fn ask(desk: &Desk, hub_url: &str, ca_pem: Option<&str>, request: &EnrolRe
     let exchange = async { Reply::read(outbound.request(request?).await?, MOST_ANSWER_BYTES, desk.now_ms()).await };
     let reply = tokio::time::timeout(DEADLINE, exchange).await.unwrap_or(Err(OutboundError::Timeout));
     let reply = reply.map_err(|error| match error {
-        OutboundError::Connect(_) | OutboundError::Setup(_) | OutboundError::Open { .. } => EnrolError::NotTaken(format!(
-            "{hub_url}: {error}; check the address and the network and run the same again: the code is still good"
-        )),
+        OutboundError::Connect(_) | OutboundError::Setup(_) | OutboundError::Open { .. } => {
+            EnrolError::NotTaken(format!(
+                "{hub_url}: {error}; check the address and the network and run the same again: the code is still good"
+            ))
+        }
         // It may have been said, and not heard.
         OutboundError::Timeout | OutboundError::Broken(_) => EnrolError::NotTaken(format!(
             "{hub_url}: {error}; run the same again, and if the code is refused then, ask headquarters for a new one"
@@ -185,16 +215,24 @@ fn taken(hub_url: &str, reply: &Reply) -> Result<EnrolAnswer, EnrolError> {
     if (200..300).contains(&reply.status) {
         let answer: Option<EnrolAnswer> = serde_json::from_slice(&reply.body).ok();
         return answer.filter(is_sound).ok_or_else(|| {
-            EnrolError::NotTaken(format!("what answers at {hub_url} is no hub: a network's login page or a wrong address; check --hub"))
+            EnrolError::NotTaken(format!(
+                "what answers at {hub_url} is no hub: a network's login page or a wrong address; check --hub"
+            ))
         });
     }
     let (kind, detail) = hub::problem(&reply.body);
     Err(EnrolError::NotTaken(match kind.as_str() {
-        refusal::BAD_CODE => "the hub refuses the code: it is unknown, used or too old; ask headquarters for a new one".to_owned(),
-        refusal::VERSION => "the hub and this program have no protocol version in common; install the version the hub uses".to_owned(),
+        refusal::BAD_CODE => {
+            "the hub refuses the code: it is unknown, used or too old; ask headquarters for a new one".to_owned()
+        }
+        refusal::VERSION => {
+            "the hub and this program have no protocol version in common; install the version the hub uses".to_owned()
+        }
         "" => format!("what answers at {hub_url} (status {}) is no hub; check --hub", reply.status),
         _ => match reply.retry_after {
-            Some(wait) => format!("the hub answers: {detail}; try again in {} s, the code is still good", wait.as_secs().max(1)),
+            Some(wait) => {
+                format!("the hub answers: {detail}; try again in {} s, the code is still good", wait.as_secs().max(1))
+            }
             None => format!("the hub refuses: {detail}"),
         },
     }))
@@ -211,7 +249,13 @@ fn is_sound(answer: &EnrolAnswer) -> bool {
 }
 
 /// Keeps the enrolment, durably, under a new origin.
-async fn keep(desk: &Desk, hub_url: String, ca_pem: Option<String>, answer: &EnrolAnswer, sent_ms: i64) -> Result<Enrolment, EnrolError> {
+async fn keep(
+    desk: &Desk,
+    hub_url: String,
+    ca_pem: Option<String>,
+    answer: &EnrolAnswer,
+    sent_ms: i64,
+) -> Result<Enrolment, EnrolError> {
     let enrolment = Enrolment {
         hub_url,
         hub_id: answer.hub_id,
@@ -224,7 +268,10 @@ async fn keep(desk: &Desk, hub_url: String, ca_pem: Option<String>, answer: &Enr
     };
     let now_ms = desk.now_ms();
     let origin = desk.ids().new_v7(now_ms);
-    desk.ledger().become_node(enrolment.clone(), answer.credential.clone(), origin).await.map_err(EnrolError::NotKept)?;
+    desk.ledger()
+        .become_node(enrolment.clone(), answer.credential.clone(), origin)
+        .await
+        .map_err(not_kept)?;
     let link = LinkState {
         hub_reachable: true,
         last_contact_ms: Some(now_ms),
@@ -236,8 +283,20 @@ async fn keep(desk: &Desk, hub_url: String, ca_pem: Option<String>, answer: &Enr
     Ok(enrolment)
 }
 
+fn not_kept(error: desk::Error) -> EnrolError {
+    EnrolError::NotKept(match error {
+        desk::Error::Refused(desk::Refusal::Conflict(why)) => why,
+        error => error.to_string(),
+    })
+}
+
 /// Fetches until there is nothing more; answers how many changes came.
-async fn fetch(desk: &Desk, enrolment: &Enrolment, answer: &EnrolAnswer, progress: &mut impl Write) -> Result<u64, String> {
+async fn fetch(
+    desk: &Desk,
+    enrolment: &Enrolment,
+    answer: &EnrolAnswer,
+    progress: &mut impl Write,
+) -> Result<u64, String> {
     let outbound = hub::outbound(enrolment.ca_pem.as_deref()).map_err(|error| error.to_string())?;
     let (ids, clock) = (desk.ids().clone(), desk.clock().clone());
     let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, answer.credential.clone(), ids, clock);
@@ -321,7 +380,9 @@ mod tests {
         assert_eq!(plain("http://127.0.0.1:7700").unwrap(), "http://127.0.0.1:7700");
         assert_eq!(plain("http://[::1]:7700/x/").unwrap(), "http://[::1]:7700/x");
         assert!(plain("http://localhost:1").is_ok());
-        for wrong in ["http://10.0.0.1", "http://localhost.evil.com", "ftp://h", "hub", "https://u:p@h", "https://h/?q=1"] {
+        for wrong in
+            ["http://10.0.0.1", "http://localhost.evil.com", "ftp://h", "hub", "https://u:p@h", "https://h/?q=1"]
+        {
             assert!(plain(wrong).is_err(), "{wrong}");
         }
         assert!(plain("http://10.0.0.1").unwrap_err().to_string().contains("--plain-http"));

@@ -31,7 +31,6 @@ impl FromRef<Site> for Desk {
 }
 
 /// Everything the node answers, ready to be served.
-#[must_use]
 pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>) -> Router {
     let site = Site { desk: desk.clone(), board };
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
@@ -47,7 +46,13 @@ fn health(desk: &Desk, metrics: Option<MetricsHandle>) -> Health {
     let ledger = Arc::clone(desk.ledger());
     let writable = move || {
         let ledger = Arc::clone(&ledger);
-        async move { if ledger.is_writable().await { Ok(()) } else { Err("the disk takes no writes".to_owned()) } }
+        async move {
+            if ledger.is_writable().await {
+                Ok(())
+            } else {
+                Err("the disk takes no writes".to_owned())
+            }
+        }
     };
     let health = Health::new().check("ledger", writable);
     match metrics {

@@ -67,7 +67,12 @@ impl Replicator {
     /// A replicator for the site of `desk`.
     #[must_use]
     pub fn new(desk: Desk, tempo: Tempo) -> Self {
-        Self { desk, tempo, board: Arc::new(Board::new(Live::default())), view: watch::Sender::new(View::default()) }
+        Self {
+            desk,
+            tempo,
+            board: Arc::new(Board::new(Live::default())),
+            view: watch::Sender::new(View::default()),
+        }
     }
 
     /// What it knows of itself.
@@ -108,7 +113,8 @@ impl Replicator {
         let mut view = self.view.subscribe();
         let mut last: Option<Enrolment> = None;
         loop {
-            let Some(enrolment) = view.wait_for(|view| view.enrolment.is_some()).await.ok().and_then(|view| view.enrolment.clone())
+            let Some(enrolment) =
+                view.wait_for(|view| view.enrolment.is_some()).await.ok().and_then(|view| view.enrolment.clone())
             else {
                 return;
             };
@@ -138,12 +144,20 @@ impl Replicator {
     }
 
     async fn begin(&self, enrolment: Enrolment) -> Result<Session, String> {
-        let secret = self.desk.ledger().credential().await.map_err(|e| format!("the credential cannot be read: {e}"))?;
+        let secret =
+            self.desk.ledger().credential().await.map_err(|e| format!("the credential cannot be read: {e}"))?;
         let secret = secret.ok_or("the node's credential is gone; enrol it with a new code and --replace")?;
         let outbound = hub::outbound(enrolment.ca_pem.as_deref()).map_err(|e| e.to_string())?;
         let (ids, clock) = (self.desk.ids().clone(), Arc::clone(self.desk.clock()));
         let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock);
-        Ok(Session::new(self.desk.clone(), hub, enrolment, self.board(), self.view.subscribe(), self.tempo.pace))
+        Ok(Session::new(
+            self.desk.clone(),
+            hub,
+            enrolment,
+            self.board(),
+            self.view.subscribe(),
+            self.tempo.pace,
+        ))
     }
 
     fn stall(&self) {

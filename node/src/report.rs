@@ -8,8 +8,8 @@ use std::time::Duration;
 use chassis::folder::DataFolder;
 use desk::Desk;
 use desk::ledger::{Identity, LinkState};
-use sync_protocol::message::{PullRequest, path};
 use sync_protocol::batch::MAX_PAGE_BYTES;
+use sync_protocol::message::{PullRequest, path};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::StatusConfig;
@@ -72,7 +72,9 @@ async fn read(config: &StatusConfig) -> Result<Status, ReportError> {
 /// Asks the hub once for what would come next, and takes nothing: only the hub itself can answer that with a proof.
 async fn probed(desk: &Desk, kept: LinkState) -> Result<LinkState, ReportError> {
     let ledger = desk.ledger();
-    let (Identity::Node(enrolment), Some(secret)) = (ledger.identity().await?, ledger.credential().await?) else { return Ok(kept) };
+    let (Identity::Node(enrolment), Some(secret)) = (ledger.identity().await?, ledger.credential().await?) else {
+        return Ok(kept);
+    };
     let backlog = ledger.backlog().await?;
     let request = PullRequest {
         cursors: cursors(&enrolment.scopes, &ledger.cursors().await?, false),
@@ -83,11 +85,25 @@ async fn probed(desk: &Desk, kept: LinkState) -> Result<LinkState, ReportError> 
     };
     let answer = match (hub::outbound(enrolment.ca_pem.as_deref()), serde_json::to_vec(&request)) {
         (Ok(outbound), Ok(body)) => {
-            let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, desk.ids().clone(), desk.clock().clone());
-            let call =
-                Call { path: path::PULL, media_type: "application/json", body, deadline: PATIENCE, most_bytes: MAX_PAGE_BYTES };
+            let hub = Hub::new(
+                outbound,
+                &enrolment.hub_url,
+                enrolment.node_id,
+                secret,
+                desk.ids().clone(),
+                desk.clock().clone(),
+            );
+            let call = Call {
+                path: path::PULL,
+                media_type: "application/json",
+                body,
+                deadline: PATIENCE,
+                most_bytes: MAX_PAGE_BYTES,
+            };
             let answer = tokio::time::timeout(PATIENCE, hub.call(call)).await;
-            answer.unwrap_or_else(|_| Err(Failure::NoHub { why: format!("{}: no answer in time", enrolment.hub_url), retry_after: None }))
+            answer.unwrap_or_else(|_| {
+                Err(Failure::NoHub { why: format!("{}: no answer in time", enrolment.hub_url), retry_after: None })
+            })
         }
         (Err(error), _) => Err(Failure::NoHub { why: error.to_string(), retry_after: None }),
         (_, Err(error)) => Err(Failure::nonsense(error)),

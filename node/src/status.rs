@@ -54,11 +54,19 @@ const CLOCK_OFF_MS: u64 = 5 * 60_000;
 /// # Errors
 /// When the ledger cannot be read.
 pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk::Error> {
-    let Identity::Node(enrolment) = ledger.identity().await? else { return Ok(unenrolled()) };
+    let Identity::Node(enrolment) = ledger.identity().await? else {
+        return Ok(unenrolled());
+    };
     let backlog = ledger.backlog().await?;
     let link = LinkState { pulled_changes: ledger.link_state().await?.pulled_changes, ..link };
-    let first = if backlog.pending_changes > 0 { ledger.unpushed(None, 1, 1).await? } else { None };
-    let first_ms = first.and_then(|run| run.bodies.first().and_then(|body| Change::from_body(body).ok())).map(|change| change.at);
+    let first = if backlog.pending_changes > 0 {
+        ledger.unpushed(None, 1, 1).await?
+    } else {
+        None
+    };
+    let first_ms = first
+        .and_then(|run| run.bodies.first().and_then(|body| Change::from_body(body).ok()))
+        .map(|change| change.at);
     Ok(status(enrolment, &backlog, first_ms, link))
 }
 
@@ -87,7 +95,9 @@ pub fn unenrolled() -> Status {
 
 /// Puts the parts together. `first_ms`: when the oldest change that waits was made.
 fn status(enrolment: Enrolment, backlog: &Backlog, first_ms: Option<i64>, link: LinkState) -> Status {
-    let synced_ms = link.last_contact_ms.map(|contact| first_ms.filter(|_| backlog.pending_changes > 0).map_or(contact, |first| first.min(contact)));
+    let synced_ms = link
+        .last_contact_ms
+        .map(|contact| first_ms.filter(|_| backlog.pending_changes > 0).map_or(contact, |first| first.min(contact)));
     Status {
         state: in_words(&link, backlog.pending_changes),
         node_id: Some(enrolment.node_id),
@@ -116,7 +126,9 @@ fn in_words(link: &LinkState, pending: u64) -> String {
     };
     let mut words = match (&link.last_error, link.hub_reachable) {
         (Some(error), true) => format!("held up: {error}; {waiting}"),
-        (_, false) if link.last_contact_ms.is_none() => format!("headquarters was not reached yet; {waiting} and nothing is lost"),
+        (_, false) if link.last_contact_ms.is_none() => {
+            format!("headquarters was not reached yet; {waiting} and nothing is lost")
+        }
         (_, false) => format!("headquarters cannot be reached; {waiting} and nothing is lost"),
         (None, true) if pending == 0 => "in step with headquarters".to_owned(),
         (None, true) => format!("sending to headquarters; {waiting}"),
@@ -142,7 +154,13 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
         ("reachable", if status.hub_reachable { "yes" } else { "no" }.to_owned()),
         ("last contact", or(&status.last_contact_at, "never")),
         ("synced up to", or(&status.synced_up_to, "never")),
-        ("waiting", format!("{} changes, {} photos ({} bytes)", status.pending_changes, status.pending_blobs, status.pending_blob_bytes)),
+        (
+            "waiting",
+            format!(
+                "{} changes, {} photos ({} bytes)",
+                status.pending_changes, status.pending_blobs, status.pending_blob_bytes
+            ),
+        ),
         ("received", format!("{} changes", status.pulled_changes)),
         ("quarantined", status.quarantined.to_string()),
         ("clock", format!("{} ms off", status.clock_offset_ms)),
@@ -175,7 +193,9 @@ mod tests {
     fn it_is_synced_up_to_the_last_contact_or_the_oldest_change_that_waits() {
         let link = LinkState { hub_reachable: true, last_contact_ms: Some(90_000), ..LinkState::default() };
         let up_to = |pending_changes, first_ms| {
-            status(enrolment(), &Backlog { pending_changes, ..Backlog::default() }, first_ms, link.clone()).synced_up_to.unwrap()
+            status(enrolment(), &Backlog { pending_changes, ..Backlog::default() }, first_ms, link.clone())
+                .synced_up_to
+                .unwrap()
         };
         assert_eq!(up_to(0, None), "1970-01-01T00:01:30Z");
         assert_eq!(up_to(2, Some(30_000)), "1970-01-01T00:00:30Z");

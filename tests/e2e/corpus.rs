@@ -28,7 +28,8 @@ fn by_category(incidents: &Promised) -> BTreeMap<String, u64> {
 
 fn counted(stats: &Value) -> BTreeMap<String, u64> {
     let rows = stats["by_category"].as_array().unwrap().iter();
-    rows.map(|row| (row["category"].as_str().unwrap().to_owned(), row["count"].as_u64().unwrap())).collect()
+    rows.map(|row| (row["category"].as_str().unwrap().to_owned(), row["count"].as_u64().unwrap()))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +61,10 @@ async fn every_row_of_a_real_log_is_recorded_and_arrives() {
     node.drained(&manager, Duration::from_secs(60)).await;
     let traffic = node.link().traffic();
     let each = (traffic.up - before.up) / all;
-    println!("corpus: all at headquarters {} after the first one; {each} bytes up each", figures::time(started.elapsed()));
+    println!(
+        "corpus: all at headquarters {} after the first one; {each} bytes up each",
+        figures::time(started.elapsed())
+    );
 
     // Totals by category, then every id, then a sample of whole incidents.
     let sent = by_category(&promised);

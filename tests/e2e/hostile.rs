@@ -24,7 +24,14 @@ fn hostile() -> Vec<String> {
         "\u{202e}desrever\u{202c} \u{200b}zero\u{200b}width\u{feff}",
         "Z̸̡̛a̶͇͝l̵̰̈g̷̜͘o̴̢͐",
         "ﬁ ﬃ Å Å ẞ ß ı İ ǆ",
-        "null", "true", "NaN", "-0", "1e309", "[]", "{}", "undefined",
+        "null",
+        "true",
+        "NaN",
+        "-0",
+        "1e309",
+        "[]",
+        "{}",
+        "undefined",
         "AND OR NOT NEAR(\"a\" *) col:val ^x",
         "\u{7f}\u{1b}[31mred\u{1b}[0m\u{8}",
         "\\\\server\\share \\\" \\' \\",
@@ -88,7 +95,8 @@ async fn a_search_for_anything_answers_and_finds_by_words_without_accents() {
         let answer = manager.get(&format!("/api/v1/incidents?q={word}&person={word}&tag={word}")).await;
         assert!(answer.status == 200 || answer.status == 422, "{short:?}: {}", answer.status);
     }
-    for (name, value) in [("q", "ελενη"), ("q", "WRONA fal"), ("q", "ngoc"), ("person", "tran"), ("person", "goc tr")] {
+    for (name, value) in [("q", "ελενη"), ("q", "WRONA fal"), ("q", "ngoc"), ("person", "tran"), ("person", "goc tr")]
+    {
         assert_eq!(found(name, value).await, 1, "{name}={value}");
     }
     assert_eq!(found("q", "wrona nobody").await, 0);

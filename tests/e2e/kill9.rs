@@ -43,7 +43,12 @@ async fn a_node_or_a_hub_that_is_killed_again_and_again_keeps_every_promise() {
     }
     let_run(Duration::from_millis(300)).await;
     let promised = pressure.finish().await;
-    println!("kill9: node killed {} times, hub {} times, {} incidents acknowledged", killed[0], killed[1], promised.len());
+    println!(
+        "kill9: node killed {} times, hub {} times, {} incidents acknowledged",
+        killed[0],
+        killed[1],
+        promised.len()
+    );
     assert!(promised.len() > 50, "the load did nothing");
 
     let (manager, harriet) = (node.manager().await, hub.harriet().await);

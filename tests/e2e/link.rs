@@ -44,7 +44,11 @@ async fn a_bad_link_delays_and_neither_loses_nor_doubles() {
         link.cut();
     }
     node.drained(&manager, Duration::from_secs(120)).await;
-    println!("link: {INCIDENTS} incidents in bad weather in {}: {:?}", figures::time(began.elapsed()), link.traffic());
+    println!(
+        "link: {INCIDENTS} incidents in bad weather in {}: {:?}",
+        figures::time(began.elapsed()),
+        link.traffic()
+    );
     assert!(link.traffic().spoilt > 10, "the weather was not bad: {:?}", link.traffic());
 
     // Down as well: headquarters edits what the store has, in the same weather.
@@ -78,13 +82,17 @@ async fn a_link_that_swallows_everything_is_noticed_and_left_behind() {
     node.link().set(Weather { black_hole: 1.0, ..Weather::default() });
     node.link().cut();
     for n in 0..20 {
-        let _ = manager.post("/api/v1/incidents", &json!({ "description": format!("number {n}") })).await.expect(201);
+        let _ = manager
+            .post("/api/v1/incidents", &json!({ "description": format!("number {n}") }))
+            .await
+            .expect(201);
     }
     let sync = manager.get("/api/v1/sync").await.expect(200);
     assert!(sync["pending_changes"].as_u64().unwrap() >= 20, "{sync}");
     // Good weather comes without a cut: what hangs in the hole has to be given up by the node itself.
     node.link().set(Weather::default());
-    wait_until("twenty incidents at headquarters", Duration::from_secs(120), async || harriet.total().await == 20).await;
+    wait_until("twenty incidents at headquarters", Duration::from_secs(120), async || harriet.total().await == 20)
+        .await;
     hub.audit().await;
 }
 
@@ -111,5 +119,8 @@ async fn a_captive_portal_that_answers_200_to_everything_is_not_believed() {
     node.follow(&hub);
     node.link().cut();
     let path = format!("/api/v1/incidents/{}", made["id"].as_str().unwrap());
-    wait_until("the incident at headquarters", Duration::from_secs(60), async || harriet.get(&path).await.status == 200).await;
+    wait_until("the incident at headquarters", Duration::from_secs(60), async || {
+        harriet.get(&path).await.status == 200
+    })
+    .await;
 }

@@ -20,7 +20,10 @@ pub async fn has_root(what: &str) -> bool {
         println!("left out: {what} (needs root; AINCIDENT_WITHOUT_POWERCUT=1)");
         return false;
     }
-    assert!(root, "{what} needs root and a loop device; run as root, or set AINCIDENT_WITHOUT_POWERCUT=1 to leave it out");
+    assert!(
+        root,
+        "{what} needs root and a loop device; run as root, or set AINCIDENT_WITHOUT_POWERCUT=1 to leave it out"
+    );
     true
 }
 

@@ -39,7 +39,11 @@ async fn an_edit_at_either_side_is_seen_at_the_other_side_at_once() {
     }
     for (direction, times) in [("headquarters to store", &mut down), ("store to headquarters", &mut up)] {
         let (median, worst) = (figures::percentile(times, 0.5), figures::percentile(times, 1.0));
-        let kept = if worst <= PROMISED { "within the promised second" } else { "OVER the promised second" };
+        let kept = if worst <= PROMISED {
+            "within the promised second"
+        } else {
+            "OVER the promised second"
+        };
         println!("online: {direction}: median {}, worst {}, {kept}", figures::time(median), figures::time(worst));
     }
 }

@@ -28,8 +28,14 @@ async fn three_hundred_incidents_of_an_outage_arrive_once_within_a_minute() {
     for ((_, manager, _), promised) in sites.iter().zip(&mut promised) {
         let (first, second) = (promised.keys().next().unwrap().clone(), promised.keys().nth(1).unwrap().clone());
         let path = format!("/api/v1/incidents/{first}");
-        let _ = manager.patch(&path, &json!({ "status": "in_review", "title": "edited in the outage" })).await.expect(200);
-        let _ = manager.post(&format!("{path}/comments"), &json!({ "body": "said in the outage" })).await.expect(201);
+        let _ = manager
+            .patch(&path, &json!({ "status": "in_review", "title": "edited in the outage" }))
+            .await
+            .expect(200);
+        let _ = manager
+            .post(&format!("{path}/comments"), &json!({ "body": "said in the outage" }))
+            .await
+            .expect(201);
         // Deleted before headquarters ever heard of it.
         assert_eq!(manager.delete(&format!("/api/v1/incidents/{second}")).await.status, 204);
         promised.remove(&second);
@@ -72,11 +78,17 @@ async fn edits_made_on_both_sides_of_an_outage_merge_and_none_is_lost() {
     let made = manager.post("/api/v1/incidents", &json!({ "description": "a pallet fell" })).await.expect(201);
     let path = format!("/api/v1/incidents/{}", made["id"].as_str().unwrap());
     let harriet = hub.harriet().await;
-    wait_until("the incident at headquarters", Duration::from_secs(20), async || harriet.get(&path).await.status == 200).await;
+    wait_until("the incident at headquarters", Duration::from_secs(20), async || {
+        harriet.get(&path).await.status == 200
+    })
+    .await;
 
     node.link().go_down();
     let _ = manager.patch(&path, &json!({ "location": "ramp 1", "title": "from the store" })).await.expect(200);
-    let _ = harriet.patch(&path, &json!({ "zone": "receiving", "title": "from headquarters" })).await.expect(200);
+    let _ = harriet
+        .patch(&path, &json!({ "zone": "receiving", "title": "from headquarters" }))
+        .await
+        .expect(200);
     let _ = harriet.post(&format!("{path}/comments"), &json!({ "body": "which ramp?" })).await.expect(201);
     node.link().heal();
     hub.audit().await;

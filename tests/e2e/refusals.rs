@@ -15,7 +15,9 @@ async fn raw(client: &Client, body: impl Into<Vec<u8>>, media: &str) -> Answer {
 
 fn names(problem: &Value, field: &str) -> bool {
     problem["errors"].as_array().is_some_and(|errors| {
-        errors.iter().any(|error| error["field"].as_str().is_some_and(|name| name.contains(field)) && error["message"].is_string())
+        errors.iter().any(|error| {
+            error["field"].as_str().is_some_and(|name| name.contains(field)) && error["message"].is_string()
+        })
     })
 }
 
@@ -63,7 +65,10 @@ async fn bad_requests_get_a_clear_answer_and_harm_nothing() {
         (json!({ "description": "x", "status": "closed" }), "status"),
         (json!({ "description": "x", "occurred_at": "yesterday" }), "occurred_at"),
         (json!({ "description": "x", "occurred_at": "2026-02-30T10:00:00Z" }), "occurred_at"),
-        (json!({ "description": "x", "occurred_at": "2026-01-02T10:00:00Z", "occurred_to": "2026-01-01T10:00:00Z" }), "occurred_to"),
+        (
+            json!({ "description": "x", "occurred_at": "2026-01-02T10:00:00Z", "occurred_to": "2026-01-01T10:00:00Z" }),
+            "occurred_to",
+        ),
         (json!({ "description": "x", "tags": (0..21).map(|n| n.to_string()).collect::<Vec<_>>() }), "tags"),
         (json!({ "description": "x", "people": vec![person; 51] }), "people"),
         (json!({ "description": "x", "items": vec![json!({ "description": "y" }); 201] }), "items"),
@@ -83,7 +88,15 @@ async fn bad_requests_get_a_clear_answer_and_harm_nothing() {
         let problem = manager.patch(&path, &patch).await.problem(422);
         assert!(names(&problem, field), "{field} is not named in {problem}");
     }
-    for query in ["limit=0", "limit=201", "limit=many", "severity_min=9", "from=yesterday", "status=lost", "category=boredom"] {
+    for query in [
+        "limit=0",
+        "limit=201",
+        "limit=many",
+        "severity_min=9",
+        "from=yesterday",
+        "status=lost",
+        "category=boredom",
+    ] {
         let _ = manager.get(&format!("/api/v1/incidents?{query}")).await.problem(422);
     }
     for cursor in ["x", "AAAA", "%00", "eyJhIjoxfQ", &"z".repeat(2000)] {
@@ -131,7 +144,10 @@ async fn a_request_that_is_repeated_records_nothing_twice() {
     for _ in 0..3 {
         assert_eq!(manager.post("/api/v1/incidents", &own).await.expect(201)["id"], own["id"]);
     }
-    let _ = manager.post("/api/v1/incidents", &json!({ "id": own["id"], "description": "another" })).await.problem(409);
+    let _ = manager
+        .post("/api/v1/incidents", &json!({ "id": own["id"], "description": "another" }))
+        .await
+        .problem(409);
     // Thirty-two at once are one, too.
     let body = json!({ "id": new_id(), "description": "all at once" });
     let posts = (0..32).map(|_| manager.post("/api/v1/incidents", &body));

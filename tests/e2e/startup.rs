@@ -79,7 +79,9 @@ async fn a_damaged_database_is_never_deleted() {
     let ran = node.try_start().await.expect_err("a damaged database was opened");
     ran.refused(1, "a damaged database");
     // Wherever it lies now, it is there byte for byte.
-    let kept = std::fs::read_dir(node.folder()).unwrap().filter_map(|entry| std::fs::read(entry.unwrap().path()).ok());
+    let kept = std::fs::read_dir(node.folder())
+        .unwrap()
+        .filter_map(|entry| std::fs::read(entry.unwrap().path()).ok());
     assert!(kept.into_iter().any(|found| found == bytes), "the damaged database is gone");
 }
 
@@ -92,7 +94,9 @@ async fn a_site_in_the_middle_of_a_request_finishes_it_before_it_ends() {
     let posts: Vec<_> = (0..32)
         .map(|n| {
             let client = manager.another();
-            tokio::spawn(async move { client.try_post("/api/v1/incidents", &json!({ "description": format!("{n}") })).await })
+            tokio::spawn(async move {
+                client.try_post("/api/v1/incidents", &json!({ "description": format!("{n}") })).await
+            })
         })
         .collect();
     // `stop` sends SIGTERM and wants exit code 0 in time.
@@ -116,7 +120,10 @@ async fn a_node_that_is_not_enrolled_serves_and_says_what_to_do() {
     node.start().await;
     let client = node.client();
     assert_eq!(client.get("/healthz").await.status, 200);
-    let problem = client.post("/api/v1/login", &json!({ "username": "manager-042", "password": "x" })).await.problem(503);
+    let problem = client
+        .post("/api/v1/login", &json!({ "username": "manager-042", "password": "x" }))
+        .await
+        .problem(503);
     assert!(problem["type"].as_str().unwrap().ends_with("not-enrolled"), "{problem}");
     node.stop().await;
     node.enroll(&hub.node_code("042").await).await.ok("enroll");

@@ -50,7 +50,9 @@ async fn a_revoked_node_sends_nothing_more_and_keeps_what_it_records() {
     assert_eq!(manager.total().await, 2);
     let pending = manager.get("/api/v1/sync").await.expect(200)["pending_changes"].as_u64().unwrap();
     assert!(pending >= 1);
-    hub.run(&["node", "revoke", "00000000-0000-7000-8000-000000000000"]).await.refused(1, "no such node");
+    hub.run(&["node", "revoke", "00000000-0000-7000-8000-000000000000"])
+        .await
+        .refused(1, "no such node");
     hub.audit().await;
 }
 
@@ -62,7 +64,10 @@ async fn each_role_does_what_it_may_and_no_store_sees_another_one() {
     let (manager, employee, harriet) = (node.manager().await, node.employee().await, hub.harriet().await);
     let made = employee.post("/api/v1/incidents", &json!({ "description": "mine" })).await.expect(201);
     let path = format!("/api/v1/incidents/{}", made["id"].as_str().unwrap());
-    wait_until("the incident at headquarters", Duration::from_secs(30), async || harriet.get(&path).await.status == 200).await;
+    wait_until("the incident at headquarters", Duration::from_secs(30), async || {
+        harriet.get(&path).await.status == 200
+    })
+    .await;
 
     // An employee edits the own report until it is in review, and never closes, deletes or exports.
     let _ = employee.patch(&path, &json!({ "title": "my title" })).await.expect(200);
@@ -86,7 +91,10 @@ async fn each_role_does_what_it_may_and_no_store_sees_another_one() {
     }
     assert_eq!(stranger.total().await, 0);
     assert!(stranger.list("store=042").await.is_empty());
-    let _ = stranger.post("/api/v1/incidents", &json!({ "description": "x", "store_code": "042" })).await.problem(422);
+    let _ = stranger
+        .post("/api/v1/incidents", &json!({ "description": "x", "store_code": "042" }))
+        .await
+        .problem(422);
     // And do not get into the other store's machine; headquarters' people do not either.
     for username in ["manager-117", "harriet", "ada"] {
         let body = json!({ "username": username, "password": PASSWORD });

@@ -27,7 +27,13 @@ pub struct Agreed {
 ///
 /// # Panics
 /// At the first thing that is not so, naming it.
-pub async fn store_and_headquarters(store: &str, here: &Client, there: &Client, promised: &Promised, changed: &[&str]) -> Agreed {
+pub async fn store_and_headquarters(
+    store: &str,
+    here: &Client,
+    there: &Client,
+    promised: &Promised,
+    changed: &[&str],
+) -> Agreed {
     // `by_id` refuses an id that is there twice.
     let at_store: BTreeSet<String> = by_id(here.list("").await).into_keys().collect();
     let at_hub: BTreeSet<String> = by_id(there.list(&format!("store={store}")).await).into_keys().collect();

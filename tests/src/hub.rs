@@ -18,7 +18,9 @@ impl Hub {
     /// A hub that does not run yet.
     #[must_use]
     pub fn new(scratch: &Scratch) -> Self {
-        Self { site: Site::new("hub", "aincident-hub", scratch.join("hub"), scratch.join("logs")) }
+        Self {
+            site: Site::new("hub", "aincident-hub", scratch.join("hub"), scratch.join("logs")),
+        }
     }
 
     /// A running hub with the admin `ada`, the hq account `harriet`, and for each of `stores` (codes) a manager

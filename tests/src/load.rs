@@ -13,14 +13,70 @@ use sync_protocol::record::vocabulary::{CATEGORIES, PERSON_ROLES, ZONES};
 use tokio::task::JoinHandle;
 
 const WORDS: &[&str] = &[
-    "customer", "jacket", "left", "through", "east", "gate", "without", "paying", "alarm", "sounded", "guard", "called",
-    "receipt", "trolley", "aisle", "bottle", "fell", "nobody", "hurt", "camera", "shows", "grey", "cap", "backpack", "returned",
-    "later", "police", "informed", "closed", "door", "stockroom", "pallet", "till", "queue", "refund", "voucher", "shouted",
-    "calmly", "witness", "found", "empty", "package", "shelf", "razor", "blades", "cleaner", "wet", "floor", "sign", "missing",
+    "customer",
+    "jacket",
+    "left",
+    "through",
+    "east",
+    "gate",
+    "without",
+    "paying",
+    "alarm",
+    "sounded",
+    "guard",
+    "called",
+    "receipt",
+    "trolley",
+    "aisle",
+    "bottle",
+    "fell",
+    "nobody",
+    "hurt",
+    "camera",
+    "shows",
+    "grey",
+    "cap",
+    "backpack",
+    "returned",
+    "later",
+    "police",
+    "informed",
+    "closed",
+    "door",
+    "stockroom",
+    "pallet",
+    "till",
+    "queue",
+    "refund",
+    "voucher",
+    "shouted",
+    "calmly",
+    "witness",
+    "found",
+    "empty",
+    "package",
+    "shelf",
+    "razor",
+    "blades",
+    "cleaner",
+    "wet",
+    "floor",
+    "sign",
+    "missing",
 ];
 const NAMES: &[&str] = &[
-    "Łucja Żak", "Nguyễn Văn Bình", "Ελπίδα Νικολάου", "Пётр Лебедев", "田中 翔", "Zoë Brouwer", "Fatou Ndiaye", "Iñigo Etxeberria",
-    "Siân Prosser", "Øystein Bakke", "Çağla Demir", "Liam Okafor",
+    "Łucja Żak",
+    "Nguyễn Văn Bình",
+    "Ελπίδα Νικολάου",
+    "Пётр Лебедев",
+    "田中 翔",
+    "Zoë Brouwer",
+    "Fatou Ndiaye",
+    "Iñigo Etxeberria",
+    "Siân Prosser",
+    "Øystein Bakke",
+    "Çağla Demir",
+    "Liam Okafor",
 ];
 
 /// A new id of an incident, as a device makes it.
@@ -43,12 +99,14 @@ pub fn incident(rng: &mut Rng, days: u64) -> Value {
         "occurred_at": format_rfc3339((SystemClock.now_ms() / 1000 - ago) * 1000),
     });
     if rng.chance(0.4) {
-        let people = (0..rng.between(1, 3)).map(|_| json!({ "name": rng.pick(NAMES), "roles": [rng.pick(PERSON_ROLES)] }));
+        let people =
+            (0..rng.between(1, 3)).map(|_| json!({ "name": rng.pick(NAMES), "roles": [rng.pick(PERSON_ROLES)] }));
         body["people"] = people.collect();
     }
     if rng.chance(0.3) {
         let value = rng.between(100, 50_000);
-        body["items"] = json!([{ "description": rng.pick(WORDS), "quantity": 1, "value_minor": value, "outcome": "stolen" }]);
+        body["items"] =
+            json!([{ "description": rng.pick(WORDS), "quantity": 1, "value_minor": value, "outcome": "stolen" }]);
         body["loss"] = json!({ "amount_minor": value, "currency": "USD" });
     }
     if rng.chance(0.3) {
@@ -108,7 +166,8 @@ impl Pressure {
             tokio::spawn(async move {
                 while !stop.load(Ordering::SeqCst) {
                     let body = incident(&mut rng, 30);
-                    let sent = Sent { client: &client, base: &base, stop: &stop, patience, acknowledged: &acknowledged };
+                    let sent =
+                        Sent { client: &client, base: &base, stop: &stop, patience, acknowledged: &acknowledged };
                     sent.deliver(body).await;
                 }
             })

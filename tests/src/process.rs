@@ -28,7 +28,11 @@ pub fn binary(name: &str) -> PathBuf {
         folder = folder.parent().expect("deps lies in the profile's folder");
     }
     let path = folder.join(name);
-    assert!(path.is_file(), "{} is missing: run `make build` first (`make test` and `make demo` do)", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: run `make build` first (`make test` and `make demo` do)",
+        path.display()
+    );
     path
 }
 
@@ -133,7 +137,13 @@ impl Daemon {
         }
         let started = Instant::now();
         let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
-        let mut daemon = Self { name: name.to_owned(), child, log, url: String::new(), ready_after: Duration::ZERO };
+        let mut daemon = Self {
+            name: name.to_owned(),
+            child,
+            log,
+            url: String::new(),
+            ready_after: Duration::ZERO,
+        };
         let first = wait_for(&format!("{name} to listen"), START_DEADLINE, async || {
             let text = std::fs::read_to_string(&out).unwrap_or_default();
             if let Some((line, _)) = text.split_once('\n') {

@@ -23,7 +23,16 @@ impl Site {
     #[must_use]
     pub fn new(name: &str, program: &'static str, folder: PathBuf, logs: PathBuf) -> Self {
         let listen = "127.0.0.1:0".to_owned();
-        Self { name: name.to_owned(), program, folder, logs, envs: Vec::new(), listen, own_group: false, daemon: None }
+        Self {
+            name: name.to_owned(),
+            program,
+            folder,
+            logs,
+            envs: Vec::new(),
+            listen,
+            own_group: false,
+            daemon: None,
+        }
     }
 
     /// What the site is called in logs.

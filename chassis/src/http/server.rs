@@ -39,19 +39,35 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 ///
 /// None at present; what goes wrong with one connection ends that connection.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
-    serve_within(listener, router, shutdown, HEADER_TIME).await
+    serve_up_to(listener, router, shutdown, MAX_CONNECTIONS).await
+}
+
+/// [`serve`] with room for `connections` at once; one more waits to be accepted. Each takes a file descriptor, which the
+/// system has to grant (`LimitNOFILE`).
+///
+/// # Errors
+///
+/// As [`serve`].
+pub async fn serve_up_to(
+    listener: TcpListener,
+    router: Router,
+    shutdown: Shutdown,
+    connections: usize,
+) -> io::Result<()> {
+    serve_within(listener, router, shutdown, connections, HEADER_TIME).await
 }
 
 pub(super) async fn serve_within(
     listener: TcpListener,
     router: Router,
     shutdown: Shutdown,
+    connections: usize,
     header_time: Duration,
 ) -> io::Result<()> {
     let stop = shutdown.token();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(connections));
     let builder = Arc::new(builder(header_time));
-    let mut connections = JoinSet::new();
+    let mut open = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -65,7 +81,7 @@ pub(super) async fn serve_within(
                 continue;
             }
         };
-        while connections.try_join_next().is_some() {}
+        while open.try_join_next().is_some() {}
         let connection = Connection {
             builder: Arc::clone(&builder),
             router: router.clone(),
@@ -73,16 +89,16 @@ pub(super) async fn serve_within(
             header_time,
             stop: stop.clone(),
         };
-        connections.spawn(async move {
+        open.spawn(async move {
             connection.run(stream).await;
             drop(place);
         });
     }
     drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
+    let drained = async { while open.join_next().await.is_some() {} };
     if tokio::time::timeout(Shutdown::DEADLINE, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "connections still open at the deadline were cut");
-        connections.shutdown().await;
+        tracing::warn!(connections = open.len(), "connections still open at the deadline were cut");
+        open.shutdown().await;
     }
     Ok(())
 }

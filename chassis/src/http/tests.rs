@@ -215,7 +215,7 @@ async fn start(router: Router, header_time: Duration) -> (std::net::SocketAddr, 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let shutdown = Shutdown::manual();
-    let served = server::serve_within(listener, router, shutdown.clone(), header_time);
+    let served = server::serve_within(listener, router, shutdown.clone(), server::MAX_CONNECTIONS, header_time);
     (addr, shutdown, tokio::spawn(async move { served.await.unwrap() }))
 }
 

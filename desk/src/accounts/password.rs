@@ -22,8 +22,10 @@ const QUEUE: usize = 64;
 #[must_use]
 pub fn check(password: &str) -> Option<FieldError> {
     let count = password.chars().count();
-    (!(MIN_CHARS..=MAX_CHARS).contains(&count))
-        .then(|| FieldError { field: "password".to_owned(), message: format!("must be {MIN_CHARS} to {MAX_CHARS} characters") })
+    (!(MIN_CHARS..=MAX_CHARS).contains(&count)).then(|| FieldError {
+        field: "password".to_owned(),
+        message: format!("must be {MIN_CHARS} to {MAX_CHARS} characters"),
+    })
 }
 
 /// Where passwords are hashed.
@@ -37,7 +39,11 @@ pub struct Hashing {
 
 impl Default for Hashing {
     fn default() -> Self {
-        Self { at_once: Arc::new(Semaphore::new(AT_ONCE)), queue: Arc::new(Semaphore::new(QUEUE)), nobody: OnceCell::new() }
+        Self {
+            at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            queue: Arc::new(Semaphore::new(QUEUE)),
+            nobody: OnceCell::new(),
+        }
     }
 }
 
@@ -85,7 +91,9 @@ impl Hashing {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Fault(format!("hashing a password: {error}")))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Fault(format!("hashing a password: {error}")))
 }
 
 fn hash(password: &str) -> Result<String, Error> {
@@ -117,7 +125,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_queue_has_an_end() {
-        let hashing = Hashing { at_once: Arc::new(Semaphore::new(1)), queue: Arc::new(Semaphore::new(1)), nobody: OnceCell::new() };
+        let hashing = Hashing {
+            at_once: Arc::new(Semaphore::new(1)),
+            queue: Arc::new(Semaphore::new(1)),
+            nobody: OnceCell::new(),
+        };
         let _turn = hashing.turn().await.unwrap();
         assert!(matches!(hashing.turn().await, Err(Error::Unavailable(_))));
     }

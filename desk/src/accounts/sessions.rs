@@ -53,7 +53,11 @@ pub async fn login(desk: &Desk, username: &str, password: String) -> Result<Logi
     if let Some(wait) = lockout::wait_ms(failures, desk.now_ms()) {
         return Ok(Login::Wait { retry_after_s: lockout::retry_after_s(wait) });
     }
-    let account = desk.ledger().account(&username).await?.filter(|account| account.active && !account.password_hash.is_empty());
+    let account = desk
+        .ledger()
+        .account(&username)
+        .await?
+        .filter(|account| account.active && !account.password_hash.is_empty());
     let hash = account.as_ref().map(|account| account.password_hash.clone());
     let right = desk.hashing().verify(&turn, password, hash).await?;
     let now_ms = desk.now_ms();

@@ -63,7 +63,11 @@ pub fn rows(rows: &[(IncidentRow, Vec<Comment>)], first: bool) -> Result<Bytes, 
     for (row, comments) in rows {
         let doc: Value = serde_json::from_str(&row.doc).map_err(|error| fault(&error))?;
         for (name, pointer) in COLUMNS {
-            let cell = if pointer.is_empty() { extra(name, row, comments) } else { cell(doc.pointer(pointer).unwrap_or(&Value::Null)) };
+            let cell = if pointer.is_empty() {
+                extra(name, row, comments)
+            } else {
+                cell(doc.pointer(pointer).unwrap_or(&Value::Null))
+            };
             writer.write_field(cell).map_err(|error| fault(&error))?;
         }
         writer.write_record(None::<&[u8]>).map_err(|error| fault(&error))?;
@@ -97,7 +101,8 @@ fn cell(value: &Value) -> String {
 
 fn guarded(text: &str) -> String {
     // Full-width signs begin a formula too where a spreadsheet thinks in Japanese.
-    let begins_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
+    let begins_formula =
+        text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
     if begins_formula { format!("'{text}") } else { text.to_owned() }
 }
 

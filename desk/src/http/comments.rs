@@ -1,6 +1,8 @@
 //! Comments on an incident.
 
 use super::door::Door;
+use super::object::Object;
+use super::schema::filled;
 use crate::comments::{self, NewComment};
 use crate::desk::Desk;
 use crate::ledger::Comment;
@@ -19,7 +21,7 @@ pub struct CommentRequest {
     /// Made by the client, so that a repeat is recognised; best a UUID of version 7.
     id: Option<Uuid>,
     /// What it says.
-    #[schema(min_length = 1, max_length = 10_000, pattern = r"\S")]
+    #[schema(schema_with = filled::<10_000>)]
     body: String,
     /// `addendum`: new facts, after submission.
     #[serde(default)]
@@ -49,7 +51,7 @@ pub async fn add(
     State(desk): State<Desk>,
     Door(actor): Door,
     Path(incident_id): Path<Uuid>,
-    Json(request): Json<CommentRequest>,
+    Object(request): Object<CommentRequest>,
 ) -> Result<Response, Problem> {
     let kind = match request.kind {
         CommentKind::Comment => "comment",

@@ -41,15 +41,20 @@ where
         let token = match bearer(&parts.headers) {
             Some(token) => token,
             None => {
-                let token = cookie(&parts.headers).ok_or_else(|| Problem::unauthorized("send a bearer token, or log in"))?;
+                let token =
+                    cookie(&parts.headers).ok_or_else(|| Problem::unauthorized("send a bearer token, or log in"))?;
                 if changes(&parts.method) && !is_from_here(&parts.headers, &parts.uri) {
-                    return Err(Problem::forbidden("a request with a cookie has to come from a page of this site; programs send a bearer token"));
+                    return Err(Problem::forbidden(
+                        "a request with a cookie has to come from a page of this site; programs send a bearer token",
+                    ));
                 }
                 token
             }
         };
         let token_hash = token_hash(token);
-        let actor = authenticate(&desk, token_hash).await?.ok_or_else(|| Problem::unauthorized("the session has ended: log in again"))?;
+        let actor = authenticate(&desk, token_hash)
+            .await?
+            .ok_or_else(|| Problem::unauthorized("the session has ended: log in again"))?;
         Ok(Self { actor, token_hash })
     }
 }
@@ -116,7 +121,9 @@ pub(super) fn authority<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a 
 
 /// Whether the client talks to this machine itself, where there is plain HTTP and cookies need no TLS.
 pub(super) fn is_loopback(headers: &HeaderMap, uri: &Uri) -> bool {
-    let Some(authority) = authority(headers, uri).and_then(|text| text.parse::<http::uri::Authority>().ok()) else { return false };
+    let Some(authority) = authority(headers, uri).and_then(|text| text.parse::<http::uri::Authority>().ok()) else {
+        return false;
+    };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -127,7 +134,10 @@ mod tests {
     use http::{HeaderName, HeaderValue};
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -160,7 +170,13 @@ mod tests {
     #[test]
     fn this_machine_is_known_by_its_names() {
         let uri = Uri::from_static("/");
-        for (host, is) in [("127.0.0.1:7710", true), ("localhost", true), ("[::1]:7710", true), ("192.168.1.4", false), ("localhost.evil.org", false)] {
+        for (host, is) in [
+            ("127.0.0.1:7710", true),
+            ("localhost", true),
+            ("[::1]:7710", true),
+            ("192.168.1.4", false),
+            ("localhost.evil.org", false),
+        ] {
             let mut map = HeaderMap::new();
             map.insert(HOST, HeaderValue::from_static(host));
             assert_eq!(is_loopback(&map, &uri), is, "{host}");

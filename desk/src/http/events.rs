@@ -37,12 +37,15 @@ pub struct Changed {
 pub async fn events(State(desk): State<Desk>, visitor: Visitor, headers: HeaderMap) -> Result<Response, Problem> {
     let after = match headers.get("last-event-id") {
         None => None,
-        Some(id) => Some(number(id).ok_or_else(|| Problem::invalid("Last-Event-ID", "must be the number of an event"))?),
+        Some(id) => {
+            Some(number(id).ok_or_else(|| Problem::invalid("Last-Event-ID", "must be the number of an event"))?)
+        }
     };
     let told = events::follow(&desk, visitor.actor, visitor.token_hash, after).await?;
     let stream = told.map(|told| Ok::<_, Infallible>(event(told)));
     // Proxies that collect answers before they pass them on are told not to.
-    Ok(([(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))], Sse::new(stream)).into_response())
+    Ok(([(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))], Sse::new(stream))
+        .into_response())
 }
 
 fn number(value: &HeaderValue) -> Option<i64> {

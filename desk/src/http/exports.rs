@@ -1,7 +1,7 @@
 //! Exports.
 
 use super::door::Door;
-use super::schema::{ExportParams, FilterParams, Incident};
+use super::schema::{ExportFormat, FilterParams, Incident};
 use crate::desk::Desk;
 use crate::exports;
 use axum::body::Body;
@@ -17,16 +17,24 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 /// whole incidents; CSV has a header row, and lists as JSON in their cell.
 #[utoipa::path(
     get, path = "/api/v1/incidents/export", tag = "incidents", operation_id = "export_incidents",
-    params(FilterParams, ExportParams),
+    params(("format" = inline(ExportFormat), Query, description = "The file's format"), FilterParams),
     responses((status = 200, description = "The file", content(
         (Vec<Incident> = "application/json"), (String = "text/csv"),
     ), headers(("Content-Disposition" = String, description = "The file's name"))))
 )]
-pub async fn export(State(desk): State<Desk>, Door(actor): Door, QueryPairs(pairs): QueryPairs) -> Result<Response, Problem> {
+pub async fn export(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    QueryPairs(pairs): QueryPairs,
+) -> Result<Response, Problem> {
     let (format, filter) = exports::read(&pairs)?;
     let file = exports::write(&desk, &actor, format, filter).await?;
     let now: String = format_rfc3339(desk.now_ms()).chars().filter(|c| !matches!(c, '-' | ':')).collect();
-    let name = format!("attachment; filename=\"incidents-{}Z.{}\"", now.split(['.', 'Z']).next().unwrap_or_default(), format.extension());
+    let name = format!(
+        "attachment; filename=\"incidents-{}Z.{}\"",
+        now.split(['.', 'Z']).next().unwrap_or_default(),
+        format.extension()
+    );
     let headers = [(CONTENT_TYPE, format.media_type().to_owned()), (CONTENT_DISPOSITION, name)];
     Ok((headers, Body::from_stream(file)).into_response())
 }

@@ -26,6 +26,10 @@ pub struct History {
     params(("id" = Uuid, Path, description = "The incident")),
     responses((status = 200, description = "Everything that was done to it", body = History))
 )]
-pub async fn history(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>) -> Result<Json<History>, Problem> {
+pub async fn history(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    Path(id): Path<Uuid>,
+) -> Result<Json<History>, Problem> {
     Ok(Json(History { items: history::of(&desk, &actor, id).await? }))
 }

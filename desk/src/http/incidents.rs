@@ -20,7 +20,11 @@ use uuid::Uuid;
     params(FilterParams, PageParams),
     responses((status = 200, description = "A page", body = IncidentPage))
 )]
-pub async fn list(State(desk): State<Desk>, Door(actor): Door, QueryPairs(pairs): QueryPairs) -> Result<Response, Problem> {
+pub async fn list(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    QueryPairs(pairs): QueryPairs,
+) -> Result<Response, Problem> {
     let page = incidents::list(&desk, &actor, query::list(&pairs)?).await?;
     Ok(([(CONTENT_TYPE, "application/json")], page).into_response())
 }
@@ -37,10 +41,19 @@ pub async fn list(State(desk): State<Desk>, Door(actor): Door, QueryPairs(pairs)
         ("Location" = String, description = "The incident's address"), ("ETag" = String, description = "Strong"),
     )))
 )]
-pub async fn create(State(desk): State<Desk>, Door(actor): Door, headers: HeaderMap, Json(body): Json<Body>) -> Result<Response, Problem> {
+pub async fn create(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    headers: HeaderMap,
+    Json(body): Json<Body>,
+) -> Result<Response, Problem> {
     let key = match headers.get("idempotency-key") {
         None => None,
-        Some(key) => Some(key.to_str().map_err(|_| Problem::invalid("Idempotency-Key", "must be printable characters"))?.to_owned()),
+        Some(key) => Some(
+            key.to_str()
+                .map_err(|_| Problem::invalid("Idempotency-Key", "must be printable characters"))?
+                .to_owned(),
+        ),
     };
     let shown = draft::create(&desk, &actor, body, key).await?;
     let location = format!("/api/v1/incidents/{}", shown.id);
@@ -58,10 +71,16 @@ pub async fn create(State(desk): State<Desk>, Door(actor): Door, headers: Header
         (status = 304, description = "The client has it already"),
     )
 )]
-pub async fn get(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn get(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    Path(id): Path<Uuid>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let shown = incidents::get(&desk, &actor, id).await?;
     if ETag::new(shown.etag.trim_matches('"')).not_modified(&headers) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, shown.etag), (CACHE_CONTROL, "private, no-cache".to_owned())]).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, shown.etag), (CACHE_CONTROL, "private, no-cache".to_owned())])
+            .into_response());
     }
     Ok(whole(shown).into_response())
 }
@@ -94,7 +113,12 @@ pub async fn patch(
     params(("id" = Uuid, Path, description = "The incident"), ("If-Match" = Option<String>, Header, description = "The `ETag` that the deletion is meant for")),
     responses((status = 204, description = "Deleted"))
 )]
-pub async fn delete(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>, headers: HeaderMap) -> Result<StatusCode, Problem> {
+pub async fn delete(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    Path(id): Path<Uuid>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
     incidents::delete(&desk, &actor, id, if_match(&headers)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -113,7 +137,11 @@ pub async fn restore(State(desk): State<Desk>, Door(actor): Door, Path(id): Path
 
 /// A whole incident with its `ETag`. A client may keep it, but has to ask whether it is still right.
 fn whole(shown: Shown) -> impl IntoResponse {
-    let headers = [(CONTENT_TYPE, "application/json".to_owned()), (ETAG, shown.etag), (CACHE_CONTROL, "private, no-cache".to_owned())];
+    let headers = [
+        (CONTENT_TYPE, "application/json".to_owned()),
+        (ETAG, shown.etag),
+        (CACHE_CONTROL, "private, no-cache".to_owned()),
+    ];
     (headers, shown.json)
 }
 
@@ -125,7 +153,11 @@ fn if_match(headers: &HeaderMap) -> IfMatch {
     }
     // Tags of ours hold no comma, so a comma always parts two of them.
     let tags: Vec<String> = values.flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned()).collect();
-    if tags.iter().any(|tag| tag == "*") { IfMatch::Absent } else { IfMatch::Tags(tags) }
+    if tags.iter().any(|tag| tag == "*") {
+        IfMatch::Absent
+    } else {
+        IfMatch::Tags(tags)
+    }
 }
 
 /// A merge patch; `application/json` is taken as one.

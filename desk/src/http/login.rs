@@ -1,6 +1,7 @@
 //! Logging in and out, and who one is.
 
 use super::door::{COOKIE_NAME, Door, Visitor, is_loopback, said_origin};
+use super::object::Object;
 use super::schema::{Me, User};
 use crate::accounts::{self, Login, sessions};
 use crate::desk::Desk;
@@ -50,7 +51,7 @@ pub async fn login(
     State(desk): State<Desk>,
     uri: Uri,
     headers: HeaderMap,
-    Json(credentials): Json<Credentials>,
+    Object(credentials): Object<Credentials>,
 ) -> Result<Response, Problem> {
     if said_origin(&headers, &uri) == Some(false) {
         return Err(Problem::forbidden("log in on a page of this site"));
@@ -61,7 +62,11 @@ pub async fn login(
         Login::Wait { retry_after_s } => Err(Problem::too_many(retry_after_s)),
         Login::Opened(session) => {
             let cookie = cookie(&session.token, sessions::LIFETIME_MS / 1000, !is_loopback(&headers, &uri));
-            let opened = Opened { token: session.token, expires_at: format_rfc3339(session.expires_ms), user: session.account.into() };
+            let opened = Opened {
+                token: session.token,
+                expires_at: format_rfc3339(session.expires_ms),
+                user: session.account.into(),
+            };
             Ok(([(SET_COOKIE, cookie)], Json(opened)).into_response())
         }
     }
@@ -89,7 +94,12 @@ fn cookie(token: &str, max_age_s: i64, secure: bool) -> String {
     post, path = "/api/v1/logout", tag = "session", operation_id = "logout",
     responses((status = 204, description = "The session has ended"))
 )]
-pub async fn logout(State(desk): State<Desk>, uri: Uri, headers: HeaderMap, visitor: Visitor) -> Result<Response, Problem> {
+pub async fn logout(
+    State(desk): State<Desk>,
+    uri: Uri,
+    headers: HeaderMap,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
     accounts::logout(&desk, visitor.token_hash).await?;
     let gone = cookie("", 0, !is_loopback(&headers, &uri));
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]).into_response())

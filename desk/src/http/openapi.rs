@@ -31,7 +31,10 @@ pub fn complete(mut api: OpenApi) -> OpenApi {
     info.description = Some(ABOUT.to_owned());
     info.license = Some(License::new("Apache-2.0"));
     api.info = info;
-    api.security = Some(vec![SecurityRequirement::new("bearer", [] as [&str; 0]), SecurityRequirement::new("cookie", [] as [&str; 0])]);
+    api.security = Some(vec![
+        SecurityRequirement::new("bearer", [] as [&str; 0]),
+        SecurityRequirement::new("cookie", [] as [&str; 0]),
+    ]);
     for (path, item) in &mut api.paths.paths {
         if path.starts_with("/api/v1/") {
             for (method, operation) in operations(item) {
@@ -39,7 +42,8 @@ pub fn complete(mut api: OpenApi) -> OpenApi {
             }
         }
     }
-    let used = |tag: &str| api.paths.paths.values().any(|item| methods(item).any(|operation| is_tagged(operation, tag)));
+    let used =
+        |tag: &str| api.paths.paths.values().any(|item| methods(item).any(|operation| is_tagged(operation, tag)));
     let tags = TAGS.iter().filter(|(name, _)| used(name)).map(|(name, about)| {
         let mut tag = Tag::new(*name);
         tag.description = Some((*about).to_owned());
@@ -67,7 +71,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
         ("delete", &mut item.delete),
         ("head", &mut item.head),
     ];
-    all.into_iter().filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
+    all.into_iter()
+        .filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
 }
 
 /// The problems that a call can end in follow from what it is: said once, for all of them.
@@ -79,7 +84,15 @@ fn add_problems(path: &str, method: &str, operation: &mut Operation) {
     let is_login = path == "/api/v1/login";
     let problems = [
         (400, takes_body || takes_parameters, "The request cannot be understood"),
-        (401, true, if is_login { "The username or the password is wrong" } else { "Nobody is logged in, or no longer" }),
+        (
+            401,
+            true,
+            if is_login {
+                "The username or the password is wrong"
+            } else {
+                "Nobody is logged in, or no longer"
+            },
+        ),
         (403, true, "Whoever is logged in may not do this"),
         (404, path.contains('{'), "There is no such thing, or none that one may see"),
         (409, writes && takes_body && !is_login, "It contradicts what is there"),
@@ -94,7 +107,11 @@ fn add_problems(path: &str, method: &str, operation: &mut Operation) {
     ];
     for (status, applies, about) in problems {
         if applies {
-            operation.responses.responses.entry(status.to_string()).or_insert_with(|| RefOr::T(problem(about, matches!(status, 429 | 503 | 507))));
+            operation
+                .responses
+                .responses
+                .entry(status.to_string())
+                .or_insert_with(|| RefOr::T(problem(about, matches!(status, 429 | 503 | 507))));
         }
     }
 }
@@ -113,7 +130,10 @@ fn problem(about: &str, says_when: bool) -> Response {
         return response.build();
     }
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
-    let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds until the next try makes sense")).build();
+    let header = HeaderBuilder::new()
+        .schema(Some(seconds))
+        .description(Some("Seconds until the next try makes sense"))
+        .build();
     response.header("Retry-After", header).build()
 }
 

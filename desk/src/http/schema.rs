@@ -2,125 +2,21 @@
 //! `sync_protocol::record`; a fuzzer that reads the document holds the two together.
 #![allow(unused_qualifications, reason = "the derive writes paths of its own")]
 
+mod params;
+mod pieces;
+
+pub use params::{ExportFormat, FilterParams, PageParams};
+pub(super) use pieces::filled;
+
 use crate::actor::{self, Actor, Role};
+use pieces::{
+    MAX_MINOR, category, currency, custom, first_status, outcome, precision, roles, status, tags, text, time,
+    treatment, username, whole, zone,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sync_protocol::record::vocabulary::{CATEGORIES, ITEM_OUTCOMES, PERSON_ROLES, PRECISIONS, STATUSES, TREATMENTS, ZONES};
-use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
-
-// ---- pieces ---------------------------------------------------------------------------------------------------
-
-const MAX_MINOR: u64 = sync_protocol::record::MAX_MINOR;
-
-fn nullable(kind: Type) -> SchemaType {
-    SchemaType::from_iter([kind, Type::Null])
-}
-
-/// Text without control characters, or `null`.
-fn text<const MAX: usize>() -> Object {
-    ObjectBuilder::new()
-        .schema_type(nullable(Type::String))
-        .max_length(Some(MAX))
-        .pattern(Some(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"))
-        .build()
-}
-
-/// Text with more in it than white space.
-fn filled<const MAX: usize>() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(MAX))
-        .pattern(Some(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0b\x0c\x0e-\x1f]*$"))
-        .build()
-}
-
-fn whole<const LEAST: u64, const MOST: u64>() -> Object {
-    ObjectBuilder::new().schema_type(nullable(Type::Integer)).minimum(Some(LEAST)).maximum(Some(MOST)).build()
-}
-
-fn time() -> Object {
-    ObjectBuilder::new()
-        .schema_type(nullable(Type::String))
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-        .pattern(Some(r"^(19|20|21)\d\d-"))
-        .description(Some("RFC 3339; answered in UTC"))
-        .build()
-}
-
-fn username() -> Object {
-    ObjectBuilder::new().schema_type(nullable(Type::String)).pattern(Some("^[A-Za-z0-9._-]{1,64}$")).build()
-}
-
-fn currency() -> Object {
-    ObjectBuilder::new().schema_type(nullable(Type::String)).pattern(Some("^[A-Z]{3}$")).description(Some("ISO 4217")).build()
-}
-
-fn words(words: &[&str], or_null: bool) -> Object {
-    let values = words.iter().map(|word| Value::from(*word)).chain(or_null.then_some(Value::Null));
-    let kind = if or_null { nullable(Type::String) } else { Type::String.into() };
-    ObjectBuilder::new().schema_type(kind).enum_values(Some(values)).build()
-}
-
-fn category() -> Object {
-    words(CATEGORIES, true)
-}
-
-fn precision() -> Object {
-    words(PRECISIONS, true)
-}
-
-fn zone() -> Object {
-    words(ZONES, true)
-}
-
-fn treatment() -> Object {
-    words(TREATMENTS, true)
-}
-
-fn outcome() -> Object {
-    words(ITEM_OUTCOMES, true)
-}
-
-fn status() -> Object {
-    words(STATUSES, false)
-}
-
-fn first_status() -> Object {
-    words(&["draft", "submitted"], true)
-}
-
-fn roles() -> Schema {
-    let list = ArrayBuilder::new().items(words(PERSON_ROLES, false)).min_items(Some(1)).unique_items(true).build();
-    or_null(Schema::Array(list))
-}
-
-fn tags() -> Schema {
-    or_null(Schema::Array(ArrayBuilder::new().items(filled::<50>()).max_items(Some(20)).build()))
-}
-
-fn or_null(schema: Schema) -> Schema {
-    OneOfBuilder::new().item(schema).item(ObjectBuilder::new().schema_type(Type::Null)).into()
-}
-
-fn custom() -> Object {
-    let scalar = ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::String, Type::Number, Type::Boolean, Type::Null]))
-        .max_length(Some(2000))
-        .pattern(Some(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"))
-        .build();
-    let key = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[a-z0-9_]{1,50}$")).build();
-    ObjectBuilder::new()
-        .schema_type(nullable(Type::Object))
-        .property_names(Some(Schema::Object(key)))
-        .max_properties(Some(sync_protocol::record::MAX_CUSTOM))
-        .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(Schema::Object(scalar)))))
-        .description(Some("A company's own fields"))
-        .build()
-}
 
 // ---- an incident's parts --------------------------------------------------------------------------------------
 
@@ -457,92 +353,6 @@ pub struct IncidentPage {
     /// For the next page; `null` at the end.
     #[schema(required = true)]
     pub next_cursor: Option<String>,
-}
-
-// ---- parameters -----------------------------------------------------------------------------------------------
-
-/// Which incidents; every filter narrows.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct FilterParams {
-    /// Store codes.
-    #[param(max_items = 50)]
-    pub store: Option<Vec<String>>,
-    /// Statuses.
-    #[param(schema_with = statuses, required = false)]
-    pub status: Option<Vec<String>>,
-    /// Categories.
-    #[param(schema_with = categories, required = false)]
-    pub category: Option<Vec<String>>,
-    /// Tags.
-    #[param(max_items = 50)]
-    pub tag: Option<Vec<String>>,
-    /// Least severity.
-    #[param(minimum = 1, maximum = 5)]
-    pub severity_min: Option<u8>,
-    /// Usernames.
-    #[param(max_items = 50)]
-    pub reported_by: Option<Vec<String>>,
-    /// Parts of people's names, without regard to case and accents.
-    #[param(schema_with = names, required = false)]
-    pub person: Option<Vec<String>>,
-    /// Earliest `occurred_at`, inclusive. RFC 3339.
-    #[param(schema_with = moment, required = false)]
-    pub from: Option<String>,
-    /// Latest `occurred_at`, exclusive. RFC 3339.
-    #[param(schema_with = moment, required = false)]
-    pub to: Option<String>,
-    /// Words: all of them, the last one also as a prefix, without regard to case and accents, in reference, title,
-    /// description, location, tags, people and comments.
-    #[param(max_length = 200)]
-    pub q: Option<String>,
-    /// Deleted ones too; for managers.
-    pub deleted: Option<bool>,
-}
-
-fn statuses() -> Schema {
-    Schema::Array(ArrayBuilder::new().items(status()).max_items(Some(50)).build())
-}
-
-fn categories() -> Schema {
-    Schema::Array(ArrayBuilder::new().items(words(CATEGORIES, false)).max_items(Some(50)).build())
-}
-
-fn names() -> Schema {
-    Schema::Array(ArrayBuilder::new().items(filled::<200>()).max_items(Some(50)).build())
-}
-
-fn moment() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-        .pattern(Some(r"^(19|20|21)\d\d-"))
-        .build()
-}
-
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct PageParams {
-    /// At most how many.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<u32>,
-    /// `next_cursor` of the page before, with the same filters.
-    #[param(max_length = 200)]
-    pub cursor: Option<String>,
-}
-
-/// What to write.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct ExportParams {
-    /// The file's format.
-    #[param(schema_with = formats)]
-    pub format: String,
-}
-
-fn formats() -> Object {
-    words(&["csv", "json"], false)
 }
 
 // ---- accounts and problems ------------------------------------------------------------------------------------

@@ -68,8 +68,16 @@ impl From<ledger::Stats> for Stats {
         Self {
             total: stats.total,
             by_day: stats.by_day.into_iter().map(|(day, count)| DayCount { day, count }).collect(),
-            by_category: stats.by_category.into_iter().map(|(category, count)| CategoryCount { category, count }).collect(),
-            by_severity: stats.by_severity.into_iter().map(|(severity, count)| SeverityCount { severity, count }).collect(),
+            by_category: stats
+                .by_category
+                .into_iter()
+                .map(|(category, count)| CategoryCount { category, count })
+                .collect(),
+            by_severity: stats
+                .by_severity
+                .into_iter()
+                .map(|(severity, count)| SeverityCount { severity, count })
+                .collect(),
             by_store: stats.by_store.into_iter().map(|(store_code, count)| StoreCount { store_code, count }).collect(),
         }
     }
@@ -80,6 +88,10 @@ impl From<ledger::Stats> for Stats {
     get, path = "/api/v1/stats", tag = "incidents", operation_id = "stats", params(FilterParams),
     responses((status = 200, description = "Counts over what the filters let through", body = Stats))
 )]
-pub async fn stats(State(desk): State<Desk>, Door(actor): Door, QueryPairs(pairs): QueryPairs) -> Result<Json<Stats>, Problem> {
+pub async fn stats(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    QueryPairs(pairs): QueryPairs,
+) -> Result<Json<Stats>, Problem> {
     Ok(Json(stats::over(&desk, &actor, query::filter(&pairs)?).await?.into()))
 }

@@ -1,6 +1,8 @@
 //! Stores.
 
 use super::door::Door;
+use super::object::Object;
+use super::schema::filled;
 use crate::desk::Desk;
 use crate::ledger::Store;
 use crate::stores::{self, NewStore, StoreEdit};
@@ -26,10 +28,10 @@ pub struct StoreRequest {
     #[schema(min_length = 1, max_length = 16, pattern = "^[A-Za-z0-9_-]{1,16}$")]
     code: String,
     /// Its name.
-    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    #[schema(schema_with = filled::<200>)]
     name: String,
     /// IANA time zone; UTC where it is left out.
-    #[schema(example = "America/Chicago")]
+    #[schema(min_length = 1, max_length = 100, example = "America/Chicago")]
     timezone: Option<String>,
 }
 
@@ -38,10 +40,14 @@ pub struct StoreRequest {
 #[serde(deny_unknown_fields)]
 pub struct StorePatch {
     /// Its name.
-    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
+    )]
     name: Option<String>,
     /// IANA time zone.
-    #[schema(example = "America/Chicago")]
+    #[schema(min_length = 1, max_length = 100, example = "America/Chicago")]
     timezone: Option<String>,
 }
 
@@ -63,7 +69,11 @@ pub async fn list(State(desk): State<Desk>, Door(actor): Door) -> Result<Json<St
     post, path = "/api/v1/stores", tag = "stores", operation_id = "add_store", request_body = StoreRequest,
     responses((status = 201, description = "The store", body = Store))
 )]
-pub async fn add(State(desk): State<Desk>, Door(actor): Door, Json(request): Json<StoreRequest>) -> Result<Response, Problem> {
+pub async fn add(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    Object(request): Object<StoreRequest>,
+) -> Result<Response, Problem> {
     let new = NewStore { code: request.code, name: request.name, timezone: request.timezone };
     Ok((StatusCode::CREATED, Json(stores::add(&desk, &actor, new).await?)).into_response())
 }
@@ -81,7 +91,7 @@ pub async fn edit(
     State(desk): State<Desk>,
     Door(actor): Door,
     Path(code): Path<String>,
-    Json(patch): Json<StorePatch>,
+    Object(patch): Object<StorePatch>,
 ) -> Result<Json<Store>, Problem> {
     let edit = StoreEdit { name: patch.name, timezone: patch.timezone };
     Ok(Json(stores::edit(&desk, &actor, &code, edit).await?))

@@ -1,6 +1,7 @@
 //! Accounts.
 
 use super::door::Door;
+use super::object::Object;
 use super::schema::Account;
 use crate::accounts::{self, AccountEdit, NewAccount};
 use crate::actor::Role;
@@ -84,9 +85,14 @@ pub async fn list(State(desk): State<Desk>, Door(actor): Door) -> Result<Json<Ac
     post, path = "/api/v1/users", tag = "users", operation_id = "add_user", request_body = AccountRequest,
     responses((status = 201, description = "The account", body = Account))
 )]
-pub async fn add(State(desk): State<Desk>, Door(actor): Door, Json(request): Json<AccountRequest>) -> Result<Response, Problem> {
+pub async fn add(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    Object(request): Object<AccountRequest>,
+) -> Result<Response, Problem> {
     let AccountRequest { username, display_name, role, store_code, password } = request;
-    let account = accounts::add(&desk, &actor, NewAccount { username, display_name, role, store_code, password }).await?;
+    let account =
+        accounts::add(&desk, &actor, NewAccount { username, display_name, role, store_code, password }).await?;
     Ok((StatusCode::CREATED, Json(Account::from(account))).into_response())
 }
 
@@ -103,7 +109,7 @@ pub async fn edit(
     State(desk): State<Desk>,
     Door(actor): Door,
     Path(id): Path<Uuid>,
-    Json(patch): Json<AccountPatch>,
+    Object(patch): Object<AccountPatch>,
 ) -> Result<Json<Account>, Problem> {
     let AccountPatch { display_name, role, store_code, active, password } = patch;
     let edit = AccountEdit { display_name, role, store_code, active, password };

@@ -10,10 +10,22 @@ use std::fmt::Write as _;
 ///
 /// `received_ms`: when the hub first had it, milliseconds since 1970. `reported_by_name`: where the account is known here.
 #[must_use]
-pub fn etag(version: &str, received_ms: Option<i64>, comment_count: u64, photo_count: u64, reported_by_name: Option<&str>) -> String {
+pub fn etag(
+    version: &str,
+    received_ms: Option<i64>,
+    comment_count: u64,
+    photo_count: u64,
+    reported_by_name: Option<&str>,
+) -> String {
     let mut hasher = blake3::Hasher::new();
     let received = received_ms.map_or_else(String::new, |ms| ms.to_string());
-    let parts = [version, received.as_str(), &comment_count.to_string(), &photo_count.to_string(), reported_by_name.unwrap_or("")];
+    let parts = [
+        version,
+        received.as_str(),
+        &comment_count.to_string(),
+        &photo_count.to_string(),
+        reported_by_name.unwrap_or(""),
+    ];
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
@@ -43,7 +55,11 @@ pub fn push_item(out: &mut String, row: &IncidentRow) {
         None => out.push_str("null"),
     }
     // Writing to a string cannot fail.
-    let _ = write!(out, ",\"photo_count\":{},\"comment_count\":{},\"thumbnail_url\":null}}", row.photo_count, row.comment_count);
+    let _ = write!(
+        out,
+        ",\"photo_count\":{},\"comment_count\":{},\"thumbnail_url\":null}}",
+        row.photo_count, row.comment_count
+    );
 }
 
 /// The whole incident. Appended to `out`.

@@ -28,8 +28,22 @@ const COLLECTIONS: [(&str, usize); 2] = [("people", record::MAX_PEOPLE), ("items
 const TIMES: [&str; 3] = ["occurred_at", "occurred_to", "due_at"];
 /// What an answer shows and no request may set.
 const READ_ONLY: [&str; 16] = [
-    "id", "store_code", "reference", "recorded_at", "received_at", "reported_by", "reported_by_name", "version", "deleted", "photos",
-    "photo_count", "comments", "comment_count", "thumbnail_url", "created_at", "updated_at",
+    "id",
+    "store_code",
+    "reference",
+    "recorded_at",
+    "received_at",
+    "reported_by",
+    "reported_by_name",
+    "version",
+    "deleted",
+    "photos",
+    "photo_count",
+    "comments",
+    "comment_count",
+    "thumbnail_url",
+    "created_at",
+    "updated_at",
 ];
 
 /// What a request writes, before it is compared with what is there.
@@ -134,10 +148,13 @@ impl Flat {
         let given = match value {
             Value::Null => Vec::new(),
             Value::Array(given) if given.len() <= most => given,
-            Value::Array(given) => return errors.push(wrong(name, format!("must be at most {most} and are {}", given.len()))),
+            Value::Array(given) => {
+                return errors.push(wrong(name, format!("must be at most {most} and are {}", given.len())));
+            }
             _ => return errors.push(wrong(name, "must be a list")),
         };
-        let mut unmatched: BTreeMap<Field, &Value> = standing(before, name).map(|(field, cell)| (field.clone(), &cell.value)).collect();
+        let mut unmatched: BTreeMap<Field, &Value> =
+            standing(before, name).map(|(field, cell)| (field.clone(), &cell.value)).collect();
         let mut without_id = Vec::new();
         for (at, element) in given.into_iter().enumerate() {
             let place = format!("{name}[{at}]");
@@ -185,7 +202,10 @@ pub fn parse_id(text: &str) -> Option<Uuid> {
 #[must_use]
 pub fn after(before: &RecordState, set: &Fields) -> RecordState {
     let mut after = before.clone();
-    let stamp = Stamp { hlc: Hlc::default(), id: sync_protocol::change::ChangeId { origin: Uuid::nil(), seq: 0 } };
+    let stamp = Stamp {
+        hlc: Hlc::default(),
+        id: sync_protocol::change::ChangeId { origin: Uuid::nil(), seq: 0 },
+    };
     for (field, value) in set {
         after.cells.insert(field.clone(), Cell { value: value.clone(), stamp });
     }
@@ -195,7 +215,12 @@ pub fn after(before: &RecordState, set: &Fields) -> RecordState {
 /// Writes severity 5 where the rule forces it; `true` when it did.
 pub fn force_severity(before: &RecordState, set: &mut Fields) -> bool {
     let whole = after(before, set);
-    let values: Fields = whole.cells.into_iter().filter(|(_, cell)| !cell.value.is_null()).map(|(field, cell)| (field, cell.value)).collect();
+    let values: Fields = whole
+        .cells
+        .into_iter()
+        .filter(|(_, cell)| !cell.value.is_null())
+        .map(|(field, cell)| (field, cell.value))
+        .collect();
     let five = Value::from(5);
     if record::forced_severity(&values).is_none() || values.get("severity") == Some(&five) {
         return false;
@@ -223,7 +248,9 @@ fn standing<'a>(state: &'a RecordState, name: &str) -> impl Iterator<Item = (&'a
 fn plain(name: &str, value: Value, errors: &mut Vec<FieldError>) -> Value {
     match (name, value) {
         ("title", Value::String(text)) if text.trim().is_empty() => Value::Null,
-        ("duplicate_of", Value::String(text)) => Value::String(parse_id(&text).map_or(text, |id| id.hyphenated().to_string())),
+        ("duplicate_of", Value::String(text)) => {
+            Value::String(parse_id(&text).map_or(text, |id| id.hyphenated().to_string()))
+        }
         ("assigned_to", Value::String(text)) => Value::String(text.to_lowercase()),
         ("tags", Value::Array(tags)) => {
             let mut once = Vec::with_capacity(tags.len().min(64));
@@ -243,7 +270,9 @@ fn plain(name: &str, value: Value, errors: &mut Vec<FieldError>) -> Value {
 /// JSON knows one kind of number: `3.0` is 3.
 fn whole_number(number: serde_json::Number) -> Value {
     match number.as_f64() {
-        Some(float) if !number.is_u64() && float.fract() == 0.0 && (0.0..9e15).contains(&float) => Value::from(float as u64),
+        Some(float) if !number.is_u64() && float.fract() == 0.0 && (0.0..9e15).contains(&float) => {
+            Value::from(float as u64)
+        }
         _ => Value::Number(number),
     }
 }

@@ -42,18 +42,32 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
     }
     let mut set = flat.set;
     set.insert("status".to_owned(), Value::String(status));
-    set.entry("occurred_at".to_owned()).or_insert_with(|| Value::String(chassis::clock::format_rfc3339(now_ms)));
+    set.entry("occurred_at".to_owned())
+        .or_insert_with(|| Value::String(chassis::clock::format_rfc3339(now_ms)));
     body::force_severity(&none, &mut set);
     let facts = Facts::gather(desk, &set).await?;
 
     let mut records = vec![id];
     records.extend(facts.original);
     let found = Arc::new(OnceLock::new());
-    let draft = Draft { kind: INCIDENT, id, scope, new: true, set, number_year: Some(year(&store, now_ms)) };
+    let draft = Draft {
+        kind: INCIDENT,
+        id,
+        scope,
+        new: true,
+        set,
+        number_year: Some(year(&store, now_ms)),
+    };
     let who = actor.clone();
     let earlier = Arc::clone(&found);
     let plan = move |staged: &Staged| plan(staged, &who, draft, &facts, &earlier);
-    let recording = Recording { records, by: actor.username.clone(), at_ms: now_ms, claim: Some(claim), plan: Box::new(plan) };
+    let recording = Recording {
+        records,
+        by: actor.username.clone(),
+        at_ms: now_ms,
+        claim: Some(claim),
+        plan: Box::new(plan),
+    };
     desk.ledger().record(recording).await?;
 
     match written(desk, actor, found.get().copied().unwrap_or(id)).await {
@@ -78,7 +92,9 @@ impl Facts {
         let text = |field: &str| set.get(field).and_then(Value::as_str);
         let assignee = match text("assigned_to") {
             None => None,
-            Some(username) => Some(desk.ledger().account(username).await?.filter(|account| account.active).map(Actor::from)),
+            Some(username) => {
+                Some(desk.ledger().account(username).await?.filter(|account| account.active).map(Actor::from))
+            }
         };
         Ok(Self { assignee, original: text("duplicate_of").and_then(body::parse_id) })
     }
@@ -91,7 +107,9 @@ impl Facts {
     /// What is wrong with the references of an incident `id` of `scope`.
     pub(super) fn check(&self, staged: &Staged, id: Uuid, scope: &Scope) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        let mut wrong = |field: &str, message: &str| errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
+        let mut wrong = |field: &str, message: &str| {
+            errors.push(FieldError { field: field.to_owned(), message: message.to_owned() })
+        };
         if let Some(assignee) = &self.assignee {
             let store_code = scope.store_code().unwrap_or_default();
             if !assignee.as_ref().is_some_and(|assignee| rules::sees(assignee, store_code)) {
@@ -99,7 +117,11 @@ impl Facts {
             }
         }
         if let Some(original) = self.original {
-            let there = staged.records.get(1).and_then(Option::as_ref).filter(|record| record.kind == INCIDENT && record.scope == *scope);
+            let there = staged
+                .records
+                .get(1)
+                .and_then(Option::as_ref)
+                .filter(|record| record.kind == INCIDENT && record.scope == *scope);
             if original == id || there.is_none() {
                 wrong("duplicate_of", "must be the id of another incident of the same store");
             }
@@ -108,7 +130,13 @@ impl Facts {
     }
 }
 
-fn plan(staged: &Staged, actor: &Actor, draft: Draft, facts: &Facts, found: &OnceLock<Uuid>) -> Result<Vec<Draft>, Refusal> {
+fn plan(
+    staged: &Staged,
+    actor: &Actor,
+    draft: Draft,
+    facts: &Facts,
+    found: &OnceLock<Uuid>,
+) -> Result<Vec<Draft>, Refusal> {
     let taken = || Refusal::Conflict(TAKEN.to_owned());
     if let Some(earlier) = &staged.earlier {
         if !earlier.same {
@@ -149,7 +177,11 @@ fn take_id(request: &mut Body) -> Result<Option<Uuid>, Refusal> {
     match request.remove("id") {
         None | Some(Value::Null) => Ok(None),
         // Version 7 sorts by time and is what clients should make; any other is as unique.
-        Some(id) => id.as_str().and_then(body::parse_id).map(Some).ok_or_else(|| Refusal::field("id", "must be a UUID, best of version 7")),
+        Some(id) => id
+            .as_str()
+            .and_then(body::parse_id)
+            .map(Some)
+            .ok_or_else(|| Refusal::field("id", "must be a UUID, best of version 7")),
     }
 }
 
@@ -203,7 +235,13 @@ mod tests {
     use serde_json::json;
 
     fn actor() -> Actor {
-        Actor { id: Uuid::nil(), username: "kim".to_owned(), display_name: "Kim".to_owned(), role: Role::Manager, store_code: Some("042".to_owned()) }
+        Actor {
+            id: Uuid::nil(),
+            username: "kim".to_owned(),
+            display_name: "Kim".to_owned(),
+            role: Role::Manager,
+            store_code: Some("042".to_owned()),
+        }
     }
 
     fn request(value: Value) -> Body {
@@ -211,12 +249,20 @@ mod tests {
     }
 
     fn draft() -> Draft {
-        Draft { kind: INCIDENT, id: Uuid::from_u128(1), scope: Scope::Store("042".to_owned()), new: true, set: Fields::new(), number_year: Some(2026) }
+        Draft {
+            kind: INCIDENT,
+            id: Uuid::from_u128(1),
+            scope: Scope::Store("042".to_owned()),
+            new: true,
+            set: Fields::new(),
+            number_year: Some(2026),
+        }
     }
 
     #[test]
     fn the_same_content_has_the_same_digest_in_whatever_order_it_was_written() {
-        let digest = |text: &str| claim(&actor(), Uuid::nil(), None, &serde_json::from_str(text).unwrap()).unwrap().digest;
+        let digest =
+            |text: &str| claim(&actor(), Uuid::nil(), None, &serde_json::from_str(text).unwrap()).unwrap().digest;
         assert_eq!(digest(r#"{"a":1,"b":{"d":1,"c":2}}"#), digest(r#"{"b":{"c":2,"d":1},"a":1}"#));
         assert_ne!(digest(r#"{"a":1}"#), digest(r#"{"a":"1"}"#));
         assert_ne!(digest(r#"{"a":"1\n\"b\":2"}"#), digest(r#"{"a":"1","b":2}"#));
@@ -234,11 +280,17 @@ mod tests {
     #[test]
     fn a_repeat_finds_the_first_one_and_other_content_is_refused() {
         let found = OnceLock::new();
-        let mut staged = Staged { records: vec![None], earlier: Some(Earlier { incident_id: Uuid::from_u128(9), same: true }) };
+        let mut staged = Staged {
+            records: vec![None],
+            earlier: Some(Earlier { incident_id: Uuid::from_u128(9), same: true }),
+        };
         assert_eq!(plan(&staged, &actor(), draft(), &Facts::default(), &found), Ok(Vec::new()));
         assert_eq!(found.get(), Some(&Uuid::from_u128(9)));
         staged.earlier = Some(Earlier { incident_id: Uuid::from_u128(9), same: false });
-        assert!(matches!(plan(&staged, &actor(), draft(), &Facts::default(), &OnceLock::new()), Err(Refusal::Conflict(_))));
+        assert!(matches!(
+            plan(&staged, &actor(), draft(), &Facts::default(), &OnceLock::new()),
+            Err(Refusal::Conflict(_))
+        ));
         staged.earlier = None;
         assert_eq!(plan(&staged, &actor(), draft(), &Facts::default(), &OnceLock::new()), Ok(vec![draft()]));
     }
@@ -256,7 +308,12 @@ mod tests {
 
     #[test]
     fn the_year_is_the_stores_year() {
-        let store = |timezone: &str| Store { id: Uuid::nil(), code: "1".to_owned(), name: "x".to_owned(), timezone: timezone.to_owned() };
+        let store = |timezone: &str| Store {
+            id: Uuid::nil(),
+            code: "1".to_owned(),
+            name: "x".to_owned(),
+            timezone: timezone.to_owned(),
+        };
         let new_year = 1_767_225_600_000;
         assert_eq!(year(&store("UTC"), new_year), 2026);
         assert_eq!(year(&store("America/Chicago"), new_year), 2025);

@@ -24,7 +24,15 @@ pub async fn patch(desk: &Desk, actor: &Actor, id: Uuid, if_match: IfMatch, mut 
     let facts = Facts::gather(desk, &references(&request)).await?;
     let mut records = vec![id];
     records.extend(facts.original());
-    let request = Request { actor: actor.clone(), if_match, wanted, body: request, facts, ids: desk.ids().clone(), at_ms };
+    let request = Request {
+        actor: actor.clone(),
+        if_match,
+        wanted,
+        body: request,
+        facts,
+        ids: desk.ids().clone(),
+        at_ms,
+    };
     let plan = move |staged: &Staged| request.plan(staged);
     let recording = Recording { records, by: actor.username.clone(), at_ms, claim: None, plan: Box::new(plan) };
     desk.ledger().record(recording).await?;
@@ -33,7 +41,12 @@ pub async fn patch(desk: &Desk, actor: &Actor, id: Uuid, if_match: IfMatch, mut 
 
 /// The members that name something else, as they will be written.
 fn references(request: &Body) -> body::Fields {
-    let text = |field: &str| request.get(field).and_then(Value::as_str).map(|text| (field.to_owned(), Value::from(text.to_lowercase())));
+    let text = |field: &str| {
+        request
+            .get(field)
+            .and_then(Value::as_str)
+            .map(|text| (field.to_owned(), Value::from(text.to_lowercase())))
+    };
     ["assigned_to", "duplicate_of"].into_iter().filter_map(text).collect()
 }
 
@@ -61,7 +74,10 @@ impl Request {
             }
         }
         if let Some(wanted) = step {
-            rules::check(&self.actor, Act::Step { own: is_own(incident, &self.actor), from: status(incident), to: &wanted.to })?;
+            rules::check(
+                &self.actor,
+                Act::Step { own: is_own(incident, &self.actor), from: status(incident), to: &wanted.to },
+            )?;
             drafts.push(steps::draft(incident, status(incident), wanted, self.ids.new_v7(self.at_ms))?);
         }
         Ok(drafts)
@@ -85,7 +101,12 @@ fn fields(
     }
     let mut errors = flat.check_whole(before);
     // What was right when it was written stays right: an assignee who has left since is no reason to refuse a title.
-    errors.extend(facts.check(staged, incident.id, &incident.scope).into_iter().filter(|error| flat.set.contains_key(&error.field)));
+    errors.extend(
+        facts
+            .check(staged, incident.id, &incident.scope)
+            .into_iter()
+            .filter(|error| flat.set.contains_key(&error.field)),
+    );
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
@@ -105,13 +126,22 @@ mod tests {
     use sync_protocol::scope::Scope;
 
     fn actor(role: Role, username: &str) -> Actor {
-        Actor { id: Uuid::nil(), username: username.to_owned(), display_name: String::new(), role, store_code: Some("042".to_owned()) }
+        Actor {
+            id: Uuid::nil(),
+            username: username.to_owned(),
+            display_name: String::new(),
+            role,
+            store_code: Some("042".to_owned()),
+        }
     }
 
     fn staged(fields: Value) -> Staged {
         let set = fields.as_object().unwrap().clone().into_iter().collect();
         let mut state = body::after(&RecordState::default(), &set);
-        let stamp = Stamp { hlc: Hlc::default(), id: sync_protocol::change::ChangeId { origin: Uuid::nil(), seq: 1 } };
+        let stamp = Stamp {
+            hlc: Hlc::default(),
+            id: sync_protocol::change::ChangeId { origin: Uuid::nil(), seq: 1 },
+        };
         state.born = Some(Born { stamp, by: "kim".to_owned(), at: 0 });
         let record = StagedRecord {
             id: Uuid::from_u128(1),
@@ -150,17 +180,23 @@ mod tests {
     #[test]
     fn a_reporter_completes_and_submits_a_draft_in_one_request() {
         let staged = staged(json!({"description": "x", "status": "draft"}));
-        let drafts = plan(&actor(Role::Employee, "kim"), &staged, json!({"title": "t", "status": "submitted"})).unwrap();
+        let drafts =
+            plan(&actor(Role::Employee, "kim"), &staged, json!({"title": "t", "status": "submitted"})).unwrap();
         assert_eq!(drafts.iter().map(|draft| draft.kind).collect::<Vec<_>>(), [INCIDENT, STEP]);
         assert_eq!(drafts[1].set["to"], "submitted");
-        assert!(matches!(plan(&actor(Role::Employee, "lee"), &staged, json!({"title": "t"})), Err(Refusal::Forbidden(_))));
+        assert!(matches!(
+            plan(&actor(Role::Employee, "lee"), &staged, json!({"title": "t"})),
+            Err(Refusal::Forbidden(_))
+        ));
     }
 
     #[test]
     fn an_employee_neither_closes_nor_voids_nor_reassigns() {
         let staged = staged(json!({"description": "x", "status": "submitted"}));
         let kim = actor(Role::Employee, "kim");
-        for request in [json!({"status": "closed"}), json!({"status": "void", "reason": "r"}), json!({"assigned_to": "lee"})] {
+        for request in
+            [json!({"status": "closed"}), json!({"status": "void", "reason": "r"}), json!({"assigned_to": "lee"})]
+        {
             assert!(matches!(plan(&kim, &staged, request.clone()), Err(Refusal::Forbidden(_))), "{request}");
         }
         assert!(plan(&kim, &staged, json!({"title": "t"})).is_ok());

@@ -59,7 +59,10 @@ pub fn filter(pairs: &[(String, String)]) -> Result<Filter, Refusal> {
 ///
 /// # Errors
 /// As [`list`].
-pub fn read(pairs: &[(String, String)], mut more: impl FnMut(&str, &str) -> Result<bool, String>) -> Result<Filter, Refusal> {
+pub fn read(
+    pairs: &[(String, String)],
+    mut more: impl FnMut(&str, &str) -> Result<bool, String>,
+) -> Result<Filter, Refusal> {
     let mut filter = Filter::default();
     let mut errors: Vec<FieldError> = Vec::new();
     let mut deleted = None;
@@ -69,7 +72,8 @@ pub fn read(pairs: &[(String, String)], mut more: impl FnMut(&str, &str) -> Resu
         } else {
             match one(&mut filter, &mut deleted, name, value) {
                 Ok(true) => Ok(()),
-                Ok(false) => more(name, value).and_then(|known| if known { Ok(()) } else { Err("there is no such parameter".to_owned()) }),
+                Ok(false) => more(name, value)
+                    .and_then(|known| if known { Ok(()) } else { Err("there is no such parameter".to_owned()) }),
                 Err(message) => Err(message),
             }
         };
@@ -109,22 +113,32 @@ fn either(values: &mut Vec<String>, value: &str) -> Result<(), String> {
     if values.len() >= MAX_VALUES {
         return Err(format!("can be given at most {MAX_VALUES} times"));
     }
-    if !values.iter().any(|known| known == value) {
-        values.push(value.to_owned());
-    }
+    values.push(value.to_owned());
     Ok(())
 }
 
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), String> {
-    if slot.replace(value).is_some() { Err("can be given once only".to_owned()) } else { Ok(()) }
+    if slot.replace(value).is_some() {
+        Err("can be given once only".to_owned())
+    } else {
+        Ok(())
+    }
 }
 
 fn word<'a>(value: &'a str, words: &[&str]) -> Result<&'a str, String> {
-    if words.contains(&value) { Ok(value) } else { Err(format!("must be one of {}", words.join(", "))) }
+    if words.contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("must be one of {}", words.join(", ")))
+    }
 }
 
 fn filled(value: &str) -> Result<&str, String> {
-    if value.trim().is_empty() { Err("must not be blank".to_owned()) } else { Ok(value) }
+    if value.trim().is_empty() {
+        Err("must not be blank".to_owned())
+    } else {
+        Ok(value)
+    }
 }
 
 /// A whole number from `least` to `most`, in digits.
@@ -145,8 +159,10 @@ fn flag(value: &str) -> Result<bool, String> {
 
 fn time(value: &str) -> Result<i64, String> {
     // The plus of an offset is a space in a query that was not encoded.
-    parse_rfc3339(&value.replace(' ', "+"))
-        .ok_or_else(|| "must be an RFC 3339 time with an offset, such as 2026-01-02T03:04:05Z, between the years 1900 and 2199".to_owned())
+    parse_rfc3339(&value.replace(' ', "+")).ok_or_else(|| {
+        "must be an RFC 3339 time with an offset, such as 2026-01-02T03:04:05Z, between the years 1900 and 2199"
+            .to_owned()
+    })
 }
 
 // ---- cursor ---------------------------------------------------------------------------------------------------
@@ -181,9 +197,22 @@ pub fn open_cursor(text: &str, filter: &Filter) -> Result<(i64, Uuid), Refusal> 
     Ok((i64::from_be_bytes(*ms), Uuid::from_bytes(*id)))
 }
 
-/// Tells filters apart; the order of values makes no difference.
+/// Tells filters apart; the order of values makes no difference, nor does saying one twice.
 fn digest(filter: &Filter) -> [u8; 8] {
-    let Filter { sight, store, status, category, tag, severity_min, reported_by, person, from_ms, to_ms, q, deleted } = filter;
+    let Filter {
+        sight,
+        store,
+        status,
+        category,
+        tag,
+        severity_min,
+        reported_by,
+        person,
+        from_ms,
+        to_ms,
+        q,
+        deleted,
+    } = filter;
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -192,6 +221,7 @@ fn digest(filter: &Filter) -> [u8; 8] {
     for values in [store, status, category, tag, reported_by, person] {
         let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
         values.sort_unstable();
+        values.dedup();
         part(&(values.len() as u64).to_le_bytes());
         values.iter().for_each(|value| part(value.as_bytes()));
     }
@@ -226,8 +256,15 @@ mod tests {
 
     #[test]
     fn a_repeated_key_means_either() {
-        let query = list(&pairs(&[("store", "042"), ("store", "007"), ("store", "042"), ("severity_min", "4"), ("severity_min", "2")])).unwrap();
-        assert_eq!(query.filter.store, ["042", "007"]);
+        let query = list(&pairs(&[
+            ("store", "042"),
+            ("store", "007"),
+            ("store", "042"),
+            ("severity_min", "4"),
+            ("severity_min", "2"),
+        ]))
+        .unwrap();
+        assert_eq!(query.filter.store, ["042", "007", "042"]);
         assert_eq!(query.filter.severity_min, Some(2));
         assert_eq!(query.limit, DEFAULT_LIMIT);
         assert!(!query.filter.deleted);
@@ -235,7 +272,10 @@ mod tests {
 
     #[test]
     fn every_parameter_that_cannot_be_taken_is_named() {
-        assert_eq!(complaints(&[("limit", "0"), ("colour", "red"), ("severity_min", "6")]), ["limit", "colour", "severity_min"]);
+        assert_eq!(
+            complaints(&[("limit", "0"), ("colour", "red"), ("severity_min", "6")]),
+            ["limit", "colour", "severity_min"]
+        );
         for bad in ["201", "-1", "+5", "5.0", "", "five"] {
             assert_eq!(complaints(&[("limit", bad)]), ["limit"], "{bad}");
         }
@@ -255,7 +295,10 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_and_fits_its_own_filter_only() {
         let here = Filter { store: vec!["042".to_owned(), "007".to_owned()], ..Filter::default() };
-        let same = Filter { store: vec!["007".to_owned(), "042".to_owned()], ..Filter::default() };
+        let same = Filter {
+            store: vec!["007".to_owned(), "042".to_owned(), "007".to_owned()],
+            ..Filter::default()
+        };
         let at = (-5, Uuid::from_u128(7));
         let text = cursor(at, &here);
         assert_eq!(open_cursor(&text, &same), Ok(at));

@@ -19,8 +19,9 @@ mod stats;
 mod sync;
 
 use super::{
-    Accounts, Audit, Backlog, Comment, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity, IncidentRow, Incidents, LinkState,
-    NewCode, NewNode, NodeAuth, NodeRow, PageApplied, PageQuery, PageResult, Recording, Records, Review, Site, Stats, Store, Sync, Unpushed,
+    Accounts, Audit, Backlog, Comment, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity, IncidentRow,
+    Incidents, LinkState, NewCode, NewNode, NodeAuth, NodeRow, PageApplied, PageQuery, PageResult, Recording, Records,
+    Review, Site, Stats, Store, Sync, Unpushed,
 };
 use crate::actor::Account;
 use crate::error::Error;
@@ -88,11 +89,19 @@ impl SqliteLedger {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn explain(&self, filter: Filter, after: Option<(i64, Uuid)>, common: bool) -> Result<Vec<String>, Error> {
+    pub async fn explain(
+        &self,
+        filter: Filter,
+        after: Option<(i64, Uuid)>,
+        common: bool,
+    ) -> Result<Vec<String>, Error> {
         self.read(move |db| incidents::explain(db, &filter, after, common)).await
     }
 
-    async fn write<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> Done<T> + Send + 'static) -> Result<T, Error> {
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
+    ) -> Result<T, Error> {
         match self.db.write(move |tx| job(tx)).await {
             Ok(done) => done.map_err(Error::from),
             Err(WriteError::Full) => Err(Error::Full),
@@ -103,19 +112,27 @@ impl SqliteLedger {
         }
     }
 
-    async fn read<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> Done<T> + Send + 'static) -> Result<T, Error> {
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
+    ) -> Result<T, Error> {
         answered(self.db.read(job).await)
     }
 
     /// For a few rows by key: no hop to another thread.
-    async fn look<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> Done<T> + Send + 'static) -> Result<T, Error> {
+    async fn look<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
+    ) -> Result<T, Error> {
         answered(self.db.read_inline(job).await)
     }
 }
 
 fn answered<T>(result: Result<Done<T>, ReadError>) -> Result<T, Error> {
     match result {
-        Ok(Err(Fail::Sql(error))) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => Err(Error::TooLong),
+        Ok(Err(Fail::Sql(error))) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
+            Err(Error::TooLong)
+        }
         Ok(done) => done.map_err(Error::from),
         Err(ReadError::TooLong) => Err(Error::TooLong),
         Err(error @ (ReadError::Io(_) | ReadError::Stopped)) => Err(Error::Unavailable(error.to_string())),
@@ -188,11 +205,21 @@ impl Incidents for SqliteLedger {
         self.look(move |db| incidents::whole(db, id)).await
     }
 
-    async fn incidents(&self, filter: Filter, after: Option<(i64, Uuid)>, limit: u32) -> Result<Vec<IncidentRow>, Error> {
+    async fn incidents(
+        &self,
+        filter: Filter,
+        after: Option<(i64, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<IncidentRow>, Error> {
         self.read(move |db| incidents::list(db, &filter, after, limit)).await
     }
 
-    async fn incidents_whole(&self, filter: Filter, after: Option<(i64, Uuid)>, limit: u32) -> Result<Vec<(IncidentRow, Vec<Comment>)>, Error> {
+    async fn incidents_whole(
+        &self,
+        filter: Filter,
+        after: Option<(i64, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<(IncidentRow, Vec<Comment>)>, Error> {
         self.read(move |db| incidents::list_whole(db, &filter, after, limit)).await
     }
 
@@ -241,7 +268,13 @@ impl Accounts for SqliteLedger {
         self.look(move |db| accounts::store(db, &code)).await
     }
 
-    async fn open_session(&self, token_hash: [u8; 32], username: String, now_ms: i64, expires_ms: i64) -> Result<(), Error> {
+    async fn open_session(
+        &self,
+        token_hash: [u8; 32],
+        username: String,
+        now_ms: i64,
+        expires_ms: i64,
+    ) -> Result<(), Error> {
         self.write(move |db| accounts::open_session(db, &token_hash, &username, now_ms, expires_ms)).await
     }
 
@@ -265,7 +298,12 @@ impl Accounts for SqliteLedger {
 
 #[async_trait]
 impl Sync for SqliteLedger {
-    async fn unpushed(&self, after_seq: Option<u64>, max_changes: u32, max_bytes: usize) -> Result<Option<Unpushed>, Error> {
+    async fn unpushed(
+        &self,
+        after_seq: Option<u64>,
+        max_changes: u32,
+        max_bytes: usize,
+    ) -> Result<Option<Unpushed>, Error> {
         self.read(move |db| sync::unpushed(db, after_seq, max_changes, max_bytes)).await
     }
 
@@ -285,7 +323,14 @@ impl Sync for SqliteLedger {
         self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, None)).await
     }
 
-    async fn keep_failed(&self, node_id: Uuid, scope: Scope, push: Push, reason: String, now_ms: i64) -> Result<PushResult, Error> {
+    async fn keep_failed(
+        &self,
+        node_id: Uuid,
+        scope: Scope,
+        push: Push,
+        reason: String,
+        now_ms: i64,
+    ) -> Result<PushResult, Error> {
         self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, Some(&reason))).await
     }
 

@@ -8,7 +8,10 @@ async fn a_comment_shows_in_the_incident_and_counts() {
     let (location, _) = hub.incident(&kim, json!({"description": "x"})).await;
     let comments = format!("{location}/comments");
     let first = hub.post(&lee, &comments, &json!({"body": "I saw it too"})).await.expect(201);
-    assert_eq!((&first["author"], &first["kind"], &first["created_at"]), (&json!("lee"), &json!("comment"), &json!("2026-11-20T00:00:00Z")));
+    assert_eq!(
+        (&first["author"], &first["kind"], &first["created_at"]),
+        (&json!("lee"), &json!("comment"), &json!("2026-11-20T00:00:00Z"))
+    );
     let second = hub.post(&kim, &comments, &json!({"body": "He came back", "kind": "addendum"})).await.expect(201);
     let whole = hub.get(&kim, &location).await.expect(200);
     assert_eq!(whole["comments"], json!([first, second]));
@@ -49,5 +52,7 @@ async fn a_comment_that_is_none_is_refused_by_name() {
     ] {
         assert_eq!(hub.post(&kim, &comments, &body).await.fields(), [field], "{field}");
     }
-    hub.post(&kim, "/api/v1/incidents/0198b4c0-0000-7000-8000-0000000000ff/comments", &json!({"body": "x"})).await.problem(404);
+    hub.post(&kim, "/api/v1/incidents/0198b4c0-0000-7000-8000-0000000000ff/comments", &json!({"body": "x"}))
+        .await
+        .problem(404);
 }

@@ -9,19 +9,43 @@ async fn the_document_names_every_call_with_its_schemas() {
     let api = answer.expect(200);
     assert!(api["openapi"].as_str().unwrap().starts_with("3.1"));
     for (path, methods) in [
-        ("/api/v1/login", "post"), ("/api/v1/logout", "post"), ("/api/v1/me", "get"), ("/api/v1/incidents", "get post"),
-        ("/api/v1/incidents/{id}", "get patch delete"), ("/api/v1/incidents/{id}/restore", "post"), ("/api/v1/incidents/{id}/history", "get"),
-        ("/api/v1/incidents/{id}/comments", "post"), ("/api/v1/incidents/export", "get"), ("/api/v1/stats", "get"), ("/api/v1/reviews", "get"),
-        ("/api/v1/stores", "get post"), ("/api/v1/stores/{code}", "patch"), ("/api/v1/users", "get post"), ("/api/v1/users/{id}", "patch"),
+        ("/api/v1/login", "post"),
+        ("/api/v1/logout", "post"),
+        ("/api/v1/me", "get"),
+        ("/api/v1/incidents", "get post"),
+        ("/api/v1/incidents/{id}", "get patch delete"),
+        ("/api/v1/incidents/{id}/restore", "post"),
+        ("/api/v1/incidents/{id}/history", "get"),
+        ("/api/v1/incidents/{id}/comments", "post"),
+        ("/api/v1/incidents/export", "get"),
+        ("/api/v1/stats", "get"),
+        ("/api/v1/reviews", "get"),
+        ("/api/v1/stores", "get post"),
+        ("/api/v1/stores/{code}", "patch"),
+        ("/api/v1/users", "get post"),
+        ("/api/v1/users/{id}", "patch"),
         ("/api/v1/events", "get"),
     ] {
         for method in methods.split(' ') {
             let operation = &api["paths"][path][method];
             assert!(operation["operationId"].is_string(), "{method} {path}");
-            assert_eq!(operation["responses"]["401"]["content"]["application/problem+json"]["schema"]["$ref"], "#/components/schemas/Problem");
+            assert_eq!(
+                operation["responses"]["401"]["content"]["application/problem+json"]["schema"]["$ref"],
+                "#/components/schemas/Problem"
+            );
         }
     }
-    for name in ["NewIncident", "IncidentPatch", "Credentials", "CommentRequest", "AccountRequest", "AccountPatch", "StoreRequest", "StorePatch", "Person"] {
+    for name in [
+        "NewIncident",
+        "IncidentPatch",
+        "Credentials",
+        "CommentRequest",
+        "AccountRequest",
+        "AccountPatch",
+        "StoreRequest",
+        "StorePatch",
+        "Person",
+    ] {
         assert_eq!(api["components"]["schemas"][name]["additionalProperties"], false, "{name}");
     }
     let mut missing = Vec::new();
@@ -57,7 +81,9 @@ async fn the_page_needs_nothing_from_anywhere_else() {
         assert!(answer.header("content-security-policy").starts_with("default-src 'none'"));
         all.push_str(std::str::from_utf8(&answer.bytes).unwrap());
     }
-    assert!(!all.contains("http://") && !all.contains("https://") && !all.contains("innerHTML") && !all.contains("style="));
+    assert!(
+        !all.contains("http://") && !all.contains("https://") && !all.contains("innerHTML") && !all.contains("style=")
+    );
 }
 
 #[tokio::test]

@@ -32,21 +32,35 @@ async fn a_page_hears_of_its_store_and_of_no_other_and_resumes() {
     let text = until(&mut stream, "event: comment").await;
     let id: i64 = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().parse().unwrap();
     assert!(until_data(&text, &mut stream).await.contains(own_id), "{text}");
-    let mut again = hub.ask("GET", "/api/v1/events").token(&kim).header("last-event-id", &(id - 1).to_string()).response().await;
+    let mut again = hub
+        .ask("GET", "/api/v1/events")
+        .token(&kim)
+        .header("last-event-id", &(id - 1).to_string())
+        .response()
+        .await;
     until(&mut again, "event: comment").await;
     let wrong = hub.ask("GET", "/api/v1/events").token(&kim).header("last-event-id", "x").send().await;
     assert_eq!(wrong.fields(), ["Last-Event-ID"]);
 }
 
 async fn until_data(text: &str, stream: &mut Response) -> String {
-    if text.contains("data: ") { text.to_owned() } else { until(stream, "data: ").await }
+    if text.contains("data: ") {
+        text.to_owned()
+    } else {
+        until(stream, "data: ").await
+    }
 }
 
 #[tokio::test]
 async fn a_stream_ends_with_its_session_and_with_the_site() {
     let hub = Site::hub().await;
     let (kim, lee) = (hub.login("kim").await, hub.login("lee").await);
-    let ends = |stream: Response| async { tokio::time::timeout(Duration::from_secs(10), stream.into_body().collect()).await.expect("it goes on").unwrap() };
+    let ends = |stream: Response| async {
+        tokio::time::timeout(Duration::from_secs(10), stream.into_body().collect())
+            .await
+            .expect("it goes on")
+            .unwrap()
+    };
     let stream = hub.ask("GET", "/api/v1/events").token(&kim).response().await;
     hub.ask("POST", "/api/v1/logout").token(&kim).send().await.expect(204);
     // The end of a session may pass unheard; the next change is not told any more.

@@ -9,7 +9,9 @@ async fn an_export_has_every_incident_whole_across_pages() {
     for n in 0..501 {
         hub.incident(&kim, json!({"description": format!("no {n}")})).await;
     }
-    let (location, _) = hub.incident(&kim, json!({"description": "=HYPERLINK(\"x\")", "occurred_at": "2030-01-01T00:00:00Z"})).await;
+    let (location, _) = hub
+        .incident(&kim, json!({"description": "=HYPERLINK(\"x\")", "occurred_at": "2030-01-01T00:00:00Z"}))
+        .await;
     hub.post(&kim, &format!("{location}/comments"), &json!({"body": "c"})).await.expect(201);
     let file = hub.get(&mia, "/api/v1/incidents/export?format=json").await;
     assert_eq!(file.header("content-type"), "application/json");

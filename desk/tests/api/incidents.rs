@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 async fn a_description_is_enough_and_everything_else_has_a_default() {
     let hub = Site::hub().await;
     let kim = hub.login("kim").await;
-    let answer = hub.post(&kim, "/api/v1/incidents", &json!({"description": "A bottle fell.\nNobody was hurt."})).await;
+    let answer = hub
+        .post(&kim, "/api/v1/incidents", &json!({"description": "A bottle fell.\nNobody was hurt."}))
+        .await;
     let (location, etag) = (answer.header("location").to_owned(), answer.header("etag").to_owned());
     let incident = answer.expect(201);
     assert_eq!(location, format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap()));
@@ -76,7 +78,9 @@ async fn a_repeat_records_nothing_new_even_after_edits() {
     hub.post(&kim, "/api/v1/incidents", &other).await.problem(409);
     assert_eq!(hub.get(&kim, "/api/v1/incidents").await.expect(200)["items"].as_array().unwrap().len(), 1);
 
-    let keyed = |key: &str, body: &Value| hub.ask("POST", "/api/v1/incidents").token(&kim).header("idempotency-key", key).json(body).send();
+    let keyed = |key: &str, body: &Value| {
+        hub.ask("POST", "/api/v1/incidents").token(&kim).header("idempotency-key", key).json(body).send()
+    };
     let one = keyed("form 1", &json!({"description": "k"})).await;
     let two = keyed("form 1", &json!({"description": "k"})).await;
     assert_eq!(one.header("location"), two.header("location"));
@@ -85,7 +89,13 @@ async fn a_repeat_records_nothing_new_even_after_edits() {
     assert_eq!(keyed(&"k".repeat(201), &json!({"description": "k"})).await.fields(), ["Idempotency-Key"]);
     // Somebody else's key is another key.
     let lee = hub.login("lee").await;
-    let other = hub.ask("POST", "/api/v1/incidents").token(&lee).header("idempotency-key", "form 1").json(&json!({"description": "k"})).send().await;
+    let other = hub
+        .ask("POST", "/api/v1/incidents")
+        .token(&lee)
+        .header("idempotency-key", "form 1")
+        .json(&json!({"description": "k"}))
+        .send()
+        .await;
     assert_ne!(other.header("location"), one.header("location"));
 }
 
@@ -96,7 +106,10 @@ async fn an_id_in_another_store_is_taken_and_nothing_more_is_told() {
     let body = json!({"id": "0198b4c0-0000-7000-8000-00000000000b", "description": "x"});
     hub.post(&kim, "/api/v1/incidents", &body).await.expect(201);
     let same = hub.post(&max, "/api/v1/incidents", &body).await.problem(409);
-    let other = hub.post(&max, "/api/v1/incidents", &json!({"id": body["id"], "description": "y"})).await.problem(409);
+    let other = hub
+        .post(&max, "/api/v1/incidents", &json!({"id": body["id"], "description": "y"}))
+        .await
+        .problem(409);
     assert_eq!(same, other);
 }
 
@@ -112,19 +125,42 @@ async fn what_cannot_be_taken_is_named() {
     assert_eq!(post(json!({})).await, ["description"]);
     assert_eq!(post(json!({"description": "  "})).await, ["description"]);
     assert_eq!(post(json!({"description": "x".repeat(20_001)})).await, ["description"]);
-    assert_eq!(post(json!({"description": "x", "colour": 1, "people": [{"religion": "x"}]})).await, ["colour", "people[0].religion"]);
-    assert_eq!(post(json!({"description": "x", "reported_by": "lee", "reference": "1", "version": "2"})).await, ["reference", "reported_by", "version"]);
+    assert_eq!(
+        post(json!({"description": "x", "colour": 1, "people": [{"religion": "x"}]})).await,
+        ["colour", "people[0].religion"]
+    );
+    assert_eq!(
+        post(json!({"description": "x", "reported_by": "lee", "reference": "1", "version": "2"})).await,
+        ["reference", "reported_by", "version"]
+    );
     assert_eq!(post(json!({"description": "x", "status": "closed"})).await, ["status"]);
     assert_eq!(post(json!({"description": "x", "severity": 6})).await, ["severity"]);
     assert_eq!(post(json!({"description": "x", "store_code": "007"})).await, ["store_code"]);
     assert_eq!(post(json!({"description": "x", "id": "7"})).await, ["id"]);
-    assert_eq!(post(json!({"description": "x", "duplicate_of": "0198b4c0-0000-7000-8000-00000000000c"})).await, ["duplicate_of"]);
-    assert_eq!(post(json!({"description": "x", "occurred_at": "2026-01-02T00:00:00Z", "occurred_to": "2026-01-01T00:00:00Z"})).await, ["occurred_to"]);
+    assert_eq!(
+        post(json!({"description": "x", "duplicate_of": "0198b4c0-0000-7000-8000-00000000000c"})).await,
+        ["duplicate_of"]
+    );
+    assert_eq!(
+        post(json!({"description": "x", "occurred_at": "2026-01-02T00:00:00Z", "occurred_to": "2026-01-01T00:00:00Z"}))
+            .await,
+        ["occurred_to"]
+    );
     assert_eq!(post(json!([])).await, [""]);
-    hub.ask("POST", "/api/v1/incidents").token(&kim).text("application/json", "{\"description\": ").send().await.problem(400);
+    hub.ask("POST", "/api/v1/incidents")
+        .token(&kim)
+        .text("application/json", "{\"description\": ")
+        .send()
+        .await
+        .problem(400);
     hub.ask("POST", "/api/v1/incidents").token(&kim).text("text/plain", "x").send().await.problem(415);
     let large = json!({"description": "x", "title": "y".repeat(300 * 1024)}).to_string();
-    hub.ask("POST", "/api/v1/incidents").token(&kim).text("application/json", large).send().await.problem(413);
+    hub.ask("POST", "/api/v1/incidents")
+        .token(&kim)
+        .text("application/json", large)
+        .send()
+        .await
+        .problem(413);
     let longest = hub.incident(&kim, json!({"description": "ż".repeat(20_000)})).await.1;
     assert_eq!(longest["description"].as_str().unwrap().chars().count(), 20_000);
 }
@@ -149,12 +185,19 @@ async fn an_assignee_has_to_be_somebody_who_may_see_the_store() {
     let (kim, mia) = (hub.login("kim").await, hub.login("mia").await);
     let (location, _) = hub.incident(&kim, json!({"description": "x"})).await;
     for wrong in ["max", "nobody", "system:cli"] {
-        assert_eq!(hub.patch(&mia, &location, &json!({"assigned_to": wrong})).await.fields(), ["assigned_to"], "{wrong}");
+        assert_eq!(
+            hub.patch(&mia, &location, &json!({"assigned_to": wrong})).await.fields(),
+            ["assigned_to"],
+            "{wrong}"
+        );
     }
     assert_eq!(hub.patch(&mia, &location, &json!({"assigned_to": "Lee"})).await.expect(200)["assigned_to"], "lee");
     assert_eq!(hub.patch(&mia, &location, &json!({"assigned_to": "hana"})).await.expect(200)["assigned_to"], "hana");
     hub.patch(&kim, &location, &json!({"assigned_to": null})).await.problem(403);
-    assert_eq!(hub.patch(&mia, &location, &json!({"assigned_to": null})).await.expect(200)["assigned_to"], Value::Null);
+    assert_eq!(
+        hub.patch(&mia, &location, &json!({"assigned_to": null})).await.expect(200)["assigned_to"],
+        Value::Null
+    );
 }
 
 #[tokio::test]
@@ -212,7 +255,12 @@ async fn a_node_records_for_its_own_store_with_the_hub_gone() {
     assert_eq!(incident["received_at"], Value::Null);
     assert_eq!(incident["reported_by_name"], "KIM of 042");
     node.get(&kim, &location).await.expect(200);
-    assert_eq!(node.post(&kim, "/api/v1/incidents", &json!({"description": "x", "store_code": "007"})).await.fields(), ["store_code"]);
+    assert_eq!(
+        node.post(&kim, "/api/v1/incidents", &json!({"description": "x", "store_code": "007"}))
+            .await
+            .fields(),
+        ["store_code"]
+    );
 }
 
 #[tokio::test]

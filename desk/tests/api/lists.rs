@@ -1,4 +1,4 @@
-use crate::site::{Site, T0};
+use crate::site::Site;
 use serde_json::{Value, json};
 
 fn titles(page: &Value) -> Vec<&str> {
@@ -73,8 +73,15 @@ async fn parameters_that_cannot_be_taken_are_named() {
     let hub = Site::hub().await;
     let mia = hub.login("mia").await;
     for (query, field) in [
-        ("limit=0", "limit"), ("limit=201", "limit"), ("limit=x", "limit"), ("colour=red", "colour"), ("status=open", "status"),
-        ("category=x", "category"), ("severity_min=0", "severity_min"), ("from=yesterday", "from"), ("deleted=maybe", "deleted"),
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=x", "limit"),
+        ("colour=red", "colour"),
+        ("status=open", "status"),
+        ("category=x", "category"),
+        ("severity_min=0", "severity_min"),
+        ("from=yesterday", "from"),
+        ("deleted=maybe", "deleted"),
     ] {
         assert_eq!(hub.get(&mia, &format!("/api/v1/incidents?{query}")).await.fields(), [field], "{query}");
     }
@@ -88,7 +95,8 @@ async fn counts_are_over_what_the_filters_let_through() {
     let hub = Site::hub().await;
     let (kim, max, hana) = (hub.login("kim").await, hub.login("max").await, hub.login("hana").await);
     five(&hub, &kim).await;
-    hub.incident(&max, json!({"description": "x", "category": "theft", "occurred_at": "2026-11-14T09:00:00Z"})).await;
+    hub.incident(&max, json!({"description": "x", "category": "theft", "occurred_at": "2026-11-14T09:00:00Z"}))
+        .await;
     let all = hub.get(&hana, "/api/v1/stats").await.expect(200);
     assert_eq!(all["total"], 6);
     assert_eq!(all["by_store"], json!([{"store_code": "007", "count": 1}, {"store_code": "042", "count": 5}]));
@@ -111,11 +119,12 @@ async fn equal_times_are_told_apart_by_id() {
     loop {
         let page = hub.get(&kim, &path).await.expect(200);
         seen.extend(titles(&page).into_iter().map(ToOwned::to_owned));
-        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
         path = format!("/api/v1/incidents?limit=3&cursor={cursor}");
     }
     assert_eq!(seen, ["6", "5", "4", "3", "2", "1", "0"]);
-    assert!(T0 > 0);
 }
 
 #[tokio::test]

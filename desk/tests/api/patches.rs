@@ -35,10 +35,22 @@ async fn a_patch_that_changes_nothing_leaves_no_trace() {
     let hub = Site::hub().await;
     let kim = hub.login("kim").await;
     let (location, before) = hub.incident(&kim, json!({"description": "x", "people": [{"name": "Anna"}]})).await;
-    for patch in [json!({}), json!({"description": "x", "severity": 3, "status": "submitted"}), json!({"people": [{"name": "Anna"}], "loss": {}})] {
+    for patch in [
+        json!({}),
+        json!({"description": "x", "severity": 3, "status": "submitted"}),
+        json!({"people": [{"name": "Anna"}], "loss": {}}),
+    ] {
         assert_eq!(hub.patch(&kim, &location, &patch).await.expect(200), before, "{patch}");
     }
-    assert_eq!(hub.get(&kim, &format!("{location}/history")).await.expect(200)["items"].as_array().unwrap().iter().filter(|item| item["kind"] != "created").count(), 0);
+    assert_eq!(
+        hub.get(&kim, &format!("{location}/history")).await.expect(200)["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|item| item["kind"] != "created")
+            .count(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -47,7 +59,13 @@ async fn a_stale_if_match_changes_nothing() {
     let kim = hub.login("kim").await;
     let created = hub.post(&kim, "/api/v1/incidents", &json!({"description": "x"})).await;
     let (location, etag) = (created.header("location").to_owned(), created.header("etag").to_owned());
-    let patch = |etag: &str, title: &str| hub.ask("PATCH", &location).token(&kim).header("if-match", etag).json(&json!({"title": title})).send();
+    let patch = |etag: &str, title: &str| {
+        hub.ask("PATCH", &location)
+            .token(&kim)
+            .header("if-match", etag)
+            .json(&json!({"title": title}))
+            .send()
+    };
     let first = patch(&etag, "one").await;
     assert_ne!(first.header("etag"), etag);
     let now = first.header("etag").to_owned();
@@ -79,7 +97,10 @@ async fn the_workflow_goes_the_ways_there_are() {
     assert_eq!(step(&mia, json!({"status": "nonsense"})).await.fields(), ["status"]);
     assert_eq!(step(&mia, json!({"status": null})).await.fields(), ["status"]);
     assert_eq!(step(&mia, json!({"reason": "r"})).await.fields(), ["reason"]);
-    assert_eq!(step(&mia, json!({"status": "needs_info", "reason": "which till?"})).await.expect(200)["status"], "needs_info");
+    assert_eq!(
+        step(&mia, json!({"status": "needs_info", "reason": "which till?"})).await.expect(200)["status"],
+        "needs_info"
+    );
     // Asked for more, the reporter may write again.
     assert_eq!(step(&kim, json!({"title": "till 4", "status": "submitted"})).await.expect(200)["title"], "till 4");
     assert_eq!(step(&mia, json!({"status": "closed"})).await.expect(200)["status"], "closed");
@@ -87,7 +108,10 @@ async fn the_workflow_goes_the_ways_there_are() {
     assert_eq!(step(&mia, json!({"status": "void", "reason": "twice"})).await.expect(200)["status"], "void");
     let history = hub.get(&mia, &format!("{location}/history")).await.expect(200);
     let last = history["items"].as_array().unwrap().last().unwrap();
-    assert_eq!((&last["kind"], &last["from"], &last["to"], &last["reason"]), (&json!("step"), &json!("closed"), &json!("void"), &json!("twice")));
+    assert_eq!(
+        (&last["kind"], &last["from"], &last["to"], &last["reason"]),
+        (&json!("step"), &json!("closed"), &json!("void"), &json!("twice"))
+    );
     assert_eq!((&last["actor"], &last["site"]), (&json!("mia"), &json!("hub")));
 }
 
@@ -114,7 +138,10 @@ async fn what_the_system_sets_and_what_there_is_not_is_named() {
         async move { hub.patch(kim, location, &body).await.fields() }
     };
     assert_eq!(fields(json!({"id": incident["id"], "store_code": "042"})).await, ["id", "store_code"]);
-    assert_eq!(fields(json!({"recorded_at": "2026-01-01T00:00:00Z", "received_at": null})).await, ["received_at", "recorded_at"]);
+    assert_eq!(
+        fields(json!({"recorded_at": "2026-01-01T00:00:00Z", "received_at": null})).await,
+        ["received_at", "recorded_at"]
+    );
     assert_eq!(fields(json!({"description": null})).await, ["description"]);
     assert_eq!(fields(json!({"loss": {"color": 1}})).await, ["loss.color"]);
     assert_eq!(fields(json!({"duplicate_of": incident["id"]})).await, ["duplicate_of"]);
@@ -133,5 +160,8 @@ async fn the_history_says_who_changed_what_from_what_to_what() {
     let history = hub.get(&kim, &format!("{location}/history")).await.expect(200);
     let edit = history["items"].as_array().unwrap().iter().find(|item| item["kind"] == "edited").unwrap();
     assert_eq!(edit["at"], "2026-11-20T00:01:00Z");
-    assert_eq!((&edit["actor"], &edit["field"], &edit["from"], &edit["to"], &edit["lost"]), (&json!("mia"), &json!("severity"), &json!(2), &json!(4), &json!(false)));
+    assert_eq!(
+        (&edit["actor"], &edit["field"], &edit["from"], &edit["to"], &edit["lost"]),
+        (&json!("mia"), &json!("severity"), &json!(2), &json!(4), &json!(false))
+    );
 }

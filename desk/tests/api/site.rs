@@ -55,7 +55,8 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, String::from_utf8_lossy(&self.bytes)))
+        serde_json::from_slice(&self.bytes)
+            .unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, String::from_utf8_lossy(&self.bytes)))
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -71,7 +72,12 @@ impl Answer {
     /// The fields a 422 names.
     pub fn fields(self) -> Vec<String> {
         let problem = self.problem(422);
-        problem["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+        problem["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["field"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// The problem, where it is a proper one.
@@ -122,13 +128,21 @@ impl Ask<'_> {
     pub async fn send(self) -> Answer {
         let response = self.response().await;
         let (parts, body) = response.into_parts();
-        Answer { status: parts.status, headers: parts.headers, bytes: body.collect().await.unwrap().to_bytes().to_vec() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            bytes: body.collect().await.unwrap().to_bytes().to_vec(),
+        }
     }
 }
 
 impl Site {
     pub fn open() -> Self {
-        let folder = std::env::temp_dir().join(format!("aincident-api-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        let folder = std::env::temp_dir().join(format!(
+            "aincident-api-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        ));
         std::fs::create_dir_all(&folder).unwrap();
         let ids = Ids::system();
         let ledger: SharedLedger = Arc::new(SqliteLedger::open(&folder.join("ledger.sqlite"), ids.clone()).unwrap());
@@ -175,7 +189,9 @@ impl Site {
     /// A node of store 042 that has heard everything `hub` has to tell it.
     pub async fn node(hub: &Self) -> Self {
         let site = Self::open();
-        let Identity::Hub { hub_id, epoch } = hub.desk.identity().await.unwrap() else { panic!("no hub") };
+        let Identity::Hub { hub_id, epoch } = hub.desk.identity().await.unwrap() else {
+            panic!("no hub")
+        };
         let ids = site.desk.ids();
         let enrolment = Enrolment {
             hub_url: "http://127.0.0.1:1".to_owned(),
@@ -191,7 +207,9 @@ impl Site {
         loop {
             let cursors = site.desk.ledger().cursors().await.unwrap();
             let query = PageQuery { cursors, skip: BTreeSet::new(), limit: 1000, max_bytes: 1 << 20, now_ms: T0 };
-            let PageResult::Page(page) = hub.desk.ledger().page(query).await.unwrap() else { panic!("bad cursor") };
+            let PageResult::Page(page) = hub.desk.ledger().page(query).await.unwrap() else {
+                panic!("bad cursor")
+            };
             let more = page.header.more;
             site.desk.ledger().apply_page(page, T0).await.unwrap();
             if !more {
@@ -213,7 +231,12 @@ impl Site {
 
     /// A session of `username`.
     pub async fn login(&self, username: &str) -> String {
-        let opened = self.ask("POST", "/api/v1/login").json(&json!({"username": username, "password": PASSWORD})).send().await.expect(200);
+        let opened = self
+            .ask("POST", "/api/v1/login")
+            .json(&json!({"username": username, "password": PASSWORD}))
+            .send()
+            .await
+            .expect(200);
         opened["token"].as_str().unwrap().to_owned()
     }
 
@@ -226,7 +249,11 @@ impl Site {
     }
 
     pub async fn patch(&self, token: &str, path: &str, body: &Value) -> Answer {
-        self.ask("PATCH", path).token(token).text("application/merge-patch+json", body.to_string()).send().await
+        self.ask("PATCH", path)
+            .token(token)
+            .text("application/merge-patch+json", body.to_string())
+            .send()
+            .await
     }
 
     /// Records an incident; answers its address and the incident.

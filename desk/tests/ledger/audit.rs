@@ -28,7 +28,8 @@ async fn faults_after(sql: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn an_altered_change_is_found() {
-    let faults = faults_after("UPDATE changes SET body = replace(body, 'ladder fell', 'ladder sang') WHERE seq = 1").await;
+    let faults =
+        faults_after("UPDATE changes SET body = replace(body, 'ladder fell', 'ladder sang') WHERE seq = 1").await;
     assert!(faults.iter().any(|fault| fault.contains("altered")), "{faults:?}");
 }
 

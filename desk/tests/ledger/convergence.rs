@@ -51,8 +51,15 @@ async fn concurrent_edits_of_one_field_end_alike_and_ask_for_a_decision_at_both_
         let reviews = site.ledger.reviews(None, 10).await.unwrap();
         assert_eq!(reviews.len(), 1);
         assert_eq!(reviews[0].field, "location");
-        let lost: Vec<Value> =
-            site.ledger.history(id).await.unwrap().into_iter().filter(|item| item.lost).map(|item| item.to).collect();
+        let lost: Vec<Value> = site
+            .ledger
+            .history(id)
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|item| item.lost)
+            .map(|item| item.to)
+            .collect();
         assert_eq!(lost, [json!("headquarters")]);
     }
 }

@@ -26,12 +26,23 @@ fn filters() -> Vec<(&'static str, Filter)> {
         ("two tags", Filter { tag: either(&["red", "blue"]), ..none.clone() }),
         ("from and to", Filter { from_ms: Some(T0), to_ms: Some(T0 + 50), ..none.clone() }),
         ("deleted too", Filter { deleted: true, ..none.clone() }),
-        ("status and category", Filter { status: either(&["submitted"]), category: either(&["theft"]), ..none.clone() }),
+        (
+            "status and category",
+            Filter { status: either(&["submitted"]), category: either(&["theft"]), ..none.clone() },
+        ),
         ("tag and time", Filter { tag: either(&["red"]), from_ms: Some(T0 + 10), ..none.clone() }),
         ("a short name", Filter { person: either(&["li"]), ..none.clone() }),
         ("a name", Filter { person: either(&["lindqv"]), ..none.clone() }),
         ("words", Filter { q: Some("Numero thi".to_owned()), ..none.clone() }),
-        ("words and the rest", Filter { q: Some("numero".to_owned()), category: either(&["theft"]), severity_min: Some(2), ..none }),
+        (
+            "words and the rest",
+            Filter {
+                q: Some("numero".to_owned()),
+                category: either(&["theft"]),
+                severity_min: Some(2),
+                ..none
+            },
+        ),
     ]
 }
 
@@ -46,13 +57,21 @@ async fn every_list_walks_an_index_in_order_and_looks_rows_up_by_key() {
         for (after, common) in [(None, false), (Some((T0, Uuid::from_u128(9))), false), (None, true)] {
             let plan = site.ledger.explain(filter.clone(), after, common).await.unwrap();
             for step in &plan {
-                let walks_an_index = !step.starts_with("SCAN i") || step.contains("USING INDEX") || step.contains("USING COVERING INDEX");
+                let walks_an_index = !step.starts_with("SCAN i")
+                    || step.contains("USING INDEX")
+                    || step.contains("USING COVERING INDEX");
                 assert!(walks_an_index || step.contains("VIRTUAL TABLE"), "{name}: reads the whole table: {plan:#?}");
                 for table in ["d", "a", "t", "x"] {
-                    assert!(!step.starts_with(&format!("SCAN {table} ")) && step != &format!("SCAN {table}"), "{name}: scans {table}: {plan:#?}");
+                    assert!(
+                        !step.starts_with(&format!("SCAN {table} ")) && step != &format!("SCAN {table}"),
+                        "{name}: scans {table}: {plan:#?}"
+                    );
                 }
                 assert!(!step.contains("AUTOMATIC"), "{name}: builds an index on the fly: {plan:#?}");
-                assert!(is_from_text_index(&filter, common) || !step.contains("TEMP B-TREE"), "{name}: sorts: {plan:#?}");
+                assert!(
+                    is_from_text_index(&filter, common) || !step.contains("TEMP B-TREE"),
+                    "{name}: sorts: {plan:#?}"
+                );
             }
         }
     }
@@ -91,12 +110,25 @@ async fn pages_hold_every_match_once_newest_first_whatever_the_filter() {
             "tags": if n % 4 == 0 { json!(["red"]) } else if n % 4 == 1 { json!(["blue", "red"]) } else { json!([]) },
         });
         if n % 6 == 0 {
-            fields[format!("people/{}", fixed_id(&format!("p{n}")))] = json!({"name": "Åsa Lindqvist", "roles": ["witness"]});
+            fields[format!("people/{}", fixed_id(&format!("p{n}")))] =
+                json!({"name": "Åsa Lindqvist", "roles": ["witness"]});
         }
         let id = site.incident(if n % 2 == 0 { "kim" } else { "lee" }, at, fields).await;
         if n % 10 == 9 {
             let seen = json!({"saw": {}});
-            site.record("lee", at, Draft { kind: INCIDENT, id, scope: store_042(), new: false, set: set(json!({"deleted": seen})), number_year: None }).await;
+            site.record(
+                "lee",
+                at,
+                Draft {
+                    kind: INCIDENT,
+                    id,
+                    scope: store_042(),
+                    new: false,
+                    set: set(json!({"deleted": seen})),
+                    number_year: None,
+                },
+            )
+            .await;
         }
     }
     let all = site.ledger.incidents(Filter { deleted: true, ..Filter::default() }, None, 1000).await.unwrap();
@@ -118,9 +150,11 @@ async fn pages_hold_every_match_once_newest_first_whatever_the_filter() {
 
 fn plainly(filter: &Filter, row: &desk::ledger::IncidentRow) -> bool {
     let doc: serde_json::Value = serde_json::from_str(&row.doc).unwrap();
-    let one_of = |values: &[String], field: &str| values.is_empty() || values.iter().any(|value| doc[field] == value.as_str());
+    let one_of =
+        |values: &[String], field: &str| values.is_empty() || values.iter().any(|value| doc[field] == value.as_str());
     let tags: Vec<&str> = doc["tags"].as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect();
-    let names: Vec<&str> = doc["people"].as_array().unwrap().iter().filter_map(|person| person["name"].as_str()).collect();
+    let names: Vec<&str> =
+        doc["people"].as_array().unwrap().iter().filter_map(|person| person["name"].as_str()).collect();
     let text = doc["description"].as_str().unwrap();
     (filter.deleted || !row.deleted)
         && one_of(&filter.status, "status")

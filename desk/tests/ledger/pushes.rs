@@ -24,10 +24,22 @@ async fn a_repeated_push_gets_the_same_answers_as_the_first_time() {
     let hub = TestSite::hub().await;
     let node = TestSite::node(&hub, 20).await;
     let (origin, bodies) = three(&node).await;
-    let first = hub.ledger.take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &bodies), T0 + 5).await.unwrap();
-    let PushResult::Accepted { applied_seq: 3, head, .. } = first else { panic!("{first:?}") };
-    let again = hub.ledger.take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &bodies), T0 + 99).await.unwrap();
-    let PushResult::Accepted { applied_seq: 3, head: head_again, answers, .. } = again else { panic!("{again:?}") };
+    let first = hub
+        .ledger
+        .take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &bodies), T0 + 5)
+        .await
+        .unwrap();
+    let PushResult::Accepted { applied_seq: 3, head, .. } = first else {
+        panic!("{first:?}")
+    };
+    let again = hub
+        .ledger
+        .take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &bodies), T0 + 99)
+        .await
+        .unwrap();
+    let PushResult::Accepted { applied_seq: 3, head: head_again, answers, .. } = again else {
+        panic!("{again:?}")
+    };
     assert_eq!(head, head_again);
     assert!(answers.iter().all(|answer| answer.outcome == Outcome::Duplicate && answer.received_ms == T0 + 5));
     assert_eq!(hub.ledger.stats(Default::default()).await.unwrap().total, 3);
@@ -39,7 +51,11 @@ async fn a_gap_is_told_and_nothing_is_applied() {
     let node = TestSite::node(&hub, 21).await;
     let (origin, bodies) = three(&node).await;
     let link = Link::start(origin).extend(bodies[0].as_bytes());
-    let result = hub.ledger.take_push(node.node_id, store_042(), push(origin, 2, link, &bodies[1..]), T0).await.unwrap();
+    let result = hub
+        .ledger
+        .take_push(node.node_id, store_042(), push(origin, 2, link, &bodies[1..]), T0)
+        .await
+        .unwrap();
     assert_eq!(result, PushResult::Gap { expected: 1 });
     assert_eq!(hub.ledger.stats(Default::default()).await.unwrap().total, 0);
 }
@@ -49,13 +65,24 @@ async fn another_history_under_the_same_numbers_is_a_fork_and_is_kept_aside() {
     let hub = TestSite::hub().await;
     let node = TestSite::node(&hub, 22).await;
     let (origin, bodies) = three(&node).await;
-    hub.ledger.take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &bodies), T0).await.unwrap();
+    hub.ledger
+        .take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &bodies), T0)
+        .await
+        .unwrap();
     let mut other = bodies.clone();
     other[1] = other[1].replace("number 1", "number X");
-    let overlapping = hub.ledger.take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &other), T0).await.unwrap();
+    let overlapping = hub
+        .ledger
+        .take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &other), T0)
+        .await
+        .unwrap();
     assert_eq!(overlapping, PushResult::Fork { agreed_seq: 1 });
     let forged = other.iter().fold(Link::start(origin), |link, body| link.extend(body.as_bytes()));
-    let behind = hub.ledger.take_push(node.node_id, store_042(), push(origin, 4, forged, &bodies[..1]), T0).await.unwrap();
+    let behind = hub
+        .ledger
+        .take_push(node.node_id, store_042(), push(origin, 4, forged, &bodies[..1]), T0)
+        .await
+        .unwrap();
     assert!(matches!(behind, PushResult::Fork { .. }), "{behind:?}");
     assert_eq!(hub.ledger.stats(Default::default()).await.unwrap().total, 3);
 }
@@ -67,14 +94,27 @@ async fn a_bad_change_is_kept_with_its_reason_and_only_its_own_record_waits() {
     let origin = node.ids.new_v7(T0);
     let (bad, good) = (node.ids.new_v7(T0), node.ids.new_v7(T0));
     let bodies = vec![
-        format!(r#"{{"at":{T0},"by":"kim","id":"{bad}","kind":"incident","new":true,"set":{{"description":"x","severity":9}}}}"#),
+        format!(
+            r#"{{"at":{T0},"by":"kim","id":"{bad}","kind":"incident","new":true,"set":{{"description":"x","severity":9}}}}"#
+        ),
         format!(r#"{{"at":{T0},"by":"kim","id":"{bad}","kind":"incident","set":{{"zone":"aisle"}}}}"#),
         "this is no change at all".to_owned(),
-        format!(r#"{{"at":{T0},"by":"kim","hue":7,"id":"{good}","kind":"incident","new":true,"set":{{"description":"fine","smell":"smoke"}}}}"#),
-        format!(r#"{{"at":{T0},"by":"kim","id":"{}","kind":"weather","new":true,"set":{{"sky":"grey"}}}}"#, node.ids.new_v7(T0)),
+        format!(
+            r#"{{"at":{T0},"by":"kim","hue":7,"id":"{good}","kind":"incident","new":true,"set":{{"description":"fine","smell":"smoke"}}}}"#
+        ),
+        format!(
+            r#"{{"at":{T0},"by":"kim","id":"{}","kind":"weather","new":true,"set":{{"sky":"grey"}}}}"#,
+            node.ids.new_v7(T0)
+        ),
     ];
-    let result = hub.ledger.take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &bodies), T0).await.unwrap();
-    let PushResult::Accepted { applied_seq: 5, answers, .. } = result else { panic!("{result:?}") };
+    let result = hub
+        .ledger
+        .take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &bodies), T0)
+        .await
+        .unwrap();
+    let PushResult::Accepted { applied_seq: 5, answers, .. } = result else {
+        panic!("{result:?}")
+    };
     let told: Vec<&str> = answers
         .iter()
         .map(|answer| match &answer.outcome {
@@ -114,7 +154,15 @@ async fn a_stream_of_another_node_is_refused() {
     let hub = TestSite::hub().await;
     let node = TestSite::node(&hub, 26).await;
     let (origin, bodies) = three(&node).await;
-    hub.ledger.take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &bodies), T0).await.unwrap();
+    hub.ledger
+        .take_push(node.node_id, store_042(), push(origin, 1, Link::start(origin), &bodies), T0)
+        .await
+        .unwrap();
     let thief = Uuid::from_u128(5);
-    assert!(hub.ledger.take_push(thief, store_042(), push(origin, 1, Link::start(origin), &bodies), T0).await.is_err());
+    assert!(
+        hub.ledger
+            .take_push(thief, store_042(), push(origin, 1, Link::start(origin), &bodies), T0)
+            .await
+            .is_err()
+    );
 }

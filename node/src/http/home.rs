@@ -21,7 +21,12 @@ async fn home(State(site): State<Site>) -> Result<Html<String>, Problem> {
     let said = match site.desk.identity().await? {
         Identity::Node(enrolment) => {
             let state = status::read(ledger, site.board.now().to_kept()).await?.state;
-            format!("<p>Store {} ({}).</p>\n<p>{}.</p>", escaped(&enrolment.store_name), escaped(&enrolment.store_code), escaped(&state))
+            format!(
+                "<p>Store {} ({}).</p>\n<p>{}.</p>",
+                escaped(&enrolment.store_name),
+                escaped(&enrolment.store_code),
+                escaped(&state)
+            )
         }
         Identity::Hub { .. } | Identity::Unenrolled => ENROL.to_owned(),
     };

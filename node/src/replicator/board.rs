@@ -212,7 +212,12 @@ mod tests {
 
     #[test]
     fn a_restart_does_not_claim_that_the_hub_answers() {
-        let kept = LinkState { hub_reachable: true, clock_offset_ms: 7, last_contact_ms: Some(5), ..LinkState::default() };
+        let kept = LinkState {
+            hub_reachable: true,
+            clock_offset_ms: 7,
+            last_contact_ms: Some(5),
+            ..LinkState::default()
+        };
         let live = Live::from_kept(&kept);
         assert!(!live.hub_reachable && live.clock_offset_ms == 7 && live.last_contact_ms == Some(5));
     }

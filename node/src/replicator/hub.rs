@@ -132,7 +132,14 @@ impl Hub {
     #[must_use]
     pub fn new(outbound: Outbound, base: &str, node_id: Uuid, secret: String, ids: Ids, clock: SharedClock) -> Self {
         let credential = Mutex::new(Arc::new(Credential::new(secret)));
-        Self { outbound, base: base.trim_end_matches('/').to_owned(), node_id, credential, ids, clock }
+        Self {
+            outbound,
+            base: base.trim_end_matches('/').to_owned(),
+            node_id,
+            credential,
+            ids,
+            clock,
+        }
     }
 
     /// The address as people know it.
@@ -159,9 +166,20 @@ impl Hub {
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn ask<A: DeserializeOwned>(&self, path: &'static str, body: &impl Serialize, deadline: Duration) -> Result<A, Failure> {
+    pub async fn ask<A: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        body: &impl Serialize,
+        deadline: Duration,
+    ) -> Result<A, Failure> {
         let body = serde_json::to_vec(body).map_err(Failure::nonsense)?;
-        let call = Call { path, media_type: "application/json", body, deadline, most_bytes: MOST_JSON_BYTES };
+        let call = Call {
+            path,
+            media_type: "application/json",
+            body,
+            deadline,
+            most_bytes: MOST_JSON_BYTES,
+        };
         let answer = self.call(call).await?;
         serde_json::from_slice(&answer).map_err(Failure::nonsense)
     }
@@ -236,11 +254,18 @@ pub(crate) struct Reply {
 impl Reply {
     /// Reads the rest of `response`, at most `most_bytes`; pieces must follow each other within [`STALLED`].
     pub(crate) async fn read(mut response: Response, most_bytes: u64, now_ms: i64) -> Result<Self, OutboundError> {
-        let proof = response.headers().get(PROOF_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let proof = response
+            .headers()
+            .get(PROOF_HEADER)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
         let retry_after = retry_after(response.headers(), now_ms);
         let status = response.status().as_u16();
         let mut body = BytesMut::new();
-        while let Some(piece) = tokio::time::timeout(STALLED, response.chunk()).await.map_err(|_| OutboundError::Timeout)?? {
+        while let Some(piece) =
+            tokio::time::timeout(STALLED, response.chunk()).await.map_err(|_| OutboundError::Timeout)??
+        {
             if (body.len() + piece.len()) as u64 > most_bytes {
                 return Err(OutboundError::Broken(format!("the answer is larger than {most_bytes} bytes")));
             }
@@ -276,7 +301,10 @@ pub(crate) fn address(base: &str, path: &str) -> Result<Url, OutboundError> {
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("base", &self.base).field("node_id", &self.node_id).finish_non_exhaustive()
+        f.debug_struct("Hub")
+            .field("base", &self.base)
+            .field("node_id", &self.node_id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -56,7 +56,9 @@ impl Stop {
             Self::Copy => {
                 "a newer copy of this node talks to headquarters, so this folder is a copy or an old backup; enrol it with a new code and --replace"
             }
-            Self::Version => "headquarters and this node have no protocol version in common; install the version headquarters uses",
+            Self::Version => {
+                "headquarters and this node have no protocol version in common; install the version headquarters uses"
+            }
         }
     }
 }
@@ -91,7 +93,14 @@ impl Link {
     /// A link that says `hello` at once.
     #[must_use]
     pub const fn new(pace: Backoff, now: Tick) -> Self {
-        Self { pace, phase: Phase::Fresh, failures: 0, hello_at: now, held_until: 0, nudged_at: None }
+        Self {
+            pace,
+            phase: Phase::Fresh,
+            failures: 0,
+            hello_at: now,
+            held_until: 0,
+            nudged_at: None,
+        }
     }
 
     /// Where it stands.

@@ -64,11 +64,29 @@ pub(crate) enum NotPulled {
 }
 
 /// Pulls one page and stores it. Stored means durable, cursors included.
-pub(crate) async fn one(hub: &Hub, ledger: &SharedLedger, hub_id: Uuid, ask: Ask<'_>, clock: &chassis::clock::SharedClock) -> Result<Pulled, NotPulled> {
-    let request = PullRequest { cursors: ask.cursors, skip: ask.skip, limit: ask.limit, wait_ms: ask.wait_ms, status: ask.status };
+pub(crate) async fn one(
+    hub: &Hub,
+    ledger: &SharedLedger,
+    hub_id: Uuid,
+    ask: Ask<'_>,
+    clock: &chassis::clock::SharedClock,
+) -> Result<Pulled, NotPulled> {
+    let request = PullRequest {
+        cursors: ask.cursors,
+        skip: ask.skip,
+        limit: ask.limit,
+        wait_ms: ask.wait_ms,
+        status: ask.status,
+    };
     let body = serde_json::to_vec(&request).map_err(|e| NotPulled::Failure(Failure::nonsense(e)))?;
     let deadline = Duration::from_millis(ask.wait_ms) + STALLED;
-    let call = Call { path: path::PULL, media_type: "application/json", body, deadline, most_bytes: MAX_PAGE_BYTES };
+    let call = Call {
+        path: path::PULL,
+        media_type: "application/json",
+        body,
+        deadline,
+        most_bytes: MAX_PAGE_BYTES,
+    };
     let body = hub.call(call).await.map_err(|failure| match failure {
         Failure::Refused(refused) if refused.kind == refusal::BAD_CURSOR => NotPulled::BadCursor,
         failure => NotPulled::Failure(failure),
@@ -77,7 +95,9 @@ pub(crate) async fn one(hub: &Hub, ledger: &SharedLedger, hub_id: Uuid, ask: Ask
     let limits = *ask.limits;
     // Unpacking a large page takes longer than a loop shared with everything else should be held up.
     let page = tokio::task::spawn_blocking(move || Page::decode(&body, &limits)).await;
-    let page = page.map_err(|e| NotPulled::Failure(Failure::nonsense(e)))?.map_err(|e| NotPulled::Failure(Failure::nonsense(e)))?;
+    let page = page
+        .map_err(|e| NotPulled::Failure(Failure::nonsense(e)))?
+        .map_err(|e| NotPulled::Failure(Failure::nonsense(e)))?;
     if page.header.hub_id != hub_id {
         return Err(NotPulled::WrongHub);
     }
@@ -86,7 +106,11 @@ pub(crate) async fn one(hub: &Hub, ledger: &SharedLedger, hub_id: Uuid, ask: Ask
         return Err(NotPulled::Failure(Failure::nonsense("a page holds what was not asked for")));
     }
     let more = page.header.more;
-    let moved = page.header.cursors.iter().any(|(scope, cursor)| request.cursors.get(scope).is_none_or(|was| was.as_ref() != Some(cursor)));
+    let moved = page
+        .header
+        .cursors
+        .iter()
+        .any(|(scope, cursor)| request.cursors.get(scope).is_none_or(|was| was.as_ref() != Some(cursor)));
     let applied = ledger.apply_page(page, clock.now_ms()).await.map_err(NotPulled::Ledger)?;
     metrics::counter!("aincident_pulled_changes_total").increment(applied.new);
     Ok(Pulled { applied, more, moved })
@@ -118,14 +142,18 @@ pub(super) async fn run(session: &Session) {
         };
         let (asked, began) = (u64::from(ask.limit), Instant::now());
         let early = Duration::from_millis(ask.wait_ms / 2);
-        let pulled = one(&session.hub, session.desk.ledger(), session.enrolment.hub_id, ask, session.desk.clock()).await;
+        let pulled =
+            one(&session.hub, session.desk.ledger(), session.enrolment.hub_id, ask, session.desk.clock()).await;
         let result = if pulled.is_ok() { "answered" } else { "failed" };
         metrics::counter!("aincident_pulls_total", "result" => result).increment(1);
         match pulled {
             Ok(pulled) => {
                 anew = false;
                 let took = began.elapsed();
-                batch.succeeded(pulled.applied.new + pulled.applied.known, if pulled.more { took } else { Duration::ZERO });
+                batch.succeeded(
+                    pulled.applied.new + pulled.applied.known,
+                    if pulled.more { took } else { Duration::ZERO },
+                );
                 well(session, &mut waiting);
                 if !pulled.more && !pulled.moved && took < early {
                     waiting.hold(session.now(), no_room(session.desk.ids().random_u64()));

@@ -46,7 +46,8 @@ fn judge(sent: &Unpushed, result: PushResult) -> Verdict {
     match result {
         PushResult::Accepted { applied_seq, head, answers, .. } => {
             let ours = sent.bodies.iter().fold(sent.prev, |link: ChainLink, body| link.extend(body.as_bytes()));
-            let in_order = answers.len() == sent.bodies.len() && answers.iter().zip(sent.first_seq..).all(|(a, seq)| a.seq == seq);
+            let in_order =
+                answers.len() == sent.bodies.len() && answers.iter().zip(sent.first_seq..).all(|(a, seq)| a.seq == seq);
             if applied_seq < last || !in_order {
                 Verdict::Nonsense("it does not answer what was sent")
             } else if applied_seq == last && head != ours {
@@ -56,7 +57,9 @@ fn judge(sent: &Unpushed, result: PushResult) -> Verdict {
                 Verdict::Noted { applied_seq: last, answers }
             }
         }
-        PushResult::Gap { expected } if expected >= 1 && expected < sent.first_seq => Verdict::Resend { after: expected - 1 },
+        PushResult::Gap { expected } if expected >= 1 && expected < sent.first_seq => {
+            Verdict::Resend { after: expected - 1 }
+        }
         PushResult::Gap { .. } => Verdict::Nonsense("it misses changes that were just sent"),
         PushResult::Fork { agreed_seq } => Verdict::Fork { agreed_seq },
     }
@@ -107,7 +110,12 @@ pub(super) async fn run(session: &Session) {
 }
 
 /// Takes in what a new `hello` told.
-async fn arrive(position: &mut Position, batch: &mut Batch, welcome: &Welcome, session: &Session) -> Result<(), desk::Error> {
+async fn arrive(
+    position: &mut Position,
+    batch: &mut Batch,
+    welcome: &Welcome,
+    session: &Session,
+) -> Result<(), desk::Error> {
     if position.welcome == welcome.no {
         return Ok(());
     }
@@ -117,8 +125,14 @@ async fn arrive(position: &mut Position, batch: &mut Batch, welcome: &Welcome, s
     batch.set_most(welcome.limits.push_bytes);
     let acknowledged = backlog.seq.saturating_sub(backlog.pending_changes);
     position.after = (welcome.applied_seq < acknowledged).then_some(welcome.applied_seq);
-    if welcome.origin == backlog.origin && welcome.applied_seq > backlog.seq && position.forked != Some(backlog.origin) {
-        fork(session, position, backlog.origin, "headquarters holds more of this node's changes than the node does");
+    if welcome.origin == backlog.origin && welcome.applied_seq > backlog.seq && position.forked != Some(backlog.origin)
+    {
+        fork(
+            session,
+            position,
+            backlog.origin,
+            "headquarters holds more of this node's changes than the node does",
+        );
     }
     Ok(())
 }
@@ -129,14 +143,21 @@ async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, posit
     let body = Push::encode(run.origin, run.first_seq, run.prev, &run.bodies);
     let sent_bytes = body.len() as u64;
     let deadline = DEADLINE + Duration::from_secs(sent_bytes / SLOWEST_BYTES_PER_S);
-    let call = Call { path: path::PUSH, media_type: MEDIA_TYPE, body, deadline, most_bytes: MOST_JSON_BYTES };
+    let call = Call {
+        path: path::PUSH,
+        media_type: MEDIA_TYPE,
+        body,
+        deadline,
+        most_bytes: MOST_JSON_BYTES,
+    };
     let (began, sent_ms) = (Instant::now(), session.desk.now_ms());
     let answer = match session.hub.call(call).await {
         Ok(body) => serde_json::from_slice::<PushAnswer>(&body).map_err(Failure::nonsense),
         Err(failure) => Err(failure),
     };
     metrics::counter!("aincident_sync_sent_bytes_total").increment(sent_bytes);
-    metrics::counter!("aincident_pushes_total", "result" => if answer.is_ok() { "answered" } else { "failed" }).increment(1);
+    metrics::counter!("aincident_pushes_total", "result" => if answer.is_ok() { "answered" } else { "failed" })
+        .increment(1);
     let failure = match answer {
         Ok(answer) if answer.hub_id != session.enrolment.hub_id => return session.stop(Stop::WrongHub),
         Ok(answer) => {
@@ -153,7 +174,12 @@ async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, posit
             }
         }
         Err(Failure::Refused(refused)) if refused.kind == refusal::NOT_YOURS => {
-            return fork(session, position, run.origin, "headquarters says that this node's numbers belong to another node");
+            return fork(
+                session,
+                position,
+                run.origin,
+                "headquarters says that this node's numbers belong to another node",
+            );
         }
         Err(failure) => failure,
     };
@@ -174,7 +200,12 @@ async fn act(session: &Session, position: &mut Position, run: &Unpushed, verdict
     match verdict {
         Verdict::Noted { applied_seq, answers } => {
             metrics::counter!("aincident_pushed_changes_total").increment(answers.len() as u64);
-            session.desk.ledger().note_answers(run.origin, applied_seq, answers).await.map_err(Trouble::Ledger)?;
+            session
+                .desk
+                .ledger()
+                .note_answers(run.origin, applied_seq, answers)
+                .await
+                .map_err(Trouble::Ledger)?;
             if position.after.is_some() {
                 position.after = Some(applied_seq);
             }
@@ -189,7 +220,10 @@ async fn act(session: &Session, position: &mut Position, run: &Unpushed, verdict
             Ok(false)
         }
         Verdict::Fork { agreed_seq } => {
-            let what = format!("headquarters holds other changes under this node's numbers from {} on", agreed_seq.saturating_add(1));
+            let what = format!(
+                "headquarters holds other changes under this node's numbers from {} on",
+                agreed_seq.saturating_add(1)
+            );
             fork(session, position, run.origin, &what);
             Ok(false)
         }
@@ -220,7 +254,9 @@ mod tests {
     }
 
     fn answers(seqs: &[u64]) -> Vec<Answer> {
-        seqs.iter().map(|seq| Answer { seq: *seq, outcome: Outcome::Applied, received_ms: 1, hlc: None }).collect()
+        seqs.iter()
+            .map(|seq| Answer { seq: *seq, outcome: Outcome::Applied, received_ms: 1, hlc: None })
+            .collect()
     }
 
     fn accepted(applied_seq: u64, seqs: &[u64]) -> PushResult {

@@ -75,7 +75,14 @@ impl Waiting {
 }
 
 impl Session {
-    pub(super) fn new(desk: Desk, hub: Hub, enrolment: Enrolment, board: Arc<Board>, view: watch::Receiver<View>, pace: Backoff) -> Self {
+    pub(super) fn new(
+        desk: Desk,
+        hub: Hub,
+        enrolment: Enrolment,
+        board: Arc<Board>,
+        view: watch::Receiver<View>,
+        pace: Backoff,
+    ) -> Self {
         Self {
             desk,
             hub,
@@ -290,9 +297,17 @@ pub(crate) const fn offset_ms(sent_ms: i64, received_ms: i64, hub_ms: i64) -> i6
 }
 
 /// The cursors to ask with: `held` for each of `scopes`, none for a scope never pulled or when all begins anew.
-pub(crate) fn cursors(scopes: &[Scope], held: &BTreeMap<Scope, Option<String>>, anew: bool) -> BTreeMap<Scope, Option<String>> {
+pub(crate) fn cursors(
+    scopes: &[Scope],
+    held: &BTreeMap<Scope, Option<String>>,
+    anew: bool,
+) -> BTreeMap<Scope, Option<String>> {
     let cursor = |scope: &Scope| if anew { None } else { held.get(scope).cloned().flatten() };
-    scopes.iter().filter(|scope| **scope != Scope::Hub).map(|scope| (scope.clone(), cursor(scope))).collect()
+    scopes
+        .iter()
+        .filter(|scope| **scope != Scope::Hub)
+        .map(|scope| (scope.clone(), cursor(scope)))
+        .collect()
 }
 
 /// The breaker as a number: 0 closed, 1 half open, 2 open, 3 stopped by headquarters.
@@ -318,7 +333,8 @@ mod tests {
 
     #[test]
     fn a_scope_never_pulled_has_no_cursor_and_headquarters_own_is_never_asked_for() {
-        let held = BTreeMap::from([(Scope::Company, Some("c".to_owned())), (Scope::Store("9".into()), Some("9".into()))]);
+        let held =
+            BTreeMap::from([(Scope::Company, Some("c".to_owned())), (Scope::Store("9".into()), Some("9".into()))]);
         let scopes = [Scope::Company, Scope::Store("042".into()), Scope::Hub];
         let asked = cursors(&scopes, &held, false);
         assert_eq!(asked, BTreeMap::from([(Scope::Company, Some("c".to_owned())), (Scope::Store("042".into()), None)]));

@@ -44,7 +44,9 @@ async fn it_keeps_who_the_node_is_and_brings_the_accounts() {
     let told = enroll(config(&folder, &hub)).await.unwrap();
     assert!(told.contains("store 042 (Downtown)") && told.contains("fetched 3 changes"), "{told}");
     let (desk, identity) = open(&folder).await;
-    let Identity::Node(enrolment) = identity else { panic!("not enrolled") };
+    let Identity::Node(enrolment) = identity else {
+        panic!("not enrolled")
+    };
     assert_eq!((enrolment.store_code.as_str(), &enrolment.hub_url), (STORE, &hub.url));
     assert_eq!(desk.ledger().accounts(Some(STORE.into())).await.unwrap().len(), 3);
     let link = desk.ledger().link_state().await.unwrap();
@@ -90,7 +92,10 @@ async fn a_fetch_that_fails_leaves_a_folder_that_is_enrolled() {
     enroll(config(&folder, &hub)).await.unwrap();
     hub.always(path::PULL, Mood::Refuse(403, "node-revoked", None));
     let incomplete = enroll(EnrollConfig { replace: true, ..config(&folder, &hub) }).await.unwrap_err();
-    assert!(matches!(incomplete, EnrolError::Incomplete { .. }) && incomplete.to_string().contains("serve"), "{incomplete}");
+    assert!(
+        matches!(incomplete, EnrolError::Incomplete { .. }) && incomplete.to_string().contains("serve"),
+        "{incomplete}"
+    );
     assert!(matches!(open(&folder).await.1, Identity::Node(_)));
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -14,8 +14,8 @@ use sync_protocol::batch::{Page, Push, raw_body};
 use sync_protocol::chain::Link;
 use sync_protocol::change::Change;
 use sync_protocol::message::{
-    Answer, EnrolAnswer, HelloAnswer, Limits, NONCE_HEADER, Outcome, PROOF_HEADER, PageHeader, PageLine, PullRequest, PushAnswer,
-    PushResult, credential_keys, path, proof, refusal,
+    Answer, EnrolAnswer, HelloAnswer, Limits, NONCE_HEADER, Outcome, PROOF_HEADER, PageHeader, PageLine, PullRequest,
+    PushAnswer, PushResult, credential_keys, path, proof, refusal,
 };
 use sync_protocol::scope::Scope;
 use tokio::net::TcpListener;
@@ -155,7 +155,9 @@ impl FakeHub {
         };
         let body = raw_body(&change.to_body().unwrap()).unwrap();
         let scope = Scope::Store(STORE.into());
-        state.feed.push(PageLine { origin: Uuid::from_u128(9), seq, scope, received_ms: change.at, hlc: None, body });
+        state
+            .feed
+            .push(PageLine { origin: Uuid::from_u128(9), seq, scope, received_ms: change.at, hlc: None, body });
         drop(state);
         self.bell.send_modify(|n| *n += 1);
     }
@@ -256,7 +258,15 @@ impl State {
         }
         let sites = BTreeMap::from([(Uuid::from_u128(9), "hub".to_owned())]);
         let count = lines.len() as u32;
-        let header = PageHeader { hub_id: self.hub_id, epoch: self.epoch, now_ms: self.now_ms, count, cursors, more, sites };
+        let header = PageHeader {
+            hub_id: self.hub_id,
+            epoch: self.epoch,
+            now_ms: self.now_ms,
+            count,
+            cursors,
+            more,
+            sites,
+        };
         Some(Page { header, lines })
     }
 }
@@ -267,13 +277,21 @@ async fn answer(Shared(hub): Shared<FakeHub>, uri: Uri, headers: HeaderMap, body
     let secret = text("authorization").rsplit('.').next().unwrap_or_default().to_owned();
     let mood = {
         let mut state = hub.state();
-        let asked = Asked { path: path.clone(), at: Instant::now(), secret: secret.clone(), nonce: nonce.clone(), body: body.to_vec() };
+        let asked = Asked {
+            path: path.clone(),
+            at: Instant::now(),
+            secret: secret.clone(),
+            nonce: nonce.clone(),
+            body: body.to_vec(),
+        };
         state.log.push(asked);
         state.mood(&path)
     };
     match mood {
         Mood::Hang => return std::future::pending().await,
-        Mood::Portal => return respond(200, "text/html", b"<html>Welcome to the mall's Wi-Fi</html>".to_vec(), None, None),
+        Mood::Portal => {
+            return respond(200, "text/html", b"<html>Welcome to the mall's Wi-Fi</html>".to_vec(), None, None);
+        }
         _ => {}
     }
     let known = hub.state().secrets.iter().position(|known| *known == secret);
@@ -317,11 +335,19 @@ impl FakeHub {
         match path {
             path::ENROL => {
                 let request: Value = serde_json::from_slice(body).unwrap();
-                if request["code"] != CODE { refused(403, refusal::BAD_CODE) } else { ok(&self.state().enrol()) }
+                if request["code"] != CODE {
+                    refused(403, refusal::BAD_CODE)
+                } else {
+                    ok(&self.state().enrol())
+                }
             }
             path::HELLO => ok(&self.state().hello(hub_id)),
             path::PUSH => {
-                let result = if *mood == Mood::Fork { PushResult::Fork { agreed_seq: 0 } } else { self.state().push(body) };
+                let result = if *mood == Mood::Fork {
+                    PushResult::Fork { agreed_seq: 0 }
+                } else {
+                    self.state().push(body)
+                };
                 ok(&PushAnswer { hub_id, epoch, now_ms, result })
             }
             path::PULL => self.pull(&serde_json::from_slice(body).unwrap()).await,
@@ -335,7 +361,9 @@ impl FakeHub {
         tokio::pin!(patience);
         let mut is_over = request.wait_ms == 0;
         loop {
-            let Some(page) = self.state().page(request) else { return refused(409, refusal::BAD_CURSOR) };
+            let Some(page) = self.state().page(request) else {
+                return refused(409, refusal::BAD_CURSOR);
+            };
             if is_over || !page.lines.is_empty() {
                 return (200, page.encode());
             }
@@ -352,7 +380,11 @@ fn ok(answer: &impl Serialize) -> (u16, Vec<u8>) {
 }
 
 fn refused(status: u16, kind: &str) -> (u16, Vec<u8>) {
-    (status, serde_json::to_vec(&json!({"type": format!("urn:aincident:problem:{kind}"), "title": kind, "status": status})).unwrap())
+    (
+        status,
+        serde_json::to_vec(&json!({"type": format!("urn:aincident:problem:{kind}"), "title": kind, "status": status}))
+            .unwrap(),
+    )
 }
 
 fn respond(status: u16, kind: &str, body: Vec<u8>, proof: Option<String>, retry_after: Option<u64>) -> Response<Body> {

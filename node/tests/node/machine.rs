@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aincident_node::replicator::{Replicator, Tempo};
 use aincident_node::replicator::board::Board;
+use aincident_node::replicator::{Replicator, Tempo};
 use chassis::clock::SystemClock;
 use chassis::ids::Ids;
 use chassis::outbound::Backoff;
@@ -19,13 +19,14 @@ use sync_protocol::record::INCIDENT;
 use sync_protocol::scope::Scope;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::hub::{FakeHub, SECRET, STORE};
 
 /// Fast enough for tests, slow enough not to fill the log.
-const TEMPO: Tempo =
-    Tempo { pace: Backoff { floor: Duration::from_millis(20), cap: Duration::from_millis(100) }, stall: Duration::from_secs(120) };
+const TEMPO: Tempo = Tempo {
+    pace: Backoff { floor: Duration::from_millis(20), cap: Duration::from_millis(100) },
+    stall: Duration::from_secs(120),
+};
 
 /// The longest that anything here may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -94,7 +95,11 @@ impl Node {
     /// One whose backlog may stand still for `stall`.
     pub async fn enrolled_with(hub: &FakeHub, stall: Duration) -> Self {
         let node = Self::with(Tempo { stall, ..TEMPO }).await;
-        node.desk.ledger().become_node(enrolment(hub), SECRET.to_owned(), Uuid::now_v7()).await.unwrap();
+        node.desk
+            .ledger()
+            .become_node(enrolment(hub), SECRET.to_owned(), node.desk.ids().new_v7(0))
+            .await
+            .unwrap();
         node
     }
 
@@ -120,9 +125,22 @@ impl Node {
     pub async fn record(&self, description: &str) {
         let id = self.desk.ids().new_v7(self.desk.now_ms());
         let set = BTreeMap::from([("description".to_owned(), Value::from(description))]);
-        let draft = Draft { kind: INCIDENT, id, scope: Scope::Store(STORE.into()), new: true, set, number_year: Some(2026) };
+        let draft = Draft {
+            kind: INCIDENT,
+            id,
+            scope: Scope::Store(STORE.into()),
+            new: true,
+            set,
+            number_year: Some(2026),
+        };
         let plan = Box::new(move |_: &_| Ok(vec![draft]));
-        let recording = Recording { records: vec![id], by: "ann".into(), at_ms: self.desk.now_ms(), claim: None, plan };
+        let recording = Recording {
+            records: vec![id],
+            by: "ann".into(),
+            at_ms: self.desk.now_ms(),
+            claim: None,
+            plan,
+        };
         self.desk.ledger().record(recording).await.unwrap();
     }
 

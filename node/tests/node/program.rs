@@ -20,7 +20,8 @@ fn program(args: &[&str], folder: &Path) -> Command {
 /// Runs a command to its end, off the runtime that the hub lives on.
 async fn run(args: &[&str], folder: &Path) -> (i32, String, String) {
     let mut command = program(args, folder);
-    let Output { status, stdout, stderr } = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let Output { status, stdout, stderr } =
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
@@ -88,7 +89,10 @@ async fn a_node_is_enrolled_while_it_serves() {
     let status = async || json(&run(&["status", "--json"], &folder).await.1);
     until("status tells", async || status().await["hub_reachable"] == true).await;
     let told = status().await;
-    assert_eq!((&told["store_code"], &told["pending_changes"], &told["hub_url"]), (&"042".into(), &0.into(), &hub.url.clone().into()));
+    assert_eq!(
+        (&told["store_code"], &told["pending_changes"], &told["hub_url"]),
+        (&"042".into(), &0.into(), &hub.url.clone().into())
+    );
     hub.everywhere(Mood::Portal);
     until("status tells of the loss", async || status().await["hub_reachable"] == false).await;
     assert!(status().await["last_error"].is_string());
@@ -108,7 +112,15 @@ async fn status_asks_the_hub_itself_when_nothing_serves() {
     hub.everywhere(Mood::Portal);
     let told = json(&run(&["status", "--json"], &folder).await.1);
     assert_eq!((&told["hub_reachable"], &told["next_try_at"]), (&false.into(), &Value::Null));
-    for field in ["node_id", "store_code", "hub_url", "last_contact_at", "pending_changes", "pending_blobs", "pending_blob_bytes"] {
+    for field in [
+        "node_id",
+        "store_code",
+        "hub_url",
+        "last_contact_at",
+        "pending_changes",
+        "pending_blobs",
+        "pending_blob_bytes",
+    ] {
         assert!(!told[field].is_null(), "{field}");
     }
     for field in ["pulled_changes", "quarantined", "clock_offset_ms", "origin", "state", "synced_up_to"] {

@@ -122,7 +122,13 @@ async fn a_push_that_is_too_much_for_the_hub_is_made_smaller() {
     hub.once(path::PUSH, [Mood::Refuse(413, "too-large", None), Mood::Refuse(500, "internal", None)]);
     node.start();
     until("all is there", async || node.pending().await == 0).await;
-    let sizes: Vec<usize> = hub.state().log.iter().filter(|asked| asked.path == path::PUSH).map(|asked| asked.body.len()).collect();
+    let sizes: Vec<usize> = hub
+        .state()
+        .log
+        .iter()
+        .filter(|asked| asked.path == path::PUSH)
+        .map(|asked| asked.body.len())
+        .collect();
     assert!(sizes[1] < sizes[0] && sizes[2] < sizes[1], "{sizes:?}");
 }
 
@@ -165,7 +171,8 @@ async fn a_hub_that_does_not_know_the_node_is_named_as_that() {
     let node = Node::enrolled(&hub).await;
     node.record("one").await;
     node.start();
-    let told = async || node.board.now().to_kept().last_error.is_some_and(|words| words.contains("does not know this node"));
+    let told =
+        async || node.board.now().to_kept().last_error.is_some_and(|words| words.contains("does not know this node"));
     until("it is told", told).await;
     assert_eq!((hub.count(path::PUSH), node.pending().await, node.board.now().hub_reachable), (0, 1, false));
 }
@@ -263,7 +270,7 @@ async fn an_enrolment_by_another_process_is_noticed() {
     let node = Node::unenrolled().await;
     node.start();
     let other = node.other_ledger();
-    other.become_node(enrolment(&hub), SECRET.to_owned(), Uuid::now_v7()).await.unwrap();
+    other.become_node(enrolment(&hub), SECRET.to_owned(), node.desk.ids().new_v7(0)).await.unwrap();
     until("it syncs", async || node.has_account("ann").await).await;
 }
 
@@ -275,7 +282,10 @@ async fn where_the_link_stands_is_kept_for_when_nothing_runs() {
     node.start();
     let ledger: SharedLedger = node.desk.ledger().clone();
     let kept = async || -> LinkState { ledger.link_state().await.unwrap() };
-    until("contact is kept", async || kept().await.hub_reachable && kept().await.clock_offset_ms > 1_000_000_000_000).await;
+    until("contact is kept", async || {
+        kept().await.hub_reachable && kept().await.clock_offset_ms > 1_000_000_000_000
+    })
+    .await;
     hub.everywhere(Mood::Portal);
     until("its loss is kept", async || !kept().await.hub_reachable && kept().await.last_error.is_some()).await;
     assert!(kept().await.next_try_ms.is_some());

@@ -30,7 +30,9 @@ pub fn occurred(text: &str, reported: &str) -> Occurred {
     match (dates.len(), times.as_slice()) {
         (1, [at]) => moment(first, *at).map_or_else(unknown, |(_, at)| Occurred { at, to: None, precision: "exact" }),
         (_, [at, .., to]) => match (moment(first, *at), moment(last, *to)) {
-            (Some((from_ms, at)), Some((to_ms, to))) if from_ms <= to_ms => Occurred { at, to: Some(to), precision: "range" },
+            (Some((from_ms, at)), Some((to_ms, to))) if from_ms <= to_ms => {
+                Occurred { at, to: Some(to), precision: "range" }
+            }
             // "11:00 PM to 4:00 AM" of one day, and slips of the pen: the beginning is what is known.
             (Some((_, at)), _) => Occurred { at, to: None, precision: "unknown" },
             _ => unknown(),
@@ -42,7 +44,8 @@ pub fn occurred(text: &str, reported: &str) -> Occurred {
 /// The dates (`4/27/26`, `11/25/2024`) and times of day (`6:30 PM`, `12:00pm`) in a text, in order.
 fn parts(text: &str) -> (Vec<Date>, Vec<Time>) {
     let (mut dates, mut times) = (Vec::new(), Vec::new());
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c == '-').filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c == '-').filter(|word| !word.is_empty()).collect();
     for (n, word) in words.iter().enumerate() {
         let word = word.trim_start_matches("to");
         if let Some(date) = date(word) {
@@ -50,7 +53,11 @@ fn parts(text: &str) -> (Vec<Date>, Vec<Time>) {
         } else if let Some((hour, minute)) = word.split_once(':') {
             let digits = minute.find(|c: char| !c.is_ascii_digit()).unwrap_or(minute.len());
             let (minute, attached) = minute.split_at(digits);
-            let half = if attached.is_empty() { words.get(n + 1).copied().unwrap_or_default() } else { attached };
+            let half = if attached.is_empty() {
+                words.get(n + 1).copied().unwrap_or_default()
+            } else {
+                attached
+            };
             if let Some(time) = time(hour, minute, half) {
                 times.push(time);
             }
@@ -63,7 +70,8 @@ fn date(word: &str) -> Option<Date> {
     let mut parts = word.trim_end_matches('/').split('/').map(|part| part.parse::<u32>().ok());
     let (month, day, year) = (parts.next()??, parts.next()??, parts.next()??);
     let year = if year < 100 { 2000 + year } else { year };
-    let fits = parts.next().is_none() && (1..=12).contains(&month) && (1..=31).contains(&day) && (2000..2100).contains(&year);
+    let fits =
+        parts.next().is_none() && (1..=12).contains(&month) && (1..=31).contains(&day) && (2000..2100).contains(&year);
     fits.then_some((year, month, day))
 }
 

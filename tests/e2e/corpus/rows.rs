@@ -45,7 +45,10 @@ impl Mapped {
 /// Reads every row.
 pub fn read(file: &Path) -> Vec<Row> {
     let file = File::open(file).unwrap_or_else(|e| panic!("cannot read {}: {e}", file.display()));
-    csv::Reader::from_reader(GzDecoder::new(file)).deserialize().map(|row| row.expect("a row")).collect()
+    csv::Reader::from_reader(GzDecoder::new(file))
+        .deserialize()
+        .map(|row| row.expect("a row"))
+        .collect()
 }
 
 /// Makes a report of every row.

@@ -52,7 +52,13 @@ fn a_new_report_becomes_flat_fields_and_defaults_are_not_stored() {
 #[test]
 fn a_patch_writes_only_what_it_changes() {
     let before = state(json!({"description": "x", "severity": 4, "loss/currency": "USD", "tags": ["a"]}));
-    assert!(writes(json!({"description": "x", "severity": 4, "tags": ["a"], "loss": {"currency": "USD"}, "zone": null}), &before).is_empty());
+    assert!(
+        writes(
+            json!({"description": "x", "severity": 4, "tags": ["a"], "loss": {"currency": "USD"}, "zone": null}),
+            &before
+        )
+        .is_empty()
+    );
     let set = writes(json!({"severity": null, "loss": {"amount_minor": 5}, "police": null}), &before);
     assert_eq!(serde_json::to_value(set).unwrap(), json!({"severity": null, "loss/amount_minor": 5}));
     let set = writes(json!({"loss": null}), &before);
@@ -88,7 +94,10 @@ fn errors_name_fields_as_the_client_wrote_them() {
     assert_eq!(complaints(json!({"colour": 1, "description": "x"}), &none), ["colour"]);
     assert_eq!(complaints(json!({"loss": {"colour": 1}}), &none), ["loss.colour"]);
     assert_eq!(complaints(json!({"people": [{"name": "a"}, {"religion": "x"}]}), &none), ["people[1].religion"]);
-    assert_eq!(complaints(json!({"people": [{"injury": {"treatment": "prayer"}}]}), &none), ["people[0].injury.treatment"]);
+    assert_eq!(
+        complaints(json!({"people": [{"injury": {"treatment": "prayer"}}]}), &none),
+        ["people[0].injury.treatment"]
+    );
     assert_eq!(complaints(json!({"people": [{"id": "7"}]}), &none), ["people[0].id"]);
     assert_eq!(complaints(json!({"people": [{"id": ANNA}, {"id": ANNA}]}), &none), ["people[1].id"]);
     assert_eq!(complaints(json!({"people/x": {}}), &none), ["people/x"]);

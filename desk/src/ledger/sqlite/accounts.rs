@@ -28,7 +28,8 @@ pub(super) fn account(db: &Connection, username: &str) -> Done<Option<Account>> 
 }
 
 pub(super) fn account_by_id(db: &Connection, id: Uuid) -> Done<Option<Account>> {
-    let sql = format!("SELECT {COLUMNS} FROM records r JOIN accounts a ON a.account_no = r.record_no WHERE r.record_id = ?1");
+    let sql =
+        format!("SELECT {COLUMNS} FROM records r JOIN accounts a ON a.account_no = r.record_no WHERE r.record_id = ?1");
     db.prepare_cached(&sql)?.query_row([id], account_row).optional()?.map(account_of).transpose()
 }
 
@@ -57,11 +58,18 @@ pub(super) fn stores(db: &Connection, only: Option<&str>) -> Done<Vec<Store>> {
     if let Some(code) = only {
         return Ok(store(db, code)?.into_iter().collect());
     }
-    let mut statement = db.prepare_cached("SELECT store_id, store_code, name, timezone FROM stores ORDER BY store_code")?;
+    let mut statement =
+        db.prepare_cached("SELECT store_id, store_code, name, timezone FROM stores ORDER BY store_code")?;
     Ok(statement.query_map([], store_row)?.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn open_session(db: &Connection, token_hash: &[u8; 32], username: &str, now_ms: i64, expires_ms: i64) -> Done<()> {
+pub(super) fn open_session(
+    db: &Connection,
+    token_hash: &[u8; 32],
+    username: &str,
+    now_ms: i64,
+    expires_ms: i64,
+) -> Done<()> {
     db.prepare_cached("DELETE FROM sessions WHERE expires_ms <= ?1")?.execute([now_ms])?;
     db.prepare_cached("DELETE FROM login_failures WHERE username = ?1")?.execute([username])?;
     db.prepare_cached("INSERT INTO sessions (token_hash, username, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4)")?
@@ -74,7 +82,11 @@ pub(super) fn session(db: &Connection, token_hash: &[u8; 32], now_ms: i64) -> Do
         "SELECT {COLUMNS} FROM sessions s JOIN accounts a ON a.username = s.username \
          WHERE s.token_hash = ?1 AND s.expires_ms > ?2 AND a.active = 1"
     );
-    db.prepare_cached(&sql)?.query_row(params![token_hash, now_ms], account_row).optional()?.map(account_of).transpose()
+    db.prepare_cached(&sql)?
+        .query_row(params![token_hash, now_ms], account_row)
+        .optional()?
+        .map(account_of)
+        .transpose()
 }
 
 pub(super) fn close_session(db: &Connection, token_hash: &[u8; 32]) -> Done<()> {
@@ -91,7 +103,8 @@ pub(super) fn failures(db: &Connection, username: &str) -> Done<Failures> {
 }
 
 pub(super) fn note_failure(db: &Connection, username: &str, now_ms: i64) -> Done<Failures> {
-    db.prepare_cached("DELETE FROM login_failures WHERE last_ms < ?1")?.execute([now_ms - FORGET_FAILURES_MS])?;
+    db.prepare_cached("DELETE FROM login_failures WHERE last_ms < ?1")?
+        .execute([now_ms - FORGET_FAILURES_MS])?;
     db.prepare_cached(
         "INSERT INTO login_failures (username, failures, last_ms) VALUES (?1, 1, ?2) \
          ON CONFLICT (username) DO UPDATE SET failures = failures + 1, last_ms = excluded.last_ms",

@@ -31,7 +31,8 @@ fn fault(audit: &mut Audit, text: String) {
 /// Every stream from its first link to its head. A node holds of foreign streams only what its scope is sent; those
 /// with gaps are read but cannot be walked.
 fn chains(db: &Connection, audit: &mut Audit) -> Done<()> {
-    let mut statement = db.prepare("SELECT origin_no, origin, site, seq, head, mine FROM origins ORDER BY origin_no")?;
+    let mut statement =
+        db.prepare("SELECT origin_no, origin, site, seq, head, mine FROM origins ORDER BY origin_no")?;
     let origins: Vec<(i64, Uuid, String, i64, [u8; 32], bool)> = statement
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?
         .collect::<Result<_, _>>()?;
@@ -58,9 +59,18 @@ fn chains(db: &Connection, audit: &mut Audit) -> Done<()> {
             continue;
         }
         if expected - 1 != seq {
-            fault(audit, format!("stream {origin} of site {site}: {} changes are held, its head says {seq}", expected - 1));
+            fault(
+                audit,
+                format!("stream {origin} of site {site}: {} changes are held, its head says {seq}", expected - 1),
+            );
         } else if link != Link::from_bytes(head) {
-            fault(audit, format!("stream {origin} of site {site}: a change was altered, its chain ends in {link} instead of {}", Link::from_bytes(head)));
+            fault(
+                audit,
+                format!(
+                    "stream {origin} of site {site}: a change was altered, its chain ends in {link} instead of {}",
+                    Link::from_bytes(head)
+                ),
+            );
         }
     }
     Ok(())
@@ -70,7 +80,9 @@ fn records(db: &Connection, audit: &mut Audit) -> Done<()> {
     let mut statement = db.prepare("SELECT record_no FROM records ORDER BY record_no")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let Some(record) = load_record_no(db, row.get(0)?)? else { continue };
+        let Some(record) = load_record_no(db, row.get(0)?)? else {
+            continue;
+        };
         audit.records += 1;
         match rebuild(db, &record) {
             Err(Fail::Broken(text)) => fault(audit, format!("{} {}: {text}", record.kind, record.id)),
@@ -90,10 +102,16 @@ fn records(db: &Connection, audit: &mut Audit) -> Done<()> {
 
 /// Rows that no record stands behind, and merged changes whose record is gone.
 fn orphans(db: &Connection, audit: &mut Audit) -> Done<()> {
-    for (table, number) in
-        [("incidents", "incident_no"), ("documents", "incident_no"), ("comments", "comment_no"), ("stores", "store_no"), ("accounts", "account_no")]
-    {
-        let sql = format!("SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT 1 FROM records r WHERE r.record_no = t.{number})");
+    for (table, number) in [
+        ("incidents", "incident_no"),
+        ("documents", "incident_no"),
+        ("comments", "comment_no"),
+        ("stores", "store_no"),
+        ("accounts", "account_no"),
+    ] {
+        let sql = format!(
+            "SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT 1 FROM records r WHERE r.record_no = t.{number})"
+        );
         let count: i64 = db.query_row(&sql, params![], |row| row.get(0))?;
         if count > 0 {
             fault(audit, format!("{count} rows of {table} have no record behind them"));

@@ -16,9 +16,11 @@ use uuid::Uuid;
 
 /// Moves every change of `old` after number `acked` to `new`, which is empty; answers how many.
 pub(super) fn carry_over(db: &Connection, old: &Origin, acked: u64, new: &mut Origin) -> Done<u64> {
-    let mut statement = db.prepare("SELECT change_no, seq, body FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq")?;
-    let rows: Vec<(i64, i64, String)> =
-        statement.query_map(params![old.no, acked as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
+    let mut statement =
+        db.prepare("SELECT change_no, seq, body FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq")?;
+    let rows: Vec<(i64, i64, String)> = statement
+        .query_map(params![old.no, acked as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
     let mut moved: HashMap<u64, u64> = HashMap::new();
     let mut records: BTreeSet<Uuid> = BTreeSet::new();
     for (change_no, seq, body) in &rows {
@@ -29,8 +31,10 @@ pub(super) fn carry_over(db: &Connection, old: &Origin, acked: u64, new: &mut Or
         new.head = new.head.extend(body.as_bytes());
         moved.insert(*seq as u64, new.seq);
         records.insert(change.id);
-        db.prepare_cached("UPDATE changes SET origin_no = ?2, seq = ?3, body = ?4, outcome = NULL WHERE change_no = ?1")?
-            .execute(params![change_no, new.no, new.seq as i64, body])?;
+        db.prepare_cached(
+            "UPDATE changes SET origin_no = ?2, seq = ?3, body = ?4, outcome = NULL WHERE change_no = ?1",
+        )?
+        .execute(params![change_no, new.no, new.seq as i64, body])?;
     }
     if rows.is_empty() {
         return Ok(0);
@@ -53,7 +57,9 @@ fn rename(change: &mut Change, old: Uuid, acked: u64, new: Uuid, moved: &HashMap
             *base = ChangeId { origin: new, seq: *seq };
         }
     }
-    let Some(deletion) = change.set.get(DELETED).filter(|value| !value.is_null()) else { return Ok(()) };
+    let Some(deletion) = change.set.get(DELETED).filter(|value| !value.is_null()) else {
+        return Ok(());
+    };
     let mut deletion: Deletion = serde_json::from_value(deletion.clone()).map_err(|e| Fail::Broken(e.to_string()))?;
     if let Some(saw) = deletion.saw.get(&old).copied().filter(|saw| *saw > acked) {
         deletion.saw.insert(old, acked);

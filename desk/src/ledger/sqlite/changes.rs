@@ -90,20 +90,36 @@ pub(super) fn origin(db: &Connection, id: Uuid) -> Done<Option<Origin>> {
 /// The stream this site records `scope` under.
 pub(super) fn own_origin(db: &Connection, scope: &Scope) -> Done<Option<Origin>> {
     let sql = format!("SELECT {ORIGIN_COLUMNS} FROM origins WHERE scope = ?1 AND mine = 1");
-    db.prepare_cached(&sql)?.query_row([scope.to_string()], origin_row).optional()?.map(with_scope).transpose()
+    db.prepare_cached(&sql)?
+        .query_row([scope.to_string()], origin_row)
+        .optional()?
+        .map(with_scope)
+        .transpose()
 }
 
-pub(super) fn open_origin(db: &Connection, id: Uuid, scope: &Scope, site: &str, mine: bool, node_id: Option<Uuid>) -> Done<Origin> {
+pub(super) fn open_origin(
+    db: &Connection,
+    id: Uuid,
+    scope: &Scope,
+    site: &str,
+    mine: bool,
+    node_id: Option<Uuid>,
+) -> Done<Origin> {
     let head = Link::start(id);
-    db.prepare_cached("INSERT INTO origins (origin, scope, site, mine, node_id, seq, head) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)")?
-        .execute(params![id, scope.to_string(), site, mine, node_id, head.as_bytes()])?;
+    db.prepare_cached(
+        "INSERT INTO origins (origin, scope, site, mine, node_id, seq, head) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
+    )?
+    .execute(params![id, scope.to_string(), site, mine, node_id, head.as_bytes()])?;
     Ok(Origin { no: db.last_insert_rowid(), id, scope: scope.clone(), node_id, seq: 0, head })
 }
 
 /// Notes the stream's new head.
 pub(super) fn save_origin(db: &Connection, origin: &Origin) -> Done<()> {
-    db.prepare_cached("UPDATE origins SET seq = ?2, head = ?3 WHERE origin_no = ?1")?
-        .execute(params![origin.no, origin.seq as i64, origin.head.as_bytes()])?;
+    db.prepare_cached("UPDATE origins SET seq = ?2, head = ?3 WHERE origin_no = ?1")?.execute(params![
+        origin.no,
+        origin.seq as i64,
+        origin.head.as_bytes()
+    ])?;
     Ok(())
 }
 
@@ -138,7 +154,15 @@ pub(super) fn add_numbered(db: &Connection, incoming: Incoming<'_>, seq: u64) ->
     match &outcome {
         Outcome::Quarantined { code, reason } => set_aside(db, change_no, record_id, false, code, reason, now_ms)?,
         Outcome::Deferred => {
-            set_aside(db, change_no, record_id, true, "waits", "an earlier change of the same record is in quarantine", now_ms)?;
+            set_aside(
+                db,
+                change_no,
+                record_id,
+                true,
+                "waits",
+                "an earlier change of the same record is in quarantine",
+                now_ms,
+            )?;
         }
         Outcome::Applied | Outcome::Merged | Outcome::Duplicate => {}
     }
@@ -160,17 +184,29 @@ fn store(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Stored> {
     let parsed = Change::from_body(body);
     let hlc = hlc.unwrap_or_else(|| parsed.as_ref().map_or(Hlc::new(now_ms, 0), Change::order));
     let record_id = parsed.as_ref().ok().map(|change| change.id);
-    db.prepare_cached("INSERT INTO changes (origin_no, seq, record_id, hlc, received_ms, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![origin.no, seq as i64, record_id, hlc.to_i64(), received_ms, body])?;
+    db.prepare_cached(
+        "INSERT INTO changes (origin_no, seq, record_id, hlc, received_ms, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![origin.no, seq as i64, record_id, hlc.to_i64(), received_ms, body])?;
     let change_no = db.last_insert_rowid();
     origin.seq = seq;
     origin.head = origin.head.extend(body.as_bytes());
     Ok(Stored { id: ChangeId { origin: origin.id, seq }, hlc, change_no, record_id, parsed })
 }
 
-fn set_aside(db: &Connection, change_no: i64, record: Option<Uuid>, waits: bool, code: &str, reason: &str, now_ms: i64) -> Done<()> {
-    db.prepare_cached("INSERT INTO quarantine (change_no, record_id, waits, code, reason, since_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![change_no, record, waits, code, reason, now_ms])?;
+fn set_aside(
+    db: &Connection,
+    change_no: i64,
+    record: Option<Uuid>,
+    waits: bool,
+    code: &str,
+    reason: &str,
+    now_ms: i64,
+) -> Done<()> {
+    db.prepare_cached(
+        "INSERT INTO quarantine (change_no, record_id, waits, code, reason, since_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![change_no, record, waits, code, reason, now_ms])?;
     Ok(())
 }
 
@@ -185,7 +221,15 @@ fn quarantined(code: &str, reason: impl Into<String>) -> Outcome {
 }
 
 /// Merges one readable change into its record, or says why not.
-fn merge(db: &Connection, id: ChangeId, hlc: Hlc, change: &Change, scope: &Scope, received_ms: Option<i64>, now_ms: i64) -> Done<Outcome> {
+fn merge(
+    db: &Connection,
+    id: ChangeId,
+    hlc: Hlc,
+    change: &Change,
+    scope: &Scope,
+    received_ms: Option<i64>,
+    now_ms: i64,
+) -> Done<Outcome> {
     if is_waiting(db, change.id)? {
         return Ok(Outcome::Deferred);
     }
@@ -196,7 +240,10 @@ fn merge(db: &Connection, id: ChangeId, hlc: Hlc, change: &Change, scope: &Scope
     if let Some(found) = &found
         && (found.kind != change.kind || &found.scope != scope)
     {
-        return Ok(quarantined(quarantine::NOT_YOURS, "the record exists as something else or belongs to another scope"));
+        return Ok(quarantined(
+            quarantine::NOT_YOURS,
+            "the record exists as something else or belongs to another scope",
+        ));
     }
     if found.is_none() && !change.new {
         return Ok(quarantined(quarantine::NO_RECORD, "the record it changes has never been recorded"));
@@ -209,8 +256,15 @@ fn merge(db: &Connection, id: ChangeId, hlc: Hlc, change: &Change, scope: &Scope
             }
             match load_record(db, parent)? {
                 Some(parent) if parent.kind == record::INCIDENT && &parent.scope == scope => Some(parent),
-                Some(_) => return Ok(quarantined(quarantine::NOT_YOURS, "it belongs to something that is no incident of this scope")),
-                None => return Ok(quarantined(quarantine::NO_RECORD, "the incident it belongs to has never been recorded")),
+                Some(_) => {
+                    return Ok(quarantined(
+                        quarantine::NOT_YOURS,
+                        "it belongs to something that is no incident of this scope",
+                    ));
+                }
+                None => {
+                    return Ok(quarantined(quarantine::NO_RECORD, "the incident it belongs to has never been recorded"));
+                }
             }
         }
     };
@@ -283,8 +337,17 @@ pub(super) fn parent_of(change: &Change) -> Option<Uuid> {
 }
 
 fn insert_record(db: &Connection, record: &mut Record) -> Done<()> {
-    db.prepare_cached("INSERT INTO records (record_id, kind, scope, parent_no, state, received_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![record.id, record.kind, record.scope.to_string(), record.parent_no, state_text(record)?, record.received_ms])?;
+    db.prepare_cached(
+        "INSERT INTO records (record_id, kind, scope, parent_no, state, received_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        record.id,
+        record.kind,
+        record.scope.to_string(),
+        record.parent_no,
+        state_text(record)?,
+        record.received_ms
+    ])?;
     record.no = db.last_insert_rowid();
     Ok(())
 }
@@ -294,7 +357,8 @@ fn state_text(record: &Record) -> Done<String> {
 }
 
 fn save_state(db: &Connection, record: &Record) -> Done<()> {
-    db.prepare_cached("UPDATE records SET state = ?2 WHERE record_no = ?1")?.execute(params![record.no, state_text(record)?])?;
+    db.prepare_cached("UPDATE records SET state = ?2 WHERE record_no = ?1")?
+        .execute(params![record.no, state_text(record)?])?;
     Ok(())
 }
 
@@ -310,19 +374,23 @@ fn record_of((no, id, kind, scope, parent_no, state, received_ms): RecordRow) ->
 }
 
 pub(super) fn load_record(db: &Connection, id: Uuid) -> Done<Option<Record>> {
-    db.prepare_cached("SELECT record_no, record_id, kind, scope, parent_no, state, received_ms FROM records WHERE record_id = ?1")?
-        .query_row([id], record_row)
-        .optional()?
-        .map(record_of)
-        .transpose()
+    db.prepare_cached(
+        "SELECT record_no, record_id, kind, scope, parent_no, state, received_ms FROM records WHERE record_id = ?1",
+    )?
+    .query_row([id], record_row)
+    .optional()?
+    .map(record_of)
+    .transpose()
 }
 
 pub(super) fn load_record_no(db: &Connection, no: i64) -> Done<Option<Record>> {
-    db.prepare_cached("SELECT record_no, record_id, kind, scope, parent_no, state, received_ms FROM records WHERE record_no = ?1")?
-        .query_row([no], record_row)
-        .optional()?
-        .map(record_of)
-        .transpose()
+    db.prepare_cached(
+        "SELECT record_no, record_id, kind, scope, parent_no, state, received_ms FROM records WHERE record_no = ?1",
+    )?
+    .query_row([no], record_row)
+    .optional()?
+    .map(record_of)
+    .transpose()
 }
 
 /// One merged change of a record, as history and audits read it.
@@ -356,7 +424,10 @@ fn writes_of(db: &Connection, record: &Record, field: &str) -> Done<Vec<Write>> 
     Ok(told(db, record.id)?
         .into_iter()
         .filter(|told| told.change.set.contains_key(field))
-        .map(|told| Write { stamp: Stamp { hlc: told.hlc, id: told.id }, base: told.change.base.get(field).copied() })
+        .map(|told| Write {
+            stamp: Stamp { hlc: told.hlc, id: told.id },
+            base: told.change.base.get(field).copied(),
+        })
         .collect())
 }
 
@@ -380,15 +451,19 @@ pub(super) fn rebuild(db: &Connection, record: &Record) -> Done<RecordState> {
 
 /// Moves a change to another place in the order and puts its record together anew.
 pub(super) fn restamp(db: &Connection, change_no: i64, hlc: Hlc) -> Done<()> {
-    db.prepare_cached("UPDATE changes SET hlc = ?2 WHERE change_no = ?1")?.execute(params![change_no, hlc.to_i64()])?;
-    let record: Option<Uuid> =
-        db.prepare_cached("SELECT record_id FROM changes WHERE change_no = ?1")?.query_row([change_no], |row| row.get(0))?;
+    db.prepare_cached("UPDATE changes SET hlc = ?2 WHERE change_no = ?1")?
+        .execute(params![change_no, hlc.to_i64()])?;
+    let record: Option<Uuid> = db
+        .prepare_cached("SELECT record_id FROM changes WHERE change_no = ?1")?
+        .query_row([change_no], |row| row.get(0))?;
     record.map_or(Ok(()), |record| put_together(db, record))
 }
 
 /// Puts a record, and the incident it belongs to, together anew from their changes.
 pub(super) fn put_together(db: &Connection, id: Uuid) -> Done<()> {
-    let Some(mut record) = load_record(db, id)? else { return Ok(()) };
+    let Some(mut record) = load_record(db, id)? else {
+        return Ok(());
+    };
     record.state = rebuild(db, &record)?;
     save_state(db, &record)?;
     project::record(db, &record, false)?;
@@ -415,11 +490,14 @@ pub(super) fn feed(db: &Connection, changes: &[(Scope, i64)]) -> Done<()> {
                 .unwrap_or(0),
         } + 1;
         heads.insert(scope, head);
-        db.prepare_cached("INSERT INTO feed (scope, seq, change_no) VALUES (?1, ?2, ?3)")?.execute(params![name, head, change_no])?;
+        db.prepare_cached("INSERT INTO feed (scope, seq, change_no) VALUES (?1, ?2, ?3)")?
+            .execute(params![name, head, change_no])?;
     }
     for (scope, head) in heads {
-        db.prepare_cached("INSERT INTO scopes (scope, seq) VALUES (?1, ?2) ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq")?
-            .execute(params![scope.to_string(), head])?;
+        db.prepare_cached(
+            "INSERT INTO scopes (scope, seq) VALUES (?1, ?2) ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq",
+        )?
+        .execute(params![scope.to_string(), head])?;
     }
     Ok(())
 }

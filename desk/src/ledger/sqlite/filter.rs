@@ -78,7 +78,14 @@ pub(super) fn page(filter: &Filter, after: Option<(i64, Uuid)>, limit: u32, comm
                 parts.push(walk(&from, &[format!("i.{column} = {bound}")], filter, &driver, after, &mut values)?);
             }
         }
-        Driver::Order => parts.push(walk(&format!("incidents i INDEXED BY incidents_order {JOINS}"), &[], filter, &driver, after, &mut values)?),
+        Driver::Order => parts.push(walk(
+            &format!("incidents i INDEXED BY incidents_order {JOINS}"),
+            &[],
+            filter,
+            &driver,
+            after,
+            &mut values,
+        )?),
         Driver::Tag(tag) => {
             let bound = values.bind(tag.clone());
             let from = format!("incident_tags t CROSS JOIN incidents i ON i.incident_no = t.incident_no {JOINS}");
@@ -132,7 +139,10 @@ pub(super) fn scan(filter: &Filter) -> Option<Lookup> {
         None => ("incidents i".to_owned(), Vec::new(), Driver::Order),
     };
     conditions.extend(conditions_of(filter, &driver, &mut values)?);
-    let sql = format!("FROM {from} WHERE {}", if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") });
+    let sql = format!(
+        "FROM {from} WHERE {}",
+        if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") }
+    );
     Some(Lookup { sql, values: values.0 })
 }
 
@@ -159,7 +169,8 @@ fn driver(filter: &Filter, common: bool) -> Option<Driver> {
     if let [tag] = filter.tag.as_slice() {
         return Some(Driver::Tag(tag.clone()));
     }
-    let severities: Vec<String> = filter.severity_min.map_or_else(Vec::new, |least| (least..=5).map(|s| s.to_string()).collect());
+    let severities: Vec<String> =
+        filter.severity_min.map_or_else(Vec::new, |least| (least..=5).map(|s| s.to_string()).collect());
     // Severity 1 and up is everything, which no index narrows.
     let severities = if severities.len() > 3 { Vec::new() } else { severities };
     for (column, either) in [
@@ -193,8 +204,11 @@ fn words_query(filter: &Filter) -> Option<Option<String>> {
     let Some(q) = &filter.q else { return Some(None) };
     let words = search::words(q);
     let last = words.len().checked_sub(1)?;
-    let terms: Vec<String> =
-        words.iter().enumerate().map(|(at, word)| if at == last { format!("\"{word}\"*") } else { format!("\"{word}\"") }).collect();
+    let terms: Vec<String> = words
+        .iter()
+        .enumerate()
+        .map(|(at, word)| if at == last { format!("\"{word}\"*") } else { format!("\"{word}\"") })
+        .collect();
     Some(Some(terms.join(" ")))
 }
 
@@ -209,7 +223,14 @@ fn names_query(filter: &Filter) -> Option<String> {
 }
 
 /// One ordered walk: `SELECT … FROM from WHERE first AND the rest`.
-fn walk(from: &str, first: &[String], filter: &Filter, driver: &Driver, after: Option<(i64, Uuid)>, values: &mut Values) -> Option<String> {
+fn walk(
+    from: &str,
+    first: &[String],
+    filter: &Filter,
+    driver: &Driver,
+    after: Option<(i64, Uuid)>,
+    values: &mut Values,
+) -> Option<String> {
     let mut conditions = first.to_vec();
     let time = if matches!(driver, Driver::Tag(_)) { "t" } else { "i" };
     if let Some((ms, id)) = after {
@@ -238,9 +259,12 @@ fn conditions_of(filter: &Filter, driver: &Driver, values: &mut Values) -> Optio
         conditions.push(format!("{time}.occurred_at_ms < {}", values.bind(to_ms)));
     }
     let stores = stores(filter)?;
-    for (column, either) in
-        [("store_code", &stores), ("status", &filter.status), ("category", &filter.category), ("reported_by", &filter.reported_by)]
-    {
+    for (column, either) in [
+        ("store_code", &stores),
+        ("status", &filter.status),
+        ("category", &filter.category),
+        ("reported_by", &filter.reported_by),
+    ] {
         if !either.is_empty() && !drives(column) {
             // The plus keeps SQLite from leaving the ordered walk for this column's index.
             conditions.push(format!("+i.{column} IN ({})", values.bind_all(either)));

@@ -16,7 +16,8 @@ pub(super) fn add_code(db: &Connection, code: &NewCode) -> Done<()> {
     if super::accounts::store(db, &code.store_code)?.is_none() {
         return Err(Refusal::field("store_code", format!("there is no store {}; add it first", code.store_code)).into());
     }
-    db.prepare_cached("DELETE FROM enrolment_codes WHERE expires_ms < ?1")?.execute([code.created_ms - KEEP_CODES_MS])?;
+    db.prepare_cached("DELETE FROM enrolment_codes WHERE expires_ms < ?1")?
+        .execute([code.created_ms - KEEP_CODES_MS])?;
     db.prepare_cached(
         "INSERT INTO enrolment_codes (code_hash, store_code, created_by, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
@@ -36,14 +37,28 @@ pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<Store>> {
         .query_row(params![node.code_hash], |row| row.get(0))?;
     let store = super::accounts::store(db, &store_code)?
         .ok_or_else(|| Fail::Broken(format!("an enrolment code names store {store_code}, which is not there")))?;
-    let status = NodeStatus { version: node.version.clone(), clock_offset_ms: node.clock_offset_ms, ..NodeStatus::default() };
+    let status = NodeStatus {
+        version: node.version.clone(),
+        clock_offset_ms: node.clock_offset_ms,
+        ..NodeStatus::default()
+    };
     db.prepare_cached(
         "INSERT INTO nodes (node_id, store_code, name, version, enrolled_ms, last_contact_ms, clock_offset_ms, status) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)",
     )?
-    .execute(params![node.node_id, store_code, node.name, node.version, node.now_ms, node.clock_offset_ms, status_text(&status)?])?;
-    db.prepare_cached("INSERT INTO credentials (node_id, generation, auth, proof, issued_ms) VALUES (?1, 1, ?2, ?3, ?4)")?
-        .execute(params![node.node_id, node.auth, node.proof, node.now_ms])?;
+    .execute(params![
+        node.node_id,
+        store_code,
+        node.name,
+        node.version,
+        node.now_ms,
+        node.clock_offset_ms,
+        status_text(&status)?
+    ])?;
+    db.prepare_cached(
+        "INSERT INTO credentials (node_id, generation, auth, proof, issued_ms) VALUES (?1, 1, ?2, ?3, ?4)",
+    )?
+    .execute(params![node.node_id, node.auth, node.proof, node.now_ms])?;
     Ok(Some(store))
 }
 
@@ -89,12 +104,20 @@ pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>
         .prepare_cached("SELECT store_code, revoked_ms IS NOT NULL FROM nodes WHERE node_id = ?1")?
         .query_row([node_id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((store_code, revoked)) = node else { return Ok(None) };
-    let mut statement =
-        db.prepare_cached("SELECT generation, auth, proof, used_ms FROM credentials WHERE node_id = ?1 ORDER BY generation DESC")?;
+    let Some((store_code, revoked)) = node else {
+        return Ok(None);
+    };
+    let mut statement = db.prepare_cached(
+        "SELECT generation, auth, proof, used_ms FROM credentials WHERE node_id = ?1 ORDER BY generation DESC",
+    )?;
     let credentials = statement
         .query_map([node_id], |row| {
-            Ok(CredentialRow { generation: row.get(0)?, auth: row.get(1)?, proof: row.get(2)?, used_ms: row.get(3)? })
+            Ok(CredentialRow {
+                generation: row.get(0)?,
+                auth: row.get(1)?,
+                proof: row.get(2)?,
+                used_ms: row.get(3)?,
+            })
         })?
         .collect::<Result<_, _>>()?;
     Ok(Some(NodeAuth { store_code, revoked, credentials }))
@@ -102,7 +125,8 @@ pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>
 
 pub(super) fn add_credential(db: &Connection, node_id: Uuid, auth: [u8; 32], proof: [u8; 32], now_ms: i64) -> Done<()> {
     // One that was handed out and never used is replaced: its answer was lost on the way.
-    db.prepare_cached("DELETE FROM credentials WHERE node_id = ?1 AND used_ms IS NULL AND generation > 1")?.execute([node_id])?;
+    db.prepare_cached("DELETE FROM credentials WHERE node_id = ?1 AND used_ms IS NULL AND generation > 1")?
+        .execute([node_id])?;
     db.prepare_cached(
         "INSERT INTO credentials (node_id, generation, auth, proof, issued_ms) \
          SELECT ?1, max(generation) + 1, ?2, ?3, ?4 FROM credentials WHERE node_id = ?1",

@@ -15,12 +15,16 @@ use uuid::Uuid;
 
 /// Everything done to the incident, oldest first; empty where there is none.
 pub(super) fn history(db: &Connection, id: Uuid) -> Done<Vec<HistoryItem>> {
-    let Some(incident) = incident_record(db, id)? else { return Ok(Vec::new()) };
+    let Some(incident) = incident_record(db, id)? else {
+        return Ok(Vec::new());
+    };
     let own = told(db, id)?;
     let mut items: Vec<(Stamp, HistoryItem)> = Vec::new();
     let lost = lost_writes(&own);
-    let values: HashMap<(ChangeId, &str), &Value> =
-        own.iter().flat_map(|told| told.change.set.iter().map(move |(field, value)| ((told.id, field.as_str()), value))).collect();
+    let values: HashMap<(ChangeId, &str), &Value> = own
+        .iter()
+        .flat_map(|told| told.change.set.iter().map(move |(field, value)| ((told.id, field.as_str()), value)))
+        .collect();
     for told in &own {
         if told.change.new {
             items.push((stamp(told), item(told, "created", None, Value::Null, Value::Null, false)));
@@ -93,8 +97,14 @@ fn lost_writes(own: &[Told]) -> HashSet<(&str, ChangeId)> {
     let mut writes: HashMap<&str, Vec<Write>> = HashMap::new();
     for told in own {
         for field in told.change.set.keys() {
-            writes.entry(field).or_default().push(Write { stamp: stamp(told), base: told.change.base.get(field).copied() });
+            writes
+                .entry(field)
+                .or_default()
+                .push(Write { stamp: stamp(told), base: told.change.base.get(field).copied() });
         }
     }
-    writes.into_iter().flat_map(|(field, writes)| losers(&writes).into_iter().map(move |id| (field, id))).collect()
+    writes
+        .into_iter()
+        .flat_map(|(field, writes)| losers(&writes).into_iter().map(move |id| (field, id)))
+        .collect()
 }

@@ -5,7 +5,9 @@ use super::filter::{self, Lookup};
 use crate::incidents::answer;
 use crate::ledger::{Comment, Event, Filter, IncidentRow, Review};
 use chassis::clock::format_rfc3339;
-use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, Row, params, params_from_iter, types::Value as Sql};
+use chassis::sqlite::rusqlite::{
+    self, Connection, OptionalExtension, Row, params, params_from_iter, types::Value as Sql,
+};
 use sync_protocol::record;
 use uuid::Uuid;
 
@@ -13,7 +15,8 @@ use uuid::Uuid;
 pub(super) const COLUMNS: &str = "i.incident_id, i.store_code, i.deleted, i.reported_by, a.display_name, i.status, d.version, \
      i.received_ms, i.comment_count, i.photo_count, i.occurred_at_ms, d.doc, i.incident_no";
 /// What is joined to `incidents i` for [`COLUMNS`]: two lookups by primary key a row.
-pub(super) const JOINS: &str = "CROSS JOIN documents d ON d.incident_no = i.incident_no LEFT JOIN accounts a ON a.username = i.reported_by";
+pub(super) const JOINS: &str =
+    "CROSS JOIN documents d ON d.incident_no = i.incident_no LEFT JOIN accounts a ON a.username = i.reported_by";
 
 /// Reads a row of [`COLUMNS`]; also answers its number.
 pub(super) fn incident_row(row: &Row<'_>) -> rusqlite::Result<(IncidentRow, i64)> {
@@ -53,7 +56,9 @@ pub(super) fn etag(row: &IncidentRow) -> String {
 }
 
 pub(super) fn whole(db: &Connection, id: Uuid) -> Done<Option<(IncidentRow, Vec<Comment>)>> {
-    let Some((row, no)) = numbered(db, id)? else { return Ok(None) };
+    let Some((row, no)) = numbered(db, id)? else {
+        return Ok(None);
+    };
     let comments = if row.comment_count == 0 { Vec::new() } else { comments(db, no)? };
     Ok(Some((row, comments)))
 }
@@ -76,14 +81,18 @@ fn comments(db: &Connection, incident_no: i64) -> Done<Vec<Comment>> {
 
 /// A page of a list, with each incident's number.
 fn listed(db: &Connection, filter: &Filter, after: Option<(i64, Uuid)>, limit: u32) -> Done<Vec<(IncidentRow, i64)>> {
-    let Some(Lookup { sql, values }) = filter::page(filter, after, limit, has_common_words(db, filter)?) else { return Ok(Vec::new()) };
+    let Some(Lookup { sql, values }) = filter::page(filter, after, limit, has_common_words(db, filter)?) else {
+        return Ok(Vec::new());
+    };
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), incident_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn has_common_words(db: &Connection, filter: &Filter) -> Done<bool> {
-    let Some(Lookup { sql, values }) = filter::count_words(filter) else { return Ok(false) };
+    let Some(Lookup { sql, values }) = filter::count_words(filter) else {
+        return Ok(false);
+    };
     let count: i64 = db.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?;
     Ok(count >= filter::MANY)
 }
@@ -92,7 +101,12 @@ pub(super) fn list(db: &Connection, filter: &Filter, after: Option<(i64, Uuid)>,
     Ok(listed(db, filter, after, limit)?.into_iter().map(|(row, _)| row).collect())
 }
 
-pub(super) fn list_whole(db: &Connection, filter: &Filter, after: Option<(i64, Uuid)>, limit: u32) -> Done<Vec<(IncidentRow, Vec<Comment>)>> {
+pub(super) fn list_whole(
+    db: &Connection,
+    filter: &Filter,
+    after: Option<(i64, Uuid)>,
+    limit: u32,
+) -> Done<Vec<(IncidentRow, Vec<Comment>)>> {
     listed(db, filter, after, limit)?
         .into_iter()
         .map(|(row, no)| {
@@ -123,7 +137,9 @@ pub(super) fn events_after(db: &Connection, after: i64, limit: u32) -> Done<Vec<
 }
 
 pub(super) fn last_event(db: &Connection) -> Done<i64> {
-    Ok(db.prepare_cached("SELECT coalesce(max(change_no), 0) FROM changes")?.query_row([], |row| row.get(0))?)
+    Ok(db
+        .prepare_cached("SELECT coalesce(max(change_no), 0) FROM changes")?
+        .query_row([], |row| row.get(0))?)
 }
 
 pub(super) fn reviews(db: &Connection, store: Option<&str>, limit: u32) -> Done<Vec<Review>> {
@@ -146,7 +162,9 @@ pub(super) fn reviews(db: &Connection, store: Option<&str>, limit: u32) -> Done<
 
 /// The plan SQLite makes for a page: what a test looks at.
 pub(super) fn explain(db: &Connection, filter: &Filter, after: Option<(i64, Uuid)>, common: bool) -> Done<Vec<String>> {
-    let Some(Lookup { sql, values }) = filter::page(filter, after, 50, common) else { return Ok(Vec::new()) };
+    let Some(Lookup { sql, values }) = filter::page(filter, after, 50, common) else {
+        return Ok(Vec::new());
+    };
     let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
     let rows = statement.query_map(params_from_iter(values.into_iter().collect::<Vec<Sql>>()), |row| row.get(3))?;
     Ok(rows.collect::<Result<_, _>>()?)

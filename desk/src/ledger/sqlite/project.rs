@@ -90,19 +90,22 @@ fn incident(db: &Connection, record: &Record, fresh: bool) -> Done<()> {
             .execute(params![tag, made.occurred_at_ms, record.id, record.no])?;
     }
     if !made.people.is_empty() {
-        db.prepare_cached("INSERT INTO incident_names (rowid, names) VALUES (?1, ?2)")?.execute(params![record.no, made.people])?;
+        db.prepare_cached("INSERT INTO incident_names (rowid, names) VALUES (?1, ?2)")?
+            .execute(params![record.no, made.people])?;
     }
     let mut words = made.words;
     if !fresh {
         words.push_str(&comments_folded(db, record.no)?);
     }
-    db.prepare_cached("INSERT INTO incident_words (rowid, words) VALUES (?1, ?2)")?.execute(params![record.no, words])?;
+    db.prepare_cached("INSERT INTO incident_words (rowid, words) VALUES (?1, ?2)")?
+        .execute(params![record.no, words])?;
     Ok(())
 }
 
 fn comments_folded(db: &Connection, incident_no: i64) -> Done<String> {
     let mut folded = String::new();
-    let mut statement = db.prepare_cached("SELECT body FROM comments WHERE incident_no = ?1 ORDER BY hlc, comment_id")?;
+    let mut statement =
+        db.prepare_cached("SELECT body FROM comments WHERE incident_no = ?1 ORDER BY hlc, comment_id")?;
     let mut rows = statement.query([incident_no])?;
     while let Some(row) = rows.next()? {
         folded.push_str(&fold(&row.get::<_, String>(0)?));
@@ -132,7 +135,8 @@ fn comment(db: &Connection, incident: &Record, record: &Record) -> Done<()> {
     let mut words = document_of(incident).words;
     words.push_str(&comments_folded(db, incident.no)?);
     db.prepare_cached("DELETE FROM incident_words WHERE rowid = ?1")?.execute([incident.no])?;
-    db.prepare_cached("INSERT INTO incident_words (rowid, words) VALUES (?1, ?2)")?.execute(params![incident.no, words])?;
+    db.prepare_cached("INSERT INTO incident_words (rowid, words) VALUES (?1, ?2)")?
+        .execute(params![incident.no, words])?;
     Ok(())
 }
 
@@ -142,8 +146,10 @@ fn comment_kind(state: &RecordState) -> String {
 
 fn store(db: &Connection, record: &Record) -> Done<()> {
     let state = &record.state;
-    db.prepare_cached("INSERT OR REPLACE INTO stores (store_no, store_id, store_code, name, timezone) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![record.no, record.id, text(state, "code"), text(state, "name"), timezone(state)])?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO stores (store_no, store_id, store_code, name, timezone) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![record.no, record.id, text(state, "code"), text(state, "name"), timezone(state)])?;
     Ok(())
 }
 
@@ -208,8 +214,10 @@ pub(super) fn compare(db: &Connection, record: &Record) -> Done<Option<String>> 
         }
         record::ACCOUNT => {
             let row: Option<(String, String, String, String, bool)> = optional(
-                db.prepare_cached("SELECT username, display_name, role, password_hash, active FROM accounts WHERE account_no = ?1")?
-                    .query_row([record.no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))),
+                db.prepare_cached(
+                    "SELECT username, display_name, role, password_hash, active FROM accounts WHERE account_no = ?1",
+                )?
+                .query_row([record.no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))),
             )?;
             let state = &record.state;
             let says = (

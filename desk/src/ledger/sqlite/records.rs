@@ -62,7 +62,9 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh_origin: impl F
 }
 
 fn stage(db: &Connection, id: Uuid) -> Done<Option<StagedRecord>> {
-    let Some(record) = load_record(db, id)? else { return Ok(None) };
+    let Some(record) = load_record(db, id)? else {
+        return Ok(None);
+    };
     let row = if record.kind == INCIDENT { incidents::row(db, id)? } else { None };
     Ok(Some(StagedRecord {
         id: record.id,
@@ -97,9 +99,20 @@ fn apply(db: &Connection, origin: &mut Origin, draft: Draft, by: &str, at_ms: i6
         .keys()
         .filter_map(|field| state.as_ref().and_then(|state| state.base_of(field)).map(|id| (field.clone(), id)))
         .collect();
-    let mut change = Change { at: at_ms, base, by: by.to_owned(), hlc: None, id: draft.id, kind: draft.kind.to_owned(), new: draft.new, set };
+    let mut change = Change {
+        at: at_ms,
+        base,
+        by: by.to_owned(),
+        hlc: None,
+        id: draft.id,
+        kind: draft.kind.to_owned(),
+        new: draft.new,
+        set,
+    };
     change.set_order(site::tick(db, at_ms)?);
-    let body = change.to_body().map_err(|e| Refusal::Invalid(vec![FieldError { field: "body".to_owned(), message: e.0 }]))?;
+    let body = change
+        .to_body()
+        .map_err(|e| Refusal::Invalid(vec![FieldError { field: "body".to_owned(), message: e.0 }]))?;
     let received_ms = is_hub.then_some(at_ms);
     let (outcome, change_no) = add(db, Incoming { origin, body: &body, hlc: None, received_ms, now_ms: at_ms })?;
     match outcome {
@@ -134,5 +147,8 @@ fn check_characters(id: Uuid) -> String {
     const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let bytes = id.as_bytes();
     let ten_bits = u16::from(bytes[14]) << 8 | u16::from(bytes[15]);
-    [(ten_bits >> 5) & 31, ten_bits & 31].iter().map(|index| char::from(ALPHABET[usize::from(*index)])).collect()
+    [(ten_bits >> 5) & 31, ten_bits & 31]
+        .iter()
+        .map(|index| char::from(ALPHABET[usize::from(*index)]))
+        .collect()
 }

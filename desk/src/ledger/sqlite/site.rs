@@ -26,22 +26,32 @@ use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
 pub(super) fn value(db: &Connection, name: &str) -> Done<Option<String>> {
-    Ok(db.prepare_cached("SELECT value FROM site WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?)
+    Ok(db
+        .prepare_cached("SELECT value FROM site WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
 }
 
 pub(super) fn set_value(db: &Connection, name: &str, value: &str) -> Done<()> {
-    db.prepare_cached("INSERT INTO site (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")?
-        .execute([name, value])?;
+    db.prepare_cached(
+        "INSERT INTO site (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?
+    .execute([name, value])?;
     Ok(())
 }
 
 pub(super) fn counter(db: &Connection, name: &str) -> Done<Option<i64>> {
-    Ok(db.prepare_cached("SELECT value FROM counters WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?)
+    Ok(db
+        .prepare_cached("SELECT value FROM counters WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
 }
 
 pub(super) fn set_counter(db: &Connection, name: &str, value: i64) -> Done<()> {
-    db.prepare_cached("INSERT INTO counters (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")?
-        .execute(params![name, value])?;
+    db.prepare_cached(
+        "INSERT INTO counters (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?
+    .execute(params![name, value])?;
     Ok(())
 }
 
@@ -78,7 +88,9 @@ pub(super) fn identity(db: &Connection) -> Done<Identity> {
 }
 
 fn uuid_value(db: &Connection, name: &str) -> Done<Uuid> {
-    value(db, name)?.and_then(|text| Uuid::try_parse(&text).ok()).ok_or_else(|| Fail::Broken(format!("site has no {name}")))
+    value(db, name)?
+        .and_then(|text| Uuid::try_parse(&text).ok())
+        .ok_or_else(|| Fail::Broken(format!("site has no {name}")))
 }
 
 pub(super) fn become_hub(db: &Connection, hub_id: Uuid, epoch: Uuid) -> Done<Identity> {
@@ -113,6 +125,7 @@ pub(super) fn become_node(db: &Connection, enrolment: &Enrolment, credential: &s
     set_value(db, "enrolment", &text)?;
     set_value(db, "credential", credential)?;
     set_link_state(db, &LinkState::default())?;
+    set_counter(db, "pulled", 0)?;
     db.execute("UPDATE origins SET mine = 0 WHERE mine = 1", [])?;
     db.execute("DELETE FROM cursors", [])?;
     let mut stream = changes::open_origin(db, origin, &scope, &enrolment.store_code, true, None)?;
@@ -127,8 +140,9 @@ pub(super) fn become_node(db: &Connection, enrolment: &Enrolment, credential: &s
 
 /// The stream this node records under, and the last number of it that a hub has acknowledged.
 fn recorded_under(db: &Connection) -> Done<Option<(Origin, u64)>> {
-    let found: Option<(Uuid, i64)> =
-        db.query_row("SELECT origin, acked_seq FROM origins WHERE mine = 1", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let found: Option<(Uuid, i64)> = db
+        .query_row("SELECT origin, acked_seq FROM origins WHERE mine = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
     let Some((id, acked)) = found else { return Ok(None) };
     Ok(changes::origin(db, id)?.map(|origin| (origin, acked as u64)))
 }

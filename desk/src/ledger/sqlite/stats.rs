@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 const DAY_MS: i64 = 86_400_000;
 
 pub(super) fn stats(db: &Connection, filter: &Filter) -> Done<Stats> {
-    let Some(Lookup { sql, values }) = filter::scan(filter) else { return Ok(Stats::default()) };
+    let Some(Lookup { sql, values }) = filter::scan(filter) else {
+        return Ok(Stats::default());
+    };
     let sql = format!(
         "SELECT i.occurred_at_ms / {DAY_MS} - (i.occurred_at_ms % {DAY_MS} < 0) AS day, i.category, i.severity, i.store_code, count(*) \
          {sql} GROUP BY 1, 2, 3, 4"
@@ -18,8 +20,12 @@ pub(super) fn stats(db: &Connection, filter: &Filter) -> Done<Stats> {
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut stats = Stats::default();
-    let (mut days, mut categories, mut severities, mut stores) =
-        (BTreeMap::<i64, u64>::new(), BTreeMap::<String, u64>::new(), BTreeMap::<u8, u64>::new(), BTreeMap::<String, u64>::new());
+    let (mut days, mut categories, mut severities, mut stores) = (
+        BTreeMap::<i64, u64>::new(),
+        BTreeMap::<String, u64>::new(),
+        BTreeMap::<u8, u64>::new(),
+        BTreeMap::<String, u64>::new(),
+    );
     while let Some(row) = rows.next()? {
         let count = row.get::<_, i64>(4)? as u64;
         stats.total += count;

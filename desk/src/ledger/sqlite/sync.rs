@@ -5,7 +5,9 @@
 //! Down: the hub's feed is read in one snapshot; the node stores a page's changes and the cursor behind them in one
 //! transaction. Neither direction looks at the other.
 
-use super::changes::{self, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin};
+use super::changes::{
+    self, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
+};
 use super::fail::{Done, Fail};
 use super::site;
 use crate::error::Refusal;
@@ -28,12 +30,19 @@ const LINK_EVERY: u64 = 500;
 
 // ---- up ---------------------------------------------------------------------------------------------------------
 
-pub(super) fn unpushed(db: &Connection, after_seq: Option<u64>, max_changes: u32, max_bytes: usize) -> Done<Option<Unpushed>> {
+pub(super) fn unpushed(
+    db: &Connection,
+    after_seq: Option<u64>,
+    max_changes: u32,
+    max_bytes: usize,
+) -> Done<Option<Unpushed>> {
     let stream: Option<(i64, Uuid, i64)> = db
         .prepare_cached("SELECT origin_no, origin, acked_seq FROM origins WHERE mine = 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((origin_no, origin, acked)) = stream else { return Ok(None) };
+    let Some((origin_no, origin, acked)) = stream else {
+        return Ok(None);
+    };
     let after = after_seq.map_or(acked, |seq| seq as i64);
     let mut statement =
         db.prepare_cached("SELECT seq, body FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
@@ -50,7 +59,12 @@ pub(super) fn unpushed(db: &Connection, after_seq: Option<u64>, max_changes: u32
     if bodies.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Unpushed { origin, first_seq: after as u64 + 1, prev: link_at(db, origin_no, origin, after)?, bodies }))
+    Ok(Some(Unpushed {
+        origin,
+        first_seq: after as u64 + 1,
+        prev: link_at(db, origin_no, origin, after)?,
+        bodies,
+    }))
 }
 
 /// The chain link after number `seq` of a stream: from the nearest kept link, hashing what lies between.
@@ -59,8 +73,10 @@ pub(super) fn link_at(db: &Connection, origin_no: i64, origin: Uuid, seq: i64) -
         .prepare_cached("SELECT seq, link FROM links WHERE origin_no = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1")?
         .query_row([origin_no, seq], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let (from, mut link) = kept.map_or_else(|| (0, Link::start(origin)), |(from, bytes)| (from, Link::from_bytes(bytes)));
-    let mut statement = db.prepare_cached("SELECT body FROM changes WHERE origin_no = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq")?;
+    let (from, mut link) =
+        kept.map_or_else(|| (0, Link::start(origin)), |(from, bytes)| (from, Link::from_bytes(bytes)));
+    let mut statement =
+        db.prepare_cached("SELECT body FROM changes WHERE origin_no = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq")?;
     let mut rows = statement.query([origin_no, from, seq])?;
     while let Some(row) = rows.next()? {
         link = link.extend(row.get_ref(0)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))?);
@@ -75,13 +91,17 @@ fn keep_link(db: &Connection, origin_no: i64, seq: i64, link: Link) -> Done<()> 
 }
 
 pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, answers: &[Answer]) -> Done<()> {
-    let Some(stream) = origin(db, origin_id)? else { return Err(Fail::Broken("answers for a stream that is not here".to_owned())) };
+    let Some(stream) = origin(db, origin_id)? else {
+        return Err(Fail::Broken("answers for a stream that is not here".to_owned()));
+    };
     for answer in answers {
         let found: Option<(i64, Option<Uuid>, i64)> = db
             .prepare_cached("SELECT change_no, record_id, hlc FROM changes WHERE origin_no = ?1 AND seq = ?2")?
             .query_row(params![stream.no, answer.seq as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
-        let Some((change_no, record_id, hlc)) = found else { continue };
+        let Some((change_no, record_id, hlc)) = found else {
+            continue;
+        };
         let outcome = match &answer.outcome {
             Outcome::Quarantined { code, reason } => Some(format!("quarantined: {code}: {reason}")),
             Outcome::Deferred => Some("deferred".to_owned()),
@@ -103,8 +123,10 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
     if last > 0 {
         let link = link_at(db, stream.no, stream.id, last)?;
         keep_link(db, stream.no, last, link)?;
-        db.prepare_cached("DELETE FROM links WHERE origin_no = ?1 AND seq < ?2")?.execute(params![stream.no, last])?;
-        db.prepare_cached("UPDATE origins SET acked_seq = max(acked_seq, ?2) WHERE origin_no = ?1")?.execute(params![stream.no, last])?;
+        db.prepare_cached("DELETE FROM links WHERE origin_no = ?1 AND seq < ?2")?
+            .execute(params![stream.no, last])?;
+        db.prepare_cached("UPDATE origins SET acked_seq = max(acked_seq, ?2) WHERE origin_no = ?1")?
+            .execute(params![stream.no, last])?;
     }
     Ok(())
 }
@@ -179,7 +201,12 @@ pub(super) fn take_push(
         if matches!(outcome, Outcome::Applied | Outcome::Merged) {
             fed.push((scope.clone(), change_no));
         }
-        answers.push(Answer { seq, outcome, received_ms: now_ms, hlc: placed.filter(|hlc| Some(*hlc) != claimed) });
+        answers.push(Answer {
+            seq,
+            outcome,
+            received_ms: now_ms,
+            hlc: placed.filter(|hlc| Some(*hlc) != claimed),
+        });
     }
     changes::saw(db, latest)?;
     save_origin(db, &stream)?;
@@ -193,12 +220,17 @@ pub(super) fn take_push(
 /// Where the push and what is held part ways: the last number both agree on; `None` when they agree.
 fn contradiction(db: &Connection, known: &Origin, push: &Push) -> Done<Option<u64>> {
     let header = &push.header;
-    let prev = if header.first_seq == known.seq + 1 { known.head } else { link_at(db, known.no, known.id, header.first_seq as i64 - 1)? };
+    let prev = if header.first_seq == known.seq + 1 {
+        known.head
+    } else {
+        link_at(db, known.no, known.id, header.first_seq as i64 - 1)?
+    };
     if prev != header.prev {
         // They part somewhere before this push, which cannot be seen from here: 0 is the safe answer.
         return Ok(Some(0));
     }
-    let mut statement = db.prepare_cached("SELECT seq, body FROM changes WHERE origin_no = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3")?;
+    let mut statement =
+        db.prepare_cached("SELECT seq, body FROM changes WHERE origin_no = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3")?;
     let mut rows = statement.query(params![known.no, header.first_seq as i64, push.bodies.len() as i64])?;
     for (seq, body) in (header.first_seq..).zip(&push.bodies) {
         let Some(row) = rows.next()? else { break };
@@ -236,7 +268,12 @@ fn answered(db: &Connection, stream: &Origin, seq: u64) -> Done<Answer> {
     };
     let placed = Hlc::from_i64(hlc);
     let claimed = Change::from_body(&body).ok().map(|change| change.order());
-    Ok(Answer { seq, outcome, received_ms: received_ms.unwrap_or(0), hlc: claimed.filter(|hlc| *hlc != placed).map(|_| placed) })
+    Ok(Answer {
+        seq,
+        outcome,
+        received_ms: received_ms.unwrap_or(0),
+        hlc: claimed.filter(|hlc| *hlc != placed).map(|_| placed),
+    })
 }
 
 pub(super) fn origin_head(db: &Connection, id: Uuid) -> Done<Option<(u64, Link, Option<Uuid>)>> {
@@ -247,8 +284,11 @@ pub(super) fn origin_head(db: &Connection, id: Uuid) -> Done<Option<(u64, Link, 
 
 pub(super) fn cursors(db: &Connection) -> Done<BTreeMap<Scope, Option<String>>> {
     let mut statement = db.prepare_cached("SELECT scope, cursor FROM cursors")?;
-    let rows: Vec<(String, String)> = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-    rows.into_iter().map(|(scope, cursor)| Ok((parse_scope(&scope)?, Some(cursor).filter(|cursor| !cursor.is_empty())))).collect()
+    let rows: Vec<(String, String)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    rows.into_iter()
+        .map(|(scope, cursor)| Ok((parse_scope(&scope)?, Some(cursor).filter(|cursor| !cursor.is_empty()))))
+        .collect()
 }
 
 /// What a cursor says: the hub's epoch and a number in the scope's feed.
@@ -262,7 +302,8 @@ fn read_cursor(cursor: Option<&str>, epoch: Uuid, head: i64) -> Option<i64> {
 /// The head of every scope's feed.
 pub(super) fn scope_heads(db: &Connection) -> Done<BTreeMap<Scope, u64>> {
     let mut statement = db.prepare_cached("SELECT scope, seq FROM scopes")?;
-    let rows: Vec<(String, i64)> = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let rows: Vec<(String, i64)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
     rows.into_iter().map(|(scope, seq)| Ok((parse_scope(&scope)?, seq as u64))).collect()
 }
 
@@ -270,14 +311,26 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
     let crate::ledger::Identity::Hub { hub_id, epoch } = site::identity(db)? else {
         return Err(Fail::Broken("only a hub has a feed".to_owned()));
     };
-    let mut header =
-        PageHeader { hub_id, epoch, now_ms: query.now_ms, count: 0, cursors: BTreeMap::new(), more: false, sites: BTreeMap::new() };
+    let mut header = PageHeader {
+        hub_id,
+        epoch,
+        now_ms: query.now_ms,
+        count: 0,
+        cursors: BTreeMap::new(),
+        more: false,
+        sites: BTreeMap::new(),
+    };
     let (mut lines, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
     for (scope, cursor) in &query.cursors {
         let name = scope.to_string();
-        let head: i64 =
-            db.prepare_cached("SELECT seq FROM scopes WHERE scope = ?1")?.query_row([&name], |row| row.get(0)).optional()?.unwrap_or(0);
-        let Some(mut at) = read_cursor(cursor.as_deref(), epoch, head) else { return Ok(PageResult::BadCursor) };
+        let head: i64 = db
+            .prepare_cached("SELECT seq FROM scopes WHERE scope = ?1")?
+            .query_row([&name], |row| row.get(0))
+            .optional()?
+            .unwrap_or(0);
+        let Some(mut at) = read_cursor(cursor.as_deref(), epoch, head) else {
+            return Ok(PageResult::BadCursor);
+        };
         let mut statement = db.prepare_cached(
             "SELECT f.seq, o.origin, c.seq, o.site, c.received_ms, c.hlc, c.body FROM feed f \
              CROSS JOIN changes c ON c.change_no = f.change_no CROSS JOIN origins o ON o.origin_no = c.origin_no \
@@ -301,7 +354,14 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
             bytes += body.len();
             at = row.get(0)?;
             header.sites.insert(origin, row.get(3)?);
-            lines.push(line(scope, origin, row.get::<_, i64>(2)? as u64, row.get(4)?, Hlc::from_i64(row.get(5)?), body)?);
+            lines.push(line(
+                scope,
+                origin,
+                row.get::<_, i64>(2)? as u64,
+                row.get(4)?,
+                Hlc::from_i64(row.get(5)?),
+                body,
+            )?);
         }
         header.more |= at < head;
         header.cursors.insert(scope.clone(), format!("{epoch}.{at}"));
@@ -311,8 +371,11 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
 }
 
 fn line(scope: &Scope, origin: Uuid, seq: u64, received_ms: Option<i64>, placed: Hlc, body: String) -> Done<PageLine> {
-    let claimed = Change::from_body(&body).map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?.order();
-    let body = RawValue::from_string(body).map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?;
+    let claimed = Change::from_body(&body)
+        .map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?
+        .order();
+    let body =
+        RawValue::from_string(body).map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?;
     Ok(PageLine {
         origin,
         seq,

@@ -21,7 +21,8 @@ async fn main() -> ExitCode {
         let text = panic.payload_as_str().unwrap_or("something unexpected happened");
         eprintln!("\ndemo failed: {text}");
     }));
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         eprintln!("demo failed: cannot listen for Ctrl-C");
         return ExitCode::FAILURE;
     };

@@ -62,7 +62,8 @@ impl Shop {
 pub async fn tell(once: bool) -> Running {
     let began = Instant::now();
     let data = DemoData::load();
-    let passwords: BTreeMap<&str, String> = data.staff.iter().map(|person| (person.username.as_str(), secret())).collect();
+    let passwords: BTreeMap<&str, String> =
+        data.staff.iter().map(|person| (person.username.as_str(), secret())).collect();
     let scratch = Scratch::new("demo");
     let about = format!("scratch folder {}", scratch.path().display());
     screen::title("A.I.ncident", &["headquarters and two stores on this machine", &about]);
