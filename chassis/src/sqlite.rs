@@ -56,8 +56,8 @@ pub struct OpenOptions {
     pub readers: usize,
     /// The newest schema this program knows; a file with a newer one is refused.
     pub newest_schema: i32,
-    /// Trades durability for speed; only to show in a test that the test would notice. Default false.
-    pub synchronous_off: bool,
+    /// What the writing connection is like.
+    pub writing: Writing,
 }
 
 impl OpenOptions {
@@ -70,9 +70,21 @@ impl OpenOptions {
             newest_schema: newest_schema.unwrap_or(0),
             migrations,
             readers: 4,
-            synchronous_off: false,
+            writing: Writing::default(),
         }
     }
+}
+
+/// What the writing connection is like. The default is durable and plain.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Writing {
+    /// Trades durability for speed; only to show in a test that the test would notice.
+    pub synchronous_off: bool,
+    /// Statements run on the connection when it is opened: for temporary tables.
+    pub setup: &'static str,
+    /// Statements run once before each COMMIT, after all its jobs: for work that is dearer job by job than together.
+    /// They fail the batch when they fail.
+    pub before_commit: &'static str,
 }
 
 /// An open database. Cheap to clone. Dropping the last clone writes what is queued, then closes the file.
@@ -103,13 +115,13 @@ impl Database {
         let path = options.path.clone();
         migrate::bring_up_to_date(options.migrations, &path, options.newest_schema)?;
         let connection =
-            open::writer(&path, options.synchronous_off).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
+            open::writer(&path, options.writing).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
         let readers =
             Readers::open(&path, options.readers.clamp(1, 64)).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
         let shared = Arc::new(Shared::new());
         let (queue, jobs) = mpsc::channel(QUEUE_JOBS);
         let lookout = Lookout::start(&path, queue.clone())?;
-        let writer = writer::start(path.clone(), connection, options.synchronous_off, jobs, Arc::clone(&shared))?;
+        let writer = writer::start(path.clone(), connection, options.writing, jobs, Arc::clone(&shared))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 path,

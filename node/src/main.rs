@@ -33,7 +33,7 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended>
     match command {
         Command::Serve(args) => runtime.block_on(app::run(args.resolve()?)).map_err(failed),
         Command::Enroll(args) => {
-            let told = runtime.block_on(enrolment::run(args.resolve()?, &mut std::io::stderr())).map_err(failed)?;
+            let told = runtime.block_on(enrolment::run(args.resolve()?, &mut std::io::stdout())).map_err(failed)?;
             writeln!(std::io::stdout().lock(), "{told}").map_err(failed)
         }
         Command::Status(args) => runtime.block_on(report::run(args.resolve()?, &mut std::io::stdout())).map_err(failed),

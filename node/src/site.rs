@@ -39,7 +39,14 @@ pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk,
     }
 }
 
+/// For the control arm of the power-cut test only: with `1` in it the node does not wait for the disk.
+const TEST_SYNCHRONOUS_OFF: &str = "AINCIDENT_NODE_TEST_SYNCHRONOUS_OFF";
+
 fn open_ledger(path: &Path, ids: &Ids) -> Result<SharedLedger, SiteError> {
-    let ledger = SqliteLedger::open(path, ids.clone()).map_err(|error| SiteError::Ledger(error.to_string()))?;
-    Ok(Arc::new(ledger))
+    let synchronous_off = std::env::var_os(TEST_SYNCHRONOUS_OFF).is_some_and(|value| value == "1");
+    if synchronous_off {
+        tracing::warn!("{TEST_SYNCHRONOUS_OFF} is set: A POWER CUT LOSES WHAT WAS ACKNOWLEDGED; it is for a test only");
+    }
+    let ledger = SqliteLedger::open_with(path, ids.clone(), synchronous_off);
+    Ok(Arc::new(ledger.map_err(|error| SiteError::Ledger(error.to_string()))?))
 }

@@ -8,7 +8,7 @@ mod rows;
 use aincident_tests::agree::same;
 use aincident_tests::compare::{by_id, lacks};
 use aincident_tests::load::{Promised, post_all};
-use aincident_tests::{Hub, Node, Rng, Scratch, figures, wait_until};
+use aincident_tests::{Hub, Node, Rng, Scratch, figures, tell, wait_until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,36 +35,40 @@ fn counted(stats: &Value) -> BTreeMap<String, u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_row_of_a_real_log_is_recorded_and_arrives() {
     let Some(folder) = std::env::var_os("AINCIDENT_REAL_DATA") else {
-        println!("left out: the real police log (AINCIDENT_REAL_DATA is not set)");
+        tell("left out: the real police log (AINCIDENT_REAL_DATA is not set)");
         return;
     };
     let rows = rows::read(&PathBuf::from(folder).join("police-log-incidents.csv.gz"));
     let mapped = rows::map(&rows);
-    println!("corpus: {} rows: {}", rows.len(), mapped.told());
+    tell(&format!("corpus: {} rows: {}", rows.len(), mapped.told()));
     assert_eq!(mapped.bodies.len(), rows.len(), "a row was left out");
 
     let scratch = Scratch::new("corpus");
     let hub = Hub::with_stores(&scratch, &["042"]).await;
     let node = Node::enrolled(&scratch, &hub, "042").await;
     let (manager, harriet) = (node.manager().await, hub.harriet().await);
-    let clients: Vec<_> = (0..CLIENTS).map(|_| manager.another()).collect();
+    let clients = vec![manager.clone(); CLIENTS];
     let before = node.link().traffic();
     let started = Instant::now();
     let promised = post_all(&clients, mapped.bodies).await;
     let posted = started.elapsed();
     assert_eq!(promised.len(), rows.len(), "two rows got one id");
     let rate = rows.len() as f64 / posted.as_secs_f64();
-    println!("corpus: {} acknowledged by the node in {}, {rate:.0}/s", rows.len(), figures::time(posted));
+    tell(&format!(
+        "corpus: {} acknowledged by the node in {}, {rate:.0}/s",
+        rows.len(),
+        figures::time(posted)
+    ));
 
     let all = rows.len() as u64;
     wait_until("every row at headquarters", Duration::from_secs(300), async || harriet.total().await == all).await;
     node.drained(&manager, Duration::from_secs(60)).await;
     let traffic = node.link().traffic();
     let each = (traffic.up - before.up) / all;
-    println!(
+    tell(&format!(
         "corpus: all at headquarters {} after the first one; {each} bytes up each",
         figures::time(started.elapsed())
-    );
+    ));
 
     // Totals by category, then every id, then a sample of whole incidents.
     let sent = by_category(&promised);
@@ -88,5 +92,5 @@ async fn every_row_of_a_real_log_is_recorded_and_arrives() {
     }
     let started = Instant::now();
     hub.audit().await;
-    println!("corpus: audit verify over {all} incidents in {}", figures::time(started.elapsed()));
+    tell(&format!("corpus: audit verify over {all} incidents in {}", figures::time(started.elapsed())));
 }

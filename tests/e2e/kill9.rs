@@ -3,7 +3,7 @@
 use aincident_tests::agree::store_and_headquarters;
 use aincident_tests::load::{Patience, Pressure};
 use aincident_tests::wait::let_run;
-use aincident_tests::{Hub, Node, Rng, Scratch};
+use aincident_tests::{Hub, Node, Rng, Scratch, tell};
 use std::time::Duration;
 
 const ROUNDS: u32 = 12;
@@ -43,12 +43,12 @@ async fn a_node_or_a_hub_that_is_killed_again_and_again_keeps_every_promise() {
     }
     let_run(Duration::from_millis(300)).await;
     let promised = pressure.finish().await;
-    println!(
+    tell(&format!(
         "kill9: node killed {} times, hub {} times, {} incidents acknowledged",
         killed[0],
         killed[1],
         promised.len()
-    );
+    ));
     assert!(promised.len() > 50, "the load did nothing");
 
     let (manager, harriet) = (node.manager().await, hub.harriet().await);

@@ -1,8 +1,8 @@
 //! What some tests need of the machine: a file system of their own, to fill up or to cut the power of.
 
-use aincident_tests::Scratch;
 use aincident_tests::process::{Ran, command, run};
 use aincident_tests::wait::wait_until;
+use aincident_tests::{Scratch, tell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub async fn has_root(what: &str) -> bool {
     let root = run(tool("id", &["-u"]), "").await.stdout.trim() == "0";
     let waived = std::env::var("AINCIDENT_WITHOUT_POWERCUT").is_ok_and(|value| value == "1");
     if !root && waived {
-        println!("left out: {what} (needs root; AINCIDENT_WITHOUT_POWERCUT=1)");
+        tell(&format!("left out: {what} (needs root; AINCIDENT_WITHOUT_POWERCUT=1)"));
         return false;
     }
     assert!(

@@ -1,7 +1,7 @@
 //! While the line is up, an edit at either side is on the other side's screen in about a second.
 
 use aincident_tests::http::Client;
-use aincident_tests::{Hub, Node, Scratch, figures, wait_for, wait_until};
+use aincident_tests::{Hub, Node, Scratch, figures, tell, wait_for, wait_until};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,10 @@ async fn an_edit_at_either_side_is_seen_at_the_other_side_at_once() {
         } else {
             "OVER the promised second"
         };
-        println!("online: {direction}: median {}, worst {}, {kept}", figures::time(median), figures::time(worst));
+        tell(&format!(
+            "online: {direction}: median {}, worst {}, {kept}",
+            figures::time(median),
+            figures::time(worst)
+        ));
     }
 }

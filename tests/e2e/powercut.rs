@@ -6,7 +6,7 @@ use aincident_tests::agree::store_and_headquarters;
 use aincident_tests::compare::by_id;
 use aincident_tests::load::{Patience, Pressure, Promised};
 use aincident_tests::wait::let_run;
-use aincident_tests::{Hub, Node, Rng, Scratch};
+use aincident_tests::{Hub, Node, Rng, Scratch, tell};
 use std::time::Duration;
 
 const CUTS: u32 = 30;
@@ -29,12 +29,13 @@ impl Bench {
         let mut node = Node::over(disk.path().join("node"), scratch, &hub, "042", "node").await;
         node.env("AINCIDENT_NODE_LINK_MAX_BACKOFF_MS", "300");
         node.enroll(&hub.node_code("042").await).await.ok("enroll");
+        node.start().await;
         Self { hub, node, disk, rng }
     }
 
-    /// Runs a load, cuts the power in the middle of it, brings the disk back; answers what was acknowledged.
-    async fn cut(&mut self) -> Promised {
-        self.node.start().await;
+    /// Runs a load on the running node, cuts the power in the middle of it, brings everything back; answers what was
+    /// acknowledged, and how much of that is not there any more.
+    async fn cut(&mut self) -> (Promised, usize) {
         let employee = self.node.employee().await;
         let pressure = Pressure::start(&employee, 8, Patience::AnyFault, &mut self.rng);
         let_run(Duration::from_millis(self.rng.between(LOAD_MS.0, LOAD_MS.1))).await;
@@ -43,15 +44,10 @@ impl Bench {
         let promised = pressure.finish().await;
         self.disk.unmount().await;
         self.disk.mount().await;
-        promised
-    }
-
-    /// What of `promised` the node does not have.
-    async fn lost(&mut self, promised: &Promised) -> usize {
         self.node.start().await;
         let there = by_id(self.node.manager().await.list("").await);
-        self.node.stop().await;
-        promised.keys().filter(|id| !there.contains_key(*id)).count()
+        let lost = promised.keys().filter(|id| !there.contains_key(*id)).count();
+        (promised, lost)
     }
 }
 
@@ -64,15 +60,12 @@ async fn thirty_power_cuts_lose_nothing_that_was_acknowledged() {
     let mut bench = Bench::new(&scratch, Rng::announced("powercut")).await;
     let mut promised = Promised::new();
     for cut in 1..=CUTS {
-        let mut more = bench.cut().await;
-        // Looking through everything after each cut would take longer than the cuts: the newest are at stake.
-        let lost = bench.lost(&more).await;
+        let (mut more, lost) = bench.cut().await;
         assert_eq!(lost, 0, "cut {cut} lost {lost} of {} acknowledged", more.len());
         promised.append(&mut more);
     }
-    println!("powercut: {CUTS} cuts, {} incidents acknowledged, none lost", promised.len());
+    tell(&format!("powercut: {CUTS} cuts, {} incidents acknowledged, none lost", promised.len()));
     assert!(promised.len() > CUTS as usize, "the load did nothing");
-    bench.node.start().await;
     let (manager, harriet) = (bench.node.manager().await, bench.hub.harriet().await);
     bench.node.drained(&manager, Duration::from_secs(60)).await;
     store_and_headquarters("042", &manager, &harriet, &promised, &[]).await;
@@ -90,16 +83,21 @@ async fn without_fsync_the_same_power_cuts_do_lose_what_was_acknowledged() {
     }
     let scratch = Scratch::new("powercut-control");
     let mut bench = Bench::new(&scratch, Rng::announced("powercut control")).await;
+    bench.node.stop().await;
     bench.node.env("AINCIDENT_NODE_TEST_SYNCHRONOUS_OFF", "1");
     // Headquarters must not help it out.
     bench.node.link().go_down();
+    bench.node.start().await;
     let (mut promised, mut lost) = (0, 0);
     for _ in 0..CONTROL_CUTS {
-        let more = bench.cut().await;
+        let (more, gone) = bench.cut().await;
         promised += more.len();
-        lost += bench.lost(&more).await;
+        lost += gone;
     }
-    println!("powercut control: {CONTROL_CUTS} cuts without fsync lost {lost} of {promised} acknowledged");
+    bench.node.stop().await;
+    tell(&format!(
+        "powercut control: {CONTROL_CUTS} cuts without fsync lost {lost} of {promised} acknowledged"
+    ));
     assert!(lost > 0, "nothing was lost without fsync: the cuts of the other test prove nothing");
     bench.disk.unmount().await;
 }

@@ -17,6 +17,7 @@ pub mod process;
 pub mod random;
 pub mod scratch;
 pub mod site;
+pub mod tell;
 pub mod wait;
 
 pub use hub::Hub;
@@ -24,4 +25,5 @@ pub use link::{Link, Weather};
 pub use node::Node;
 pub use random::Rng;
 pub use scratch::Scratch;
+pub use tell::tell;
 pub use wait::{wait_for, wait_until};

@@ -162,7 +162,7 @@ impl Pressure {
         let acknowledged = Arc::new(Mutex::new(Promised::new()));
         let workers = (0..lanes).map(|_| {
             let (stop, base, acknowledged) = (Arc::clone(&stop), Arc::clone(&base), Arc::clone(&acknowledged));
-            let (client, mut rng) = (client.another(), rng.fork());
+            let (client, mut rng) = (client.clone(), rng.fork());
             tokio::spawn(async move {
                 while !stop.load(Ordering::SeqCst) {
                     let body = incident(&mut rng, 30);

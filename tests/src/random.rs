@@ -21,7 +21,7 @@ impl Rng {
             Ok(text) => text.parse().expect("AINCIDENT_TEST_SEED is a number"),
             Err(_) => chassis::ids::Ids::system().random_u64() >> 32,
         };
-        println!("{test}: seed {seed} (AINCIDENT_TEST_SEED={seed} repeats it)");
+        crate::tell(&format!("{test}: seed {seed} (AINCIDENT_TEST_SEED={seed} repeats it)"));
         Self(seed)
     }
 

@@ -89,7 +89,7 @@ fn schema(connection: &Connection) -> rusqlite::Result<Option<i32>> {
 
 fn upgrade(migrations: Runner, path: &Path) -> Result<(), OpenError> {
     let failed = |cause| OpenError::from_sqlite(path, cause);
-    let mut connection = open::writer(path, false).map_err(failed)?;
+    let mut connection = open::writer(path, super::Writing::default()).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
     // Rebuilding a table drops it for a moment; with enforcement on, that would delete what refers to it.
     connection.pragma_update(None, "foreign_keys", false).map_err(failed)?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::Writing;
 use super::error::OpenError;
 use crate::folder::sync_folder;
 
@@ -24,14 +25,15 @@ const LOG_PAGES: u32 = 3000;
 const LOG_KEPT_BYTES: u32 = 16 << 20;
 
 /// The connection that writes. Takes no lock on a file that is in WAL mode already.
-pub(super) fn writer(path: &Path, synchronous_off: bool) -> rusqlite::Result<Connection> {
+pub(super) fn writer(path: &Path, writing: Writing) -> rusqlite::Result<Connection> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.pragma_update(None, "synchronous", if synchronous_off { "OFF" } else { "FULL" })?;
+    connection.pragma_update(None, "synchronous", if writing.synchronous_off { "OFF" } else { "FULL" })?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     // Answers with the value, which `pragma_update` does not mind.
     connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
+    connection.execute_batch(writing.setup)?;
     Ok(connection)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The first job is taken as soon as it comes, then whatever is queued already, up to `BATCH_JOBS` or
 //! `BATCH_TIME`; a lone job never waits for company. Each job has a savepoint, undone alone when it fails or panics.
-//! Nobody is answered before COMMIT has returned.
+//! Nobody is answered before COMMIT has returned. What is dearer job by job than together (a savepoint makes a full-text
+//! index write out what it has gathered) is left to the statements of [`Writing::before_commit`].
 //!
 //! A fatal error (disk full, I/O, damage, memory) aborts the batch: rolled back, everyone in it gets the error.
 //! After an I/O error the state of the log on disk is unknown, and a flush that failed once must not be
@@ -20,7 +21,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{Fault, OpenError, StoreError, WriteError, one_line};
-use super::{block_on_until, lookout, open};
+use super::{Writing, block_on_until, lookout, open};
 
 /// Jobs in one transaction, at most.
 const BATCH_JOBS: usize = 512;
@@ -143,13 +144,13 @@ where
 pub(super) fn start(
     path: PathBuf,
     connection: Connection,
-    synchronous_off: bool,
+    writing: Writing,
     jobs: mpsc::Receiver<Message>,
     shared: Arc<Shared>,
 ) -> Result<JoinHandle<()>, OpenError> {
     let seen = lookout::data_version(&connection).unwrap_or(0);
     let failed_path = path.clone();
-    let mut writer = Writer { path, synchronous_off, jobs, shared, seen };
+    let mut writer = Writer { path, writing, jobs, shared, seen };
     std::thread::Builder::new()
         .name("sqlite-writer".to_owned())
         .spawn(move || writer.work(connection))
@@ -158,7 +159,7 @@ pub(super) fn start(
 
 struct Writer {
     path: PathBuf,
-    synchronous_off: bool,
+    writing: Writing,
     jobs: mpsc::Receiver<Message>,
     shared: Arc<Shared>,
     /// `PRAGMA data_version` as last seen on the connection.
@@ -237,6 +238,7 @@ impl Writer {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|cause| Fault::of(&cause))?;
+        let before = transaction.total_changes();
         let mut next = taken.pop();
         while let Some(mut job) = next.take() {
             let ran = run(&transaction, job.as_mut());
@@ -252,6 +254,9 @@ impl Writer {
             }
         }
         let ran = Instant::now();
+        if !self.writing.before_commit.is_empty() && transaction.total_changes() != before {
+            transaction.execute_batch(self.writing.before_commit).map_err(|cause| Fault::of(&cause))?;
+        }
         self.shared.disk().and_then(|()| transaction.commit()).map_err(|cause| Fault::of(&cause))?;
         metrics::histogram!("sqlite_commit_seconds").record(ran.elapsed().as_secs_f64());
         metrics::histogram!("sqlite_batch_jobs").record(taken.len() as f64);
@@ -281,7 +286,7 @@ impl Writer {
     }
 
     fn reopen(&self) -> Result<Connection, String> {
-        let connection = open::writer(&self.path, self.synchronous_off).map_err(|cause| one_line(&cause))?;
+        let connection = open::writer(&self.path, self.writing).map_err(|cause| one_line(&cause))?;
         connection.busy_timeout(Duration::from_secs(1)).map_err(|cause| one_line(&cause))?;
         self.shared.disk().map_err(|cause| one_line(&cause))?;
         let busy: i64 = connection

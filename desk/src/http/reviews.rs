@@ -52,7 +52,7 @@ impl From<ledger::Review> for Review {
 /// Edits that met
 ///
 /// For managers: fields in which two people did not know of each other's edit. The later value stands, the other one is
-/// in the incident's history; writing the field again settles it.
+/// in the incident's history.
 #[utoipa::path(
     get, path = "/api/v1/reviews", tag = "incidents", operation_id = "list_reviews",
     params(("limit" = Option<u32>, Query, description = "At most how many; 100 where it is left out", minimum = 1, maximum = 200)),

@@ -28,7 +28,7 @@ use crate::error::Error;
 use async_trait::async_trait;
 use chassis::ids::Ids;
 use chassis::sqlite::rusqlite::{self, Connection};
-use chassis::sqlite::{Database, OpenError, OpenOptions, ReadError, StoreError, WriteError, runner};
+use chassis::sqlite::{Database, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
 use fail::{Done, Fail};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -81,7 +81,9 @@ impl SqliteLedger {
     /// As [`SqliteLedger::open`].
     pub fn open_with(path: &Path, ids: Ids, synchronous_off: bool) -> Result<Self, OpenError> {
         let migrations = runner(MIGRATIONS).map_err(|detail| OpenError::Migration { path: path.to_owned(), detail })?;
-        let options = OpenOptions { synchronous_off, ..OpenOptions::new(path, migrations) };
+        let writing =
+            Writing { synchronous_off, setup: project::WAITING_TABLE, before_commit: project::INDEX_WAITING };
+        let options = OpenOptions { writing, ..OpenOptions::new(path, migrations) };
         Ok(Self { db: Database::open(options)?, ids })
     }
 

@@ -1,4 +1,4 @@
-use crate::common_site::{T0, TestSite};
+use crate::site::{T0, TestSite};
 use chassis::ids::Ids;
 use chassis::sqlite::rusqlite::Connection;
 use desk::ledger::sqlite::SqliteLedger;

@@ -1,4 +1,4 @@
-use crate::common_site::{T0, TestSite};
+use crate::site::{T0, TestSite};
 use desk::ledger::{Incidents as _, Site as _, Sync as _};
 use serde_json::{Value, json};
 use sync_protocol::record::{COMMENT, STEP};

@@ -1,4 +1,4 @@
-use crate::common_site::{T0, TestSite, fixed_id, set, store_042};
+use crate::site::{T0, TestSite, fixed_id, set, store_042};
 use desk::ledger::{Draft, Filter, Incidents as _};
 use serde_json::json;
 use sync_protocol::record::INCIDENT;

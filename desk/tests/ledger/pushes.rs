@@ -1,4 +1,4 @@
-use crate::common_site::{T0, TestSite, store_042};
+use crate::site::{T0, TestSite, store_042};
 use desk::ledger::{Incidents as _, Sync as _};
 use serde_json::json;
 use sync_protocol::batch::Push;

@@ -41,10 +41,12 @@ impl Batch {
         self.size = self.size.min(self.most);
     }
 
-    /// A batch of `sent` got through. A batch far below the size says nothing about larger ones.
+    /// A batch of `sent` got through. A batch far below the size says nothing about larger ones; a single change that was
+    /// larger than the size says that the size was too small, or a link that lost many in a row would take as many
+    /// successes before two changes go together again.
     pub fn succeeded(&mut self, sent: u64, took: Duration) {
         if sent.saturating_mul(2) >= self.size && took <= QUICK {
-            self.size = self.size.saturating_mul(2).min(self.most);
+            self.size = self.size.max(sent).saturating_mul(2).min(self.most);
         }
     }
 
@@ -80,6 +82,17 @@ mod tests {
             batch.succeeded(batch.size(), Duration::ZERO);
         }
         assert_eq!(batch.size(), 1000);
+    }
+
+    #[test]
+    fn after_many_failures_one_success_of_a_large_change_is_enough() {
+        let mut batch = Batch::new(16 * 1024, 100_000);
+        for _ in 0..20 {
+            batch.failed(700);
+        }
+        assert_eq!(batch.size(), 1);
+        batch.succeeded(700, Duration::ZERO);
+        assert_eq!(batch.size(), 1400);
     }
 
     #[test]

@@ -82,23 +82,37 @@ fn incident(db: &Connection, record: &Record, fresh: bool) -> Done<()> {
         db.prepare_cached("UPDATE documents SET version = ?2, doc = ?3 WHERE incident_no = ?1")?
             .execute(params![record.no, made.version, made.doc])?;
         db.prepare_cached("DELETE FROM incident_tags WHERE incident_no = ?1")?.execute([record.no])?;
-        db.prepare_cached("DELETE FROM incident_names WHERE rowid = ?1")?.execute([record.no])?;
-        db.prepare_cached("DELETE FROM incident_words WHERE rowid = ?1")?.execute([record.no])?;
     }
     for tag in &made.tags {
         db.prepare_cached("INSERT OR IGNORE INTO incident_tags (tag, occurred_at_ms, incident_id, incident_no) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![tag, made.occurred_at_ms, record.id, record.no])?;
     }
-    if !made.people.is_empty() {
-        db.prepare_cached("INSERT INTO incident_names (rowid, names) VALUES (?1, ?2)")?
-            .execute(params![record.no, made.people])?;
-    }
     let mut words = made.words;
     if !fresh {
         words.push_str(&comments_folded(db, record.no)?);
     }
-    db.prepare_cached("INSERT INTO incident_words (rowid, words) VALUES (?1, ?2)")?
-        .execute(params![record.no, words])?;
+    index_later(db, record.no, fresh, &words, &made.people)
+}
+
+/// Words of incidents changed in the open transaction, on their way into the text indexes.
+pub(super) const WAITING_TABLE: &str = "CREATE TEMP TABLE waiting ( \
+     incident_no INTEGER PRIMARY KEY, known INTEGER NOT NULL, words TEXT NOT NULL, names TEXT NOT NULL)";
+
+/// Brings the text indexes up to the open transaction, once for all its incidents.
+pub(super) const INDEX_WAITING: &str = "\
+     DELETE FROM incident_words WHERE rowid IN (SELECT incident_no FROM temp.waiting WHERE known); \
+     DELETE FROM incident_names WHERE rowid IN (SELECT incident_no FROM temp.waiting WHERE known); \
+     INSERT INTO incident_words (rowid, words) SELECT incident_no, words FROM temp.waiting; \
+     INSERT INTO incident_names (rowid, names) SELECT incident_no, names FROM temp.waiting WHERE names <> ''; \
+     DELETE FROM temp.waiting";
+
+/// Leaves an incident's words to [`INDEX_WAITING`]. `fresh`: the indexes cannot hold it yet.
+fn index_later(db: &Connection, incident_no: i64, fresh: bool, words: &str, names: &str) -> Done<()> {
+    db.prepare_cached(
+        "INSERT INTO temp.waiting (incident_no, known, words, names) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (incident_no) DO UPDATE SET words = excluded.words, names = excluded.names",
+    )?
+    .execute(params![incident_no, !fresh, words, names])?;
     Ok(())
 }
 
@@ -132,12 +146,9 @@ fn comment(db: &Connection, incident: &Record, record: &Record) -> Done<()> {
     ])?;
     db.prepare_cached("UPDATE incidents SET comment_count = (SELECT count(*) FROM comments WHERE incident_no = ?1) WHERE incident_no = ?1")?
         .execute([incident.no])?;
-    let mut words = document_of(incident).words;
-    words.push_str(&comments_folded(db, incident.no)?);
-    db.prepare_cached("DELETE FROM incident_words WHERE rowid = ?1")?.execute([incident.no])?;
-    db.prepare_cached("INSERT INTO incident_words (rowid, words) VALUES (?1, ?2)")?
-        .execute(params![incident.no, words])?;
-    Ok(())
+    let made = document_of(incident);
+    let words = made.words + &comments_folded(db, incident.no)?;
+    index_later(db, incident.no, false, &words, &made.people)
 }
 
 fn comment_kind(state: &RecordState) -> String {

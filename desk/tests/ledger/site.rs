@@ -1,4 +1,3 @@
-#![allow(missing_docs)] // a test helper, not an interface
 //! A site to test with: a ledger in a scratch folder, and short ways to record and replicate.
 
 use chassis::ids::Ids;
@@ -26,7 +25,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 pub struct Scratch(pub PathBuf);
 
 impl Scratch {
-    pub fn new() -> Self {
+    fn new() -> Self {
         let path = std::env::temp_dir().join(format!(
             "aincident-ledger-{}-{}",
             std::process::id(),

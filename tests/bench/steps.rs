@@ -1,0 +1,132 @@
+//! What is measured, one after the other, on one hub and its nodes.
+
+use crate::{Figure, Plan, list};
+use aincident_tests::http::Client;
+use aincident_tests::load::{self, Patience, Pressure, post_all};
+use aincident_tests::wait::let_run;
+use aincident_tests::{Hub, Node, Rng, Scratch, figures, wait_until};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// How many incidents go over the wire to see how large one is.
+const WIRE_BATCH: usize = 500;
+/// How many connections ask for the list.
+const CONNECTIONS: usize = 100;
+/// How many clients fill the ledger.
+const FILLERS: usize = 32;
+/// How often a start is measured.
+const STARTS: usize = 5;
+/// However slow the machine is, it is done by then.
+const DEADLINE: Duration = Duration::from_secs(1800);
+
+/// Measures everything.
+///
+/// # Panics
+/// When a program does not do what it has to.
+pub async fn all(plan: &Plan) -> Vec<Figure> {
+    let mut rng = Rng::new(20_261_122);
+    let scratch = Scratch::new("bench");
+    let mut hub = Hub::with_stores(&scratch, &["042", "117"]).await;
+    let mut found = Vec::new();
+    say("bytes on the wire");
+    found.push(wire(&scratch, &hub, &mut rng).await);
+
+    let mut node = Node::enrolled(&scratch, &hub, "042").await;
+    found.push(start(&mut node, "start to ready, empty ledger").await);
+    hub.stop().await;
+    let manager = node.manager().await;
+    for (lanes, name) in [(1, "acknowledged creates, 1 client"), (32, "acknowledged creates, 32 clients")] {
+        say(name);
+        found.push(creates(&manager, lanes, name, plan.seconds, &mut rng).await);
+    }
+    say("filling the ledger");
+    fill(&manager, plan.incidents, &mut rng).await;
+
+    say("list pages");
+    let database = node.folder().join("ledger.sqlite");
+    found.extend(list::measure(&manager, &database, CONNECTIONS, Duration::from_secs(plan.seconds)).await);
+    found.push(start(&mut node, "start to ready, full ledger").await);
+    let manager = manager.at(node.url());
+    let _ = manager.list("category=theft").await;
+    let memory = node.daemon().resident_kib().unwrap_or_default() as f64 / 1024.0;
+    found.push(Figure::new("node memory, full ledger", memory, "MiB"));
+
+    say("draining");
+    found.extend(drain(&mut hub, &node, &manager).await);
+    node.stop().await;
+    hub.stop().await;
+    found
+}
+
+fn say(what: &str) {
+    eprintln!("bench: {what} …");
+}
+
+/// An outage of [`WIRE_BATCH`] incidents, then what goes over the link.
+async fn wire(scratch: &Scratch, hub: &Hub, rng: &mut Rng) -> Figure {
+    let mut node = Node::enrolled(scratch, hub, "117").await;
+    let manager = node.manager().await;
+    node.link().go_down();
+    let bodies: Vec<Value> = (0..WIRE_BATCH).map(|_| load::incident(rng, 60)).collect();
+    post_all(&vec![manager.clone(); 8], bodies).await;
+    let before = node.link().traffic();
+    node.link().heal();
+    node.drained(&manager, DEADLINE).await;
+    let after = node.link().traffic();
+    node.stop().await;
+    let each = (after.up - before.up) as f64 / WIRE_BATCH as f64;
+    Figure::new("bytes up on the wire per incident, 500 after an outage", each, "B")
+}
+
+/// The median of several starts.
+async fn start(node: &mut Node, name: &'static str) -> Figure {
+    let mut times = Vec::new();
+    for _ in 0..STARTS {
+        node.stop().await;
+        node.start().await;
+        times.push(node.daemon().ready_after());
+    }
+    Figure::new(name, figures::percentile(&mut times, 0.5).as_secs_f64() * 1e3, "ms")
+}
+
+async fn creates(manager: &Client, lanes: u32, name: &'static str, seconds: u64, rng: &mut Rng) -> Figure {
+    let pressure = Pressure::start(manager, lanes, Patience::Unavailable, rng);
+    let started = Instant::now();
+    let_run(Duration::from_secs(seconds)).await;
+    let acknowledged = pressure.finish().await.len();
+    Figure::new(name, acknowledged as f64 / started.elapsed().as_secs_f64(), "/s")
+}
+
+async fn fill(manager: &Client, incidents: u64, rng: &mut Rng) {
+    let clients = vec![manager.clone(); FILLERS];
+    let mut there = manager.total().await;
+    while there < incidents {
+        let piece = (incidents - there).min(5000);
+        let bodies = (0..piece).map(|_| load::incident(rng, 700)).collect();
+        post_all(&clients, bodies).await;
+        there += piece;
+        eprintln!("bench: {} of {}", figures::count(there), figures::count(incidents));
+    }
+}
+
+/// Headquarters comes back to everything that was recorded without it.
+async fn drain(hub: &mut Hub, node: &Node, manager: &Client) -> [Figure; 3] {
+    let pending = manager.total().await;
+    let before = node.link().traffic();
+    hub.start().await;
+    let started = Instant::now();
+    node.follow(hub);
+    let harriet = hub.harriet().await;
+    wait_until("everything to be at headquarters", DEADLINE, async || {
+        let sync = manager.get("/api/v1/sync").await.expect(200);
+        sync["pending_changes"] == 0 && harriet.get("/api/v1/stats?store=042").await.expect(200)["total"] == pending
+    })
+    .await;
+    let seconds = started.elapsed().as_secs_f64();
+    let bytes = (node.link().traffic().up - before.up) as f64 / pending as f64;
+    [
+        Figure::new("from headquarters up to everything drained", seconds, "s"),
+        Figure::new("incidents drained", pending as f64 / seconds, "/s"),
+        Figure::new("bytes up on the wire per incident, draining", bytes, "B"),
+    ]
+}
