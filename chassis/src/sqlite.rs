@@ -114,8 +114,7 @@ impl Database {
     pub fn open(options: OpenOptions) -> Result<Self, OpenError> {
         let path = options.path.clone();
         migrate::bring_up_to_date(options.migrations, &path, options.newest_schema)?;
-        let connection =
-            open::writer(&path, options.writing).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
+        let connection = open::writer(&path, options.writing).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
         let readers =
             Readers::open(&path, options.readers.clamp(1, 64)).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
         let shared = Arc::new(Shared::new());

@@ -6,8 +6,10 @@
 
 use crate::search::fold;
 use chassis::clock::{format_rfc3339, parse_rfc3339};
-use serde_json::{Map, Value, json};
-use sync_protocol::change::Field;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use sync_protocol::merge::RecordState;
 use uuid::Uuid;
 
@@ -43,11 +45,65 @@ pub struct Document {
     pub words: String,
 }
 
+/// The document's members, in the order in which they are written.
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: Uuid,
+    store_code: &'a str,
+    reference: &'a str,
+    title: &'a str,
+    description: &'a str,
+    category: &'a str,
+    subcategory: Option<&'a Value>,
+    severity: u8,
+    status: &'a str,
+    occurred_at: String,
+    occurred_to: Option<&'a Value>,
+    occurred_precision: &'a str,
+    recorded_at: String,
+    reported_by: &'a str,
+    zone: Option<&'a Value>,
+    location: Option<&'a Value>,
+    tags: &'a [String],
+    people: &'a [Value],
+    items: &'a [Value],
+    loss: Loss<'a>,
+    police: Police<'a>,
+    ambulance: Option<&'a Value>,
+    cctv: Cctv<'a>,
+    assigned_to: Option<&'a Value>,
+    due_at: Option<&'a Value>,
+    duplicate_of: Option<&'a Value>,
+    custom: BTreeMap<&'a str, &'a Value>,
+    deleted: bool,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+struct Loss<'a> {
+    amount_minor: Option<&'a Value>,
+    recovered_minor: Option<&'a Value>,
+    currency: Option<&'a Value>,
+}
+
+#[derive(Serialize)]
+struct Police<'a> {
+    agency: Option<&'a Value>,
+    officer: Option<&'a Value>,
+    report_number: Option<&'a Value>,
+}
+
+#[derive(Serialize)]
+struct Cctv<'a> {
+    camera: Option<&'a Value>,
+    clip: Option<&'a Value>,
+}
+
 /// Makes the document of the incident `id` of store `store_code`.
 #[must_use]
 pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
     let text = |field: &str| state.get(field).and_then(Value::as_str);
-    let value = |field: &str| state.get(field).cloned().unwrap_or(Value::Null);
+    let value = |field: &str| state.get(field);
     let recorded_ms = state.born.as_ref().map_or(0, |born| born.at);
     let reported_by = state.born.as_ref().map_or("", |born| born.by.as_str());
     let occurred_at_ms = text("occurred_at").and_then(parse_rfc3339).unwrap_or(recorded_ms);
@@ -66,12 +122,7 @@ pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
         .unwrap_or_default();
     let people = collection(state, "people/");
     let items = collection(state, "items/");
-    let custom: Map<Field, Value> = state
-        .cells
-        .iter()
-        .filter(|(_, cell)| !cell.value.is_null())
-        .filter_map(|(field, cell)| field.strip_prefix("custom/").map(|key| (key.to_owned(), cell.value.clone())))
-        .collect();
+    let custom = elements(state, "custom/").collect();
     let deleted = state.is_deleted();
     let version = version(store_code, state);
 
@@ -92,38 +143,47 @@ pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
         }
     }
 
-    let doc = json!({
-        "id": id,
-        "store_code": store_code,
-        "reference": reference,
-        "occurred_at": format_rfc3339(occurred_at_ms),
-        "occurred_to": value("occurred_to"),
-        "occurred_precision": text("occurred_precision").unwrap_or("exact"),
-        "recorded_at": format_rfc3339(recorded_ms),
-        "reported_by": reported_by,
-        "category": category,
-        "subcategory": value("subcategory"),
-        "tags": tags,
-        "severity": severity,
-        "status": status,
-        "title": title,
-        "description": description,
-        "zone": value("zone"),
-        "location": value("location"),
-        "people": people,
-        "items": items,
-        "loss": { "amount_minor": value("loss/amount_minor"), "recovered_minor": value("loss/recovered_minor"), "currency": value("loss/currency") },
-        "police": { "agency": value("police/agency"), "officer": value("police/officer"), "report_number": value("police/report_number") },
-        "ambulance": state.get("ambulance").cloned().unwrap_or(Value::Bool(false)),
-        "cctv": { "camera": value("cctv/camera"), "clip": value("cctv/clip") },
-        "assigned_to": value("assigned_to"),
-        "due_at": value("due_at"),
-        "duplicate_of": value("duplicate_of"),
-        "custom": custom,
-        "deleted": deleted,
-        "version": version,
-    })
-    .to_string();
+    let shown = Shown {
+        id,
+        store_code,
+        reference,
+        occurred_at: format_rfc3339(occurred_at_ms),
+        occurred_to: value("occurred_to"),
+        occurred_precision: text("occurred_precision").unwrap_or("exact"),
+        recorded_at: format_rfc3339(recorded_ms),
+        reported_by,
+        category,
+        subcategory: value("subcategory"),
+        tags: &tags,
+        severity,
+        status,
+        title: &title,
+        description,
+        zone: value("zone"),
+        location: value("location"),
+        people: &people,
+        items: &items,
+        loss: Loss {
+            amount_minor: value("loss/amount_minor"),
+            recovered_minor: value("loss/recovered_minor"),
+            currency: value("loss/currency"),
+        },
+        police: Police {
+            agency: value("police/agency"),
+            officer: value("police/officer"),
+            report_number: value("police/report_number"),
+        },
+        ambulance: value("ambulance"),
+        cctv: Cctv { camera: value("cctv/camera"), clip: value("cctv/clip") },
+        assigned_to: value("assigned_to"),
+        due_at: value("due_at"),
+        duplicate_of: value("duplicate_of"),
+        custom,
+        deleted,
+        version: &version,
+    };
+    // Texts, numbers and maps with text keys: there is nothing in it that JSON could not hold.
+    let doc = serde_json::to_string(&shown).unwrap_or_default();
 
     Document {
         doc,
@@ -162,14 +222,20 @@ fn version(store_code: &str, state: &RecordState) -> String {
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
-fn collection(state: &RecordState, prefix: &str) -> Vec<Value> {
+/// The fields of one collection that have a value: the name behind `prefix`, and the value.
+fn elements<'a>(state: &'a RecordState, prefix: &'static str) -> impl Iterator<Item = (&'a str, &'a Value)> {
     state
         .cells
-        .range(prefix.to_owned()..)
-        .take_while(|(field, _)| field.starts_with(prefix))
-        .filter_map(|(field, cell)| {
-            let mut element = cell.value.as_object()?.clone();
-            element.insert("id".to_owned(), Value::from(&field[prefix.len()..]));
+        .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+        .map_while(move |(field, cell)| Some((field.strip_prefix(prefix)?, &cell.value)))
+        .filter(|(_, value)| !value.is_null())
+}
+
+fn collection(state: &RecordState, prefix: &'static str) -> Vec<Value> {
+    elements(state, prefix)
+        .filter_map(|(id, value)| {
+            let mut element = value.as_object()?.clone();
+            element.insert("id".to_owned(), Value::from(id));
             Some(Value::Object(element))
         })
         .collect()

@@ -1,5 +1,9 @@
 //! The ledger's promises, over real files: what every database behind the trait has to pass.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failing test may panic; nobody calls these from outside")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a failing test may panic; nobody calls these from outside"
+)]
 
 #[path = "ledger/audit.rs"]
 mod audit;

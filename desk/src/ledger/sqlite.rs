@@ -81,8 +81,11 @@ impl SqliteLedger {
     /// As [`SqliteLedger::open`].
     pub fn open_with(path: &Path, ids: Ids, synchronous_off: bool) -> Result<Self, OpenError> {
         let migrations = runner(MIGRATIONS).map_err(|detail| OpenError::Migration { path: path.to_owned(), detail })?;
-        let writing =
-            Writing { synchronous_off, setup: project::WAITING_TABLE, before_commit: project::INDEX_WAITING };
+        let writing = Writing {
+            synchronous_off,
+            setup: project::WAITING_TABLE,
+            before_commit: project::INDEX_WAITING,
+        };
         let options = OpenOptions { writing, ..OpenOptions::new(path, migrations) };
         Ok(Self { db: Database::open(options)?, ids })
     }

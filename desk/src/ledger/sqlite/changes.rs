@@ -263,7 +263,10 @@ fn merge(
                     ));
                 }
                 None => {
-                    return Ok(quarantined(quarantine::NO_RECORD, "the incident it belongs to has never been recorded"));
+                    return Ok(quarantined(
+                        quarantine::NO_RECORD,
+                        "the incident it belongs to has never been recorded",
+                    ));
                 }
             }
         }
