@@ -17,6 +17,19 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// The role's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Employee => "employee",
+            Self::Manager => "manager",
+            Self::Hq => "hq",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 impl std::str::FromStr for Role {
     type Err = ();
 

@@ -6,6 +6,10 @@ use clap::Parser as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+/// For SQLite's allocations too: half the memory of the system's allocator under many short-lived threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Something failed; one line on standard error says what.
 const FAILED: u8 = 1;
 /// The command line (or what stands in for it) is wrong; the same as clap's own.

@@ -7,6 +7,10 @@ use aincident_node::config::{Cli, Command, UsageError};
 use aincident_node::{app, enrolment, report};
 use clap::Parser as _;
 
+/// For SQLite's allocations too: half the memory of the system's allocator under many short-lived threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Something failed; one line on standard error says what.
 const FAILED: u8 = 1;
 /// The command line (or what stands in for it) is wrong; the same as clap's own.

@@ -126,6 +126,9 @@ pub struct HelloRequest {
     pub head: Link,
     /// The node's clock, milliseconds since 1970.
     pub now_ms: i64,
+    /// Asks for a new secret: at the program's start and once a day, not after every break of a bad line.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renew: bool,
     /// For the fleet list.
     pub status: NodeStatus,
 }

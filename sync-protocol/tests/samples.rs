@@ -183,6 +183,7 @@ fn hello_request() -> HelloRequest {
         seq: 0,
         head: Link::start(origin()),
         now_ms: NOW,
+        renew: false,
         status: status(),
     }
 }

@@ -21,7 +21,7 @@ mod sync;
 use super::{
     Accounts, Audit, Backlog, Comment, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity, IncidentRow,
     Incidents, LinkState, NewCode, NewNode, NodeAuth, NodeRow, PageApplied, PageQuery, PageResult, Recording, Records,
-    Review, Site, Stats, Store, Sync, Unpushed,
+    Replication, Review, Site, Stats, Store, Unpushed,
 };
 use crate::actor::Account;
 use crate::error::Error;
@@ -302,7 +302,7 @@ impl Accounts for SqliteLedger {
 }
 
 #[async_trait]
-impl Sync for SqliteLedger {
+impl Replication for SqliteLedger {
     async fn unpushed(
         &self,
         after_seq: Option<u64>,

@@ -2,7 +2,7 @@ use crate::site::{T0, TestSite};
 use chassis::ids::Ids;
 use chassis::sqlite::rusqlite::Connection;
 use desk::ledger::sqlite::SqliteLedger;
-use desk::ledger::{Site as _, Sync as _};
+use desk::ledger::{Replication as _, Site as _};
 use serde_json::json;
 
 /// A node with some history; what `sql` does to its closed file must be told by the audit.

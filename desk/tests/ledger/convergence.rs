@@ -1,5 +1,5 @@
 use crate::site::{T0, TestSite};
-use desk::ledger::{Incidents as _, Site as _, Sync as _};
+use desk::ledger::{Incidents as _, Replication as _, Site as _};
 use serde_json::{Value, json};
 use sync_protocol::record::{COMMENT, STEP};
 

@@ -1,5 +1,5 @@
 use crate::site::{T0, TestSite, store_042};
-use desk::ledger::{Incidents as _, Sync as _};
+use desk::ledger::{Incidents as _, Replication as _};
 use serde_json::json;
 use sync_protocol::batch::Push;
 use sync_protocol::chain::Link;

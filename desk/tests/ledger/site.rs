@@ -4,7 +4,7 @@ use chassis::ids::Ids;
 use desk::ledger::sqlite::SqliteLedger;
 use desk::ledger::{
     Draft, Enrolment, Fleet as _, Identity, NewCode, NewNode, PageQuery, PageResult, Recording, Records as _,
-    Site as _, Sync as _,
+    Replication as _, Site as _,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,6 @@
 //! Node and hub tell each other where they stand, and the node gets a new secret.
 //!
-//! Every `hello` brings a new one: it is said at start, after a break and once a day, so a copy of a disk is found
-//! out the first time either machine says it.
+//! A node asks for one at its start and once a day, so a copy of a disk is found out soon after either machine does.
 
 use super::credentials::Caller;
 use super::enrolment::MAX_VERSION_CHARS;
@@ -10,7 +9,8 @@ use sync_protocol::chain::Link;
 use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus, credential_keys};
 
 impl Intake {
-    /// Says where the hub stands with the node's origin, and issues a new credential beside the one in use.
+    /// Says where the hub stands with the node's origin, and issues a new credential beside the one in use where the node
+    /// asks for one.
     ///
     /// # Errors
     /// [`Refused::WrongHub`]; [`Refused::Version`]; [`Refused::NotYours`] when the origin is another site's;
@@ -39,10 +39,7 @@ impl Intake {
         )
         .await;
 
-        let credential = chassis::secret::token(self.inner.desk.ids());
-        let keys = credential_keys(&credential);
-        let added = self.ledger().add_credential(caller.node_id, keys.auth, keys.proof, now_ms).await;
-        added.map_err(|error| self.failed(error))?;
+        let credential = if request.renew { Some(self.issue(caller, now_ms).await?) } else { None };
         Ok(HelloAnswer {
             hub_id: self.inner.hub_id,
             epoch: self.inner.epoch,
@@ -52,7 +49,15 @@ impl Intake {
             now_ms,
             applied_seq,
             head,
-            credential: Some(credential),
+            credential,
         })
+    }
+
+    async fn issue(&self, caller: &Caller, now_ms: i64) -> Result<String, Refused> {
+        let credential = chassis::secret::token(self.inner.desk.ids());
+        let keys = credential_keys(&credential);
+        let added = self.ledger().add_credential(caller.node_id, keys.auth, keys.proof, now_ms).await;
+        added.map_err(|error| self.failed(error))?;
+        Ok(credential)
     }
 }

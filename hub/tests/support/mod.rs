@@ -224,7 +224,7 @@ impl Node {
     pub fn hello_body(&self) -> Value {
         json!({
             "version": "0.1.0", "protocols": [1], "hub_id": self.hub_id, "epoch": self.epoch, "origin": self.origin,
-            "seq": self.seq, "head": self.head, "now_ms": NOW_MS, "status": status(0),
+            "seq": self.seq, "head": self.head, "now_ms": NOW_MS, "renew": true, "status": status(0),
         })
     }
 

@@ -12,6 +12,8 @@ use super::board::Part;
 use super::link::{Link, Phase, Stop};
 use super::session::{Session, Welcome};
 
+/// How old a secret gets while the node runs.
+const RENEW_EVERY_MS: i64 = 24 * 3_600_000;
 /// A hub that is there answers long before.
 const DEADLINE: Duration = Duration::from_secs(15);
 
@@ -19,10 +21,12 @@ const DEADLINE: Duration = Duration::from_secs(15);
 pub(super) async fn run(session: &Session) {
     let mut view = session.view.clone();
     let (mut no, mut breaks) = (0_u64, 0_u64);
+    let mut renewed_ms = None;
     loop {
         session.until_hello(&mut view).await;
         let sent_ms = session.desk.now_ms();
-        let request = request(session, sent_ms);
+        let renew = renewed_ms.is_none_or(|at_ms: i64| (sent_ms - at_ms).abs() >= RENEW_EVERY_MS);
+        let request = request(session, sent_ms, renew);
         match session.hub.ask::<HelloAnswer>(path::HELLO, &request, DEADLINE).await {
             Ok(answer) => {
                 session.measure(sent_ms, answer.now_ms);
@@ -32,6 +36,7 @@ pub(super) async fn run(session: &Session) {
                 }
                 if let Some(secret) = answer.credential.clone() {
                     take_secret(session, secret).await;
+                    renewed_ms = Some(sent_ms);
                 }
                 no += 1;
                 let phase = session.link(|link, _| link.phase());
@@ -43,7 +48,7 @@ pub(super) async fn run(session: &Session) {
     }
 }
 
-fn request(session: &Session, now_ms: i64) -> HelloRequest {
+fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
     let backlog = session.view.borrow().backlog.clone();
     HelloRequest {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -54,6 +59,7 @@ fn request(session: &Session, now_ms: i64) -> HelloRequest {
         seq: backlog.seq,
         head: backlog.head.unwrap_or_else(|| ChainLink::start(backlog.origin)),
         now_ms,
+        renew,
         status: session.node_status(),
     }
 }
@@ -107,6 +113,7 @@ mod tests {
             seq: 0,
             head: ChainLink::start(origin),
             now_ms: 0,
+            renew: false,
             status: NodeStatus::default(),
         };
         let answer = |hub_id, protocol| HelloAnswer {

@@ -1,0 +1,113 @@
+//! The hub's nodes.
+
+use super::accounts::Store;
+use crate::error::Error;
+use async_trait::async_trait;
+use sync_protocol::message::NodeStatus;
+use uuid::Uuid;
+
+/// An enrolment code as the hub keeps it: by its hash.
+#[derive(Clone, Debug)]
+pub struct NewCode {
+    /// BLAKE3 of the code in normal form.
+    pub code_hash: [u8; 32],
+    /// The store it enrols for.
+    pub store_code: String,
+    /// Who made it.
+    pub created_by: String,
+    /// When.
+    pub created_ms: i64,
+    /// Until when it is good.
+    pub expires_ms: i64,
+}
+
+/// A node as the fleet list shows it.
+#[derive(Clone, Debug)]
+pub struct NodeRow {
+    /// The node.
+    pub node_id: Uuid,
+    /// Its store.
+    pub store_code: String,
+    /// What it is called.
+    pub name: String,
+    /// Its program's version.
+    pub version: String,
+    /// Since when it belongs to the store.
+    pub enrolled_ms: i64,
+    /// When headquarters revoked it.
+    pub revoked_ms: Option<i64>,
+    /// When it last called, by the hub's clock.
+    pub last_contact_ms: Option<i64>,
+    /// Its clock minus the hub's.
+    pub clock_offset_ms: i64,
+    /// What it last told.
+    pub status: NodeStatus,
+    /// Changes the hub holds of its streams.
+    pub applied_changes: u64,
+}
+
+/// A credential as it is checked.
+#[derive(Clone, Debug)]
+pub struct CredentialRow {
+    /// Which one of the node's, from 1.
+    pub generation: i64,
+    /// See [`sync_protocol::message::CredentialKeys`].
+    pub auth: [u8; 32],
+    /// See [`sync_protocol::message::CredentialKeys`].
+    pub proof: [u8; 32],
+    /// When it was first used.
+    pub used_ms: Option<i64>,
+}
+
+/// What a request of a node is checked against.
+#[derive(Clone, Debug)]
+pub struct NodeAuth {
+    /// Its store.
+    pub store_code: String,
+    /// Whether headquarters revoked it.
+    pub revoked: bool,
+    /// All credentials, newest first.
+    pub credentials: Vec<CredentialRow>,
+}
+
+/// A node being taken in.
+#[derive(Clone, Debug)]
+pub struct NewNode {
+    /// The code's hash.
+    pub code_hash: [u8; 32],
+    /// The node's new identity.
+    pub node_id: Uuid,
+    /// What it is called.
+    pub name: String,
+    /// Its program's version.
+    pub version: String,
+    /// Keys of its first secret.
+    pub auth: [u8; 32],
+    /// See `auth`.
+    pub proof: [u8; 32],
+    /// The hub's clock.
+    pub now_ms: i64,
+    /// The node's clock minus the hub's.
+    pub clock_offset_ms: i64,
+}
+
+/// The hub's nodes.
+#[async_trait]
+pub trait Fleet {
+    /// Keeps an enrolment code. Refused when there is no such store.
+    async fn add_code(&self, code: NewCode) -> Result<(), Error>;
+    /// Uses the code up and takes the node in, in one transaction; `None` when the code is unknown, used or too old.
+    async fn enrol(&self, node: NewNode) -> Result<Option<Store>, Error>;
+    /// All nodes by store and name; `store`: only that store's.
+    async fn nodes(&self, store: Option<String>) -> Result<Vec<NodeRow>, Error>;
+    /// Revokes; false when there is no such node.
+    async fn revoke(&self, node_id: Uuid, now_ms: i64) -> Result<bool, Error>;
+    /// What to check a node's request against.
+    async fn node_auth(&self, node_id: Uuid) -> Result<Option<NodeAuth>, Error>;
+    /// Keeps the keys of a new secret beside the ones in use.
+    async fn add_credential(&self, node_id: Uuid, auth: [u8; 32], proof: [u8; 32], now_ms: i64) -> Result<(), Error>;
+    /// Notes the first use of a credential; older ones are no good from then on.
+    async fn use_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error>;
+    /// Notes what a node told of itself.
+    async fn note_contact(&self, node_id: Uuid, status: NodeStatus, now_ms: i64) -> Result<(), Error>;
+}

@@ -1,0 +1,183 @@
+//! Reading incidents.
+
+use crate::error::Error;
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::Value;
+use sync_protocol::scope::Scope;
+use uuid::Uuid;
+
+/// An incident as it is read.
+#[derive(Clone, Debug)]
+pub struct IncidentRow {
+    /// The incident.
+    pub id: Uuid,
+    /// Its store.
+    pub store_code: String,
+    /// Whether it is deleted.
+    pub deleted: bool,
+    /// Who reported it: username, and name where the account is known here.
+    pub reported_by: String,
+    /// See `reported_by`.
+    pub reported_by_name: Option<String>,
+    /// Status, for rules.
+    pub status: String,
+    /// Digest of the merged state.
+    pub version: String,
+    /// When the hub first had it.
+    pub received_ms: Option<i64>,
+    /// How many comments.
+    pub comment_count: u64,
+    /// How many photos.
+    pub photo_count: u64,
+    /// When it happened, for the cursor.
+    pub occurred_at_ms: i64,
+    /// The rest, as a JSON object.
+    pub doc: String,
+}
+
+/// A comment as it is read.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Comment {
+    /// The comment.
+    pub id: Uuid,
+    /// `comment`, or `addendum` for new facts after submission.
+    pub kind: String,
+    /// What it says.
+    pub body: String,
+    /// Username.
+    pub author: String,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+}
+
+/// One line of an incident's history, oldest first.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct HistoryItem {
+    /// When, by the clock of the site where it was done; RFC 3339, UTC.
+    pub at: String,
+    /// Username.
+    pub actor: String,
+    /// A store's code, or `hub`.
+    pub site: String,
+    /// `created`, `edited`, `step`, `comment`, `deleted` or `restored`.
+    pub kind: String,
+    /// Which field, where it was one.
+    pub field: Option<String>,
+    /// What it was.
+    pub from: Value,
+    /// What it became.
+    pub to: Value,
+    /// True for a value that lost against an edit whose author had not seen it.
+    pub lost: bool,
+    /// Why, where a reason was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Which incidents: every filter narrows, several values of one filter mean either.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The only store the asker may see.
+    pub sight: Option<String>,
+    /// Store codes.
+    pub store: Vec<String>,
+    /// Statuses.
+    pub status: Vec<String>,
+    /// Categories.
+    pub category: Vec<String>,
+    /// Tags.
+    pub tag: Vec<String>,
+    /// Least severity.
+    pub severity_min: Option<u8>,
+    /// Usernames.
+    pub reported_by: Vec<String>,
+    /// Parts of people's names.
+    pub person: Vec<String>,
+    /// Earliest `occurred_at`, inclusive.
+    pub from_ms: Option<i64>,
+    /// Latest `occurred_at`, exclusive.
+    pub to_ms: Option<i64>,
+    /// Words.
+    pub q: Option<String>,
+    /// Whether deleted ones are shown too.
+    pub deleted: bool,
+}
+
+/// Counts over a filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// All of them.
+    pub total: u64,
+    /// UTC day (`2026-01-02`) and count, by day.
+    pub by_day: Vec<(String, u64)>,
+    /// Category and count, most first.
+    pub by_category: Vec<(String, u64)>,
+    /// Severity and count, least first.
+    pub by_severity: Vec<(u8, u64)>,
+    /// Store and count, by code.
+    pub by_store: Vec<(String, u64)>,
+}
+
+/// Something that changed, for open pages.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Order of arrival at this site.
+    pub no: i64,
+    /// The record's kind.
+    pub kind: String,
+    /// The record.
+    pub id: Uuid,
+    /// The incident it belongs to, where it does.
+    pub incident_id: Option<Uuid>,
+    /// Its scope.
+    pub scope: Scope,
+}
+
+/// A field in which a person has to decide.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// The incident.
+    pub incident_id: Uuid,
+    /// Its store.
+    pub store_code: String,
+    /// Its reference.
+    pub reference: String,
+    /// The field, or `deleted` where it was edited and deleted at once.
+    pub field: String,
+    /// Since when.
+    pub since_ms: i64,
+}
+
+/// Reading incidents. Nothing here checks rights beyond `Filter::sight`: features do.
+#[async_trait]
+pub trait Incidents {
+    /// One incident, deleted or not.
+    async fn incident(&self, id: Uuid) -> Result<Option<IncidentRow>, Error>;
+    /// One incident and its comments, as one moment shows them.
+    async fn incident_whole(&self, id: Uuid) -> Result<Option<(IncidentRow, Vec<Comment>)>, Error>;
+    /// Newest first by (`occurred_at_ms`, id), strictly after the position `after`; at most `limit`.
+    async fn incidents(
+        &self,
+        filter: Filter,
+        after: Option<(i64, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<IncidentRow>, Error>;
+    /// Like [`Incidents::incidents`], each with its comments: for exports.
+    async fn incidents_whole(
+        &self,
+        filter: Filter,
+        after: Option<(i64, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<(IncidentRow, Vec<Comment>)>, Error>;
+    /// Everything that was done to one incident, oldest first.
+    async fn history(&self, id: Uuid) -> Result<Vec<HistoryItem>, Error>;
+    /// Counts.
+    async fn stats(&self, filter: Filter) -> Result<Stats, Error>;
+    /// What arrived after number `after`, in order of arrival; at most `limit`.
+    async fn events_after(&self, after: i64, limit: u32) -> Result<Vec<Event>, Error>;
+    /// The number of the last arrival.
+    async fn last_event(&self) -> Result<i64, Error>;
+    /// Fields in which a person has to decide; `store`: only that store's. At most `limit`, newest first.
+    async fn reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error>;
+}

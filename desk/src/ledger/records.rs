@@ -1,0 +1,99 @@
+//! Recording: what a plan looks at, and what it answers.
+
+use crate::error::{Error, Refusal};
+use async_trait::async_trait;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use sync_protocol::change::Field;
+use sync_protocol::merge::RecordState;
+use sync_protocol::scope::Scope;
+use uuid::Uuid;
+
+/// What a plan looks at: the records it asked for, as they are inside the transaction.
+#[derive(Debug, Default)]
+pub struct Staged {
+    /// In the order asked for; `None` where there is no such record.
+    pub records: Vec<Option<StagedRecord>>,
+    /// What an earlier request with the same key or id recorded.
+    pub earlier: Option<Earlier>,
+}
+
+/// One record inside a transaction.
+#[derive(Clone, Debug)]
+pub struct StagedRecord {
+    /// The record.
+    pub id: Uuid,
+    /// Its kind.
+    pub kind: String,
+    /// Its scope.
+    pub scope: Scope,
+    /// Its state.
+    pub state: RecordState,
+    /// For incidents: the strong ETag of what the API shows now.
+    pub etag: Option<String>,
+    /// For incidents: photos, comments.
+    pub photo_count: u64,
+}
+
+/// What an earlier request recorded under the same key or id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// The incident.
+    pub incident_id: Uuid,
+    /// Whether its content was the same.
+    pub same: bool,
+}
+
+/// One change to record. The ledger adds origin, number, order and bases.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// The record's kind.
+    pub kind: &'static str,
+    /// The record.
+    pub id: Uuid,
+    /// The scope whose stream the change joins.
+    pub scope: Scope,
+    /// True where the record is recorded for the first time.
+    pub new: bool,
+    /// What the fields become.
+    pub set: BTreeMap<Field, Value>,
+    /// For a new incident: the ledger sets `reference` from this year's running number.
+    pub number_year: Option<i16>,
+}
+
+/// Decides, from what is there, what to record. Pure; runs inside the transaction.
+pub type Plan = Box<dyn FnOnce(&Staged) -> Result<Vec<Draft>, Refusal> + Send>;
+
+/// What a request says of itself, so that a repeat is recognised.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// `id/UUID`, and `key/USERNAME/KEY` where the client sent an `Idempotency-Key`.
+    pub keys: Vec<String>,
+    /// Digest of the content as sent.
+    pub digest: [u8; 32],
+}
+
+/// A writing request: which records, by whom, when, and the plan.
+pub struct Recording {
+    /// Records the plan looks at.
+    pub records: Vec<Uuid>,
+    /// Username of whoever records.
+    pub by: String,
+    /// The site's wall clock.
+    pub at_ms: i64,
+    /// Set for requests that may be repeated.
+    pub claim: Option<Claim>,
+    /// What to record.
+    pub plan: Plan,
+}
+
+/// Writing.
+#[async_trait]
+pub trait Records {
+    /// Stages the records, runs the plan, records its drafts and applies them, in one durable transaction. When the
+    /// claim names an earlier request the plan still runs and sees it in [`Staged::earlier`].
+    ///
+    /// # Errors
+    /// What the plan refuses; [`Error::Storage`] when nothing could be written.
+    async fn record(&self, recording: Recording) -> Result<(), Error>;
+}

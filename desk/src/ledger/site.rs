@@ -1,0 +1,102 @@
+//! Who a site is, and its own single values.
+
+use crate::error::Error;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use sync_protocol::chain::Link;
+use sync_protocol::scope::Scope;
+use uuid::Uuid;
+
+/// Who a site is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Headquarters.
+    Hub {
+        /// Lasting identity.
+        hub_id: Uuid,
+        /// Unbroken history.
+        epoch: Uuid,
+    },
+    /// A store's node.
+    Node(Enrolment),
+    /// A node's folder before `enroll`.
+    Unenrolled,
+}
+
+/// What a node knows of its enrolment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// Where the hub is.
+    pub hub_url: String,
+    /// The hub's identity.
+    pub hub_id: Uuid,
+    /// The hub's epoch as last seen.
+    pub epoch: Uuid,
+    /// The node's identity.
+    pub node_id: Uuid,
+    /// The store.
+    pub store_code: String,
+    /// The store's name at enrolment.
+    pub store_name: String,
+    /// The scopes the node pulls.
+    pub scopes: Vec<Scope>,
+    /// PEM of the certificate authority that vouches for the hub, where one was given.
+    pub ca_pem: Option<String>,
+}
+
+/// How a node's link to its hub was when last tried. All times by the node's clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkState {
+    /// Whether the last try got a proven answer.
+    pub hub_reachable: bool,
+    /// When an answer last came.
+    pub last_contact_ms: Option<i64>,
+    /// The last error in words, until the next success.
+    pub last_error: Option<String>,
+    /// When the next try is due.
+    pub next_try_ms: Option<i64>,
+    /// The node's clock minus the hub's.
+    pub clock_offset_ms: i64,
+    /// Changes taken from the hub since enrolment.
+    pub pulled_changes: u64,
+}
+
+/// Numbers that say how far a node is behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// The origin the node records under.
+    pub origin: Uuid,
+    /// Last number recorded.
+    pub seq: u64,
+    /// Chain link after it.
+    pub head: Option<Link>,
+    /// Changes the hub has not acknowledged.
+    pub pending_changes: u64,
+    /// Changes in quarantine, here or (as its answers say) at the hub.
+    pub quarantined: u64,
+}
+
+/// The site's own single values.
+#[async_trait]
+pub trait Site {
+    /// Who this site is.
+    async fn identity(&self) -> Result<Identity, Error>;
+    /// Makes a fresh folder a hub; answers the identity, also when it is one already.
+    async fn become_hub(&self, hub_id: Uuid, epoch: Uuid) -> Result<Identity, Error>;
+    /// Makes the folder a node of `enrolment`, with its secret, under a new origin. Existing records stay.
+    async fn become_node(&self, enrolment: Enrolment, credential: String, origin: Uuid) -> Result<(), Error>;
+    /// The node's secret.
+    async fn credential(&self) -> Result<Option<String>, Error>;
+    /// Keeps a new secret, durably.
+    async fn set_credential(&self, credential: String) -> Result<(), Error>;
+    /// Where the link stood when last noted.
+    async fn link_state(&self) -> Result<LinkState, Error>;
+    /// Notes where the link stands, but for `pulled_changes`: [`Sync::apply_page`] counts them.
+    async fn set_link_state(&self, state: LinkState) -> Result<(), Error>;
+    /// How far the node is behind.
+    async fn backlog(&self) -> Result<Backlog, Error>;
+    /// Grows whenever anything was committed, by this process or another one.
+    fn committed(&self) -> tokio::sync::watch::Receiver<u64>;
+    /// True while writes are taken; for readiness.
+    async fn is_writable(&self) -> bool;
+}

@@ -1,0 +1,112 @@
+//! Moving changes between sites.
+
+use crate::error::Error;
+use async_trait::async_trait;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use sync_protocol::batch::{Page, Push};
+use sync_protocol::chain::Link;
+use sync_protocol::message::{Answer, PushResult};
+use sync_protocol::scope::Scope;
+use uuid::Uuid;
+
+/// A run of changes to push, as they were made.
+#[derive(Clone, Debug)]
+pub struct Unpushed {
+    /// The stream.
+    pub origin: Uuid,
+    /// Number of the first.
+    pub first_seq: u64,
+    /// Chain link before it.
+    pub prev: Link,
+    /// The bodies, in order.
+    pub bodies: Vec<String>,
+}
+
+/// What applying a page did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageApplied {
+    /// Changes new to this site.
+    pub new: u64,
+    /// Changes it had.
+    pub known: u64,
+    /// Of the new ones, those in quarantine.
+    pub quarantined: u64,
+}
+
+/// A feed page to make.
+#[derive(Clone, Debug)]
+pub struct PageQuery {
+    /// Scope and the cursor the node holds.
+    pub cursors: BTreeMap<Scope, Option<String>>,
+    /// Origins to leave out.
+    pub skip: BTreeSet<Uuid>,
+    /// Most changes.
+    pub limit: u32,
+    /// Most bytes of bodies (the first change is always sent).
+    pub max_bytes: usize,
+    /// The hub's clock.
+    pub now_ms: i64,
+}
+
+/// A feed page, or why there is none.
+#[derive(Debug)]
+pub enum PageResult {
+    /// The page.
+    Page(Page),
+    /// A cursor is not of this hub and epoch.
+    BadCursor,
+}
+
+/// Totals of a walk over every chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Audit {
+    /// Streams walked.
+    pub origins: u64,
+    /// Changes hashed.
+    pub changes: u64,
+    /// Records rebuilt from their changes and compared.
+    pub records: u64,
+    /// What is wrong, in words; empty when nothing is.
+    pub faults: Vec<String>,
+}
+
+/// Moving changes between sites.
+#[async_trait]
+pub trait Replication {
+    /// Node: the next run of own changes after `after_seq`, or after what the hub acknowledged; at most `max_changes`
+    /// and (but for the first) `max_bytes`.
+    async fn unpushed(
+        &self,
+        after_seq: Option<u64>,
+        max_changes: u32,
+        max_bytes: usize,
+    ) -> Result<Option<Unpushed>, Error>;
+    /// Node: notes the hub's answers, in the order sent. `applied_seq` never moves back.
+    async fn note_answers(&self, origin: Uuid, applied_seq: u64, answers: Vec<Answer>) -> Result<(), Error>;
+    /// Node: where it stands in each scope.
+    async fn cursors(&self) -> Result<BTreeMap<Scope, Option<String>>, Error>;
+    /// Node: stores a page's changes and cursors in one transaction. `now_ms`: this node's clock.
+    async fn apply_page(&self, page: Page, now_ms: i64) -> Result<PageApplied, Error>;
+    /// Hub: takes a push of `node_id` for `scope`, whole or not at all; answers only when durable.
+    async fn take_push(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error>;
+    /// Hub: like [`Sync::take_push`], but changes that are new here go to quarantine as `failed` without being tried:
+    /// for what made the whole transaction fail. `reason`: for a person, at most 500 characters.
+    async fn keep_failed(
+        &self,
+        node_id: Uuid,
+        scope: Scope,
+        push: Push,
+        reason: String,
+        now_ms: i64,
+    ) -> Result<PushResult, Error>;
+    /// Hub: number and link of the last change held of `origin`; `None` for a stream never seen. Also tells whether the
+    /// stream may be this node's: unknown, or pushed by it before.
+    async fn origin_head(&self, origin: Uuid) -> Result<Option<(u64, Link, Option<Uuid>)>, Error>;
+    /// Hub: the last number of every scope that has one. Cheap: asked for after every commit, for all waiting pulls at once.
+    async fn scope_heads(&self) -> Result<BTreeMap<Scope, u64>, Error>;
+    /// Hub: the next page.
+    async fn page(&self, query: PageQuery) -> Result<PageResult, Error>;
+    /// Walks every chain, rebuilds every record from its changes and compares.
+    async fn audit(&self) -> Result<Audit, Error>;
+}
