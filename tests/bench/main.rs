@@ -3,6 +3,7 @@
 //! `bench [--json FILE] [--incidents N] [--seconds S]`: N incidents in the ledger for the list (100,000), S seconds for each
 //! measurement (8). Figures of one run on one machine: compare them with another run on the same one.
 
+mod creates;
 mod list;
 mod steps;
 

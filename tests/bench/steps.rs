@@ -1,9 +1,8 @@
 //! What is measured, one after the other, on one hub and its nodes.
 
-use crate::{Figure, Plan, list};
+use crate::{Figure, Plan, creates, list};
 use aincident_tests::http::Client;
-use aincident_tests::load::{self, Patience, Pressure, post_all};
-use aincident_tests::wait::let_run;
+use aincident_tests::load::{self, post_all};
 use aincident_tests::{Hub, Node, Rng, Scratch, figures, wait_until};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -35,10 +34,14 @@ pub async fn all(plan: &Plan) -> Vec<Figure> {
     found.push(start(&mut node, "start to ready, empty ledger").await);
     hub.stop().await;
     let manager = node.manager().await;
+    let mut rates = Vec::new();
     for (lanes, name) in [(1, "acknowledged creates, 1 client"), (32, "acknowledged creates, 32 clients")] {
         say(name);
-        found.push(creates(&manager, lanes, name, plan.seconds, &mut rng).await);
+        let rate = creates::rate(&manager, lanes, Duration::from_secs(plan.seconds), &mut rng).await;
+        found.push(Figure::new(name, rate, "/s"));
+        rates.push(rate);
     }
+    found.push(Figure::new("32 clients to 1", rates[1] / rates[0], "x"));
     say("filling the ledger");
     fill(&manager, plan.incidents, &mut rng).await;
 
@@ -87,14 +90,6 @@ async fn start(node: &mut Node, name: &'static str) -> Figure {
         times.push(node.daemon().ready_after());
     }
     Figure::new(name, figures::percentile(&mut times, 0.5).as_secs_f64() * 1e3, "ms")
-}
-
-async fn creates(manager: &Client, lanes: u32, name: &'static str, seconds: u64, rng: &mut Rng) -> Figure {
-    let pressure = Pressure::start(manager, lanes, Patience::Unavailable, rng);
-    let started = Instant::now();
-    let_run(Duration::from_secs(seconds)).await;
-    let acknowledged = pressure.finish().await.len();
-    Figure::new(name, acknowledged as f64 / started.elapsed().as_secs_f64(), "/s")
 }
 
 async fn fill(manager: &Client, incidents: u64, rng: &mut Rng) {

@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 /// Most origins that a node may leave out.
 const MAX_SKIP: usize = 1000;
+/// How soon a pull that waits hears that its node was revoked: a point read for each that waits.
+const RECHECK: Duration = Duration::from_secs(2);
 /// Longest cursor, in bytes.
 const MAX_CURSOR_BYTES: usize = 200;
 
@@ -26,7 +28,7 @@ impl Intake {
         let deadline = Instant::now() + wait;
         self.note_contact(caller.node_id, told(&request.status)).await;
         let query = self.query(caller, request)?;
-        let page = self.next_page(query, deadline).await?;
+        let page = self.next_page(caller, query, deadline).await?;
         // Time has passed: revoked means from that moment on.
         recheck(self.ledger(), caller).await?;
         let result = if page.lines.is_empty() { "empty" } else { "changes" };
@@ -59,7 +61,7 @@ impl Intake {
         })
     }
 
-    async fn next_page(&self, mut query: PageQuery, deadline: Instant) -> Result<Page, Refused> {
+    async fn next_page(&self, caller: &Caller, mut query: PageQuery, deadline: Instant) -> Result<Page, Refused> {
         let mut listener = self.inner.bell.listen(query.cursors.keys());
         let mut waiting = None;
         loop {
@@ -75,10 +77,17 @@ impl Intake {
             if waiting.is_none() {
                 return Ok(page);
             }
-            tokio::select! {
-                () = self.inner.stop.cancelled() => return Ok(page),
-                () = tokio::time::sleep_until(deadline) => return Ok(page),
-                () = listener.rung() => {}
+            loop {
+                let recheck_at = (Instant::now() + RECHECK).min(deadline);
+                tokio::select! {
+                    () = self.inner.stop.cancelled() => return Ok(page),
+                    () = listener.rung() => break,
+                    () = tokio::time::sleep_until(recheck_at) => {}
+                }
+                if Instant::now() >= deadline {
+                    return Ok(page);
+                }
+                recheck(self.ledger(), caller).await?;
             }
             // What was only its own is behind it now; the page after a wait starts where this one ended.
             query.cursors = page.header.cursors.into_iter().map(|(scope, cursor)| (scope, Some(cursor))).collect();
