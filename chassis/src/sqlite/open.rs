@@ -20,9 +20,9 @@ const STATEMENTS: usize = 192;
 const WRITER_CACHE: i32 = -16 * 1024;
 /// Pages in the write-ahead log before they are moved into the file. Larger means that a page which many commits
 /// touch is moved once for all of them.
-const LOG_PAGES: u32 = 3000;
+const LOG_PAGES: u32 = 8000;
 /// What the write-ahead log is cut back to after a burst, in bytes.
-const LOG_KEPT_BYTES: u32 = 16 << 20;
+const LOG_KEPT_BYTES: u32 = 32 << 20;
 
 /// The connection that writes. Takes no lock on a file that is in WAL mode already.
 pub(super) fn writer(path: &Path, writing: Writing) -> rusqlite::Result<Connection> {

@@ -1,7 +1,8 @@
 //! Group commit: one thread, one connection, one transaction for all jobs that wait together.
 //!
 //! The first job is taken as soon as it comes, then whatever is queued already, up to `BATCH_JOBS` or
-//! `BATCH_TIME`; a lone job never waits for company. Each job has a savepoint, undone alone when it fails or panics.
+//! `BATCH_TIME`. A lone writer never waits for company; after a batch of many the next one waits a moment for half as
+//! many again (`GATHER_TIME`), while the other half is being answered. Each job has a savepoint, undone alone when it fails or panics.
 //! Nobody is answered before COMMIT has returned. What is dearer job by job than together (a savepoint makes a full-text
 //! index write out what it has gathered) is left to the statements of [`Writing::before_commit`].
 //!
@@ -25,6 +26,9 @@ use super::{Writing, block_on_until, lookout, open};
 
 /// Jobs in one transaction, at most.
 const BATCH_JOBS: usize = 512;
+/// How long a batch that follows a larger one waits for company, at most. Whoever was answered a moment ago asks again
+/// soon: without the wait the first of them would have a commit of its own while all others queue behind it.
+const GATHER_TIME: Duration = Duration::from_millis(2);
 /// How long jobs are added to a transaction, at most.
 const BATCH_TIME: Duration = Duration::from_millis(20);
 /// First and longest pause between two attempts to get the disk back.
@@ -150,7 +154,7 @@ pub(super) fn start(
 ) -> Result<JoinHandle<()>, OpenError> {
     let seen = lookout::data_version(&connection).unwrap_or(0);
     let failed_path = path.clone();
-    let mut writer = Writer { path, writing, jobs, shared, seen };
+    let mut writer = Writer { path, writing, jobs, shared, previous: 0, seen };
     std::thread::Builder::new()
         .name("sqlite-writer".to_owned())
         .spawn(move || writer.work(connection))
@@ -162,6 +166,8 @@ struct Writer {
     writing: Writing,
     jobs: mpsc::Receiver<Message>,
     shared: Arc<Shared>,
+    /// How many jobs the last batch had.
+    previous: usize,
     /// `PRAGMA data_version` as last seen on the connection.
     seen: i64,
 }
@@ -239,6 +245,7 @@ impl Writer {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|cause| Fault::of(&cause))?;
         let before = transaction.total_changes();
+        let company = self.previous / 2;
         let mut next = taken.pop();
         while let Some(mut job) = next.take() {
             let ran = run(&transaction, job.as_mut());
@@ -249,10 +256,16 @@ impl Writer {
                     Ok(Message::Job(job)) => next = Some(job),
                     // The writer looks after every batch anyway.
                     Ok(Message::Look) => {}
-                    Err(_) => break,
+                    Err(_) if taken.len() >= company => break,
+                    Err(_) => match block_on_until(self.jobs.recv(), Some(begun + GATHER_TIME)) {
+                        Some(Some(Message::Job(job))) => next = Some(job),
+                        Some(Some(Message::Look)) => {}
+                        Some(None) | None => break,
+                    },
                 }
             }
         }
+        self.previous = taken.len();
         let ran = Instant::now();
         if !self.writing.before_commit.is_empty() && transaction.total_changes() != before {
             transaction.execute_batch(self.writing.before_commit).map_err(|cause| Fault::of(&cause))?;

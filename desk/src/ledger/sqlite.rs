@@ -124,7 +124,7 @@ impl SqliteLedger {
         answered(self.db.read(job).await)
     }
 
-    /// For a few rows by key: no hop to another thread.
+    /// For a few rows by key or along an index: no hop to another thread.
     async fn look<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
@@ -216,7 +216,9 @@ impl Incidents for SqliteLedger {
         after: Option<(i64, Uuid)>,
         limit: u32,
     ) -> Result<Vec<IncidentRow>, Error> {
-        self.read(move |db| incidents::list(db, &filter, after, limit)).await
+        let straight = filter::is_straight(&filter);
+        let job = move |db: &Connection| incidents::list(db, &filter, after, limit);
+        if straight { self.look(job).await } else { self.read(job).await }
     }
 
     async fn incidents_whole(

@@ -52,8 +52,11 @@ fn is_from_text_index(filter: &Filter, common: bool) -> bool {
 
 #[tokio::test]
 async fn every_list_walks_an_index_in_order_and_looks_rows_up_by_key() {
-    let site = TestSite::hub().await;
-    for (name, filter) in filters() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 40).await;
+    for (site, (name, filter)) in
+        [&hub, &node].into_iter().flat_map(|site| filters().into_iter().map(move |one| (site, one)))
+    {
         for (after, common) in [(None, false), (Some((T0, Uuid::from_u128(9))), false), (None, true)] {
             let plan = site.ledger.explain(filter.clone(), after, common).await.unwrap();
             for step in &plan {
@@ -97,8 +100,17 @@ async fn a_common_word_finds_the_same_as_a_rare_one_would() {
 
 /// The list's answers against the same question asked in the plainest way of every incident there is.
 #[tokio::test]
-async fn pages_hold_every_match_once_newest_first_whatever_the_filter() {
-    let site = TestSite::hub().await;
+async fn pages_hold_every_match_once_newest_first_whatever_the_filter_at_headquarters() {
+    pages_hold_every_match_once(TestSite::hub().await).await;
+}
+
+#[tokio::test]
+async fn pages_hold_every_match_once_newest_first_whatever_the_filter_in_a_store() {
+    let hub = TestSite::hub().await;
+    pages_hold_every_match_once(TestSite::node(&hub, 41).await).await;
+}
+
+async fn pages_hold_every_match_once(site: TestSite) {
     let categories = ["theft", "fraud", "other"];
     for n in 0..60_i64 {
         // Several share a millisecond, so that the id has to break the tie.

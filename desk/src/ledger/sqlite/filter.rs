@@ -1,7 +1,8 @@
 //! A list's filter as SQL that walks an index in the list's order.
 //!
-//! One filter *drives*: its index gives the rows in order (newest first by time, then id) and the walk stops at the
-//! limit; the others are looked at row by row in the narrow table. Several values of the driving filter are one walk
+//! At a node one index is walked, the list's order with every filter's column in it. At a hub one filter *drives*: its
+//! index gives the rows in order (newest first by time, then id), and the others are looked at row by row. Either way the
+//! walk stops at the limit. Several values of the driving filter are one walk
 //! each, merged by SQLite (`UNION ALL … ORDER BY` over sorted parts), so that no page is ever sorted. Only words and
 //! names, which come from a text index in no order, are sorted.
 
@@ -16,6 +17,15 @@ const MAX_WALKS: usize = 8;
 
 /// From how many incidents on a word is common.
 pub(super) const MANY: i64 = 1_000;
+
+/// Which indexes the file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Indexes {
+    /// A node's: the list's order, with every filter's column in it.
+    Order,
+    /// A hub's: one for each filter besides.
+    EachFilter,
+}
 
 /// A statement and its values.
 pub(super) struct Lookup {
@@ -53,6 +63,22 @@ enum Driver {
     Names(String),
 }
 
+/// Whether a page costs no more than its own rows: one index gives them in order and nothing else is asked of them.
+pub(super) fn is_straight(filter: &Filter) -> bool {
+    let asked = [
+        filter.sight.is_some() || !filter.store.is_empty(),
+        !filter.status.is_empty(),
+        !filter.category.is_empty(),
+        filter.severity_min.is_some(),
+        !filter.reported_by.is_empty(),
+        !filter.tag.is_empty(),
+    ];
+    filter.q.is_none()
+        && filter.person.is_empty()
+        && filter.tag.len() <= 1
+        && asked.into_iter().filter(|asked| *asked).count() <= 1
+}
+
 /// How many incidents have all the words of `filter`, counted up to [`MANY`]: `SELECT count(*) …`; `None` where it has none.
 pub(super) fn count_words(filter: &Filter) -> Option<Lookup> {
     let query = words_query(filter)??;
@@ -62,9 +88,15 @@ pub(super) fn count_words(filter: &Filter) -> Option<Lookup> {
 
 /// The page of `filter` after a position; `None` when nothing can match. `common`: the words are so common that the list's
 /// order is walked past those that have them, which ends soon, instead of sorting them all.
-pub(super) fn page(filter: &Filter, after: Option<(i64, Uuid)>, limit: u32, common: bool) -> Option<Lookup> {
+pub(super) fn page(
+    filter: &Filter,
+    after: Option<(i64, Uuid)>,
+    limit: u32,
+    common: bool,
+    indexes: Indexes,
+) -> Option<Lookup> {
     let mut values = Values::default();
-    let driver = driver(filter, common)?;
+    let driver = driver(filter, common, indexes)?;
     let mut parts = Vec::new();
     match &driver {
         Driver::Column(column, either) => {
@@ -157,7 +189,7 @@ fn index_of(column: &str) -> &'static str {
 }
 
 /// Words drive before anything else, then whatever usually leaves fewest rows.
-fn driver(filter: &Filter, common: bool) -> Option<Driver> {
+fn driver(filter: &Filter, common: bool, indexes: Indexes) -> Option<Driver> {
     if let Some(query) = words_query(filter)?
         && !common
     {
@@ -168,6 +200,9 @@ fn driver(filter: &Filter, common: bool) -> Option<Driver> {
     }
     if let [tag] = filter.tag.as_slice() {
         return Some(Driver::Tag(tag.clone()));
+    }
+    if indexes == Indexes::Order {
+        return stores(filter).map(|_| Driver::Order);
     }
     let severities: Vec<String> =
         filter.severity_min.map_or_else(Vec::new, |least| (least..=5).map(|s| s.to_string()).collect());

@@ -1,7 +1,8 @@
 //! Reading incidents: one, whole, a page of a list, what arrived, what needs a decision.
 
 use super::fail::Done;
-use super::filter::{self, Lookup};
+use super::filter::{self, Indexes, Lookup};
+use super::site;
 use crate::incidents::answer;
 use crate::ledger::{Comment, Event, Filter, IncidentRow, Review};
 use chassis::clock::format_rfc3339;
@@ -81,12 +82,17 @@ fn comments(db: &Connection, incident_no: i64) -> Done<Vec<Comment>> {
 
 /// A page of a list, with each incident's number.
 fn listed(db: &Connection, filter: &Filter, after: Option<(i64, Uuid)>, limit: u32) -> Done<Vec<(IncidentRow, i64)>> {
-    let Some(Lookup { sql, values }) = filter::page(filter, after, limit, has_common_words(db, filter)?) else {
+    let Some(Lookup { sql, values }) = filter::page(filter, after, limit, has_common_words(db, filter)?, indexes(db)?)
+    else {
         return Ok(Vec::new());
     };
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), incident_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn indexes(db: &Connection) -> Done<Indexes> {
+    Ok(if site::is_hub(db)? { Indexes::EachFilter } else { Indexes::Order })
 }
 
 fn has_common_words(db: &Connection, filter: &Filter) -> Done<bool> {
@@ -162,7 +168,7 @@ pub(super) fn reviews(db: &Connection, store: Option<&str>, limit: u32) -> Done<
 
 /// The plan SQLite makes for a page: what a test looks at.
 pub(super) fn explain(db: &Connection, filter: &Filter, after: Option<(i64, Uuid)>, common: bool) -> Done<Vec<String>> {
-    let Some(Lookup { sql, values }) = filter::page(filter, after, 50, common) else {
+    let Some(Lookup { sql, values }) = filter::page(filter, after, 50, common, indexes(db)?) else {
         return Ok(Vec::new());
     };
     let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;

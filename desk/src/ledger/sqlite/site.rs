@@ -25,6 +25,9 @@ use sync_protocol::hlc::Hlc;
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
+/// What a hub's file has beyond a node's.
+const HUB_SCHEMA: &str = include_str!("../../../../migrations/sqlite/hub.sql");
+
 pub(super) fn value(db: &Connection, name: &str) -> Done<Option<String>> {
     Ok(db
         .prepare_cached("SELECT value FROM site WHERE name = ?1")?
@@ -99,6 +102,7 @@ pub(super) fn become_hub(db: &Connection, hub_id: Uuid, epoch: Uuid) -> Done<Ide
             set_value(db, "hub_id", &hub_id.to_string())?;
             set_value(db, "epoch", &epoch.to_string())?;
             set_value(db, "role", "hub")?;
+            db.execute_batch(HUB_SCHEMA)?;
             identity(db)
         }
         hub @ Identity::Hub { .. } => Ok(hub),
