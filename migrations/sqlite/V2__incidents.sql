@@ -19,13 +19,13 @@ CREATE TABLE incidents (
 -- no other, so that recording stays cheap; headquarters, with a thousand times the rows, adds one for each filter (hub.sql).
 CREATE INDEX incidents_order ON incidents
   (occurred_at_ms, incident_id, deleted, store_code, status, category, severity, reported_by);
-CREATE INDEX incidents_people   ON incidents (people) WHERE people <> '';
 
 -- The incident as the API shows it, but for what other records add.
 CREATE TABLE documents (
   incident_no INTEGER PRIMARY KEY REFERENCES records,
   version     TEXT NOT NULL,
-  doc         TEXT NOT NULL
+  doc         TEXT NOT NULL,
+  claim       BLOB                     -- digest of the content as first sent here, so that a repeat of the id is recognised
 ) STRICT;
 
 CREATE TABLE incident_tags (
@@ -58,9 +58,9 @@ CREATE TABLE comments (
 ) STRICT;
 CREATE INDEX comments_incident ON comments (incident_no, hlc, comment_id);
 
--- A retry finds what the first try made.
+-- A retry with an `Idempotency-Key` finds what the first try made.
 CREATE TABLE idempotency (
-  key         TEXT PRIMARY KEY,        -- `id/UUID` or `key/USERNAME/KEY`
+  key         TEXT PRIMARY KEY,        -- USERNAME/KEY
   digest      BLOB NOT NULL,           -- of the content as first sent
   incident_id BLOB NOT NULL,
   at_ms       INTEGER NOT NULL

@@ -67,8 +67,10 @@ pub type Plan = Box<dyn FnOnce(&Staged) -> Result<Vec<Draft>, Refusal> + Send>;
 /// What a request says of itself, so that a repeat is recognised.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// `id/UUID`, and `key/USERNAME/KEY` where the client sent an `Idempotency-Key`.
-    pub keys: Vec<String>,
+    /// The incident's id, the client's own or one made for it.
+    pub id: Uuid,
+    /// `USERNAME/KEY`, where the client sent an `Idempotency-Key`.
+    pub key: Option<String>,
     /// Digest of the content as sent.
     pub digest: [u8; 32],
 }

@@ -50,10 +50,7 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh_origin: impl F
         fed.push((scope, change_no));
     }
     if let (Some(claim), Some(incident), false) = (claim, incident, known_before) {
-        for key in &claim.keys {
-            db.prepare_cached("INSERT INTO idempotency (key, digest, incident_id, at_ms) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![key, claim.digest, incident, at_ms])?;
-        }
+        keep_claim(db, &claim, incident, at_ms)?;
     }
     if is_hub {
         feed(db, &fed)?;
@@ -77,16 +74,33 @@ fn stage(db: &Connection, id: Uuid) -> Done<Option<StagedRecord>> {
 }
 
 fn earlier(db: &Connection, claim: &Claim) -> Done<Option<Earlier>> {
-    for key in &claim.keys {
-        let found: Option<(Vec<u8>, Uuid)> = db
-            .prepare_cached("SELECT digest, incident_id FROM idempotency WHERE key = ?1")?
-            .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        if let Some((digest, incident_id)) = found {
-            return Ok(Some(Earlier { incident_id, same: digest == claim.digest }));
-        }
+    let by_id: Option<Option<Vec<u8>>> = db
+        .prepare_cached(
+            "SELECT d.claim FROM records r JOIN documents d ON d.incident_no = r.record_no WHERE r.record_id = ?1",
+        )?
+        .query_row([claim.id], |row| row.get(0))
+        .optional()?;
+    if let Some(Some(digest)) = by_id {
+        return Ok(Some(Earlier { incident_id: claim.id, same: digest == claim.digest }));
     }
-    Ok(None)
+    let Some(key) = &claim.key else { return Ok(None) };
+    let found: Option<(Vec<u8>, Uuid)> = db
+        .prepare_cached("SELECT digest, incident_id FROM idempotency WHERE key = ?1")?
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(found.map(|(digest, incident_id)| Earlier { incident_id, same: digest == claim.digest }))
+}
+
+fn keep_claim(db: &Connection, claim: &Claim, incident: Uuid, at_ms: i64) -> Done<()> {
+    db.prepare_cached(
+        "UPDATE documents SET claim = ?2 WHERE incident_no = (SELECT record_no FROM records WHERE record_id = ?1)",
+    )?
+    .execute(params![incident, claim.digest])?;
+    if let Some(key) = &claim.key {
+        db.prepare_cached("INSERT INTO idempotency (key, digest, incident_id, at_ms) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![key, claim.digest, incident, at_ms])?;
+    }
+    Ok(())
 }
 
 fn apply(db: &Connection, origin: &mut Origin, draft: Draft, by: &str, at_ms: i64, is_hub: bool) -> Done<i64> {
