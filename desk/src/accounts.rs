@@ -168,7 +168,8 @@ async fn record(desk: &Desk, actor: &Actor, id: Uuid, plan: crate::ledger::Plan)
         claim: None,
         plan,
     };
-    desk.ledger().record(recording).await
+    desk.ledger().record(recording).await?;
+    Ok(())
 }
 
 /// Accounts and stores are made where every site hears of them.

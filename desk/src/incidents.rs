@@ -151,7 +151,8 @@ pub async fn restore(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Erro
 async fn record(desk: &Desk, actor: &Actor, records: Vec<Uuid>, plan: crate::ledger::Plan) -> Result<(), Error> {
     desk.own_store().await?;
     let recording = Recording { records, by: actor.username.clone(), at_ms: desk.now_ms(), claim: None, plan };
-    desk.ledger().record(recording).await
+    desk.ledger().record(recording).await?;
+    Ok(())
 }
 
 /// The incident that a plan is about: the first record it asked for, where `actor` may see it.

@@ -120,7 +120,8 @@ async fn record(desk: &Desk, actor: &Actor, id: Uuid, plan: crate::ledger::Plan)
         claim: None,
         plan,
     };
-    desk.ledger().record(recording).await
+    desk.ledger().record(recording).await?;
+    Ok(())
 }
 
 fn check(set: &Fields) -> Result<(), Refusal> {

@@ -8,20 +8,43 @@ use tokio::net::TcpStream;
 
 /// Different incidents each client sends in turn; without an id every one is a new one.
 const BODIES: usize = 64;
+/// How often one client and many take turns.
+const TURNS: u32 = 3;
 
-/// How many a second `lanes` clients get acknowledged, each waiting for its answer before it sends the next.
+/// How many a second one client and `many` get acknowledged. They take turns, so that both meet ledgers of every size on the way.
 ///
 /// # Panics
 /// When an answer is anything but 201.
-pub async fn rate(client: &Client, lanes: u32, time: Duration, rng: &mut Rng) -> f64 {
+pub async fn rates(client: &Client, many: u32, time: Duration, rng: &mut Rng) -> (f64, f64) {
+    let (mut one, mut all) = (0.0, 0.0);
+    for _ in 0..TURNS {
+        one += rate(client, 1, time / TURNS, rng).await;
+        all += rate(client, many, time / TURNS, rng).await;
+    }
+    (one / f64::from(TURNS), all / f64::from(TURNS))
+}
+
+/// How many a second `lanes` clients get acknowledged, each waiting for its answer before it sends the next.
+async fn rate(client: &Client, lanes: u32, time: Duration, rng: &mut Rng) -> f64 {
     let address = client.base().trim_start_matches("http://").to_owned();
     let token = client.token().expect("a logged-in client").to_owned();
+    let clients: Vec<Vec<Vec<u8>>> =
+        (0..lanes).map(|_| (0..BODIES).map(|_| request(&address, &token, rng)).collect()).collect();
+    // One thread for all clients, as load generators have it: what is measured gets the other one.
+    let measured = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(tokio::task::LocalSet::new().run_until(run(clients, address, time)))
+    });
+    measured.await.expect("the clients")
+}
+
+async fn run(clients: Vec<Vec<Vec<u8>>>, address: String, time: Duration) -> f64 {
     let started = Instant::now();
-    let clients: Vec<_> = (0..lanes)
-        .map(|_| {
-            let requests: Vec<Vec<u8>> = (0..BODIES).map(|_| request(&address, &token, rng)).collect();
+    let running: Vec<_> = clients
+        .into_iter()
+        .map(|requests| {
             let address = address.clone();
-            tokio::spawn(async move {
+            tokio::task::spawn_local(async move {
                 let mut stream = TcpStream::connect(&address).await.expect("the node listens");
                 stream.set_nodelay(true).expect("a socket");
                 let (mut acknowledged, mut answer) = (0_u64, Vec::new());
@@ -39,14 +62,15 @@ pub async fn rate(client: &Client, lanes: u32, time: Duration, rng: &mut Rng) ->
         })
         .collect();
     let mut acknowledged = 0;
-    for client in clients {
+    for client in running {
         acknowledged += client.await.expect("a client");
     }
     acknowledged as f64 / started.elapsed().as_secs_f64()
 }
 
 fn request(address: &str, token: &str, rng: &mut Rng) -> Vec<u8> {
-    let mut body = load::incident(rng, 30);
+    // People report what happened today; an older ledger's pages are left alone.
+    let mut body = load::incident(rng, 1);
     if let Some(fields) = body.as_object_mut() {
         fields.remove("id");
     }

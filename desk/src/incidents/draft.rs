@@ -68,8 +68,11 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
         claim: Some(claim),
         plan: Box::new(plan),
     };
-    desk.ledger().record(recording).await?;
-
+    if let Some(mut made) = desk.ledger().record(recording).await? {
+        // The program itself has no account to be named by.
+        made.reported_by_name = (!actor.id.is_nil()).then(|| actor.display_name.clone());
+        return Ok(Shown::of(&made, &[]));
+    }
     match written(desk, actor, found.get().copied().unwrap_or(id)).await {
         // The same request was made in a store that is not theirs to see.
         Err(Error::Refused(Refusal::NotFound)) => Err(Refusal::Conflict(TAKEN.to_owned()).into()),

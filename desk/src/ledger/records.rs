@@ -1,5 +1,6 @@
 //! Recording: what a plan looks at, and what it answers.
 
+use super::IncidentRow;
 use crate::error::{Error, Refusal};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -93,9 +94,10 @@ pub struct Recording {
 #[async_trait]
 pub trait Records {
     /// Stages the records, runs the plan, records its drafts and applies them, in one durable transaction. When the
-    /// claim names an earlier request the plan still runs and sees it in [`Staged::earlier`].
+    /// claim names an earlier request the plan still runs and sees it in [`Staged::earlier`]. Answers the incident that was
+    /// recorded for the first time, where one was, but for `reported_by_name`: so that its author's answer need not read it again.
     ///
     /// # Errors
     /// What the plan refuses; [`Error::Storage`] when nothing could be written.
-    async fn record(&self, recording: Recording) -> Result<(), Error>;
+    async fn record(&self, recording: Recording) -> Result<Option<IncidentRow>, Error>;
 }

@@ -190,7 +190,7 @@ impl Site for SqliteLedger {
 
 #[async_trait]
 impl Records for SqliteLedger {
-    async fn record(&self, recording: Recording) -> Result<(), Error> {
+    async fn record(&self, recording: Recording) -> Result<Option<IncidentRow>, Error> {
         let ids = self.ids.clone();
         self.write(move |db| {
             let at_ms = recording.at_ms;

@@ -147,7 +147,7 @@ impl TestSite {
             claim: None,
             plan: Box::new(move |_| Ok(vec![draft])),
         };
-        self.ledger.record(recording).await
+        self.ledger.record(recording).await.map(|_| ())
     }
 
     /// Records an incident with these fields; answers its id.

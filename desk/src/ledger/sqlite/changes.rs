@@ -11,6 +11,7 @@
 
 use super::fail::{Done, Fail};
 use super::{project, site};
+use crate::document::Document;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -50,10 +51,23 @@ pub(super) struct Record {
 pub(super) struct Incoming<'a> {
     pub(super) origin: &'a mut Origin,
     pub(super) body: &'a str,
+    /// The body, read.
+    pub(super) parsed: Result<Change, Malformed>,
     /// Where it stands in the order; `None`: where its body says.
     pub(super) hlc: Option<Hlc>,
     pub(super) received_ms: Option<i64>,
     pub(super) now_ms: i64,
+    /// Digest of the request that records a new incident here.
+    pub(super) claim: Option<&'a [u8; 32]>,
+}
+
+/// What became of a change.
+pub(super) struct Added {
+    pub(super) outcome: Outcome,
+    /// Its number here.
+    pub(super) change_no: i64,
+    /// The document of the incident that it recorded for the first time.
+    pub(super) document: Option<Document>,
 }
 
 const ORIGIN_COLUMNS: &str = "origin_no, origin, scope, node_id, seq, head";
@@ -124,32 +138,36 @@ pub(super) fn save_origin(db: &Connection, origin: &Origin) -> Done<()> {
 }
 
 /// Adds the stream's next change and merges it. Moves `origin` on; the caller saves it once for a run of changes.
-/// Answers what became of it and, where it is in its record, its number here (for the feed).
-pub(super) fn add(db: &Connection, incoming: Incoming<'_>) -> Done<(Outcome, i64)> {
+pub(super) fn add(db: &Connection, incoming: Incoming<'_>) -> Done<Added> {
     let seq = incoming.origin.seq + 1;
     add_numbered(db, incoming, seq)
 }
 
 /// Adds the stream's next change without merging it: as it came, in quarantine, for `reason`.
-pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, code: &str, reason: &str) -> Done<(Outcome, i64)> {
+pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, code: &str, reason: &str) -> Done<Added> {
     let seq = incoming.origin.seq + 1;
     let (now_ms, stored) = (incoming.now_ms, store(db, incoming, seq)?);
     set_aside(db, stored.change_no, stored.record_id, false, code, reason, now_ms)?;
-    Ok((quarantined(code, reason), stored.change_no))
+    Ok(Added { outcome: quarantined(code, reason), change_no: stored.change_no, document: None })
 }
 
 /// Like [`add`], under the number `seq`, which may leave a gap behind the stream's head.
-pub(super) fn add_numbered(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<(Outcome, i64)> {
+pub(super) fn add_numbered(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Added> {
+    let claim = incoming.claim;
     let (received_ms, now_ms, scope) = (incoming.received_ms, incoming.now_ms, incoming.origin.scope.clone());
     let of_a_node = incoming.origin.node_id.is_some();
     let Stored { id, hlc, change_no, record_id, parsed } = store(db, incoming, seq)?;
+    let mut document = None;
     let outcome = match parsed {
         Err(malformed) => Outcome::Quarantined { code: quarantine::MALFORMED.to_owned(), reason: malformed.0 },
         // Whoever can write to a node's disk must not become an administrator of the hub by it.
         Ok(change) if of_a_node && matches!(change.kind.as_str(), record::STORE | record::ACCOUNT) => {
             quarantined(quarantine::NOT_YOURS, "only headquarters makes and changes stores and accounts")
         }
-        Ok(change) => merge(db, id, hlc, &change, &scope, received_ms, now_ms)?,
+        Ok(change) => {
+            let place = Place { id, hlc, scope: &scope, received_ms, now_ms, claim };
+            merge(db, &place, &change, &mut document)?
+        }
     };
     match &outcome {
         Outcome::Quarantined { code, reason } => set_aside(db, change_no, record_id, false, code, reason, now_ms)?,
@@ -166,7 +184,7 @@ pub(super) fn add_numbered(db: &Connection, incoming: Incoming<'_>, seq: u64) ->
         }
         Outcome::Applied | Outcome::Merged | Outcome::Duplicate => {}
     }
-    Ok((outcome, change_no))
+    Ok(Added { outcome, change_no, document })
 }
 
 /// A change that is in its stream and not yet in its record.
@@ -180,8 +198,7 @@ struct Stored {
 
 /// Keeps a body as it came and moves its stream on.
 fn store(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Stored> {
-    let Incoming { origin, body, hlc, received_ms, now_ms } = incoming;
-    let parsed = Change::from_body(body);
+    let Incoming { origin, body, parsed, hlc, received_ms, now_ms, claim: _ } = incoming;
     let hlc = hlc.unwrap_or_else(|| parsed.as_ref().map_or(Hlc::new(now_ms, 0), Change::order));
     let record_id = parsed.as_ref().ok().map(|change| change.id);
     db.prepare_cached(
@@ -220,16 +237,19 @@ fn quarantined(code: &str, reason: impl Into<String>) -> Outcome {
     Outcome::Quarantined { code: code.to_owned(), reason: reason.into() }
 }
 
-/// Merges one readable change into its record, or says why not.
-fn merge(
-    db: &Connection,
+/// Where a readable change stands.
+struct Place<'a> {
     id: ChangeId,
     hlc: Hlc,
-    change: &Change,
-    scope: &Scope,
+    scope: &'a Scope,
     received_ms: Option<i64>,
     now_ms: i64,
-) -> Done<Outcome> {
+    claim: Option<&'a [u8; 32]>,
+}
+
+/// Merges one readable change into its record, or says why not. `document`: see [`Added`].
+fn merge(db: &Connection, place: &Place<'_>, change: &Change, document: &mut Option<Document>) -> Done<Outcome> {
+    let &Place { id, hlc, scope, received_ms, now_ms, claim } = place;
     if is_waiting(db, change.id)? {
         return Ok(Outcome::Deferred);
     }
@@ -291,11 +311,15 @@ fn merge(
     } else {
         save_state(db, &record)?;
     }
-    project::record(db, &record, fresh)?;
+    if fresh {
+        *document = project::fresh(db, &record, claim)?;
+    } else {
+        project::record(db, &record)?;
+    }
     if let Some(mut parent) = parent {
         if change.kind == record::STEP && step_into(&mut parent.state, id, hlc, change) {
             save_state(db, &parent)?;
-            project::record(db, &parent, false)?;
+            project::record(db, &parent)?;
         }
         project::child(db, &parent, &record)?;
     }
@@ -469,11 +493,11 @@ pub(super) fn put_together(db: &Connection, id: Uuid) -> Done<()> {
     };
     record.state = rebuild(db, &record)?;
     save_state(db, &record)?;
-    project::record(db, &record, false)?;
+    project::record(db, &record)?;
     if let Some(mut parent) = record.parent_no.map(|no| load_record_no(db, no)).transpose()?.flatten() {
         parent.state = rebuild(db, &parent)?;
         save_state(db, &parent)?;
-        project::record(db, &parent, false)?;
+        project::record(db, &parent)?;
         project::child(db, &parent, &record)?;
     }
     Ok(())

@@ -11,10 +11,19 @@ use sync_protocol::record;
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
+/// Enters a record that is new here; answers the document of an incident. `claim`: digest of the request behind it.
+pub(super) fn fresh(db: &Connection, record: &Record, claim: Option<&[u8; 32]>) -> Done<Option<Document>> {
+    if record.kind == record::INCIDENT {
+        return fresh_incident(db, record, claim).map(Some);
+    }
+    self::record(db, record)?;
+    Ok(None)
+}
+
 /// Brings the tables of `record`'s kind up to its state. Kinds this version does not know have none.
-pub(super) fn record(db: &Connection, record: &Record, fresh: bool) -> Done<()> {
+pub(super) fn record(db: &Connection, record: &Record) -> Done<()> {
     match record.kind.as_str() {
-        record::INCIDENT => incident(db, record, fresh),
+        record::INCIDENT => incident(db, record),
         record::STORE => store(db, record),
         record::ACCOUNT => account(db, record),
         _ => Ok(()),
@@ -38,60 +47,65 @@ pub(super) fn document_of(record: &Record) -> Document {
     document(record.id, record.scope.store_code().unwrap_or(""), &record.state)
 }
 
-fn incident(db: &Connection, record: &Record, fresh: bool) -> Done<()> {
+fn fresh_incident(db: &Connection, record: &Record, claim: Option<&[u8; 32]>) -> Done<Document> {
     let made = document_of(record);
-    let store_code = record.scope.store_code().unwrap_or("");
-    if fresh {
-        db.prepare_cached(
-            "INSERT INTO incidents (incident_no, incident_id, occurred_at_ms, store_code, status, category, severity, reported_by, \
-             deleted, reference, people, comment_count, photo_count, received_ms) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12)",
-        )?
-        .execute(params![
-            record.no,
-            record.id,
-            made.occurred_at_ms,
-            store_code,
-            made.status,
-            made.category,
-            made.severity,
-            made.reported_by,
-            made.deleted,
-            made.reference,
-            made.people,
-            record.received_ms
-        ])?;
-        db.prepare_cached("INSERT INTO documents (incident_no, version, doc) VALUES (?1, ?2, ?3)")?
-            .execute(params![record.no, made.version, made.doc])?;
-    } else {
-        db.prepare_cached(
-            "UPDATE incidents SET occurred_at_ms = ?2, status = ?3, category = ?4, severity = ?5, reported_by = ?6, deleted = ?7, \
-             reference = ?8, people = ?9 WHERE incident_no = ?1",
-        )?
-        .execute(params![
-            record.no,
-            made.occurred_at_ms,
-            made.status,
-            made.category,
-            made.severity,
-            made.reported_by,
-            made.deleted,
-            made.reference,
-            made.people
-        ])?;
-        db.prepare_cached("UPDATE documents SET version = ?2, doc = ?3 WHERE incident_no = ?1")?
-            .execute(params![record.no, made.version, made.doc])?;
-        db.prepare_cached("DELETE FROM incident_tags WHERE incident_no = ?1")?.execute([record.no])?;
-    }
+    db.prepare_cached(
+        "INSERT INTO incidents (incident_no, incident_id, occurred_at_ms, store_code, status, category, severity, reported_by, \
+         deleted, reference, people, comment_count, photo_count, received_ms) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12)",
+    )?
+    .execute(params![
+        record.no,
+        record.id,
+        made.occurred_at_ms,
+        record.scope.store_code().unwrap_or(""),
+        made.status,
+        made.category,
+        made.severity,
+        made.reported_by,
+        made.deleted,
+        made.reference,
+        made.people,
+        record.received_ms
+    ])?;
+    db.prepare_cached("INSERT INTO documents (incident_no, version, doc, claim) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![record.no, made.version, made.doc, claim])?;
+    tags(db, record, &made)?;
+    index_later(db, record.no, true, &made.words, &made.people)?;
+    Ok(made)
+}
+
+fn incident(db: &Connection, record: &Record) -> Done<()> {
+    let made = document_of(record);
+    db.prepare_cached(
+        "UPDATE incidents SET occurred_at_ms = ?2, status = ?3, category = ?4, severity = ?5, reported_by = ?6, deleted = ?7, \
+         reference = ?8, people = ?9 WHERE incident_no = ?1",
+    )?
+    .execute(params![
+        record.no,
+        made.occurred_at_ms,
+        made.status,
+        made.category,
+        made.severity,
+        made.reported_by,
+        made.deleted,
+        made.reference,
+        made.people
+    ])?;
+    db.prepare_cached("UPDATE documents SET version = ?2, doc = ?3 WHERE incident_no = ?1")?
+        .execute(params![record.no, made.version, made.doc])?;
+    db.prepare_cached("DELETE FROM incident_tags WHERE incident_no = ?1")?.execute([record.no])?;
+    tags(db, record, &made)?;
+    let words = made.words + &comments_folded(db, record.no)?;
+    index_later(db, record.no, false, &words, &made.people)
+}
+
+fn tags(db: &Connection, record: &Record, made: &Document) -> Done<()> {
     for tag in &made.tags {
         db.prepare_cached("INSERT OR IGNORE INTO incident_tags (tag, occurred_at_ms, incident_id, incident_no) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![tag, made.occurred_at_ms, record.id, record.no])?;
     }
-    let mut words = made.words;
-    if !fresh {
-        words.push_str(&comments_folded(db, record.no)?);
-    }
-    index_later(db, record.no, fresh, &words, &made.people)
+    Ok(())
 }
 
 /// Words of incidents changed in the open transaction, on their way into the text indexes.

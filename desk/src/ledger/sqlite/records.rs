@@ -1,10 +1,11 @@
 //! Recording: stage → pure plan → apply, in one transaction that is durable before anyone is told.
 
-use super::changes::{Incoming, Origin, add, feed, load_record, open_origin, own_origin, save_origin};
+use super::changes::{Added, Incoming, Origin, add, feed, load_record, open_origin, own_origin, save_origin};
 use super::fail::{Done, Fail};
 use super::{incidents, site};
+use crate::document::Document;
 use crate::error::Refusal;
-use crate::ledger::{Claim, Draft, Earlier, Recording, Staged, StagedRecord};
+use crate::ledger::{Claim, Draft, Earlier, IncidentRow, Recording, Staged, StagedRecord};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -18,7 +19,11 @@ use uuid::Uuid;
 const HUB_NUMBERS_FROM: i64 = 500_000;
 
 /// `fresh_origin`: an id for a stream, should the hub have none for a scope yet.
-pub(super) fn record(db: &Connection, recording: Recording, fresh_origin: impl Fn() -> Uuid) -> Done<()> {
+pub(super) fn record(
+    db: &Connection,
+    recording: Recording,
+    fresh_origin: impl Fn() -> Uuid,
+) -> Done<Option<IncidentRow>> {
     let Recording { records, by, at_ms, claim, plan } = recording;
     let mut staged = Staged::default();
     for id in records {
@@ -30,7 +35,7 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh_origin: impl F
     let known_before = staged.earlier.is_some();
     let drafts = plan(&staged)?;
     if drafts.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let is_hub = site::is_hub(db)?;
     let mut fed = Vec::new();
@@ -41,21 +46,23 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh_origin: impl F
             None if is_hub => open_origin(db, fresh_origin(), &draft.scope, "hub", true, None)?,
             None => return Err(Refusal::NotEnrolled.into()),
         };
-        if draft.kind == INCIDENT && draft.new {
-            incident = Some(draft.id);
-        }
-        let scope = draft.scope.clone();
-        let change_no = apply(db, &mut origin, draft, &by, at_ms, is_hub)?;
+        let (scope, id) = (draft.scope.clone(), draft.id);
+        let claim = claim.as_ref().filter(|_| draft.kind == INCIDENT && draft.new && !known_before);
+        let occasion = Occasion { by: &by, at_ms, is_hub, claim };
+        let Added { change_no, document, .. } = apply(db, &mut origin, draft, &occasion)?;
         save_origin(db, &origin)?;
+        if let Some(key) = claim.and_then(|claim| claim.key.as_deref().map(|key| (key, claim.digest))) {
+            keep_key(db, key, id, at_ms)?;
+        }
+        if let Some(document) = document {
+            incident = Some(row_of(id, &scope, document, is_hub.then_some(at_ms)));
+        }
         fed.push((scope, change_no));
-    }
-    if let (Some(claim), Some(incident), false) = (claim, incident, known_before) {
-        keep_claim(db, &claim, incident, at_ms)?;
     }
     if is_hub {
         feed(db, &fed)?;
     }
-    Ok(())
+    Ok(incident)
 }
 
 fn stage(db: &Connection, id: Uuid) -> Done<Option<StagedRecord>> {
@@ -91,24 +98,51 @@ fn earlier(db: &Connection, claim: &Claim) -> Done<Option<Earlier>> {
     Ok(found.map(|(digest, incident_id)| Earlier { incident_id, same: digest == claim.digest }))
 }
 
-fn keep_claim(db: &Connection, claim: &Claim, incident: Uuid, at_ms: i64) -> Done<()> {
-    db.prepare_cached(
-        "UPDATE documents SET claim = ?2 WHERE incident_no = (SELECT record_no FROM records WHERE record_id = ?1)",
-    )?
-    .execute(params![incident, claim.digest])?;
-    if let Some(key) = &claim.key {
-        db.prepare_cached("INSERT INTO idempotency (key, digest, incident_id, at_ms) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![key, claim.digest, incident, at_ms])?;
-    }
+fn keep_key(db: &Connection, (key, digest): (&str, [u8; 32]), incident: Uuid, at_ms: i64) -> Done<()> {
+    db.prepare_cached("INSERT INTO idempotency (key, digest, incident_id, at_ms) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![key, digest, incident, at_ms])?;
     Ok(())
 }
 
-fn apply(db: &Connection, origin: &mut Origin, draft: Draft, by: &str, at_ms: i64, is_hub: bool) -> Done<i64> {
+/// A new incident as a reader would find it now, but for its reporter's name.
+fn row_of(id: Uuid, scope: &Scope, document: Document, received_ms: Option<i64>) -> IncidentRow {
+    IncidentRow {
+        id,
+        store_code: scope.store_code().unwrap_or("").to_owned(),
+        deleted: document.deleted,
+        reported_by: document.reported_by,
+        reported_by_name: None,
+        status: document.status,
+        version: document.version,
+        received_ms,
+        comment_count: 0,
+        photo_count: 0,
+        occurred_at_ms: document.occurred_at_ms,
+        doc: document.doc,
+    }
+}
+
+/// By whom, when and where something is recorded.
+struct Occasion<'a> {
+    by: &'a str,
+    at_ms: i64,
+    is_hub: bool,
+    /// What the request for a new incident said of itself.
+    claim: Option<&'a Claim>,
+}
+
+fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion<'_>) -> Done<Added> {
+    let &Occasion { by, at_ms, is_hub, claim } = occasion;
     let mut set = draft.set;
     if let (Some(year), Scope::Store(code)) = (draft.number_year, &draft.scope) {
         set.insert("reference".to_owned(), Value::from(reference(db, code, year, draft.id, is_hub)?));
     }
-    let state = load_record(db, draft.id)?.map(|record| record.state);
+    // A new record writes over nothing.
+    let state = if draft.new {
+        None
+    } else {
+        load_record(db, draft.id)?.map(|record| record.state)
+    };
     let base: BTreeMap<_, _> = set
         .keys()
         .filter_map(|field| state.as_ref().and_then(|state| state.base_of(field)).map(|id| (field.clone(), id)))
@@ -128,9 +162,19 @@ fn apply(db: &Connection, origin: &mut Origin, draft: Draft, by: &str, at_ms: i6
         .to_body()
         .map_err(|e| Refusal::Invalid(vec![FieldError { field: "body".to_owned(), message: e.0 }]))?;
     let received_ms = is_hub.then_some(at_ms);
-    let (outcome, change_no) = add(db, Incoming { origin, body: &body, hlc: None, received_ms, now_ms: at_ms })?;
-    match outcome {
-        Outcome::Applied | Outcome::Merged | Outcome::Duplicate => Ok(change_no),
+    let claim = claim.map(|claim| &claim.digest);
+    let incoming = Incoming {
+        origin,
+        body: &body,
+        parsed: Ok(change),
+        hlc: None,
+        received_ms,
+        now_ms: at_ms,
+        claim,
+    };
+    let mut added = add(db, incoming)?;
+    match std::mem::replace(&mut added.outcome, Outcome::Applied) {
+        Outcome::Applied | Outcome::Merged | Outcome::Duplicate => Ok(added),
         // What a person records here has to be in its record when they are told so. Anything else rolls back.
         Outcome::Deferred => Err(Refusal::Conflict(
             "an earlier change of this record is in quarantine; settle that one first".to_owned(),

@@ -6,7 +6,7 @@
 //! transaction. Neither direction looks at the other.
 
 use super::changes::{
-    self, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
+    self, Added, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
 };
 use super::fail::{Done, Fail};
 use super::site;
@@ -190,11 +190,20 @@ pub(super) fn take_push(
             answers.push(answered(db, &stream, seq)?);
             continue;
         }
-        let claimed = Change::from_body(body).ok().map(|change| change.order());
+        let parsed = Change::from_body(body);
+        let claimed = parsed.as_ref().ok().map(Change::order);
         let placed = claimed.map(|hlc| hlc.clamp(now_ms, MAX_AHEAD_MS));
         latest = placed.map_or(latest, |hlc| latest.observe(hlc));
-        let incoming = Incoming { origin: &mut stream, body, hlc: placed, received_ms: Some(now_ms), now_ms };
-        let (outcome, change_no) = match failed {
+        let incoming = Incoming {
+            origin: &mut stream,
+            body,
+            parsed,
+            hlc: placed,
+            received_ms: Some(now_ms),
+            now_ms,
+            claim: None,
+        };
+        let Added { outcome, change_no, .. } = match failed {
             None => add(db, incoming)?,
             Some(reason) => add_aside(db, incoming, quarantine::FAILED, reason)?,
         };
@@ -413,10 +422,12 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
             continue;
         }
         let body = line.body.get();
-        let placed = line.hlc.or_else(|| Change::from_body(body).ok().map(|change| change.order()));
+        let parsed = Change::from_body(body);
+        let placed = line.hlc.or_else(|| parsed.as_ref().ok().map(Change::order));
         latest = placed.map_or(latest, |hlc| latest.observe(hlc));
-        let incoming = Incoming { origin: stream, body, hlc: placed, received_ms: Some(line.received_ms), now_ms };
-        let (outcome, _) = add_numbered(db, incoming, line.seq)?;
+        let received_ms = Some(line.received_ms);
+        let incoming = Incoming { origin: stream, body, parsed, hlc: placed, received_ms, now_ms, claim: None };
+        let outcome = add_numbered(db, incoming, line.seq)?.outcome;
         applied.new += 1;
         if matches!(outcome, Outcome::Quarantined { .. } | Outcome::Deferred) {
             applied.quarantined += 1;
