@@ -1,0 +1,241 @@
+//! File content by its SHA-256: evidence that is kept byte for byte.
+//!
+//! Layout: `ROOT/ab/abcdef…` (the whole digest as name) holds what is kept, `ROOT/incoming/ID` what is still being written.
+//! Nothing in `ab/…` is ever changed.
+//!
+//! What makes it atomic: bytes are hashed while they are written; a file is synced, then renamed to its digest, then the
+//! folder is synced. A name in `ab/…` therefore stands for whole content, whatever the power does. A part in `incoming`
+//! counts only as far as its owner has noted an offset that was synced ([`Incoming::sync`]); what lies behind is cut off
+//! when it is taken up again.
+//!
+//! At start there is nothing to do. Parts whose owner is gone are swept by age ([`Blobs::sweep`]).
+//!
+//! Everything here waits for disks on the blocking threads, never on the async ones. A store elsewhere (S3, say) would stand
+//! behind the same verbs.
+
+mod incoming;
+mod read;
+
+pub use incoming::{Incoming, Kept};
+pub use read::Reading;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::Digest as _;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use uuid::Uuid;
+
+/// The SHA-256 of some content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sha256([u8; 32]);
+
+impl Sha256 {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// A digest as it is stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The digest as it is stored.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is no SHA-256 in 64 lower-case hexadecimal characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a SHA-256 in 64 lower-case hexadecimal characters")]
+pub struct NoDigest;
+
+impl std::str::FromStr for Sha256 {
+    type Err = NoDigest;
+
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        let digit = |c: u8| match c {
+            b'0'..=b'9' => Ok(c - b'0'),
+            b'a'..=b'f' => Ok(c - b'a' + 10),
+            _ => Err(NoDigest),
+        };
+        let text: &[u8; 64] = text.as_bytes().try_into().map_err(|_| NoDigest)?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Sha256 {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha256 {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A folder of contents. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Blobs {
+    root: Arc<PathBuf>,
+}
+
+impl Blobs {
+    /// The folder `root`, made where there is none, readable to its owner only.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        make(&root.join("incoming"))?;
+        Ok(Self { root: Arc::new(root.to_owned()) })
+    }
+
+    /// Where the content with that digest is, or would be.
+    #[must_use]
+    pub fn path(&self, digest: Sha256) -> PathBuf {
+        let name = digest.to_string();
+        self.root.join(&name[..2]).join(name)
+    }
+
+    fn part(&self, id: Uuid) -> PathBuf {
+        self.root.join("incoming").join(id.hyphenated().to_string())
+    }
+
+    /// Whether the content is here.
+    pub async fn contains(&self, digest: Sha256) -> bool {
+        tokio::fs::try_exists(self.path(digest)).await.unwrap_or(false)
+    }
+
+    /// Reads the whole content and compares: false where it is damaged or gone.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn verify(&self, digest: Sha256) -> io::Result<bool> {
+        let path = self.path(digest);
+        off(move || match File::open(path) {
+            Ok(file) => Ok(hash(file, u64::MAX)?.1 == digest),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
+    /// Keeps `bytes` that are in memory already.
+    ///
+    /// # Errors
+    /// When the disk fails or is full.
+    pub async fn put(&self, id: Uuid, bytes: Vec<u8>) -> io::Result<Kept> {
+        let mut incoming = self.begin(id).await?;
+        incoming.write(bytes.into()).await?;
+        incoming.keep(None).await
+    }
+
+    /// Removes a content; fine where there is none.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn remove(&self, digest: Sha256) -> io::Result<()> {
+        gone_is_fine(tokio::fs::remove_file(self.path(digest)).await)
+    }
+
+    /// Removes the part that `id` wrote; fine where there is none.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn discard(&self, id: Uuid) -> io::Result<()> {
+        gone_is_fine(tokio::fs::remove_file(self.part(id)).await)
+    }
+
+    /// Removes parts that nobody wrote to for `age` and that `wanted` does not name. `now`: by the clock of the file
+    /// system. Answers how many.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub async fn sweep(
+        &self,
+        now: SystemTime,
+        age: Duration,
+        wanted: impl Fn(Uuid) -> bool + Send + 'static,
+    ) -> io::Result<usize> {
+        let folder = self.root.join("incoming");
+        off(move || {
+            let mut removed = 0;
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                let old = entry.metadata()?.modified()?.checked_add(age).is_some_and(|until| until < now);
+                let id = entry.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok());
+                if old && !id.is_some_and(&wanted) {
+                    gone_is_fine(fs::remove_file(entry.path()))?;
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        })
+        .await
+    }
+}
+
+/// Runs `job` where it may wait.
+async fn off<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(job).await.unwrap_or_else(|gone| Err(io::Error::other(gone)))
+}
+
+/// Length and digest of at most `limit` bytes.
+fn hash(file: File, limit: u64) -> io::Result<(u64, Sha256)> {
+    let (hasher, length) = hashed(&mut file.take(limit))?;
+    Ok((length, Sha256(hasher.finalize().into())))
+}
+
+fn hashed(from: &mut impl io::Read) -> io::Result<(sha2::Sha256, u64)> {
+    let (mut hasher, mut length) = (sha2::Sha256::new(), 0);
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match from.read(&mut buffer)? {
+            0 => return Ok((hasher, length)),
+            read => {
+                hasher.update(&buffer[..read]);
+                length += read as u64;
+            }
+        }
+    }
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;
