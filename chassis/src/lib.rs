@@ -10,6 +10,7 @@ pub mod config;
 pub mod folder;
 pub mod http;
 pub mod ids;
+pub mod jobs;
 pub mod outbound;
 pub mod secret;
 pub mod shutdown;

@@ -13,6 +13,7 @@
 //! it relies on.
 
 mod error;
+pub mod jobs;
 mod lookout;
 mod migrate;
 mod open;

@@ -1,0 +1,308 @@
+//! Durable jobs: work that outlives the request that asked for it, and the process too.
+//!
+//! Layout: a table behind [`Queue`]. A job is queued in the transaction of the data it is about, so that neither is ever
+//! without the other. A [`Runner`] takes the due job of smallest priority, oldest first, at most so many of a kind at a time,
+//! and notes what came of it.
+//!
+//! What makes it survive: a job is marked as running before it begins and removed after it ends. Whatever is marked when a
+//! program starts was cut off: it is tried again, but after [`MOST_CRASHES`] times set aside as dead, so that a job which kills
+//! the program does not kill it for ever. So a job may run twice, and must not mind.
+//!
+//! What cannot be done stays in the list of dead jobs with its reason, until a person has it retried or discarded.
+
+use crate::clock::SharedClock;
+use crate::ids::Ids;
+use crate::outbound::Backoff;
+use async_trait::async_trait;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How often a program may end while a job runs before that is set aside.
+pub const MOST_CRASHES: u32 = 3;
+/// How often a job is tried before it is set aside.
+pub const MOST_ATTEMPTS: u32 = 12;
+/// The pauses between tries.
+const PACE: Backoff = Backoff { floor: Duration::from_secs(2), cap: Duration::from_secs(600) };
+/// How long running jobs may take to end when the program stops.
+const GRACE: Duration = Duration::from_secs(5);
+/// The pause after the queue itself failed.
+const QUEUE_AGAIN: Duration = Duration::from_secs(1);
+/// The most of a reason that is kept, in characters.
+const MOST_REASON: usize = 500;
+
+/// A job to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// Which [`Runner`] handler does it.
+    pub kind: &'static str,
+    /// What it is about: queueing a second one of the kind while the first is unfinished changes only its priority.
+    pub key: String,
+    /// JSON, for the handler.
+    pub payload: String,
+    /// The smaller, the sooner.
+    pub priority: i32,
+    /// Not before; milliseconds since 1970.
+    pub run_at_ms: i64,
+}
+
+/// A job at work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its number.
+    pub no: i64,
+    /// Its kind.
+    pub kind: String,
+    /// What it is about.
+    pub key: String,
+    /// JSON.
+    pub payload: String,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+}
+
+/// A job that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeadJob {
+    /// Its number.
+    pub no: i64,
+    /// Its kind.
+    pub kind: String,
+    /// What it is about.
+    pub key: String,
+    /// Why, in words.
+    pub error: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was queued; milliseconds since 1970.
+    pub queued_ms: i64,
+}
+
+/// How many jobs there are of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JobCount {
+    /// The kind.
+    pub kind: String,
+    /// `waiting`, `running` or `dead`.
+    pub state: String,
+    /// How many.
+    pub count: u64,
+    /// When the oldest of them was queued; milliseconds since 1970.
+    pub oldest_ms: i64,
+}
+
+/// Why a job did not succeed; each with a reason for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobError {
+    /// It may work later.
+    Retry(String),
+    /// It never will.
+    Dead(String),
+}
+
+/// The queue itself failed; for the log.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct QueueError(pub String);
+
+/// Where jobs are kept. Every verb is a durable transaction of its own.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// At start, before anything runs: jobs that were running are waiting again, or dead when that happened too often.
+    async fn recover(&self) -> Result<(), QueueError>;
+    /// When the next waiting job of `kind` is due; cheap. Milliseconds since 1970.
+    async fn next_due(&self, kind: &'static str) -> Result<Option<i64>, QueueError>;
+    /// Takes the due job of `kind` of smallest priority, oldest first, and marks it as running.
+    async fn take(&self, kind: &'static str, now_ms: i64) -> Result<Option<Job>, QueueError>;
+    /// Removes a job that is done.
+    async fn done(&self, no: i64) -> Result<(), QueueError>;
+    /// Has a running job wait until `run_at_ms`.
+    async fn retry(&self, no: i64, run_at_ms: i64, error: String) -> Result<(), QueueError>;
+    /// Sets a running job aside.
+    async fn bury(&self, no: i64, error: String) -> Result<(), QueueError>;
+    /// Notes how far a running job is.
+    async fn progress(&self, no: i64, done: u64, total: u64) -> Result<(), QueueError>;
+    /// Jobs set aside, newest first, at most `limit`.
+    async fn dead(&self, limit: u32) -> Result<Vec<DeadJob>, QueueError>;
+    /// Has a dead job wait again from `now_ms`; false when there is none of that number, or another of its kind and key waits.
+    async fn revive(&self, no: i64, now_ms: i64) -> Result<bool, QueueError>;
+    /// Removes a dead job; false when there is none of that number.
+    async fn discard(&self, no: i64) -> Result<bool, QueueError>;
+    /// How many there are.
+    async fn counts(&self) -> Result<Vec<JobCount>, QueueError>;
+    /// Changes after every commit that may have queued something.
+    fn changed(&self) -> watch::Receiver<u64>;
+}
+
+/// Does one kind of job.
+pub type Handler = Arc<dyn Fn(Job) -> BoxFuture<'static, Result<(), JobError>> + Send + Sync>;
+
+struct Kind {
+    name: &'static str,
+    at_once: usize,
+    handler: Handler,
+}
+
+/// Runs jobs until it is told to stop.
+pub struct Runner {
+    queue: Arc<dyn Queue>,
+    clock: SharedClock,
+    ids: Ids,
+    kinds: Vec<Kind>,
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner")
+            .field("kinds", &self.kinds.iter().map(|kind| kind.name).collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+impl Runner {
+    /// A runner that knows no kind yet.
+    #[must_use]
+    pub fn new(queue: Arc<dyn Queue>, clock: SharedClock, ids: Ids) -> Self {
+        Self { queue, clock, ids, kinds: Vec::new() }
+    }
+
+    /// Has `handler` do jobs of `name`, at most `at_once` at a time.
+    #[must_use]
+    pub fn kind(mut self, name: &'static str, at_once: usize, handler: Handler) -> Self {
+        self.kinds.push(Kind { name, at_once: at_once.max(1), handler });
+        self
+    }
+
+    /// Runs until `stop` is cancelled, then lets what runs end within [`GRACE`].
+    pub async fn run(self, stop: CancellationToken) {
+        while let Err(error) = self.queue.recover().await {
+            tracing::error!(%error, "jobs cannot be taken up");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(QUEUE_AGAIN) => {}
+            }
+        }
+        let mut running: JoinSet<&'static str> = JoinSet::new();
+        let mut busy: HashMap<&'static str, usize> = HashMap::new();
+        let mut changed = self.queue.changed();
+        while !stop.is_cancelled() {
+            changed.mark_unchanged();
+            let pause = self.start_due(&mut running, &mut busy).await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(ended) = running.join_next() => {
+                    // A job's own panic is caught inside; this one can only have been aborted.
+                    let Ok(kind) = ended else { continue };
+                    busy.entry(kind).and_modify(|running| *running = running.saturating_sub(1));
+                }
+                gone = changed.changed() => if gone.is_err() { break },
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        let ended = async { while running.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            tracing::info!(jobs = running.len(), "jobs are left for the next start");
+        }
+    }
+
+    /// Starts what is due and has room; answers how long nothing else will be due.
+    async fn start_due(
+        &self,
+        running: &mut JoinSet<&'static str>,
+        busy: &mut HashMap<&'static str, usize>,
+    ) -> Duration {
+        let mut pause = Duration::from_secs(3600);
+        for kind in &self.kinds {
+            loop {
+                let at_work = busy.entry(kind.name).or_default();
+                if *at_work >= kind.at_once {
+                    break;
+                }
+                match self.next(kind.name).await {
+                    Ok(Next::Job(job)) => {
+                        *at_work += 1;
+                        let (name, work) = (kind.name, self.work(job, Arc::clone(&kind.handler)));
+                        running.spawn(async move {
+                            work.await;
+                            name
+                        });
+                    }
+                    Ok(Next::In(wait)) => {
+                        pause = pause.min(wait);
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "jobs cannot be read");
+                        pause = pause.min(QUEUE_AGAIN);
+                        break;
+                    }
+                }
+            }
+        }
+        pause
+    }
+
+    async fn next(&self, kind: &'static str) -> Result<Next, QueueError> {
+        let now_ms = self.clock.now_ms();
+        match self.queue.next_due(kind).await? {
+            None => Ok(Next::In(Duration::from_secs(3600))),
+            Some(due_ms) if due_ms > now_ms => Ok(Next::In(Duration::from_millis((due_ms - now_ms) as u64))),
+            Some(_) => match self.queue.take(kind, now_ms).await? {
+                Some(job) => Ok(Next::Job(job)),
+                None => Ok(Next::In(QUEUE_AGAIN)),
+            },
+        }
+    }
+
+    fn work(&self, job: Job, handler: Handler) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let (queue, clock, random) = (Arc::clone(&self.queue), Arc::clone(&self.clock), self.ids.random_u64());
+        async move {
+            let begun = Instant::now();
+            let Job { no, kind, key, attempt, .. } = job.clone();
+            let ended = AssertUnwindSafe(handler(job)).catch_unwind().await;
+            let ended = ended.unwrap_or_else(|_| Err(JobError::Retry("the program met a fault of its own".to_owned())));
+            metrics::histogram!("job_seconds", "kind" => kind.clone()).record(begun.elapsed().as_secs_f64());
+            let noted = match ended {
+                Ok(()) => queue.done(no).await,
+                Err(JobError::Retry(why)) if attempt < MOST_ATTEMPTS => {
+                    let pause = PACE.delay(attempt, random);
+                    tracing::info!(kind, key, attempt, why, pause_ms = pause.as_millis(), "a job is tried again later");
+                    metrics::counter!("job_failures_total", "kind" => kind.clone()).increment(1);
+                    let again_ms = clock.now_ms().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+                    queue.retry(no, again_ms, shorten(why)).await
+                }
+                Err(JobError::Retry(why) | JobError::Dead(why)) => {
+                    tracing::warn!(kind, key, attempt, why, "a job is set aside");
+                    metrics::counter!("job_failures_total", "kind" => kind.clone()).increment(1);
+                    queue.bury(no, shorten(why)).await
+                }
+            };
+            if let Err(error) = noted {
+                tracing::error!(kind, key, %error, "what became of a job cannot be noted; it is done again at the next start");
+            }
+        }
+    }
+}
+
+fn shorten(why: String) -> String {
+    if why.chars().count() <= MOST_REASON {
+        why
+    } else {
+        why.chars().take(MOST_REASON).collect()
+    }
+}
+
+enum Next {
+    Job(Job),
+    In(Duration),
+}
+
+#[cfg(test)]
+mod tests;
