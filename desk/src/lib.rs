@@ -15,6 +15,7 @@ pub mod history;
 pub mod http;
 pub mod incidents;
 pub mod ledger;
+pub mod photos;
 pub mod reports;
 pub mod reviews;
 pub mod rules;
