@@ -164,6 +164,12 @@ impl Blobs {
         gone_is_fine(tokio::fs::remove_file(self.path(digest)).await)
     }
 
+    /// How long the part that `id` wrote is; none: 0. Not all of it need have been synced: for who checks the whole by
+    /// its digest.
+    pub async fn part_length(&self, id: Uuid) -> u64 {
+        tokio::fs::metadata(self.part(id)).await.map_or(0, |part| part.len())
+    }
+
     /// Removes the part that `id` wrote; fine where there is none.
     ///
     /// # Errors

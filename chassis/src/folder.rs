@@ -90,6 +90,12 @@ impl DataFolder {
         self.path.join("ledger.sqlite")
     }
 
+    /// Where files live: `blobs`.
+    #[must_use]
+    pub fn blobs(&self) -> PathBuf {
+        self.path.join("blobs")
+    }
+
     /// Takes the folder for this process until the lock is dropped.
     ///
     /// # Errors

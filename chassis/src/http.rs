@@ -11,6 +11,7 @@ pub mod middleware;
 pub mod problem;
 pub mod query;
 pub mod server;
+pub mod tus;
 
 #[cfg(test)]
 mod tests;

@@ -16,3 +16,4 @@ pub mod secret;
 pub mod shutdown;
 pub mod sqlite;
 pub mod telemetry;
+pub mod uploads;

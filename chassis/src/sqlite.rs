@@ -18,6 +18,7 @@ mod lookout;
 mod migrate;
 mod open;
 mod readers;
+pub mod uploads;
 mod writer;
 
 #[cfg(test)]

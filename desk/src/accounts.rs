@@ -166,6 +166,7 @@ async fn record(desk: &Desk, actor: &Actor, id: Uuid, plan: crate::ledger::Plan)
         by: actor.username.clone(),
         at_ms: desk.now_ms(),
         claim: None,
+        jobs: Vec::new(),
         plan,
     };
     desk.ledger().record(recording).await?;

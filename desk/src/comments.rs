@@ -50,6 +50,7 @@ pub async fn add(desk: &Desk, actor: &Actor, incident_id: Uuid, new: NewComment)
         by: actor.username.clone(),
         at_ms,
         claim: None,
+        jobs: Vec::new(),
         plan: Box::new(plan),
     };
     desk.ledger().record(recording).await?;

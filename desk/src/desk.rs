@@ -3,12 +3,39 @@
 use crate::accounts::Hashing;
 use crate::error::{Error, Refusal};
 use crate::events::MAX_STREAMS;
+use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Identity, SharedLedger};
+use crate::photos;
+use chassis::blobs::{Blobs, Sha256};
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
+use chassis::jobs::{Queue, Runner};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+
+/// Where a site keeps things.
+#[derive(Clone)]
+pub struct Storage {
+    /// Everything it knows.
+    pub ledger: SharedLedger,
+    /// File content.
+    pub blobs: Blobs,
+    /// Work to be done later.
+    pub jobs: Arc<dyn Queue>,
+}
+
+impl Storage {
+    /// A ledger in SQLite, with its jobs, and a folder of files.
+    #[must_use]
+    pub fn sqlite(ledger: SqliteLedger, blobs: Blobs) -> Self {
+        let jobs = Arc::new(ledger.jobs());
+        Self { ledger: Arc::new(ledger), blobs, jobs }
+    }
+}
+
+/// Most contents that are asked for and not here; the oldest question is forgotten.
+const MAX_WANTED: usize = 256;
 
 /// A site's incident desk.
 #[derive(Clone)]
@@ -17,7 +44,9 @@ pub struct Desk {
 }
 
 struct Inner {
-    ledger: SharedLedger,
+    storage: Storage,
+    /// Contents that somebody asked for and that are not here: newest last, at most [`MAX_WANTED`].
+    wanted: watch::Sender<Vec<Sha256>>,
     clock: SharedClock,
     ids: Ids,
     stop: CancellationToken,
@@ -28,18 +57,19 @@ struct Inner {
 }
 
 impl Desk {
-    /// A desk over `ledger`.
+    /// A desk over `storage`.
     #[must_use]
-    pub fn new(ledger: SharedLedger, clock: SharedClock, ids: Ids) -> Self {
-        Self::until(ledger, clock, ids, CancellationToken::new())
+    pub fn new(storage: Storage, clock: SharedClock, ids: Ids) -> Self {
+        Self::until(storage, clock, ids, CancellationToken::new())
     }
 
     /// A desk whose endless answers (server-sent events) end when `stop` is cancelled.
     #[must_use]
-    pub fn until(ledger: SharedLedger, clock: SharedClock, ids: Ids, stop: CancellationToken) -> Self {
+    pub fn until(storage: Storage, clock: SharedClock, ids: Ids, stop: CancellationToken) -> Self {
         let streams = Arc::new(Semaphore::new(MAX_STREAMS));
         let inner = Inner {
-            ledger,
+            storage,
+            wanted: watch::Sender::new(Vec::new()),
             clock,
             ids,
             stop,
@@ -53,7 +83,54 @@ impl Desk {
     /// The site's ledger.
     #[must_use]
     pub fn ledger(&self) -> &SharedLedger {
-        &self.inner.ledger
+        &self.inner.storage.ledger
+    }
+
+    /// The site's files.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.inner.storage.blobs
+    }
+
+    /// The site's jobs.
+    #[must_use]
+    pub fn jobs(&self) -> &Arc<dyn Queue> {
+        &self.inner.storage.jobs
+    }
+
+    /// What does the site's jobs, as long as it serves.
+    #[must_use]
+    pub fn runner(&self) -> Runner {
+        Runner::new(Arc::clone(self.jobs()), Arc::clone(self.clock()), self.ids().clone()).kind(
+            photos::job::KIND,
+            photos::job::at_once(),
+            photos::job::handler(self.clone()),
+        )
+    }
+
+    /// Notes that somebody asked for a content that is not here, for whoever can fetch it.
+    pub fn want(&self, sha256: Sha256) {
+        self.inner.wanted.send_if_modified(|wanted| {
+            let is_new = !wanted.contains(&sha256);
+            if is_new {
+                if wanted.len() == MAX_WANTED {
+                    wanted.remove(0);
+                }
+                wanted.push(sha256);
+            }
+            is_new
+        });
+    }
+
+    /// Takes a content off the list: it is here, or cannot be had.
+    pub fn stop_wanting(&self, sha256: Sha256) {
+        self.inner.wanted.send_modify(|wanted| wanted.retain(|one| *one != sha256));
+    }
+
+    /// Contents that somebody asked for and that are not here.
+    #[must_use]
+    pub fn wanted(&self) -> watch::Receiver<Vec<Sha256>> {
+        self.inner.wanted.subscribe()
     }
 
     /// The site's clock.
@@ -96,7 +173,7 @@ impl Desk {
         if let Some(known) = self.inner.identity.read().unwrap_or_else(PoisonError::into_inner).clone() {
             return Ok(known);
         }
-        let identity = self.inner.ledger.identity().await?;
+        let identity = self.inner.storage.ledger.identity().await?;
         if identity != Identity::Unenrolled {
             *self.inner.identity.write().unwrap_or_else(PoisonError::into_inner) = Some(identity.clone());
         }
@@ -118,6 +195,12 @@ impl Desk {
             Identity::Node(enrolment) => Ok(Some(enrolment.store_code)),
             Identity::Unenrolled => Err(Refusal::NotEnrolled.into()),
         }
+    }
+}
+
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Storage").field("blobs", &self.blobs).finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use crate::incidents::{answer, query, seen_by};
-use crate::ledger::{Comment, Filter, IncidentRow};
+use crate::ledger::{Filter, Whole};
 use crate::rules::{self, Act};
 use bytes::Bytes;
 use futures::Stream;
@@ -117,7 +117,7 @@ impl Export {
     async fn page(mut self) -> Result<(Bytes, Self), Error> {
         let rows = self.desk.ledger().incidents_whole(self.filter.clone(), self.after, PAGE).await?;
         let last = rows.len() < PAGE as usize;
-        self.after = rows.last().map(|(row, _)| (row.occurred_at_ms, row.id)).or(self.after);
+        self.after = rows.last().map(|whole| (whole.row.occurred_at_ms, whole.row.id)).or(self.after);
         let bytes = match self.format {
             Format::Csv => csv::rows(&rows, self.part == Part::First)?,
             Format::Json => json(&rows, self.part == Part::First, last),
@@ -128,14 +128,14 @@ impl Export {
 }
 
 /// A part of the array, with its brackets where it begins and ends.
-fn json(rows: &[(IncidentRow, Vec<Comment>)], first: bool, last: bool) -> Bytes {
-    let mut out = String::with_capacity(rows.iter().map(|(row, _)| row.doc.len() + 256).sum::<usize>() + 2);
+fn json(rows: &[Whole], first: bool, last: bool) -> Bytes {
+    let mut out = String::with_capacity(rows.iter().map(|whole| whole.row.doc.len() + 256).sum::<usize>() + 2);
     if first {
         out.push('[');
     }
-    for (n, (row, comments)) in rows.iter().enumerate() {
+    for (n, whole) in rows.iter().enumerate() {
         out.push_str(if first && n == 0 { "\n" } else { ",\n" });
-        answer::push_whole(&mut out, row, comments);
+        answer::push_whole(&mut out, whole);
     }
     if last {
         out.push_str("\n]\n");
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_parts_of_an_array_make_one_array() {
-        let rows = |count| vec![(row(), Vec::new()); count];
+        let rows = |count| vec![Whole { row: row(), comments: Vec::new(), photos: Vec::new() }; count];
         for parts in [vec![0], vec![1], vec![2, 0], vec![2, 2, 1]] {
             let mut text = Vec::new();
             for (n, count) in parts.iter().enumerate() {

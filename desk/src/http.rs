@@ -11,8 +11,10 @@ pub mod exports;
 pub mod history;
 pub mod incidents;
 pub mod login;
+mod multipart;
 pub mod object;
 pub mod openapi;
+pub mod photos;
 pub mod reviews;
 pub mod schema;
 pub mod stats;
@@ -24,11 +26,13 @@ pub use door::{Door, Visitor};
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
 use axum::response::Response;
-use chassis::http::{FieldError, Problem};
+use chassis::http::{FieldError, Problem, long_lived};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 /// What every site answers.
@@ -43,6 +47,10 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(incidents::restore))
         .routes(routes!(history::history))
         .routes(routes!(comments::add))
+        .routes(routes!(photos::add).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)))
+        .routes(routes!(photos::display).layer(from_fn(long_lived)))
+        .routes(routes!(photos::thumbnail).layer(from_fn(long_lived)))
+        .routes(routes!(photos::original).layer(from_fn(long_lived)))
         .routes(routes!(stats::stats))
         .routes(routes!(reviews::list))
         .routes(routes!(stores::list))

@@ -12,7 +12,7 @@ pub mod query;
 use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
-use crate::ledger::{Comment, Draft, Filter, IncidentRow, Recording, Staged, StagedRecord};
+use crate::ledger::{Draft, Filter, Recording, Staged, StagedRecord, Whole};
 use crate::rules::{self, Act};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -32,8 +32,8 @@ pub struct Shown {
 }
 
 impl Shown {
-    fn of(row: &IncidentRow, comments: &[Comment]) -> Self {
-        Self { id: row.id, etag: answer::etag_of(row), json: answer::whole(row, comments) }
+    fn of(whole: &Whole) -> Self {
+        Self { id: whole.row.id, etag: answer::etag_of(&whole.row), json: answer::whole(whole) }
     }
 }
 
@@ -95,19 +95,19 @@ pub fn seen_by(actor: &Actor, mut filter: Filter) -> Result<Filter, Refusal> {
 /// [`Refusal::NotFound`], also where it is another store's; [`Refusal::Gone`] where it is deleted.
 pub async fn get(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Error> {
     desk.own_store().await?;
-    let (row, comments) = desk.ledger().incident_whole(id).await?.ok_or(Refusal::NotFound)?;
-    rules::within(actor, &row.store_code)?;
-    if row.deleted {
+    let whole = desk.ledger().incident_whole(id).await?.ok_or(Refusal::NotFound)?;
+    rules::within(actor, &whole.row.store_code)?;
+    if whole.row.deleted {
         return Err(Refusal::Gone.into());
     }
-    Ok(Shown::of(&row, &comments))
+    Ok(Shown::of(&whole))
 }
 
 /// One incident as it was just written, whether deleted or not.
 async fn written(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Error> {
-    let (row, comments) = desk.ledger().incident_whole(id).await?.ok_or(Refusal::NotFound)?;
-    rules::within(actor, &row.store_code)?;
-    Ok(Shown::of(&row, &comments))
+    let whole = desk.ledger().incident_whole(id).await?.ok_or(Refusal::NotFound)?;
+    rules::within(actor, &whole.row.store_code)?;
+    Ok(Shown::of(&whole))
 }
 
 /// Deletes one: it keeps its history and can be brought back. Deleting it again changes nothing.
@@ -150,7 +150,14 @@ pub async fn restore(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Erro
 
 async fn record(desk: &Desk, actor: &Actor, records: Vec<Uuid>, plan: crate::ledger::Plan) -> Result<(), Error> {
     desk.own_store().await?;
-    let recording = Recording { records, by: actor.username.clone(), at_ms: desk.now_ms(), claim: None, plan };
+    let recording = Recording {
+        records,
+        by: actor.username.clone(),
+        at_ms: desk.now_ms(),
+        claim: None,
+        jobs: Vec::new(),
+        plan,
+    };
     desk.ledger().record(recording).await?;
     Ok(())
 }

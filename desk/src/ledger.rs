@@ -9,6 +9,7 @@
 mod accounts;
 mod fleet;
 mod incidents;
+mod photos;
 mod records;
 mod site;
 pub mod sqlite;
@@ -16,7 +17,8 @@ mod sync;
 
 pub use accounts::{Accounts, Failures, Store};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
-pub use incidents::{Comment, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats};
+pub use incidents::{Comment, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
+pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
 pub use site::{Backlog, Enrolment, Identity, LinkState, Site};
 pub use sync::{Audit, PageApplied, PageQuery, PageResult, Replication, Unpushed};
@@ -27,5 +29,5 @@ use std::sync::Arc;
 pub type SharedLedger = Arc<dyn Ledger>;
 
 /// Everything a site persists.
-pub trait Ledger: Site + Records + Incidents + Accounts + Replication + Fleet + Send + Sync {}
-impl<T: Site + Records + Incidents + Accounts + Replication + Fleet + Send + Sync> Ledger for T {}
+pub trait Ledger: Site + Records + Incidents + Photos + Accounts + Replication + Fleet + Send + Sync {}
+impl<T: Site + Records + Incidents + Photos + Accounts + Replication + Fleet + Send + Sync> Ledger for T {}

@@ -24,5 +24,5 @@ pub mod stats;
 pub mod steps;
 pub mod stores;
 
-pub use desk::Desk;
+pub use desk::{Desk, Storage};
 pub use error::{Error, Refusal};

@@ -12,6 +12,15 @@ pub enum Act<'a> {
     Record,
     /// Comment on one.
     Comment,
+    /// Add a photo or another file to one.
+    AddPhoto,
+    /// Have an original, with everything that the camera wrote into it.
+    SeeOriginal {
+        /// Whether the actor added it.
+        own: bool,
+        /// Whether it is a picture that can be shown.
+        shown: bool,
+    },
     /// Change fields of one.
     Edit {
         /// Whether the actor reported it.
@@ -54,7 +63,7 @@ const OPEN_TO_REPORTER: [&str; 3] = ["draft", "submitted", "needs_info"];
 /// [`Refusal::Forbidden`], which says who may.
 pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
     let least = match act {
-        Act::Record | Act::Comment => Role::Employee,
+        Act::Record | Act::Comment | Act::AddPhoto | Act::SeeOriginal { own: true, shown: true } => Role::Employee,
         Act::Edit { own: true, status } if OPEN_TO_REPORTER.contains(&status) => Role::Employee,
         Act::Step { own: true, from: "draft" | "needs_info", to: "submitted" } => Role::Employee,
         Act::Edit { .. }
@@ -62,6 +71,7 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         | Act::Assign
         | Act::Delete
         | Act::SeeDeleted
+        | Act::SeeOriginal { .. }
         | Act::Export
         | Act::SeeReviews
         | Act::SeeAccounts => Role::Manager,
@@ -90,7 +100,11 @@ fn forbidden(act: Act<'_>) -> &'static str {
         Act::SeeReviews => "only a manager decides between edits that met",
         Act::SeeAccounts => "only a manager sees the list of accounts",
         Act::Administer => "only an administrator, at headquarters, does this",
-        Act::Record | Act::Comment => "this account may not record anything",
+        Act::SeeOriginal { shown: true, .. } => {
+            "an original may say where and by whom it was taken: only a manager, or whoever added it, has it"
+        }
+        Act::SeeOriginal { .. } => "only a manager has files that cannot be shown",
+        Act::Record | Act::Comment | Act::AddPhoto => "this account may not record anything",
     }
 }
 

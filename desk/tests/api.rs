@@ -24,5 +24,7 @@ mod lists;
 mod login;
 #[path = "api/patches.rs"]
 mod patches;
+#[path = "api/photos.rs"]
+mod photos;
 #[path = "api/site.rs"]
 mod site;

@@ -1,12 +1,13 @@
 //! The hub's folder: opened, and made a hub's the first time. `serve` and the administration commands share it: they
 //! work on one database at the same time, and only `serve` takes the folder's lock.
 
+use chassis::blobs::Blobs;
 use chassis::clock::SystemClock;
 use chassis::folder::{DataFolder, FolderError};
 use chassis::ids::Ids;
-use desk::Desk;
+use desk::ledger::Identity;
 use desk::ledger::sqlite::SqliteLedger;
-use desk::ledger::{Identity, SharedLedger};
+use desk::{Desk, Storage};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,9 @@ pub enum SiteError {
     /// The folder itself.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The folder of files in it.
+    #[error("{0}: {1}; make the folder writable to this user")]
+    Blobs(String, std::io::Error),
     /// The database in it; says what to do.
     #[error("{0}")]
     Ledger(String),
@@ -35,7 +39,10 @@ pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk,
     let (clock, ids) = (SystemClock::shared(), Ids::system());
     let ledger =
         SqliteLedger::open(&folder.database(), ids.clone()).map_err(|error| SiteError::Ledger(error.to_string()))?;
-    let ledger: SharedLedger = Arc::new(ledger);
+    let blobs =
+        Blobs::open(&folder.blobs()).map_err(|error| SiteError::Blobs(folder.blobs().display().to_string(), error))?;
+    let storage = Storage::sqlite(ledger, blobs);
+    let ledger = Arc::clone(&storage.ledger);
     let now_ms = clock.now_ms();
     let found = ledger.identity().await.map_err(explain)?;
     let identity = match found {
@@ -43,7 +50,7 @@ pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk,
         found => found,
     };
     match identity {
-        Identity::Hub { .. } => Ok((Desk::until(ledger, clock, ids, stop), identity)),
+        Identity::Hub { .. } => Ok((Desk::until(storage, clock, ids, stop), identity)),
         Identity::Node(_) | Identity::Unenrolled => Err(NotAHub.into()),
     }
 }

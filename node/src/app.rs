@@ -39,6 +39,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     })?;
     let address = listener.local_addr().map_err(failed)?;
     let syncing = tokio::spawn(replicator.run(shutdown.token()));
+    let working = tokio::spawn(desk.runner().run(shutdown.token()));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the node serves");
     if identity == Identity::Unenrolled {
         tracing::warn!(
@@ -47,6 +48,9 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     }
     announce(address).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
     serve(listener, router, shutdown).await.map_err(failed)?;
+    if let Err(error) = working.await {
+        tracing::warn!(%error, "the jobs did not end in order");
+    }
     if let Err(error) = syncing.await {
         tracing::warn!(%error, "the replicator did not end in order");
     }

@@ -2,14 +2,14 @@
 //! only `serve` takes the folder's lock.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use chassis::blobs::Blobs;
 use chassis::clock::SystemClock;
 use chassis::folder::{DataFolder, FolderError};
 use chassis::ids::Ids;
-use desk::Desk;
+use desk::ledger::Identity;
 use desk::ledger::sqlite::SqliteLedger;
-use desk::ledger::{Identity, SharedLedger};
+use desk::{Desk, Storage};
 use tokio_util::sync::CancellationToken;
 
 /// Why the node's folder cannot be used; one line, with what to do about it.
@@ -18,6 +18,9 @@ pub enum SiteError {
     /// The folder itself.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The folder of files in it.
+    #[error("{0}: {1}; make the folder writable to this user")]
+    Blobs(String, std::io::Error),
     /// The database in it; says what to do.
     #[error("{0}")]
     Ledger(String),
@@ -33,20 +36,23 @@ pub enum SiteError {
 pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk, Identity), SiteError> {
     let ids = Ids::system();
     let ledger = open_ledger(&folder.database(), &ids)?;
-    match ledger.identity().await.map_err(|error| SiteError::Ledger(error.to_string()))? {
+    let blobs =
+        Blobs::open(&folder.blobs()).map_err(|error| SiteError::Blobs(folder.blobs().display().to_string(), error))?;
+    let storage = Storage::sqlite(ledger, blobs);
+    match storage.ledger.identity().await.map_err(|error| SiteError::Ledger(error.to_string()))? {
         Identity::Hub { .. } => Err(SiteError::NotANode),
-        identity => Ok((Desk::until(ledger, SystemClock::shared(), ids, stop), identity)),
+        identity => Ok((Desk::until(storage, SystemClock::shared(), ids, stop), identity)),
     }
 }
 
 /// For the control arm of the power-cut test only: with `1` in it the node does not wait for the disk.
 const TEST_SYNCHRONOUS_OFF: &str = "AINCIDENT_NODE_TEST_SYNCHRONOUS_OFF";
 
-fn open_ledger(path: &Path, ids: &Ids) -> Result<SharedLedger, SiteError> {
+fn open_ledger(path: &Path, ids: &Ids) -> Result<SqliteLedger, SiteError> {
     let synchronous_off = std::env::var_os(TEST_SYNCHRONOUS_OFF).is_some_and(|value| value == "1");
     if synchronous_off {
         tracing::warn!("{TEST_SYNCHRONOUS_OFF} is set: A POWER CUT LOSES WHAT WAS ACKNOWLEDGED; it is for a test only");
     }
     let ledger = SqliteLedger::open_with(path, ids.clone(), synchronous_off);
-    Ok(Arc::new(ledger.map_err(|error| SiteError::Ledger(error.to_string()))?))
+    ledger.map_err(|error| SiteError::Ledger(error.to_string()))
 }

@@ -20,6 +20,7 @@
 mod account;
 mod comment;
 mod incident;
+mod photo;
 mod rule;
 mod step;
 mod store;
@@ -27,6 +28,7 @@ pub mod time;
 pub mod vocabulary;
 
 pub use incident::{MAX_CUSTOM, MAX_ITEMS, MAX_PEOPLE, forced_severity};
+pub use photo::MAX_PHOTO_BYTES;
 pub use rule::MAX_MINOR;
 pub use step::step_allowed;
 
@@ -40,6 +42,8 @@ use std::collections::BTreeMap;
 pub const INCIDENT: &str = "incident";
 /// The kind of a comment on an incident.
 pub const COMMENT: &str = "comment";
+/// The kind of a photo or another file of an incident.
+pub const PHOTO: &str = "photo";
 /// The kind of one step of an incident's workflow.
 pub const STEP: &str = "step";
 /// The kind of a store.
@@ -150,6 +154,7 @@ fn parts(kind: &str) -> &'static [(&'static str, Part)] {
     match kind {
         INCIDENT => incident::FIELDS,
         COMMENT => comment::FIELDS,
+        PHOTO => photo::FIELDS,
         STEP => step::FIELDS,
         STORE => store::FIELDS,
         ACCOUNT => account::FIELDS,

@@ -144,6 +144,17 @@ impl Incoming {
         Ok(self.length)
     }
 
+    /// The digest of what is written so far.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn digest(&mut self) -> io::Result<Sha256> {
+        let part = self.written().await?;
+        let digest = Sha256(part.hasher.clone().finalize().into());
+        self.part = Some(part);
+        Ok(digest)
+    }
+
     /// Keeps the part under its digest, durable on return.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! be able to run something on the PC of whoever exports it.
 
 use crate::error::Error;
-use crate::ledger::{Comment, IncidentRow};
+use crate::ledger::Whole;
 use bytes::Bytes;
 use chassis::clock::format_rfc3339;
 use serde_json::Value;
@@ -54,17 +54,17 @@ const COLUMNS: [(&str, &str); 37] = [
 ///
 /// # Errors
 /// [`Error::Fault`] where a document cannot be read.
-pub fn rows(rows: &[(IncidentRow, Vec<Comment>)], first: bool) -> Result<Bytes, Error> {
+pub fn rows(rows: &[Whole], first: bool) -> Result<Bytes, Error> {
     let fault = |error: &dyn std::fmt::Display| Error::Fault(format!("writing CSV: {error}"));
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     if first {
         writer.write_record(COLUMNS.map(|(name, _)| name)).map_err(|error| fault(&error))?;
     }
-    for (row, comments) in rows {
-        let doc: Value = serde_json::from_str(&row.doc).map_err(|error| fault(&error))?;
+    for whole in rows {
+        let doc: Value = serde_json::from_str(&whole.row.doc).map_err(|error| fault(&error))?;
         for (name, pointer) in COLUMNS {
             let cell = if pointer.is_empty() {
-                extra(name, row, comments)
+                extra(name, whole)
             } else {
                 cell(doc.pointer(pointer).unwrap_or(&Value::Null))
             };
@@ -75,7 +75,7 @@ pub fn rows(rows: &[(IncidentRow, Vec<Comment>)], first: bool) -> Result<Bytes, 
     writer.into_inner().map(Bytes::from).map_err(|error| fault(&error))
 }
 
-fn extra(name: &str, row: &IncidentRow, comments: &[Comment]) -> String {
+fn extra(name: &str, Whole { row, comments, .. }: &Whole) -> String {
     match name {
         "received_at" => row.received_ms.map(format_rfc3339).unwrap_or_default(),
         "reported_by_name" => guarded(row.reported_by_name.as_deref().unwrap_or_default()),
@@ -110,6 +110,7 @@ fn guarded(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::incidents::answer::tests::row;
+    use crate::ledger::Comment;
     use serde_json::json;
 
     fn read(bytes: &[u8]) -> Vec<Vec<String>> {
@@ -136,7 +137,7 @@ mod tests {
             author: "kim".to_owned(),
             created_at: String::new(),
         };
-        let bytes = rows(&[(incident, vec![comment])], true).unwrap();
+        let bytes = rows(&[Whole { row: incident, comments: vec![comment], photos: Vec::new() }], true).unwrap();
         let table = read(&bytes);
         assert_eq!(table.len(), 2);
         assert_eq!(table[0].len(), COLUMNS.len());
@@ -165,6 +166,9 @@ mod tests {
         let first = rows(&[], true).unwrap();
         assert!(first.ends_with(b"\r\n"));
         assert!(rows(&[], false).unwrap().is_empty());
-        assert_eq!(read(&rows(&[(row(), vec![])], false).unwrap()).len(), 1);
+        assert_eq!(
+            read(&rows(&[Whole { row: row(), comments: Vec::new(), photos: Vec::new() }], false).unwrap()).len(),
+            1
+        );
     }
 }

@@ -340,7 +340,7 @@ pub struct Incident {
     #[serde(flatten)]
     pub item: IncidentItem,
     /// Photos, oldest first.
-    pub photos: Vec<Value>,
+    pub photos: Vec<crate::ledger::Photo>,
     /// Comments, oldest first.
     pub comments: Vec<crate::ledger::Comment>,
 }

@@ -2,42 +2,30 @@
 //!
 //! The document is kept as text and is passed on as text: a list of two hundred incidents parses nothing.
 
-use crate::ledger::{Comment, IncidentRow};
+use crate::ledger::{Comment, IncidentRow, Photo, Whole};
 use chassis::clock::format_rfc3339;
 use std::fmt::Write as _;
 
 /// The strong `ETag` of an incident's answer: a digest of its `version` and of everything else the answer shows.
-///
-/// `received_ms`: when the hub first had it, milliseconds since 1970. `reported_by_name`: where the account is known here.
 #[must_use]
-pub fn etag(
-    version: &str,
-    received_ms: Option<i64>,
-    comment_count: u64,
-    photo_count: u64,
-    reported_by_name: Option<&str>,
-) -> String {
+pub fn etag_of(row: &IncidentRow) -> String {
     let mut hasher = blake3::Hasher::new();
-    let received = received_ms.map_or_else(String::new, |ms| ms.to_string());
+    let received = row.received_ms.map_or_else(String::new, |ms| ms.to_string());
+    let name = row.reported_by_name.as_deref();
     let parts = [
-        version,
-        received.as_str(),
-        &comment_count.to_string(),
-        &photo_count.to_string(),
-        reported_by_name.unwrap_or(""),
+        row.version.as_str(),
+        &received,
+        &row.comment_count.to_string(),
+        &row.photo_count.to_string(),
+        &row.photos_rev.to_string(),
+        name.unwrap_or(""),
     ];
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher.update(&[u8::from(reported_by_name.is_some())]);
+    hasher.update(&[u8::from(name.is_some())]);
     format!("\"{}\"", &hasher.finalize().to_hex()[..32])
-}
-
-/// The `ETag` of a row's answer.
-#[must_use]
-pub fn etag_of(row: &IncidentRow) -> String {
-    etag(&row.version, row.received_ms, row.comment_count, row.photo_count, row.reported_by_name.as_deref())
 }
 
 /// One line of a list: the document, counts and names. Appended to `out`.
@@ -57,26 +45,36 @@ pub fn push_item(out: &mut String, row: &IncidentRow) {
     // Writing to a string cannot fail.
     let _ = write!(
         out,
-        ",\"photo_count\":{},\"comment_count\":{},\"thumbnail_url\":null}}",
+        ",\"photo_count\":{},\"comment_count\":{},\"thumbnail_url\":",
         row.photo_count, row.comment_count
     );
+    match row.thumbnail {
+        Some(id) => {
+            let _ = write!(out, "\"/api/v1/photos/{}/thumbnail\"}}", id.hyphenated());
+        }
+        None => out.push_str("null}"),
+    }
 }
 
 /// The whole incident. Appended to `out`.
-pub fn push_whole(out: &mut String, row: &IncidentRow, comments: &[Comment]) {
+pub fn push_whole(out: &mut String, whole: &Whole) {
+    let Whole { row, comments, photos } = whole;
     push_item(out, row);
     out.pop();
-    out.push_str(",\"photos\":[],\"comments\":");
+    out.push_str(",\"photos\":");
+    out.push_str(&serde_json::to_string::<[Photo]>(photos).unwrap_or_else(|_| "[]".to_owned()));
+    out.push_str(",\"comments\":");
     // Comments are plain texts: there is nothing in them that JSON could not hold.
-    out.push_str(&serde_json::to_string(comments).unwrap_or_else(|_| "[]".to_owned()));
+    out.push_str(&serde_json::to_string::<[Comment]>(comments).unwrap_or_else(|_| "[]".to_owned()));
     out.push('}');
 }
 
 /// The whole incident as a text of its own.
 #[must_use]
-pub fn whole(row: &IncidentRow, comments: &[Comment]) -> String {
-    let mut out = String::with_capacity(row.doc.len() + 256 + comments.len() * 256);
-    push_whole(&mut out, row, comments);
+pub fn whole(whole: &Whole) -> String {
+    let mut out =
+        String::with_capacity(whole.row.doc.len() + 256 + whole.comments.len() * 256 + whole.photos.len() * 512);
+    push_whole(&mut out, whole);
     out
 }
 
@@ -122,6 +120,8 @@ pub(crate) mod tests {
             received_ms: Some(1_763_851_234_567),
             comment_count: 1,
             photo_count: 0,
+            thumbnail: None,
+            photos_rev: 0,
             occurred_at_ms: 0,
             doc: json!({"id": Uuid::nil(), "title": "x"}).to_string(),
         }
@@ -139,7 +139,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_whole_incident_is_one_json_object_with_everything() {
-        let whole: Value = serde_json::from_str(&whole(&row(), &[comment()])).unwrap();
+        let whole: Value =
+            serde_json::from_str(&whole(&Whole { row: row(), comments: vec![comment()], photos: Vec::new() })).unwrap();
         assert_eq!(whole["title"], "x");
         assert_eq!(whole["reported_by_name"], "Kim \"K\" O'Hara");
         assert_eq!(whole["photo_count"], 0);
@@ -162,18 +163,20 @@ pub(crate) mod tests {
 
     #[test]
     fn the_etag_changes_with_everything_that_is_shown() {
-        let base = etag("v", None, 0, 0, None);
+        let base = etag_of(&row());
         assert!(base.starts_with('"') && base.ends_with('"'));
         let others = [
-            etag("w", None, 0, 0, None),
-            etag("v", Some(0), 0, 0, None),
-            etag("v", None, 1, 0, None),
-            etag("v", None, 0, 1, None),
-            etag("v", None, 0, 0, Some("")),
+            IncidentRow { version: "01".to_owned(), ..row() },
+            IncidentRow { received_ms: None, ..row() },
+            IncidentRow { comment_count: 2, ..row() },
+            IncidentRow { photo_count: 1, ..row() },
+            IncidentRow { photos_rev: 1, ..row() },
+            IncidentRow { reported_by_name: None, ..row() },
+            IncidentRow { reported_by_name: Some(String::new()), ..row() },
         ];
         for other in &others {
-            assert_ne!(&base, other);
+            assert_ne!(base, etag_of(other));
         }
-        assert_eq!(base, etag("v", None, 0, 0, None));
+        assert_eq!(base, etag_of(&row()));
     }
 }

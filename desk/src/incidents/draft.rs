@@ -5,7 +5,7 @@ use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use crate::incidents::body::{Body, Fields};
-use crate::ledger::{Claim, Draft, Identity, Recording, Staged, Store};
+use crate::ledger::{Claim, Draft, Identity, Recording, Staged, Store, Whole};
 use crate::rules::{self, Act};
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
@@ -66,12 +66,13 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
         by: actor.username.clone(),
         at_ms: now_ms,
         claim: Some(claim),
+        jobs: Vec::new(),
         plan: Box::new(plan),
     };
     if let Some(mut made) = desk.ledger().record(recording).await? {
         // The program itself has no account to be named by.
         made.reported_by_name = (!actor.id.is_nil()).then(|| actor.display_name.clone());
-        return Ok(Shown::of(&made, &[]));
+        return Ok(Shown::of(&Whole { row: made, comments: Vec::new(), photos: Vec::new() }));
     }
     match written(desk, actor, found.get().copied().unwrap_or(id)).await {
         // The same request was made in a store that is not theirs to see.

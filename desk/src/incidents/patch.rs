@@ -34,7 +34,14 @@ pub async fn patch(desk: &Desk, actor: &Actor, id: Uuid, if_match: IfMatch, mut 
         at_ms,
     };
     let plan = move |staged: &Staged| request.plan(staged);
-    let recording = Recording { records, by: actor.username.clone(), at_ms, claim: None, plan: Box::new(plan) };
+    let recording = Recording {
+        records,
+        by: actor.username.clone(),
+        at_ms,
+        claim: None,
+        jobs: Vec::new(),
+        plan: Box::new(plan),
+    };
     desk.ledger().record(recording).await?;
     written(desk, actor, id).await
 }

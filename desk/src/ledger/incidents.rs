@@ -1,5 +1,6 @@
 //! Reading incidents.
 
+use super::Photo;
 use crate::error::Error;
 use async_trait::async_trait;
 use serde::Serialize;
@@ -30,10 +31,25 @@ pub struct IncidentRow {
     pub comment_count: u64,
     /// How many photos.
     pub photo_count: u64,
+    /// The first photo that can be shown.
+    pub thumbnail: Option<Uuid>,
+    /// Moves with everything that an answer says of the photos.
+    pub photos_rev: u64,
     /// When it happened, for the cursor.
     pub occurred_at_ms: i64,
     /// The rest, as a JSON object.
     pub doc: String,
+}
+
+/// An incident with what belongs to it, as one moment shows them.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// The incident.
+    pub row: IncidentRow,
+    /// Oldest first.
+    pub comments: Vec<Comment>,
+    /// Oldest first.
+    pub photos: Vec<Photo>,
 }
 
 /// A comment as it is read.
@@ -154,8 +170,8 @@ pub struct Review {
 pub trait Incidents {
     /// One incident, deleted or not.
     async fn incident(&self, id: Uuid) -> Result<Option<IncidentRow>, Error>;
-    /// One incident and its comments, as one moment shows them.
-    async fn incident_whole(&self, id: Uuid) -> Result<Option<(IncidentRow, Vec<Comment>)>, Error>;
+    /// One incident with its comments and photos.
+    async fn incident_whole(&self, id: Uuid) -> Result<Option<Whole>, Error>;
     /// Newest first by (`occurred_at_ms`, id), strictly after the position `after`; at most `limit`.
     async fn incidents(
         &self,
@@ -163,13 +179,13 @@ pub trait Incidents {
         after: Option<(i64, Uuid)>,
         limit: u32,
     ) -> Result<Vec<IncidentRow>, Error>;
-    /// Like [`Incidents::incidents`], each with its comments: for exports.
+    /// Like [`Incidents::incidents`], each with its comments and photos: for exports.
     async fn incidents_whole(
         &self,
         filter: Filter,
         after: Option<(i64, Uuid)>,
         limit: u32,
-    ) -> Result<Vec<(IncidentRow, Vec<Comment>)>, Error>;
+    ) -> Result<Vec<Whole>, Error>;
     /// Everything that was done to one incident, oldest first.
     async fn history(&self, id: Uuid) -> Result<Vec<HistoryItem>, Error>;
     /// Counts.

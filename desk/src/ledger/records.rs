@@ -3,6 +3,7 @@
 use super::IncidentRow;
 use crate::error::{Error, Refusal};
 use async_trait::async_trait;
+use chassis::jobs::NewJob;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use sync_protocol::change::Field;
@@ -86,6 +87,8 @@ pub struct Recording {
     pub at_ms: i64,
     /// Set for requests that may be repeated.
     pub claim: Option<Claim>,
+    /// What has to be done once it is recorded; queued in the same transaction, where the plan records anything.
+    pub jobs: Vec<NewJob>,
     /// What to record.
     pub plan: Plan,
 }

@@ -12,6 +12,7 @@ mod filter;
 mod fleet;
 mod history;
 mod incidents;
+mod photos;
 mod project;
 mod records;
 mod site;
@@ -19,14 +20,16 @@ mod stats;
 mod sync;
 
 use super::{
-    Accounts, Audit, Backlog, Comment, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity, IncidentRow,
-    Incidents, LinkState, NewCode, NewNode, NodeAuth, NodeRow, PageApplied, PageQuery, PageResult, Recording, Records,
-    Replication, Review, Site, Stats, Store, Unpushed,
+    Accounts, AtHub, Audit, Backlog, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity, IncidentRow,
+    Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, PageApplied, PageQuery, PageResult, PhotoFile,
+    Photos, Piece, Recording, Records, Replication, Review, Site, Stats, Store, Unpushed, Whole,
 };
 use crate::actor::Account;
 use crate::error::Error;
 use async_trait::async_trait;
+use chassis::blobs::Sha256;
 use chassis::ids::Ids;
+use chassis::sqlite::jobs::SqliteQueue;
 use chassis::sqlite::rusqlite::{self, Connection};
 use chassis::sqlite::{Database, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
 use fail::{Done, Fail};
@@ -45,6 +48,8 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V2__incidents", include_str!("../../../migrations/sqlite/V2__incidents.sql")),
     ("V3__accounts", include_str!("../../../migrations/sqlite/V3__accounts.sql")),
     ("V4__fleet", include_str!("../../../migrations/sqlite/V4__fleet.sql")),
+    ("V5__work", include_str!("../../../migrations/sqlite/V5__work.sql")),
+    ("V6__photos", include_str!("../../../migrations/sqlite/V6__photos.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -88,6 +93,12 @@ impl SqliteLedger {
         };
         let options = OpenOptions { writing, ..OpenOptions::new(path, migrations) };
         Ok(Self { db: Database::open(options)?, ids })
+    }
+
+    /// The jobs kept in the same file.
+    #[must_use]
+    pub fn jobs(&self) -> SqliteQueue {
+        SqliteQueue::new(self.db.clone())
     }
 
     /// How SQLite would walk a page of `filter`, a line a step, with words that many or few have: for tests of the indexes.
@@ -206,7 +217,7 @@ impl Incidents for SqliteLedger {
         self.look(move |db| incidents::row(db, id)).await
     }
 
-    async fn incident_whole(&self, id: Uuid) -> Result<Option<(IncidentRow, Vec<Comment>)>, Error> {
+    async fn incident_whole(&self, id: Uuid) -> Result<Option<Whole>, Error> {
         self.look(move |db| incidents::whole(db, id)).await
     }
 
@@ -226,7 +237,7 @@ impl Incidents for SqliteLedger {
         filter: Filter,
         after: Option<(i64, Uuid)>,
         limit: u32,
-    ) -> Result<Vec<(IncidentRow, Vec<Comment>)>, Error> {
+    ) -> Result<Vec<Whole>, Error> {
         self.read(move |db| incidents::list_whole(db, &filter, after, limit)).await
     }
 
@@ -248,6 +259,37 @@ impl Incidents for SqliteLedger {
 
     async fn reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error> {
         self.read(move |db| incidents::reviews(db, store.as_deref(), limit)).await
+    }
+}
+
+#[async_trait]
+impl Photos for SqliteLedger {
+    async fn photo(&self, id: Uuid) -> Result<Option<PhotoFile>, Error> {
+        self.look(move |db| photos::photo(db, id)).await
+    }
+
+    async fn keep_blob(&self, sha256: Sha256, size_bytes: u64, now_ms: i64) -> Result<(), Error> {
+        self.write(move |db| photos::keep_blob(db, sha256, size_bytes, now_ms)).await
+    }
+
+    async fn is_piece(&self, sha256: Sha256) -> Result<bool, Error> {
+        self.look(move |db| photos::is_piece(db, sha256)).await
+    }
+
+    async fn pieces_waiting(&self, after: Option<(Lane, i64)>, limit: u32) -> Result<Vec<Piece>, Error> {
+        self.look(move |db| photos::pieces_waiting(db, after, limit)).await
+    }
+
+    async fn pieces_missing(&self, limit: u32) -> Result<Vec<Piece>, Error> {
+        self.read(move |db| photos::pieces_missing(db, limit)).await
+    }
+
+    async fn note_at_hub(&self, contents: Vec<Sha256>, at_hub: AtHub) -> Result<(), Error> {
+        self.write(move |db| photos::note_at_hub(db, &contents, at_hub)).await
+    }
+
+    async fn piece_in(&self, scope: Scope, sha256: Sha256) -> Result<Option<(u64, bool)>, Error> {
+        self.look(move |db| photos::piece_in(db, &scope, sha256)).await
     }
 }
 

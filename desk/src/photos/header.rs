@@ -156,8 +156,7 @@ fn jpeg(file: &mut BufReader<File>, start: u64) -> io::Result<Head> {
     file.seek(SeekFrom::Start(start + 2))?;
     let mut head = Head::default();
     let mut progressive = false;
-    loop {
-        let Some(marker) = next_marker(file)? else { break };
+    while let Some(marker) = next_marker(file)? {
         match marker {
             0xd9 => break,
             0x01 | 0xd0..=0xd8 => continue,

@@ -2,13 +2,15 @@
 
 use axum::Router;
 use axum::body::Body;
+use chassis::blobs::Blobs;
 use chassis::clock::ManualClock;
 use chassis::http::{StackConfig, stack};
 use chassis::ids::Ids;
+use desk::Storage;
 use desk::accounts::{self, NewAccount};
 use desk::actor::{Actor, Role};
 use desk::ledger::sqlite::SqliteLedger;
-use desk::ledger::{Enrolment, Identity, PageQuery, PageResult, SharedLedger};
+use desk::ledger::{Enrolment, Identity, PageQuery, PageResult};
 use desk::stores::{self, NewStore};
 use desk::{Desk, http as api};
 use http::{HeaderMap, Request, StatusCode};
@@ -42,7 +44,7 @@ pub struct Site {
     pub desk: Desk,
     pub clock: Arc<ManualClock>,
     pub stop: CancellationToken,
-    app: Router,
+    pub app: Router,
     scratch: Scratch,
 }
 
@@ -145,10 +147,11 @@ impl Site {
         ));
         std::fs::create_dir_all(&folder).unwrap();
         let ids = Ids::system();
-        let ledger: SharedLedger = Arc::new(SqliteLedger::open(&folder.join("ledger.sqlite"), ids.clone()).unwrap());
+        let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), ids.clone()).unwrap();
+        let storage = Storage::sqlite(ledger, Blobs::open(&folder.join("blobs")).unwrap());
         let clock = ManualClock::new(T0);
         let stop = CancellationToken::new();
-        let desk = Desk::until(ledger, clock.clone(), ids.clone(), stop.clone());
+        let desk = Desk::until(storage, clock.clone(), ids.clone(), stop.clone());
         let router = api::router(desk.clone()).merge(api::headquarters(desk.clone()));
         let app = stack(api::finish(router, desk.clone()), StackConfig::new(ids));
         Self { desk, clock, stop, app, scratch: Scratch(folder) }

@@ -145,6 +145,7 @@ impl TestSite {
             by: by.to_owned(),
             at_ms,
             claim: None,
+            jobs: Vec::new(),
             plan: Box::new(move |_| Ok(vec![draft])),
         };
         self.ledger.record(recording).await.map(|_| ())

@@ -2,14 +2,14 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use aincident_hub::{fleet, http, intake::Intake};
+use chassis::blobs::Blobs;
 use chassis::clock::ManualClock;
 use chassis::ids::Ids;
 use chassis::shutdown::Shutdown;
-use desk::Desk;
 use desk::actor::Actor;
-use desk::ledger::SharedLedger;
 use desk::ledger::sqlite::SqliteLedger;
 use desk::stores::{self, NewStore};
+use desk::{Desk, Storage};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -127,9 +127,10 @@ impl Hub {
 
 async fn open(folder: &Scratch, clock: Arc<ManualClock>) -> Desk {
     let ids = Ids::system();
-    let ledger: SharedLedger = Arc::new(SqliteLedger::open(&folder.0.join("ledger.sqlite"), ids.clone()).unwrap());
-    ledger.become_hub(ids.new_v7(NOW_MS), ids.new_v7(NOW_MS)).await.unwrap();
-    Desk::new(ledger, clock, ids)
+    let ledger = SqliteLedger::open(&folder.0.join("ledger.sqlite"), ids.clone()).unwrap();
+    let storage = Storage::sqlite(ledger, Blobs::open(&folder.0.join("blobs")).unwrap());
+    storage.ledger.become_hub(ids.new_v7(NOW_MS), ids.new_v7(NOW_MS)).await.unwrap();
+    Desk::new(storage, clock, ids)
 }
 
 /// What came back.

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use aincident_node::replicator::board::Board;
 use aincident_node::replicator::{Replicator, Tempo};
+use chassis::blobs::Blobs;
 use chassis::clock::SystemClock;
 use chassis::ids::Ids;
 use chassis::outbound::Backoff;
-use desk::Desk;
 use desk::ledger::sqlite::SqliteLedger;
 use desk::ledger::{Draft, Enrolment, Recording, SharedLedger};
+use desk::{Desk, Storage};
 use serde_json::Value;
 use sync_protocol::record::INCIDENT;
 use sync_protocol::scope::Scope;
@@ -82,8 +83,9 @@ impl Node {
     async fn with(tempo: Tempo) -> Self {
         let folder = scratch();
         let ids = Ids::system();
-        let ledger: SharedLedger = Arc::new(SqliteLedger::open(&folder.join("ledger.sqlite"), ids.clone()).unwrap());
-        let desk = Desk::new(ledger, SystemClock::shared(), ids);
+        let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), ids.clone()).unwrap();
+        let storage = Storage::sqlite(ledger, Blobs::open(&folder.join("blobs")).unwrap());
+        let desk = Desk::new(storage, SystemClock::shared(), ids);
         let replicator = Replicator::new(desk.clone(), tempo);
         Self { desk, board: replicator.board(), replicator, folder, running: Mutex::new(None) }
     }
@@ -139,6 +141,7 @@ impl Node {
             by: "ann".into(),
             at_ms: self.desk.now_ms(),
             claim: None,
+            jobs: Vec::new(),
             plan,
         };
         self.desk.ledger().record(recording).await.unwrap();

@@ -36,6 +36,8 @@ pub(super) enum Rule {
     Time,
     /// A UUID.
     Id,
+    /// A SHA-256.
+    Digest,
     /// An account's name.
     Username,
     /// A store's code.
@@ -82,6 +84,9 @@ impl Rule {
             Self::Flag => need(value.is_boolean(), "must be true or false"),
             Self::Time => need(value.as_str().is_some_and(time::is_time), time::FORM),
             Self::Id => need(value.as_str().is_some_and(is_uuid), "must be a UUID in lower case with hyphens"),
+            Self::Digest => {
+                need(value.as_str().is_some_and(is_digest), "must be a SHA-256 in 64 lower-case hexadecimal characters")
+            }
             Self::Username => need(value.as_str().is_some_and(is_username), "must be 1 to 64 of a-z, 0-9, ., _ and -"),
             Self::StoreCode => {
                 need(value.as_str().is_some_and(is_store_code), "must be 1 to 16 letters, digits, - or _")
@@ -197,6 +202,10 @@ pub(super) fn is_uuid(text: &str) -> bool {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
         })
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// No colon: names such as `system:import` are never a person's.

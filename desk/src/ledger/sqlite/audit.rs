@@ -106,6 +106,7 @@ fn orphans(db: &Connection, audit: &mut Audit) -> Done<()> {
         ("incidents", "incident_no"),
         ("documents", "incident_no"),
         ("comments", "comment_no"),
+        ("photos", "photo_no"),
         ("stores", "store_no"),
         ("accounts", "account_no"),
     ] {

@@ -269,7 +269,11 @@ fn merge(db: &Connection, place: &Place<'_>, change: &Change, document: &mut Opt
         return Ok(quarantined(quarantine::NO_RECORD, "the record it changes has never been recorded"));
     }
     let parent = match parent_of(change) {
-        None => None,
+        // A later change of a record need not say again whose it is.
+        None => match found.as_ref().and_then(|found| found.parent_no) {
+            Some(no) => load_record_no(db, no)?,
+            None => None,
+        },
         Some(parent) => {
             if is_waiting(db, parent)? {
                 return Ok(Outcome::Deferred);

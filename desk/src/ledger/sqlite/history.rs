@@ -70,6 +70,7 @@ fn child_item(told: &Told) -> Option<HistoryItem> {
             line.reason = value("reason").as_str().map(ToOwned::to_owned);
             Some(line)
         }
+        record::PHOTO if told.change.new => Some(item(told, "photo", None, Value::Null, value("filename"), false)),
         record::COMMENT => Some(item(told, "comment", None, Value::Null, value("body"), false)),
         _ => None,
     }

@@ -2,9 +2,9 @@
 
 use super::fail::Done;
 use super::filter::{self, Indexes, Lookup};
-use super::site;
+use super::{photos, site};
 use crate::incidents::answer;
-use crate::ledger::{Comment, Event, Filter, IncidentRow, Review};
+use crate::ledger::{Comment, Event, Filter, IncidentRow, Review, Whole};
 use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::{
     self, Connection, OptionalExtension, Row, params, params_from_iter, types::Value as Sql,
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 /// What an [`IncidentRow`] is read from; `i` is `incidents`.
 pub(super) const COLUMNS: &str = "i.incident_id, i.store_code, i.deleted, i.reported_by, a.display_name, i.status, d.version, \
-     i.received_ms, i.comment_count, i.photo_count, i.occurred_at_ms, d.doc, i.incident_no";
+     i.received_ms, i.comment_count, i.photo_count, i.occurred_at_ms, d.doc, i.incident_no, i.thumbnail_id, i.photos_rev";
 /// What is joined to `incidents i` for [`COLUMNS`]: two lookups by primary key a row.
 pub(super) const JOINS: &str =
     "CROSS JOIN documents d ON d.incident_no = i.incident_no LEFT JOIN accounts a ON a.username = i.reported_by";
@@ -35,6 +35,8 @@ pub(super) fn incident_row(row: &Row<'_>) -> rusqlite::Result<(IncidentRow, i64)
             photo_count: row.get::<_, i64>(9)? as u64,
             occurred_at_ms: row.get(10)?,
             doc: row.get(11)?,
+            thumbnail: row.get(13)?,
+            photos_rev: row.get::<_, i64>(14)? as u64,
         },
         row.get(12)?,
     ))
@@ -53,15 +55,18 @@ pub(super) fn row(db: &Connection, id: Uuid) -> Done<Option<IncidentRow>> {
 
 /// The strong ETag of what the API shows of `row`.
 pub(super) fn etag(row: &IncidentRow) -> String {
-    answer::etag(&row.version, row.received_ms, row.comment_count, row.photo_count, row.reported_by_name.as_deref())
+    answer::etag_of(row)
 }
 
-pub(super) fn whole(db: &Connection, id: Uuid) -> Done<Option<(IncidentRow, Vec<Comment>)>> {
-    let Some((row, no)) = numbered(db, id)? else {
-        return Ok(None);
-    };
+pub(super) fn whole(db: &Connection, id: Uuid) -> Done<Option<Whole>> {
+    numbered(db, id)?.map(|(row, no)| with_all(db, row, no)).transpose()
+}
+
+/// Most incidents have neither comments nor photos; the counts on the row save asking.
+fn with_all(db: &Connection, row: IncidentRow, no: i64) -> Done<Whole> {
     let comments = if row.comment_count == 0 { Vec::new() } else { comments(db, no)? };
-    Ok(Some((row, comments)))
+    let photos = photos::with(db, no, row.photo_count)?;
+    Ok(Whole { row, comments, photos })
 }
 
 fn comments(db: &Connection, incident_no: i64) -> Done<Vec<Comment>> {
@@ -107,20 +112,8 @@ pub(super) fn list(db: &Connection, filter: &Filter, after: Option<(i64, Uuid)>,
     Ok(listed(db, filter, after, limit)?.into_iter().map(|(row, _)| row).collect())
 }
 
-pub(super) fn list_whole(
-    db: &Connection,
-    filter: &Filter,
-    after: Option<(i64, Uuid)>,
-    limit: u32,
-) -> Done<Vec<(IncidentRow, Vec<Comment>)>> {
-    listed(db, filter, after, limit)?
-        .into_iter()
-        .map(|(row, no)| {
-            // Most incidents have none; the count on the row saves asking.
-            let comments = if row.comment_count == 0 { Vec::new() } else { comments(db, no)? };
-            Ok((row, comments))
-        })
-        .collect()
+pub(super) fn list_whole(db: &Connection, filter: &Filter, after: Option<(i64, Uuid)>, limit: u32) -> Done<Vec<Whole>> {
+    listed(db, filter, after, limit)?.into_iter().map(|(row, no)| with_all(db, row, no)).collect()
 }
 
 pub(super) fn events_after(db: &Connection, after: i64, limit: u32) -> Done<Vec<Event>> {

@@ -2,6 +2,7 @@
 
 use super::changes::{Record, load_record};
 use super::fail::Done;
+use super::photos;
 use crate::document::{Document, document};
 use crate::search::fold;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
@@ -32,10 +33,11 @@ pub(super) fn record(db: &Connection, record: &Record) -> Done<()> {
 
 /// Brings the incident's tables up to a record that belongs to it.
 pub(super) fn child(db: &Connection, parent: &Record, child: &Record) -> Done<()> {
-    if child.kind == record::COMMENT {
-        comment(db, parent, child)?;
+    match child.kind.as_str() {
+        record::COMMENT => comment(db, parent, child),
+        record::PHOTO => photos::project(db, parent.no, child),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn text(state: &RecordState, field: &str) -> String {
@@ -254,6 +256,7 @@ pub(super) fn compare(db: &Connection, record: &Record) -> Done<Option<String>> 
             );
             Ok((row != Some(says)).then(|| "the accounts table differs".to_owned()))
         }
+        record::PHOTO => photos::compare(db, record),
         _ => Ok(None),
     }
 }

@@ -6,6 +6,7 @@ use super::{incidents, site};
 use crate::document::Document;
 use crate::error::Refusal;
 use crate::ledger::{Claim, Draft, Earlier, IncidentRow, Recording, Staged, StagedRecord};
+use chassis::sqlite::jobs::enqueue;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ pub(super) fn record(
     recording: Recording,
     fresh_origin: impl Fn() -> Uuid,
 ) -> Done<Option<IncidentRow>> {
-    let Recording { records, by, at_ms, claim, plan } = recording;
+    let Recording { records, by, at_ms, claim, jobs, plan } = recording;
     let mut staged = Staged::default();
     for id in records {
         staged.records.push(stage(db, id)?);
@@ -58,6 +59,9 @@ pub(super) fn record(
             incident = Some(row_of(id, &scope, document, is_hub.then_some(at_ms)));
         }
         fed.push((scope, change_no));
+    }
+    for job in &jobs {
+        enqueue(db, job, at_ms)?;
     }
     if is_hub {
         feed(db, &fed)?;
@@ -117,6 +121,8 @@ fn row_of(id: Uuid, scope: &Scope, document: Document, received_ms: Option<i64>)
         received_ms,
         comment_count: 0,
         photo_count: 0,
+        thumbnail: None,
+        photos_rev: 0,
         occurred_at_ms: document.occurred_at_ms,
         doc: document.doc,
     }

@@ -1,0 +1,3 @@
+use super::*;
+use crate::clock::ManualClock;
+use crate::sqlite::uploads::SqliteUploads;

@@ -1,0 +1,199 @@
+//! Photos and other files of incidents.
+
+use super::door::Door;
+use super::multipart;
+use crate::desk::Desk;
+use crate::error::Error;
+use crate::ledger::Photo;
+use crate::photos::{self, Delivery, Variant};
+use axum::body::Body;
+use axum::extract::{Multipart, State};
+use axum::response::{IntoResponse, Response};
+use chassis::http::{ETag, Json, Path, Problem};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Photos.
+#[derive(Serialize, ToSchema)]
+pub struct PhotoList {
+    /// In the order of the request.
+    pub items: Vec<Photo>,
+}
+
+/// Files of an incident.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes a multipart form")]
+pub struct PhotoForm {
+    /// A photo or another file; repeatable. At most 50 MiB each.
+    #[schema(content_media_type = "application/octet-stream", value_type = String, format = Binary)]
+    file: Vec<u8>,
+    /// What its taker says about the files that follow it.
+    #[schema(max_length = 1000)]
+    caption: Option<String>,
+}
+
+/// Add photos to an incident
+///
+/// Streamed to the disk; answered once everything is durable. What cannot be shown is kept as evidence (`undecodable`); what
+/// would explode when it is opened is refused (422). The same file is added once.
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/photos", tag = "photos", operation_id = "add_photos",
+    params(("id" = Uuid, Path, description = "The incident")),
+    request_body(content = PhotoForm, content_type = "multipart/form-data"),
+    responses((status = 201, description = "The photos", body = PhotoList))
+)]
+pub async fn add(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    Path(incident_id): Path<Uuid>,
+    form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
+) -> Result<Response, Problem> {
+    photos::admit(&desk, &actor, incident_id).await?;
+    let form = form
+        .map_err(|_| Problem::unsupported_media("send the files as multipart/form-data, each in a field named file"))?;
+    let mut items = Vec::new();
+    for new in multipart::receive(&desk, form).await? {
+        items.push(photos::add(&desk, &actor, incident_id, new).await?);
+    }
+    Ok((StatusCode::CREATED, Json(PhotoList { items })).into_response())
+}
+
+macro_rules! picture {
+    ($name:ident, $variant:ident, $path:literal, $operation:literal, $summary:literal, $what:literal) => {
+        #[doc = $summary]
+        ///
+        /// 202 while it is being made or on its way. Ranges are answered.
+        #[utoipa::path(
+            get, path = $path, tag = "photos", operation_id = $operation,
+            params(("id" = Uuid, Path, description = "The photo")),
+            responses(
+                (status = 200, description = $what, content_type = "application/octet-stream"),
+                (status = 202, description = "Being made, or on its way: come back after `Retry-After`", body = Waiting),
+                (status = 206, description = "A part of it"),
+                (status = 304, description = "The client has it already"),
+                (status = 416, description = "There is no such part"),
+            )
+        )]
+        pub async fn $name(
+            State(desk): State<Desk>,
+            Door(actor): Door,
+            Path(id): Path<Uuid>,
+            headers: HeaderMap,
+        ) -> Result<Response, Problem> {
+            answer(&desk, photos::deliver(&desk, &actor, id, Variant::$variant).await?, &headers).await
+        }
+    };
+}
+
+picture!(
+    display,
+    Display,
+    "/api/v1/photos/{id}/display",
+    "get_display",
+    "The picture to look at",
+    "A JPEG that fits into 1600×1200, upright, without metadata"
+);
+picture!(
+    thumbnail,
+    Thumbnail,
+    "/api/v1/photos/{id}/thumbnail",
+    "get_thumbnail",
+    "The thumbnail",
+    "A JPEG that fits into 320×240, upright, without metadata"
+);
+picture!(
+    original,
+    Original,
+    "/api/v1/photos/{id}/original",
+    "get_original",
+    "The original, byte for byte",
+    "What was uploaded"
+);
+
+/// What a picture that is not there yet says.
+#[derive(Serialize, ToSchema)]
+pub struct Waiting {
+    /// `processing`.
+    state: &'static str,
+    /// In words.
+    detail: &'static str,
+}
+
+async fn answer(desk: &Desk, delivery: Delivery, headers: &HeaderMap) -> Result<Response, Problem> {
+    let Delivery::Here { sha256, media_type, filename } = delivery else {
+        let waiting = Waiting {
+            state: "processing",
+            detail: "the picture is being made, or on its way: it will be here in a moment",
+        };
+        return Ok(
+            (StatusCode::ACCEPTED, [(RETRY_AFTER, "1"), (CACHE_CONTROL, "no-store")], Json(waiting)).into_response()
+        );
+    };
+    let tag = ETag::new(&sha256.to_string());
+    let mut kept = HeaderMap::new();
+    kept.insert(ETAG, tag.header_value());
+    kept.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
+    if tag.not_modified(headers) {
+        return Ok((StatusCode::NOT_MODIFIED, kept).into_response());
+    }
+    let reading = desk.blobs().open_read(sha256).await.map_err(photos::disk).map_err(Problem::from)?;
+    let Some(reading) = reading else {
+        return Err(Error::Unavailable(format!("content {sha256} is not in its place")).into());
+    };
+    let size = reading.size_bytes;
+    kept.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Ok(media_type) = HeaderValue::from_str(&media_type) {
+        kept.insert(CONTENT_TYPE, media_type);
+    }
+    if let Some(filename) = filename.as_deref().map(attachment) {
+        kept.insert(CONTENT_DISPOSITION, filename);
+    }
+    let (status, first, length) = match multipart::range(headers, &tag, size) {
+        Ok(None) => (StatusCode::OK, 0, size),
+        Ok(Some((first, length))) => {
+            let range = format!("bytes {first}-{}/{size}", first + length - 1);
+            kept.insert(CONTENT_RANGE, HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static("bytes */*")));
+            (StatusCode::PARTIAL_CONTENT, first, length)
+        }
+        Err(()) => {
+            let range = [(CONTENT_RANGE, format!("bytes */{size}"))];
+            let problem = Problem::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "range",
+                "No such part",
+                "the file is shorter than that",
+            );
+            return Ok((range, problem).into_response());
+        }
+    };
+    kept.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    Ok((status, kept, Body::from_stream(reading.stream(first, length))).into_response())
+}
+
+/// Saved rather than opened: the content is whatever somebody uploaded (RFC 6266).
+fn attachment(filename: &str) -> HeaderValue {
+    let plain: String = filename
+        .chars()
+        .map(|c| {
+            if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let encoded: String = filename
+        .bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    let value = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}");
+    HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("attachment"))
+}

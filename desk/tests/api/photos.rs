@@ -1,0 +1,192 @@
+//! Photos over the API: taken in whole, shown upright, kept as evidence.
+
+use super::site::{Site, T0};
+use axum::body::Body;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tower::ServiceExt as _;
+
+const BOUNDARY: &str = "----form";
+
+fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, filename, content) in parts {
+        body.extend(format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"").bytes());
+        if let Some(filename) = filename {
+            body.extend(format!("; filename=\"{filename}\"\r\ncontent-type: image/jpeg").bytes());
+        }
+        body.extend(b"\r\n\r\n");
+        body.extend(*content);
+        body.extend(b"\r\n");
+    }
+    body.extend(format!("--{BOUNDARY}--\r\n").bytes());
+    body
+}
+
+struct Got {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Got {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+async fn send(site: &Site, request: Request<Body>) -> Got {
+    let answer = site.app.clone().oneshot(request).await.unwrap();
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    Got { status: head.status, headers: head.headers, body }
+}
+
+async fn post(site: &Site, token: &str, incident: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Got {
+    let request = Request::post(format!("{incident}/photos"))
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
+        .body(Body::from(form(parts)))
+        .unwrap();
+    send(site, request).await
+}
+
+async fn get(site: &Site, token: &str, path: &str, headers: &[(&str, &str)]) -> Got {
+    let mut request = Request::get(path).header("authorization", format!("Bearer {token}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(site, request.body(Body::empty()).unwrap()).await
+}
+
+fn jpeg(width: u16, height: u16) -> Vec<u8> {
+    let pixels: Vec<u8> =
+        (0..usize::from(width) * usize::from(height)).flat_map(|n| [(n % 251) as u8, 90, 140]).collect();
+    let mut out = Vec::new();
+    jpeg_encoder::Encoder::new(&mut out, 85)
+        .encode(&pixels, width, height, jpeg_encoder::ColorType::Rgb)
+        .unwrap();
+    out
+}
+
+async fn until(mut what: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !what().await {
+        assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_photo_is_taken_in_whole_and_shown_small() {
+    let site = Site::hub().await;
+    let running = tokio::spawn(site.desk.runner().run(site.stop.clone()));
+    let (kim, mia, max) = (site.login("kim").await, site.login("mia").await, site.login("max").await);
+    let (incident, _) = site.incident(&kim, json!({"description": "a broken window"})).await;
+    let original = jpeg(2000, 1500);
+    let answer = post(
+        &site,
+        &kim,
+        &incident,
+        &[
+            ("caption", None, "the window".as_bytes()),
+            ("file", Some("C:\\dir\\../win\u{202e}dow.jpg"), &original),
+        ],
+    )
+    .await;
+    assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
+    let photo = answer.json()["items"][0].clone();
+    let id = photo["id"].as_str().unwrap().to_owned();
+    assert_eq!(photo["filename"], "window.jpg");
+    assert_eq!(photo["caption"], "the window");
+    assert_eq!((photo["width"].as_u64(), photo["height"].as_u64()), (Some(2000), Some(1500)));
+    assert_eq!(photo["size_bytes"], original.len());
+    assert_eq!(photo["sha256"], chassis::blobs::Sha256::of(&original).to_string());
+    assert_eq!(photo["uploaded_by"], "kim");
+    assert_eq!(photo["uploaded_at"], chassis::clock::format_rfc3339(T0));
+    assert_eq!(photo["media_type"], "image/jpeg");
+
+    let path = |variant: &str| format!("/api/v1/photos/{id}/{variant}");
+    until(async || get(&site, &kim, &path("thumbnail"), &[]).await.status == 200).await;
+    for (variant, size) in [("display", (1600, 1200)), ("thumbnail", (320, 240))] {
+        let shown = get(&site, &kim, &path(variant), &[]).await;
+        assert_eq!(shown.headers["content-type"], "image/jpeg");
+        assert!(shown.headers["cache-control"].to_str().unwrap().contains("immutable"));
+        let image = image::load_from_memory(&shown.body).unwrap();
+        assert_eq!((image.width(), image.height()), size);
+        let again =
+            get(&site, &kim, &path(variant), &[("if-none-match", shown.headers["etag"].to_str().unwrap())]).await;
+        assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    }
+    let whole = get(&site, &kim, &path("original"), &[]).await;
+    assert!(whole.body == original && whole.headers["content-disposition"].to_str().unwrap().starts_with("attachment"));
+    let part = get(&site, &mia, &path("original"), &[("range", "bytes=100-199")]).await;
+    assert_eq!((part.status, part.body.as_slice()), (StatusCode::PARTIAL_CONTENT, &original[100..200]));
+    let beyond = get(&site, &mia, &path("original"), &[("range", "bytes=99999999-")]).await;
+    assert_eq!(beyond.status, StatusCode::RANGE_NOT_SATISFIABLE);
+
+    // Another store's manager does not learn that it exists; another employee has no original.
+    assert_eq!(get(&site, &max, &path("thumbnail"), &[]).await.status, 404);
+    assert_eq!(get(&site, &site.login("lee").await, &path("original"), &[]).await.status, 403);
+    assert_eq!(get(&site, &site.login("lee").await, &path("display"), &[]).await.status, 200);
+
+    let shown = get(&site, &kim, &incident, &[]).await;
+    assert_eq!(shown.json()["photos"][0]["state"], "ready");
+    assert_eq!(shown.json()["photos"][0]["at_hub"], "verified");
+    assert_eq!(shown.json()["thumbnail_url"], path("thumbnail"));
+    // The same file again is the same photo, and the answer's tag does not move.
+    let again = post(&site, &kim, &incident, &[("file", Some("again.jpg"), &original)]).await;
+    assert_eq!((again.status, again.json()["items"][0]["id"].as_str()), (StatusCode::CREATED, Some(id.as_str())));
+    let same = get(&site, &kim, &incident, &[("if-none-match", shown.headers["etag"].to_str().unwrap())]).await;
+    assert_eq!(same.status, 304);
+    let list = get(&site, &kim, "/api/v1/incidents", &[]).await.json();
+    assert_eq!(
+        (&list["items"][0]["photo_count"], &list["items"][0]["thumbnail_url"]),
+        (&json!(1), &json!(path("thumbnail")))
+    );
+    let history = get(&site, &kim, &format!("{incident}/history"), &[]).await.json();
+    assert!(history["items"].as_array().unwrap().iter().any(|item| item["kind"] == "photo"));
+    assert_eq!(site.desk.ledger().audit().await.unwrap().faults, Vec::<String>::new());
+    site.stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_shown_is_evidence_and_what_would_explode_is_refused() {
+    let site = Site::hub().await;
+    let (kim, mia) = (site.login("kim").await, site.login("mia").await);
+    let (incident, _) = site.incident(&kim, json!({"description": "x"})).await;
+    let kept = post(&site, &kim, &incident, &[("file", Some("receipt.pdf"), b"%PDF-1.7 not a picture")]).await;
+    assert_eq!(kept.status, 201);
+    let photo = &kept.json()["items"][0];
+    assert_eq!(
+        (&photo["state"], &photo["media_type"], &photo["width"]),
+        (&json!("undecodable"), &json!("application/pdf"), &Value::Null)
+    );
+    let path = |variant: &str| format!("/api/v1/photos/{}/{variant}", photo["id"].as_str().unwrap());
+    assert_eq!(get(&site, &mia, &path("original"), &[]).await.body, b"%PDF-1.7 not a picture");
+    assert_eq!(get(&site, &kim, &path("original"), &[]).await.status, 403);
+    for variant in ["display", "thumbnail"] {
+        assert_eq!(get(&site, &mia, &path(variant), &[]).await.status, 404);
+    }
+    let mut bomb = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\x01\0\0\0\x01\0\0\x08\x03\0\0\0".to_vec();
+    bomb.extend([0; 64]);
+    let refused = post(&site, &kim, &incident, &[("file", Some("a.png"), &bomb)]).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["errors"][0]["field"]), (422, &json!("file")));
+    assert!(!site.desk.blobs().contains(chassis::blobs::Sha256::of(&bomb)).await);
+    for (parts, status) in [
+        (&[("file", Some("a.jpg"), b"".as_slice())][..], 422),
+        (&[("photo", Some("a.jpg"), b"x".as_slice())][..], 422),
+        (&[("caption", None, b"x".as_slice())][..], 422),
+    ] {
+        assert_eq!(post(&site, &kim, &incident, parts).await.status.as_u16(), status);
+    }
+    let large = vec![7; 50 * 1024 * 1024 + 1];
+    assert_eq!(post(&site, &kim, &incident, &[("file", Some("a.jpg"), &large)]).await.status, 413);
+    let nowhere = "/api/v1/incidents/01975a3e-0000-7000-8000-000000000000";
+    assert_eq!(post(&site, &kim, nowhere, &[("file", Some("a.jpg"), b"x")]).await.status, 404);
+    let all = get(&site, &mia, &incident, &[]).await.json();
+    assert_eq!((all["photos"].as_array().unwrap().len(), &all["thumbnail_url"]), (1, &Value::Null));
+}
