@@ -77,10 +77,10 @@ pub trait UploadStore: Send + Sync {
     async fn finish(&self, id: Uuid, result: String) -> Result<(), UploadError>;
     /// Removes an upload; fine where there is none.
     async fn remove(&self, id: Uuid) -> Result<(), UploadError>;
-    /// Uploads that are whole and have no result.
-    async fn unfinished(&self, limit: u32) -> Result<Vec<Upload>, UploadError>;
-    /// Uploads that expired before `now_ms`.
-    async fn expired(&self, now_ms: i64, limit: u32) -> Result<Vec<Uuid>, UploadError>;
+    /// Uploads that are whole and have no result, of owners whose name begins with `owners`.
+    async fn unfinished(&self, owners: &'static str, limit: u32) -> Result<Vec<Upload>, UploadError>;
+    /// Uploads that expired before `now_ms`, of owners whose name begins with `owners`.
+    async fn expired(&self, owners: &'static str, now_ms: i64, limit: u32) -> Result<Vec<Uuid>, UploadError>;
 }
 
 /// What becomes of what arrives.
@@ -140,6 +140,7 @@ struct Inner {
     destination: Arc<dyn Destination>,
     clock: SharedClock,
     ids: Ids,
+    owners: &'static str,
     lifetime: Duration,
     slots: Mutex<HashMap<Uuid, Slot>>,
 }
@@ -160,7 +161,8 @@ struct Turn {
 }
 
 impl Uploads {
-    /// Uploads for `destination`; one that is not touched for `lifetime` is forgotten.
+    /// Uploads for `destination`, of owners whose name begins with `owners`: several kinds may share a store. One that is not
+    /// touched for `lifetime` is forgotten.
     #[must_use]
     pub fn new(
         store: Arc<dyn UploadStore>,
@@ -168,10 +170,13 @@ impl Uploads {
         destination: Arc<dyn Destination>,
         clock: SharedClock,
         ids: Ids,
+        owners: &'static str,
         lifetime: Duration,
     ) -> Self {
         let slots = Mutex::default();
-        Self { inner: Arc::new(Inner { store, blobs, destination, clock, ids, lifetime, slots }) }
+        Self {
+            inner: Arc::new(Inner { store, blobs, destination, clock, ids, owners, lifetime, slots }),
+        }
     }
 
     fn expiry(&self) -> i64 {
@@ -250,13 +255,13 @@ impl Uploads {
     /// # Errors
     /// When they cannot be read.
     pub async fn recover(&self) -> Result<(), UploadError> {
-        for upload in self.inner.store.unfinished(SWEEP).await? {
+        for upload in self.inner.store.unfinished(self.inner.owners, SWEEP).await? {
             let mut turn = self.turn(upload.id).await;
             if let Err(error) = self.complete(upload, &mut turn).await {
                 tracing::warn!(%error, "an upload that was whole cannot be finished");
             }
         }
-        let expired = self.inner.store.expired(self.inner.clock.now_ms(), SWEEP).await?;
+        let expired = self.inner.store.expired(self.inner.owners, self.inner.clock.now_ms(), SWEEP).await?;
         for id in expired {
             let turn = self.turn(id).await;
             self.forget(id, turn).await?;
@@ -371,7 +376,8 @@ impl Uploads {
 /// `metadata` as it is stored.
 #[must_use]
 pub fn metadata_to_json(metadata: &Metadata) -> String {
-    Value::Object(metadata.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()).to_string()
+    Value::Object(metadata.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
+        .to_string()
 }
 
 impl std::fmt::Debug for Uploads {

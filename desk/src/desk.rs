@@ -10,7 +10,8 @@ use chassis::blobs::{Blobs, Sha256};
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
 use chassis::jobs::{Queue, Runner};
-use std::sync::{Arc, PoisonError, RwLock};
+use chassis::uploads::{UploadStore, Uploads};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -23,14 +24,16 @@ pub struct Storage {
     pub blobs: Blobs,
     /// Work to be done later.
     pub jobs: Arc<dyn Queue>,
+    /// Uploads under way.
+    pub uploads: Arc<dyn UploadStore>,
 }
 
 impl Storage {
     /// A ledger in SQLite, with its jobs, and a folder of files.
     #[must_use]
     pub fn sqlite(ledger: SqliteLedger, blobs: Blobs) -> Self {
-        let jobs = Arc::new(ledger.jobs());
-        Self { ledger: Arc::new(ledger), blobs, jobs }
+        let (jobs, uploads) = (Arc::new(ledger.jobs()), Arc::new(ledger.uploads()));
+        Self { ledger: Arc::new(ledger), blobs, jobs, uploads }
     }
 }
 
@@ -54,6 +57,21 @@ struct Inner {
     streams: Arc<Semaphore>,
     /// Who the site is, once it is somebody: that does not change while the process runs.
     identity: RwLock<Option<Identity>>,
+    uploads: OnceLock<Uploads>,
+}
+
+/// A desk that does not keep itself alive: for what it owns.
+#[derive(Clone)]
+pub struct WeakDesk {
+    inner: Weak<Inner>,
+}
+
+impl WeakDesk {
+    /// The desk, where it still stands.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Desk> {
+        self.inner.upgrade().map(|inner| Desk { inner })
+    }
 }
 
 impl Desk {
@@ -76,6 +94,7 @@ impl Desk {
             hashing: Hashing::default(),
             streams,
             identity: RwLock::new(None),
+            uploads: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -98,6 +117,31 @@ impl Desk {
         &self.inner.storage.jobs
     }
 
+    /// Uploads under way to the site's incidents.
+    #[must_use]
+    pub fn uploads(&self) -> &Uploads {
+        self.inner.uploads.get_or_init(|| {
+            let desk = WeakDesk { inner: Arc::downgrade(&self.inner) };
+            let (store, to) = (Arc::clone(self.upload_store()), Arc::new(photos::uploads::Incidents { desk }));
+            let (clock, ids) = (Arc::clone(self.clock()), self.ids().clone());
+            Uploads::new(
+                store,
+                self.blobs().clone(),
+                to,
+                clock,
+                ids,
+                photos::uploads::OWNERS,
+                photos::uploads::LIFETIME,
+            )
+        })
+    }
+
+    /// Where uploads under way are kept, whatever they are for.
+    #[must_use]
+    pub fn upload_store(&self) -> &Arc<dyn UploadStore> {
+        &self.inner.storage.uploads
+    }
+
     /// What does the site's jobs, as long as it serves.
     #[must_use]
     pub fn runner(&self) -> Runner {
@@ -106,6 +150,15 @@ impl Desk {
             photos::job::at_once(),
             photos::job::handler(self.clone()),
         )
+    }
+
+    /// Does what a site does by itself, as long as it serves: jobs, and uploads to be finished or forgotten.
+    pub async fn work(self) {
+        let jobs = self.runner().run(self.stop().clone());
+        tokio::select! {
+            () = jobs => {}
+            () = photos::uploads::keep(&self) => {}
+        }
     }
 
     /// Notes that somebody asked for a content that is not here, for whoever can fetch it.

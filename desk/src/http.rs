@@ -19,6 +19,7 @@ pub mod reviews;
 pub mod schema;
 pub mod stats;
 pub mod stores;
+pub mod uploads;
 pub mod users;
 
 pub use door::{Door, Visitor};
@@ -29,6 +30,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::response::Response;
+use axum::routing::post;
 use chassis::http::{FieldError, Problem, long_lived};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
@@ -51,6 +53,17 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(photos::display).layer(from_fn(long_lived)))
         .routes(routes!(photos::thumbnail).layer(from_fn(long_lived)))
         .routes(routes!(photos::original).layer(from_fn(long_lived)))
+        .routes(
+            routes!(uploads::options, uploads::begin)
+                .layer(DefaultBodyLimit::disable())
+                .layer(from_fn(long_lived)),
+        )
+        .routes(
+            routes!(uploads::look, uploads::send, uploads::end)
+                .layer(DefaultBodyLimit::disable())
+                .layer(from_fn(long_lived)),
+        )
+        .route("/api/v1/uploads/{id}", post(uploads::overridden).layer(from_fn(long_lived)))
         .routes(routes!(stats::stats))
         .routes(routes!(reviews::list))
         .routes(routes!(stores::list))

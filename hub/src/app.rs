@@ -38,7 +38,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))
     })?;
     let address = listener.local_addr().map_err(failed)?;
-    let working = tokio::spawn(desk.runner().run(shutdown.token()));
+    let working = tokio::spawn(desk.clone().work());
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the hub serves");
     announce(address).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
     serve_up_to(listener, router, shutdown, MAX_CONNECTIONS).await.map_err(failed)?;

@@ -39,7 +39,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     })?;
     let address = listener.local_addr().map_err(failed)?;
     let syncing = tokio::spawn(replicator.run(shutdown.token()));
-    let working = tokio::spawn(desk.runner().run(shutdown.token()));
+    let working = tokio::spawn(desk.clone().work());
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the node serves");
     if identity == Identity::Unenrolled {
         tracing::warn!(

@@ -160,9 +160,7 @@ impl Tus {
     ) -> Result<Appended, Problem> {
         let (uploads, owner) = (self.uploads.clone(), owner.to_owned());
         // On its own: when the client's line is cut, this handler is dropped, and what arrived shall still be noted.
-        let work = tokio::spawn(async move {
-            uploads.append(&owner, id, at, checksum, body.into_data_stream()).await
-        });
+        let work = tokio::spawn(async move { uploads.append(&owner, id, at, checksum, body.into_data_stream()).await });
         work.await.map_err(Problem::internal)?.map_err(problem)
     }
 
@@ -175,7 +173,10 @@ impl Tus {
 
 impl std::fmt::Debug for Tus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tus").field("base", &self.base).field("max_bytes", &self.max_bytes).finish_non_exhaustive()
+        f.debug_struct("Tus")
+            .field("base", &self.base)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
     }
 }
 

@@ -143,7 +143,8 @@ impl UploadStore for SqliteUploads {
 
     async fn finish(&self, id: Uuid, result: String) -> Result<(), UploadError> {
         self.write(move |db| {
-            db.prepare_cached("UPDATE uploads SET result = ?2 WHERE upload_id = ?1")?.execute(params![id, result])?;
+            db.prepare_cached("UPDATE uploads SET result = ?2 WHERE upload_id = ?1")?
+                .execute(params![id, result])?;
             Ok(())
         })
         .await
@@ -157,17 +158,19 @@ impl UploadStore for SqliteUploads {
         .await
     }
 
-    async fn unfinished(&self, limit: u32) -> Result<Vec<Upload>, UploadError> {
+    async fn unfinished(&self, owners: &'static str, limit: u32) -> Result<Vec<Upload>, UploadError> {
         // Noted as whole, or with all its bytes noted and nothing after that.
-        self.all("result IS NULL AND offset_bytes = length_bytes AND ?1 = ''", String::new(), limit).await
+        let condition = "result IS NULL AND offset_bytes = length_bytes AND substr(owner, 1, length(?1)) = ?1";
+        self.all(condition, owners.to_owned(), limit).await
     }
 
-    async fn expired(&self, now_ms: i64, limit: u32) -> Result<Vec<Uuid>, UploadError> {
+    async fn expired(&self, owners: &'static str, now_ms: i64, limit: u32) -> Result<Vec<Uuid>, UploadError> {
         self.look(move |db| {
             let mut statement = db.prepare_cached(
-                "SELECT upload_id FROM uploads WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2",
+                "SELECT upload_id FROM uploads WHERE expires_ms <= ?1 AND substr(owner, 1, length(?3)) = ?3 \
+                 ORDER BY expires_ms LIMIT ?2",
             )?;
-            let rows = statement.query_map(params![now_ms, limit], |row| row.get(0))?;
+            let rows = statement.query_map(params![now_ms, limit, owners], |row| row.get(0))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await

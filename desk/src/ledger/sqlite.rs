@@ -31,6 +31,7 @@ use chassis::blobs::Sha256;
 use chassis::ids::Ids;
 use chassis::sqlite::jobs::SqliteQueue;
 use chassis::sqlite::rusqlite::{self, Connection};
+use chassis::sqlite::uploads::SqliteUploads;
 use chassis::sqlite::{Database, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
 use fail::{Done, Fail};
 use std::collections::BTreeMap;
@@ -99,6 +100,12 @@ impl SqliteLedger {
     #[must_use]
     pub fn jobs(&self) -> SqliteQueue {
         SqliteQueue::new(self.db.clone())
+    }
+
+    /// The uploads kept in the same file.
+    #[must_use]
+    pub fn uploads(&self) -> SqliteUploads {
+        SqliteUploads::new(self.db.clone())
     }
 
     /// How SQLite would walk a page of `filter`, a line a step, with words that many or few have: for tests of the indexes.

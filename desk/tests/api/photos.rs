@@ -32,6 +32,10 @@ struct Got {
 }
 
 impl Got {
+    fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().unwrap()
+    }
+
     fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -189,4 +193,88 @@ async fn what_cannot_be_shown_is_evidence_and_what_would_explode_is_refused() {
     assert_eq!(post(&site, &kim, nowhere, &[("file", Some("a.jpg"), b"x")]).await.status, 404);
     let all = get(&site, &mia, &incident, &[]).await.json();
     assert_eq!((all["photos"].as_array().unwrap().len(), &all["thumbnail_url"]), (1, &Value::Null));
+}
+
+async fn tus(site: &Site, token: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Got {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {token}"))
+        .header("tus-resumable", "1.0.0");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(site, request.body(Body::from(body.to_vec())).unwrap()).await
+}
+
+fn metadata(pairs: &[(&str, &str)]) -> String {
+    use base64::Engine as _;
+    let encode = |value: &str| base64::engine::general_purpose::STANDARD.encode(value);
+    pairs.iter().map(|(name, value)| format!("{name} {}", encode(value))).collect::<Vec<_>>().join(",")
+}
+
+#[tokio::test]
+async fn a_photo_arrives_in_pieces() {
+    let site = Site::hub().await;
+    let (kim, lee, max) = (site.login("kim").await, site.login("lee").await, site.login("max").await);
+    let (incident, body) = site.incident(&kim, json!({"description": "x"})).await;
+    let id = body["id"].as_str().unwrap();
+    let original = jpeg(640, 480);
+    let length = original.len().to_string();
+    let about = metadata(&[("incident_id", id), ("filename", "a.jpg"), ("filetype", "image/jpeg"), ("caption", "c")]);
+    let (half, patch) = (original.len() / 2, ("content-type", "application/offset+octet-stream"));
+    let create = [("upload-length", length.as_str()), ("upload-metadata", about.as_str())];
+
+    // Nobody begins one for an incident that they may not see, or without knowing how long it is.
+    assert_eq!(tus(&site, &max, "POST", "/api/v1/uploads", &create, b"").await.status, 404);
+    assert_eq!(tus(&site, &kim, "POST", "/api/v1/uploads", &create[1..], b"").await.status, 400);
+    let large = [("upload-length", "52428801"), create[1]];
+    assert_eq!(tus(&site, &kim, "POST", "/api/v1/uploads", &large, b"").await.status, 413);
+    let old = send(
+        &site,
+        Request::post("/api/v1/uploads")
+            .header("authorization", format!("Bearer {kim}"))
+            .body(Body::empty())
+            .unwrap(),
+    )
+    .await;
+    assert_eq!((old.status.as_u16(), old.header("tus-version")), (412, "1.0.0"));
+
+    let begun = tus(&site, &kim, "POST", "/api/v1/uploads", &create, b"").await;
+    assert_eq!((begun.status.as_u16(), begun.header("tus-resumable")), (201, "1.0.0"));
+    assert!(begun.headers.contains_key("upload-expires"));
+    let place = begun.header("location").to_owned();
+    assert_eq!(tus(&site, &lee, "HEAD", &place, &[], b"").await.status, 404);
+    let part = tus(&site, &kim, "PATCH", &place, &[patch, ("upload-offset", "0")], &original[..half]).await;
+    assert_eq!((part.status.as_u16(), part.header("upload-offset")), (204, half.to_string().as_str()));
+    let look = tus(&site, &kim, "HEAD", &place, &[], b"").await;
+    assert_eq!((look.status.as_u16(), look.header("upload-offset")), (200, half.to_string().as_str()));
+    assert_eq!((look.header("upload-length"), look.header("cache-control")), (length.as_str(), "no-store"));
+    let elsewhere = tus(&site, &kim, "PATCH", &place, &[patch, ("upload-offset", "1")], &original[1..]).await;
+    assert_eq!(elsewhere.status, 409);
+    let plain = tus(&site, &kim, "PATCH", &place, &[("upload-offset", "0")], b"x").await;
+    assert_eq!(plain.status, 415);
+    let at = half.to_string();
+    let rest = [patch, ("upload-offset", at.as_str()), ("upload-checksum", "sha1 AAAAAAAAAAAAAAAAAAAAAAAAAAA=")];
+    assert_eq!(tus(&site, &kim, "PATCH", &place, &rest, &original[half..]).await.status.as_u16(), 460);
+    let done = tus(&site, &kim, "PATCH", &place, &rest[..2], &original[half..]).await;
+    assert_eq!(done.status, 204);
+    let photo = done.header("content-location").to_owned();
+    assert_eq!(get(&site, &kim, &photo, &[]).await.body, original);
+    let shown = get(&site, &kim, &incident, &[]).await.json();
+    assert_eq!((&shown["photos"][0]["caption"], &shown["photos"][0]["filename"]), (&json!("c"), &json!("a.jpg")));
+
+    // All at once, and given up.
+    let other = jpeg(64, 48);
+    let length = other.len().to_string();
+    let create = [("upload-length", length.as_str()), ("upload-metadata", about.as_str()), patch];
+    let whole = tus(&site, &kim, "POST", "/api/v1/uploads", &create, &other).await;
+    assert_eq!((whole.status.as_u16(), whole.header("upload-offset")), (201, length.as_str()));
+    let begun = tus(&site, &kim, "POST", "/api/v1/uploads", &create[..2], b"").await;
+    let place = begun.header("location").to_owned();
+    assert_eq!(tus(&site, &kim, "DELETE", &place, &[], b"").await.status, 204);
+    assert_eq!(tus(&site, &kim, "HEAD", &place, &[], b"").await.status, 404);
+    let spoken = tus(&site, &kim, "OPTIONS", "/api/v1/uploads", &[], b"").await;
+    assert!(spoken.header("tus-extension").contains("creation-with-upload"));
+    assert_eq!(get(&site, &kim, &incident, &[]).await.json()["photos"].as_array().unwrap().len(), 2);
 }
