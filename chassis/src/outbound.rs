@@ -34,6 +34,8 @@ pub struct OutboundConfig {
     pub total_timeout: Option<Duration>,
     /// Between two pieces of an answer; default 30 s.
     pub idle_timeout: Duration,
+    /// Never HTTP/2: each request under way has a connection of its own. Default false.
+    pub http1_only: bool,
     /// Certificates (PEM) to trust besides the system's: a private authority.
     pub extra_ca_pem: Option<Vec<u8>>,
     /// `User-Agent`.
@@ -48,6 +50,7 @@ impl Default for OutboundConfig {
             connect_timeout: Duration::from_secs(5),
             total_timeout: Some(Duration::from_secs(60)),
             idle_timeout: Duration::from_secs(30),
+            http1_only: false,
             extra_ca_pem: None,
             user_agent: concat!("aincident/", env!("CARGO_PKG_VERSION")).to_owned(),
             breaker: BreakerConfig::default(),
@@ -105,6 +108,9 @@ impl Outbound {
             .read_timeout(config.idle_timeout)
             .tcp_nodelay(true)
             .user_agent(config.user_agent);
+        if config.http1_only {
+            builder = builder.http1_only();
+        }
         if let Some(total) = config.total_timeout {
             builder = builder.timeout(total);
         }

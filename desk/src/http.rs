@@ -4,6 +4,7 @@
 //! document ([`openapi`]).
 
 pub mod comments;
+pub mod content;
 pub mod docs;
 pub mod door;
 pub mod events;

@@ -1,5 +1,6 @@
 //! The table of contents of what the hub answers.
 
+mod blobs;
 pub mod home;
 pub mod nodes;
 mod proof;

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod bell;
+pub mod blobs;
 pub mod codes;
 mod contacts;
 pub mod credentials;
@@ -20,6 +21,7 @@ pub use refused::Refused;
 
 use admission::Admission;
 use bell::Bell;
+use chassis::uploads::Uploads;
 use contacts::Contacts;
 use credentials::Caller;
 use desk::Desk;
@@ -47,6 +49,7 @@ struct Inner {
     bell: Bell,
     contacts: Contacts,
     throttle: Throttle,
+    uploads: Uploads,
     stop: CancellationToken,
 }
 
@@ -69,7 +72,10 @@ impl Intake {
         tokio::spawn(bell.clone().run(Arc::clone(desk.ledger()), stop.clone()));
         let admission = Admission::new(desk.ids().clone());
         let (limits, contacts, throttle) = (Limits::default(), Contacts::default(), Throttle::new());
-        let inner = Inner { desk, hub_id, epoch, limits, admission, bell, contacts, throttle, stop };
+        let uploads = blobs::uploads(&desk);
+        let (swept, until) = (uploads.clone(), stop.clone());
+        tokio::spawn(async move { until.run_until_cancelled(blobs::keep(swept)).await });
+        let inner = Inner { desk, hub_id, epoch, limits, admission, bell, contacts, throttle, uploads, stop };
         Ok(Self { inner: Arc::new(inner) })
     }
 

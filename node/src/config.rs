@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::replicator::Tempo;
+use crate::replicator::blobs::Policy;
 use crate::replicator::link::PACE;
 
 /// The A.I.ncident program on the store's PC.
@@ -92,6 +93,13 @@ pub struct ServeArgs {
     /// Longest pause between two tries to reach the hub, in milliseconds, 100 to 300000 [default: 30000].
     #[arg(long, value_name = "MS", env = "AINCIDENT_NODE_LINK_MAX_BACKOFF_MS")]
     link_max_backoff_ms: Option<u64>,
+    /// When originals of photos go to headquarters: `always`, `on-demand` (when somebody there asks) or a time of the day
+    /// such as `22:00-06:00` [default: always].
+    #[arg(long, value_name = "WHEN", env = "AINCIDENT_NODE_PHOTOS_ORIGINALS")]
+    photos_originals: Option<String>,
+    /// Most of the line that photos take, in kilobits per second; 0: all of it [default: 0].
+    #[arg(long, value_name = "KBIT", env = "AINCIDENT_NODE_PHOTOS_MAX_KBIT_S")]
+    photos_max_kbit_s: Option<u64>,
 }
 
 /// Options of `status`.
@@ -120,6 +128,7 @@ struct Layer {
     log_format: Option<LogFormat>,
     json: Option<bool>,
     link: Option<LinkLayer>,
+    photos: Option<PhotosLayer>,
 }
 
 overlay!(Layer {
@@ -134,7 +143,8 @@ overlay!(Layer {
     log,
     log_format,
     json,
-    link
+    link,
+    photos
 });
 
 /// `[link]` of the file.
@@ -142,6 +152,14 @@ overlay!(Layer {
 #[serde(deny_unknown_fields, default)]
 struct LinkLayer {
     max_backoff_ms: Option<u64>,
+}
+
+/// `[photos]` of the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PhotosLayer {
+    originals: Option<String>,
+    max_kbit_s: Option<u64>,
 }
 
 /// Why the program cannot do as told.
@@ -258,6 +276,11 @@ impl ServeArgs {
             ..Layer::default()
         };
         let (data_dir, layer) = self.place.layered(given)?;
+        let photos = layer.photos.unwrap_or_default();
+        let photos = PhotosLayer {
+            originals: self.photos_originals.or(photos.originals),
+            max_kbit_s: self.photos_max_kbit_s.or(photos.max_kbit_s),
+        };
         let defaults = TelemetryConfig::default();
         Ok(ServeConfig {
             data_dir,
@@ -267,7 +290,7 @@ impl ServeArgs {
                 log: layer.log.unwrap_or(defaults.log),
                 format: layer.log_format.unwrap_or(defaults.format),
             },
-            tempo: tempo(layer.link.unwrap_or_default())?,
+            tempo: Tempo { contents: policy(photos)?, ..tempo(layer.link.unwrap_or_default())? },
         })
     }
 }
@@ -285,6 +308,14 @@ impl StatusArgs {
 
 fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {
     value.ok_or(UsageError::Missing { option, variable })
+}
+
+fn policy(photos: PhotosLayer) -> Result<Policy, UsageError> {
+    let originals = photos.originals.map(|text| text.parse()).transpose();
+    Ok(Policy {
+        originals: originals.map_err(|why| UsageError::Range(format!("photos.originals: {why}")))?.unwrap_or_default(),
+        max_bytes_per_s: photos.max_kbit_s.filter(|kbit| *kbit > 0).map(|kbit| kbit.saturating_mul(125)),
+    })
 }
 
 fn tempo(link: LinkLayer) -> Result<Tempo, UsageError> {

@@ -297,7 +297,7 @@ async fn fetch(
     answer: &EnrolAnswer,
     progress: &mut impl Write,
 ) -> Result<u64, String> {
-    let outbound = hub::outbound(enrolment.ca_pem.as_deref()).map_err(|error| error.to_string())?;
+    let outbound = hub::clients(enrolment.ca_pem.as_deref()).map_err(|error| error.to_string())?;
     let (ids, clock) = (desk.ids().clone(), desk.clock().clone());
     let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, answer.credential.clone(), ids, clock);
     let (mut fetched, mut failures, mut anew) = (0_u64, 0_u32, false);

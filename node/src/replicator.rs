@@ -1,8 +1,8 @@
 //! Keeping the store in step with headquarters, for as long as the node serves, whatever the line does.
 //!
 //! Parts: [`view`] watches the ledger (who the node is, what waits); [`board`] holds what people may know; and, for
-//! one enrolment, a [`session`] runs three loops that never wait for one another: [`hello`] (is it our hub, and is it
-//! there), [`push`] and [`pull`]. [`link`] and [`batch`] decide when and how much, and do nothing else.
+//! one enrolment, a [`session`] runs loops that never wait for one another: [`hello`] (is it our hub, and is it
+//! there), [`push`], [`pull`] and [`blobs`]. [`link`] and [`batch`] decide when and how much, and do nothing else.
 //!
 //! Nothing here remembers what was sent: that is in the ledger, so the process may end at any moment. A session ends
 //! when the enrolment changes, and when a backlog stood still for two minutes though the hub answered: whatever was
@@ -10,6 +10,7 @@
 //! along and is begun anew as well.
 
 pub mod batch;
+pub mod blobs;
 pub mod board;
 mod hello;
 pub mod hub;
@@ -46,11 +47,13 @@ pub struct Tempo {
     pub pace: Backoff,
     /// How long a backlog may stand still while the hub answers.
     pub stall: Duration,
+    /// What headquarters gets of photos, when and how fast.
+    pub contents: blobs::Policy,
 }
 
 impl Default for Tempo {
     fn default() -> Self {
-        Self { pace: PACE, stall: STALL }
+        Self { pace: PACE, stall: STALL, contents: blobs::Policy::default() }
     }
 }
 
@@ -104,6 +107,7 @@ impl Replicator {
     async fn work(self) {
         tokio::select! {
             () = view::keep(&self.desk, &self.view) => {}
+            () = view::count(&self.desk, &self.view) => {}
             () = self.sessions() => {}
         }
     }
@@ -138,6 +142,7 @@ impl Replicator {
                 () = hello::run(&session) => {}
                 () = push::run(&session) => {}
                 () = pull::run(&session) => {}
+                () = blobs::run(&session, self.tempo.contents) => {}
                 () = self.board.keep(self.desk.ledger()) => {}
             }
         }
@@ -147,7 +152,7 @@ impl Replicator {
         let secret =
             self.desk.ledger().credential().await.map_err(|e| format!("the credential cannot be read: {e}"))?;
         let secret = secret.ok_or("the node's credential is gone; enrol it with a new code and --replace")?;
-        let outbound = hub::outbound(enrolment.ca_pem.as_deref()).map_err(|e| e.to_string())?;
+        let outbound = hub::clients(enrolment.ca_pem.as_deref()).map_err(|e| e.to_string())?;
         let (ids, clock) = (self.desk.ids().clone(), Arc::clone(self.desk.clock()));
         let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock);
         Ok(Session::new(

@@ -57,7 +57,7 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
     let Identity::Node(enrolment) = ledger.identity().await? else {
         return Ok(unenrolled());
     };
-    let backlog = ledger.backlog().await?;
+    let (backlog, contents) = (ledger.backlog().await?, ledger.pieces_pending().await?);
     let link = LinkState { pulled_changes: ledger.link_state().await?.pulled_changes, ..link };
     let first = if backlog.pending_changes > 0 {
         ledger.unpushed(None, 1, 1).await?
@@ -67,7 +67,7 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
     let first_ms = first
         .and_then(|run| run.bodies.first().and_then(|body| Change::from_body(body).ok()))
         .map(|change| change.at);
-    Ok(status(enrolment, &backlog, first_ms, link))
+    Ok(status(enrolment, &backlog, contents, first_ms, link))
 }
 
 /// The status of a folder before `enroll`.
@@ -94,7 +94,13 @@ pub fn unenrolled() -> Status {
 }
 
 /// Puts the parts together. `first_ms`: when the oldest change that waits was made.
-fn status(enrolment: Enrolment, backlog: &Backlog, first_ms: Option<i64>, link: LinkState) -> Status {
+fn status(
+    enrolment: Enrolment,
+    backlog: &Backlog,
+    contents: (u64, u64),
+    first_ms: Option<i64>,
+    link: LinkState,
+) -> Status {
     let synced_ms = link
         .last_contact_ms
         .map(|contact| first_ms.filter(|_| backlog.pending_changes > 0).map_or(contact, |first| first.min(contact)));
@@ -107,8 +113,8 @@ fn status(enrolment: Enrolment, backlog: &Backlog, first_ms: Option<i64>, link: 
         last_contact_at: link.last_contact_ms.map(format_rfc3339),
         synced_up_to: synced_ms.map(format_rfc3339),
         pending_changes: backlog.pending_changes,
-        pending_blobs: backlog.pending_blobs,
-        pending_blob_bytes: backlog.pending_blob_bytes,
+        pending_blobs: contents.0,
+        pending_blob_bytes: contents.1,
         pulled_changes: link.pulled_changes,
         quarantined: backlog.quarantined,
         clock_offset_ms: link.clock_offset_ms,
@@ -193,14 +199,14 @@ mod tests {
     fn it_is_synced_up_to_the_last_contact_or_the_oldest_change_that_waits() {
         let link = LinkState { hub_reachable: true, last_contact_ms: Some(90_000), ..LinkState::default() };
         let up_to = |pending_changes, first_ms| {
-            status(enrolment(), &Backlog { pending_changes, ..Backlog::default() }, first_ms, link.clone())
+            status(enrolment(), &Backlog { pending_changes, ..Backlog::default() }, (0, 0), first_ms, link.clone())
                 .synced_up_to
                 .unwrap()
         };
         assert_eq!(up_to(0, None), "1970-01-01T00:01:30Z");
         assert_eq!(up_to(2, Some(30_000)), "1970-01-01T00:00:30Z");
         assert_eq!(up_to(2, Some(120_000)), "1970-01-01T00:01:30Z");
-        let never = status(enrolment(), &Backlog::default(), None, LinkState::default());
+        let never = status(enrolment(), &Backlog::default(), (0, 0), None, LinkState::default());
         assert_eq!((never.synced_up_to, never.hub_reachable), (None, false));
     }
 

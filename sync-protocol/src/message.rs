@@ -36,6 +36,59 @@ pub mod path {
     pub const PUSH: &str = "/sync/v1/push";
     /// [`super::PullRequest`] → [`crate::batch::Page`].
     pub const PULL: &str = "/sync/v1/pull";
+    /// [`super::HaveRequest`] → [`super::HaveAnswer`].
+    pub const HAVE: &str = "/sync/v1/blobs/have";
+    /// Contents, by their digest: `GET`, with ranges.
+    pub const BLOBS: &str = "/sync/v1/blobs";
+    /// Uploads of contents: tus 1.0.0.
+    pub const UPLOADS: &str = "/sync/v1/uploads";
+}
+
+/// Most contents that a node may ask after at once.
+pub const MAX_HAVE: usize = 500;
+
+/// A node asks which contents the hub has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaveRequest {
+    /// Digests (SHA-256) in hexadecimal, at most [`MAX_HAVE`].
+    pub sha256: Vec<String>,
+}
+
+/// What the hub has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaveAnswer {
+    /// One for each digest, in the order of the request.
+    pub items: Vec<HaveItem>,
+}
+
+/// What the hub has of one content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaveItem {
+    /// The digest.
+    pub sha256: String,
+    /// Whether it is there.
+    pub state: Have,
+    /// The node's upload of it that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<Uuid>,
+    /// How many bytes of that upload are durable at the hub.
+    #[serde(default)]
+    pub offset_bytes: u64,
+    /// Whether somebody at headquarters waits for it.
+    #[serde(default)]
+    pub wanted: bool,
+}
+
+/// Whether a content is at the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Have {
+    /// It is durable there, and its digest was checked there.
+    Here,
+    /// It is not: send it.
+    Missing,
+    /// No record that the node may see names it: push the records first.
+    Unknown,
 }
 
 /// What a hub takes, told in `hello` and enforced where things are captured.

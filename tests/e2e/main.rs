@@ -9,6 +9,7 @@ mod link;
 mod machine;
 mod online;
 mod outage;
+mod photos;
 mod powercut;
 mod refusals;
 mod startup;

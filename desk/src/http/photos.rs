@@ -1,18 +1,16 @@
 //! Photos and other files of incidents.
 
+use super::content::whole_or_part;
 use super::door::Door;
 use super::multipart;
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::Photo;
 use crate::photos::{self, Delivery, Variant};
-use axum::body::Body;
 use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Response};
 use chassis::http::{ETag, Json, Path, Problem};
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER,
-};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -145,34 +143,15 @@ async fn answer(desk: &Desk, delivery: Delivery, headers: &HeaderMap) -> Result<
     let Some(reading) = reading else {
         return Err(Error::Unavailable(format!("content {sha256} is not in its place")).into());
     };
-    let size = reading.size_bytes;
-    kept.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Ok(media_type) = HeaderValue::from_str(&media_type) {
         kept.insert(CONTENT_TYPE, media_type);
     }
     if let Some(filename) = filename.as_deref().map(attachment) {
         kept.insert(CONTENT_DISPOSITION, filename);
     }
-    let (status, first, length) = match multipart::range(headers, &tag, size) {
-        Ok(None) => (StatusCode::OK, 0, size),
-        Ok(Some((first, length))) => {
-            let range = format!("bytes {first}-{}/{size}", first + length - 1);
-            kept.insert(CONTENT_RANGE, HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static("bytes */*")));
-            (StatusCode::PARTIAL_CONTENT, first, length)
-        }
-        Err(()) => {
-            let range = [(CONTENT_RANGE, format!("bytes */{size}"))];
-            let problem = Problem::new(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "range",
-                "No such part",
-                "the file is shorter than that",
-            );
-            return Ok((range, problem).into_response());
-        }
-    };
-    kept.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    Ok((status, kept, Body::from_stream(reading.stream(first, length))).into_response())
+    let mut response = whole_or_part(reading, sha256, headers, ());
+    response.headers_mut().extend(kept);
+    Ok(response)
 }
 
 /// Saved rather than opened: the content is whatever somebody uploaded (RFC 6266).

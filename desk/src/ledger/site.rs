@@ -72,10 +72,6 @@ pub struct Backlog {
     pub head: Option<Link>,
     /// Changes the hub has not acknowledged.
     pub pending_changes: u64,
-    /// Contents of photos that are here and that headquarters is not known to have.
-    pub pending_blobs: u64,
-    /// Their length.
-    pub pending_blob_bytes: u64,
     /// Changes in quarantine, here or (as its answers say) at the hub.
     pub quarantined: u64,
 }

@@ -287,6 +287,10 @@ impl Photos for SqliteLedger {
         self.look(move |db| photos::pieces_waiting(db, after, limit)).await
     }
 
+    async fn pieces_pending(&self) -> Result<(u64, u64), Error> {
+        self.look(photos::pending).await
+    }
+
     async fn pieces_missing(&self, limit: u32) -> Result<Vec<Piece>, Error> {
         self.read(move |db| photos::pieces_missing(db, limit)).await
     }

@@ -43,6 +43,26 @@ pub(super) async fn prove(State(intake): State<Intake>, mut request: Request, ne
     }
 }
 
+/// Lets good requests through with their [`Caller`] as an extension, unsealed: for answers that prove themselves.
+pub(super) async fn admit(State(intake): State<Intake>, mut request: Request, next: Next) -> Response {
+    let found = identify(&intake, request.headers()).await.map_err(|denied| denied.refused);
+    let admitted = found.and_then(|(caller, _)| {
+        version(request.headers())?;
+        let line = intake.admission().request(caller.node_id)?;
+        Ok((caller, line))
+    });
+    match admitted {
+        Err(refused) => problem(refused).into_response(),
+        Ok((caller, line)) => {
+            request.extensions_mut().insert(caller);
+            let mut response = next.run(request).await;
+            drop(line);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }
+    }
+}
+
 async fn identify(intake: &Intake, headers: &HeaderMap) -> Result<(Caller, [u8; 32]), Denied> {
     let header = text(headers, AUTHORIZATION).unwrap_or_default();
     let (node_id, secret) = parse_bearer(header).ok_or(Refused::UnknownNode)?;

@@ -1,5 +1,6 @@
 //! `/sync/v1`: what nodes ask. `sync-protocol/PROTOCOL.md` is the contract; [`crate::intake`] does the work.
 
+use super::blobs;
 use super::proof::prove;
 use crate::intake::credentials::Caller;
 use crate::intake::{Intake, Refused};
@@ -36,6 +37,7 @@ pub fn routes(intake: Intake) -> Router {
         .route_layer(from_fn(long_lived))
         .route(path::HELLO, post(hello))
         .route_layer(from_fn_with_state(intake.clone(), prove))
+        .merge(blobs::routes(&intake))
         .route(path::ENROL, post(enrol))
         .with_state(intake)
 }
@@ -85,7 +87,7 @@ async fn pull(
     Ok(([(CONTENT_TYPE, MEDIA_TYPE)], page))
 }
 
-async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refused> {
+pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refused> {
     let body = read(headers, body, SMALL_BYTES, SMALL_TIME).await?;
     serde_json::from_slice(&body).map_err(|error| Refused::Malformed(format!("the body cannot be read: {error}")))
 }

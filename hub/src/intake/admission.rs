@@ -17,8 +17,10 @@ const TAKING: usize = 8;
 const READING: usize = 16;
 /// Pulls that wait for something to come; a pull beyond that is answered at once.
 const WAITING: usize = 20_000;
-/// Requests of one node.
-const PER_NODE: u32 = 8;
+/// Contents that arrive or leave; each holds less than 1 MiB.
+const BYTES: usize = 256;
+/// Requests of one node: hello, push, pull, and contents in three lanes.
+const PER_NODE: u32 = 12;
 /// `Retry-After` is somewhere in between, so that those sent away together do not come back together.
 const RETRY_SECONDS: std::ops::RangeInclusive<u64> = 2..=20;
 
@@ -29,6 +31,7 @@ pub struct Admission {
     taking: Arc<Semaphore>,
     reading: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
     by_node: Arc<Mutex<HashMap<Uuid, u32>>>,
     ids: Ids,
 }
@@ -44,6 +47,7 @@ impl Admission {
             taking: room(TAKING),
             reading: room(READING),
             waiting: room(WAITING),
+            bytes: room(BYTES),
             by_node: Arc::default(),
             ids,
         }
@@ -71,6 +75,14 @@ impl Admission {
     /// [`Refused::Busy`].
     pub fn arrive(&self) -> Result<Room, Refused> {
         Arc::clone(&self.arriving).try_acquire_owned().map_err(|_| self.busy())
+    }
+
+    /// Room for one more content that arrives or leaves, now or not at all.
+    ///
+    /// # Errors
+    /// [`Refused::Busy`].
+    pub fn bytes(&self) -> Result<Room, Refused> {
+        Arc::clone(&self.bytes).try_acquire_owned().map_err(|_| self.busy())
     }
 
     /// Waits for its turn to take a push.

@@ -30,6 +30,10 @@ pub enum Part {
     Push,
     /// Fetching changes.
     Pull,
+    /// Sending photos.
+    Photos,
+    /// Fetching photos.
+    Fetch,
     /// Reading or writing the node's own ledger.
     Ledger,
 }
@@ -40,6 +44,8 @@ impl Part {
             Self::Stop | Self::Link => "link",
             Self::Fork | Self::Stall | Self::Push => "push",
             Self::Pull => "pull",
+            Self::Photos => "photos",
+            Self::Fetch => "fetch",
             Self::Ledger => "ledger",
         }
     }

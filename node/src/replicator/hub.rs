@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use chassis::blobs::Sha256;
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
-use chassis::outbound::{BreakerConfig, Method, Outbound, OutboundConfig, OutboundError, Response, Url, retry_after};
+use chassis::outbound::{
+    Body, BreakerConfig, Method, Outbound, OutboundConfig, OutboundError, RequestBuilder, Response, Url, retry_after,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sync_protocol::message::{self, CredentialKeys, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, credential_keys};
@@ -39,6 +42,8 @@ impl Credential {
 /// The hub, as one node sees it.
 pub struct Hub {
     outbound: Outbound,
+    /// For contents: connections of their own, so that a photo never stands in front of a record.
+    contents: Outbound,
     base: String,
     node_id: Uuid,
     credential: Mutex<Arc<Credential>>,
@@ -59,6 +64,43 @@ pub struct Call {
     pub deadline: Duration,
     /// The most that the answer may be, in bytes.
     pub most_bytes: u64,
+}
+
+/// Part of a content on its way to the hub.
+#[derive(Debug)]
+pub struct Transfer {
+    /// How.
+    pub method: Method,
+    /// Below the hub's address.
+    pub path: String,
+    /// Headers of its own.
+    pub headers: Vec<(&'static str, String)>,
+    /// The bytes.
+    pub body: Body,
+}
+
+/// A content on its way from the hub.
+#[derive(Debug)]
+pub struct Content {
+    response: Option<Response>,
+    /// Whether it begins where it was asked to; else at its beginning.
+    pub is_part: bool,
+    base: String,
+}
+
+impl Content {
+    /// The next piece.
+    ///
+    /// # Errors
+    /// [`Failure::NoHub`] when it is cut, or nothing comes.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let Some(response) = &mut self.response else {
+            return Ok(None);
+        };
+        let piece = tokio::time::timeout(STALLED, response.chunk()).await;
+        let piece = piece.map_err(|_| OutboundError::Timeout).and_then(|piece| piece.map_err(OutboundError::from));
+        piece.map_err(|error| Failure::NoHub { why: format!("{}: {error}", self.base), retry_after: None })
+    }
 }
 
 /// Why a call did not do what it should.
@@ -130,10 +172,18 @@ impl Failure {
 impl Hub {
     /// The hub at `base` for the node `node_id` with its `secret`.
     #[must_use]
-    pub fn new(outbound: Outbound, base: &str, node_id: Uuid, secret: String, ids: Ids, clock: SharedClock) -> Self {
+    pub fn new(
+        (outbound, contents): (Outbound, Outbound),
+        base: &str,
+        node_id: Uuid,
+        secret: String,
+        ids: Ids,
+        clock: SharedClock,
+    ) -> Self {
         let credential = Mutex::new(Arc::new(Credential::new(secret)));
         Self {
             outbound,
+            contents,
             base: base.trim_end_matches('/').to_owned(),
             node_id,
             credential,
@@ -192,29 +242,98 @@ impl Hub {
         let credential = self.credential();
         let nonce = nonce(&self.ids);
         let most = call.deadline + MOST_TRANSFER;
-        let answer = tokio::time::timeout(most, self.exchange(call, &credential.secret, &nonce)).await;
-        let reply = answer.unwrap_or(Err(OutboundError::Timeout)).map_err(|error| self.unreachable(&error))?;
-        if !message::proves(&reply.proof, &credential.keys.proof, &nonce, reply.status, &reply.body) {
+        let answer = tokio::time::timeout(most, self.exchange(call, &credential, &nonce)).await;
+        self.proven(answer.unwrap_or(Err(OutboundError::Timeout)), &credential, &nonce)
+    }
+
+    /// Sends part of a content, however long that takes; whoever calls gives up when nothing moves.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn transfer(&self, transfer: Transfer) -> Result<Bytes, Failure> {
+        let credential = self.credential();
+        let nonce = nonce(&self.ids);
+        let exchange = async {
+            let mut request = self.request(&self.contents, transfer.method, &transfer.path, &credential, &nonce)?;
+            for (name, value) in transfer.headers {
+                request = request.header(name, value);
+            }
+            let response = self.contents.request(request.body(transfer.body).build()?).await?;
+            Reply::read(response, MOST_JSON_BYTES, self.clock.now_ms()).await
+        };
+        self.proven(exchange.await, &credential, &nonce)
+    }
+
+    /// Asks for a content behind its first `from` bytes; none where the hub has none. It proves itself by its digest.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn fetch(&self, path: &str, sha256: Sha256, from: u64) -> Result<Option<Content>, Failure> {
+        let credential = self.credential();
+        let exchange = async {
+            let mut request = self.request(&self.contents, Method::GET, path, &credential, &nonce(&self.ids))?;
+            if from > 0 {
+                request = request.header("range", format!("bytes={from}-"));
+            }
+            let head = tokio::time::timeout(STALLED, self.contents.request(request.build()?)).await;
+            head.unwrap_or(Err(OutboundError::Timeout))
+        };
+        let response = exchange.await.map_err(|error| self.unreachable(&error))?;
+        let tag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+        match response.status().as_u16() {
+            status @ (200 | 206) if tag == format!("\"{sha256}\"") => {
+                Ok(Some(Content { response: Some(response), is_part: status == 206, base: self.base.clone() }))
+            }
+            // All of it is here, or what is here is not its beginning: the digest will tell.
+            416 => Ok(Some(Content { response: None, is_part: true, base: self.base.clone() })),
+            404 => Ok(None),
+            status => {
+                let retry_after = retry_after(response.headers(), self.clock.now_ms());
+                let why = format!("{}: a photo cannot be fetched (status {status})", self.base);
+                Err(Failure::NoHub { why, retry_after })
+            }
+        }
+    }
+
+    fn proven(
+        &self,
+        reply: Result<Reply, OutboundError>,
+        credential: &Arc<Credential>,
+        nonce: &str,
+    ) -> Result<Bytes, Failure> {
+        let reply = reply.map_err(|error| self.unreachable(&error))?;
+        if !message::proves(&reply.proof, &credential.keys.proof, nonce, reply.status, &reply.body) {
             return Err(Failure::NoHub { why: self.stranger(&reply), retry_after: reply.retry_after });
         }
         if (200..300).contains(&reply.status) {
             return Ok(reply.body);
         }
         let (kind, detail) = problem(&reply.body);
-        if kind == message::refusal::SUPERSEDED && !Arc::ptr_eq(&credential, &self.credential()) {
+        if kind == message::refusal::SUPERSEDED && !Arc::ptr_eq(credential, &self.credential()) {
             return Err(Failure::Replaced);
         }
         Err(Failure::Refused(Refused { status: reply.status, kind, detail, retry_after: reply.retry_after }))
     }
 
-    async fn exchange(&self, call: Call, secret: &str, nonce: &str) -> Result<Reply, OutboundError> {
-        let request = self
-            .outbound
-            .build(Method::POST, address(&self.base, call.path)?)
-            .header("authorization", format!("Bearer {}.{secret}", self.node_id.hyphenated()))
-            .header("content-type", call.media_type)
+    fn request(
+        &self,
+        outbound: &Outbound,
+        method: Method,
+        path: &str,
+        credential: &Credential,
+        nonce: &str,
+    ) -> Result<RequestBuilder, OutboundError> {
+        Ok(outbound
+            .build(method, address(&self.base, path)?)
+            .header("authorization", format!("Bearer {}.{}", self.node_id.hyphenated(), credential.secret))
             .header(PROTOCOL_HEADER, sync_protocol::VERSION.to_string())
-            .header(NONCE_HEADER, nonce)
+            .header(NONCE_HEADER, nonce))
+    }
+
+    async fn exchange(&self, call: Call, credential: &Credential, nonce: &str) -> Result<Reply, OutboundError> {
+        let request = self
+            .request(&self.outbound, Method::POST, call.path, credential, nonce)?
+            .header("content-type", call.media_type)
             .body(call.body)
             .build()?;
         let head = tokio::time::timeout(call.deadline, self.outbound.request(request)).await;
@@ -280,9 +399,22 @@ impl Reply {
 /// # Errors
 /// When the certificates cannot be used.
 pub fn outbound(ca_pem: Option<&str>) -> Result<Outbound, OutboundError> {
+    client("hub", ca_pem, false)
+}
+
+/// [`outbound`], and another one for contents: HTTP/1.1, where each has a connection of its own.
+///
+/// # Errors
+/// When the certificates cannot be used.
+pub fn clients(ca_pem: Option<&str>) -> Result<(Outbound, Outbound), OutboundError> {
+    Ok((outbound(ca_pem)?, client("hub-contents", ca_pem, true)?))
+}
+
+fn client(service: &'static str, ca_pem: Option<&str>, http1_only: bool) -> Result<Outbound, OutboundError> {
     Outbound::new(
-        "hub",
+        service,
         OutboundConfig {
+            http1_only,
             connect_timeout: Duration::from_secs(10),
             total_timeout: None,
             idle_timeout: MOST_TRANSFER,

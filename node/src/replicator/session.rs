@@ -102,6 +102,11 @@ impl Session {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Milliseconds since 1970, by the node's clock.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.desk.now_ms()
+    }
+
     fn instant(&self, tick: Tick) -> Instant {
         self.began + Duration::from_millis(tick)
     }
@@ -136,6 +141,8 @@ impl Session {
         if breaks != Some(welcome.breaks) {
             self.board.well(Part::Push);
             self.board.well(Part::Pull);
+            self.board.well(Part::Photos);
+            self.board.well(Part::Fetch);
         }
         self.gate.send_replace(Some(welcome));
     }
@@ -269,7 +276,11 @@ impl Session {
     /// What the node tells of itself for the fleet list.
     pub(super) fn node_status(&self) -> NodeStatus {
         let view = self.view.borrow();
-        node_status(view.backlog.pending_changes, view.backlog.quarantined, self.board.now().clock_offset_ms)
+        NodeStatus {
+            pending_blobs: view.contents.0,
+            pending_blob_bytes: view.contents.1,
+            ..node_status(view.backlog.pending_changes, view.backlog.quarantined, self.board.now().clock_offset_ms)
+        }
     }
 
     /// Notes the clock offset that an answer tells.

@@ -19,6 +19,8 @@ pub struct View {
     pub enrolment: Option<Enrolment>,
     /// What waits.
     pub backlog: Backlog,
+    /// Contents of photos that wait, and their length in bytes; up to a second old.
+    pub contents: (u64, u64),
 }
 
 /// Reads once.
@@ -29,7 +31,24 @@ async fn look(desk: &Desk) -> Result<View, desk::Error> {
         Identity::Hub { .. } | Identity::Unenrolled => None,
     };
     let backlog = if enrolment.is_some() { ledger.backlog().await? } else { Backlog::default() };
-    Ok(View { enrolment, backlog })
+    Ok(View { enrolment, backlog, contents: (0, 0) })
+}
+
+/// Keeps the count of contents in `view` up to date. It walks all that wait, so it is made once a second at most.
+pub async fn count(desk: &Desk, view: &watch::Sender<View>) {
+    let mut committed = desk.ledger().committed();
+    loop {
+        committed.mark_unchanged();
+        if let Ok(contents) = desk.ledger().pieces_pending().await {
+            metrics::gauge!("aincident_pending_blobs").set(contents.0 as f64);
+            metrics::gauge!("aincident_pending_blob_bytes").set(contents.1 as f64);
+            view.send_if_modified(|view| std::mem::replace(&mut view.contents, contents) != contents);
+        }
+        tokio::time::sleep(AGAIN).await;
+        if committed.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Keeps `view` up to date for as long as it is polled.
@@ -45,6 +64,7 @@ pub async fn keep(desk: &Desk, view: &watch::Sender<View>) {
                     if view.enrolment != seen.enrolment {
                         desk.forget_identity();
                     }
+                    let seen = View { contents: view.contents, ..seen };
                     let is_new = *view != seen;
                     *view = seen;
                     is_new

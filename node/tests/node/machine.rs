@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aincident_node::replicator::blobs::{Originals, Policy};
 use aincident_node::replicator::board::Board;
 use aincident_node::replicator::{Replicator, Tempo};
 use chassis::blobs::Blobs;
@@ -27,6 +28,7 @@ use crate::hub::{FakeHub, SECRET, STORE};
 const TEMPO: Tempo = Tempo {
     pace: Backoff { floor: Duration::from_millis(20), cap: Duration::from_millis(100) },
     stall: Duration::from_secs(120),
+    contents: Policy { originals: Originals::Always, max_bytes_per_s: None },
 };
 
 /// The longest that anything here may take.

@@ -174,7 +174,6 @@ pub(super) fn backlog(db: &Connection) -> Done<Backlog> {
         )?
         .query_row([], |row| row.get(0))?;
     let mut backlog = Backlog { quarantined: quarantined as u64, ..Backlog::default() };
-    (backlog.pending_blobs, backlog.pending_blob_bytes) = super::photos::pending(db)?;
     // One stream: what an earlier one had left was carried over when the node was enrolled anew.
     let mut streams = db.prepare_cached("SELECT origin, seq, head, acked_seq, mine FROM origins WHERE mine = 1")?;
     let mut rows = streams.query([])?;
