@@ -3,6 +3,7 @@
 //! [`stack`] wraps a router in the middleware, [`serve`] listens, [`Problem`] is the one shape of an error, and
 //! [`Json`], [`Query`], [`QueryPairs`] and [`Path`] are extractors whose refusals are problems too.
 
+pub mod coding;
 pub mod etag;
 pub mod health;
 pub mod json;
@@ -17,6 +18,7 @@ pub mod tus;
 mod tests;
 
 pub use axum;
+pub use coding::{Coding, preferred_coding};
 pub use etag::{ETag, Precondition};
 pub use health::{Health, health_routes};
 pub use json::Json;

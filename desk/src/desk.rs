@@ -1,6 +1,7 @@
 //! The desk itself: what every feature needs, cheap to clone.
 
 use crate::accounts::Hashing;
+use crate::cache::SharedCache;
 use crate::error::{Error, Refusal};
 use crate::events::MAX_STREAMS;
 use crate::ledger::sqlite::SqliteLedger;
@@ -26,14 +27,16 @@ pub struct Storage {
     pub jobs: Arc<dyn Queue>,
     /// Uploads under way.
     pub uploads: Arc<dyn UploadStore>,
+    /// What can be made again.
+    pub cache: SharedCache,
 }
 
 impl Storage {
     /// A ledger in SQLite, with its jobs, and a folder of files.
     #[must_use]
-    pub fn sqlite(ledger: SqliteLedger, blobs: Blobs) -> Self {
+    pub fn sqlite(ledger: SqliteLedger, blobs: Blobs, cache: SharedCache) -> Self {
         let (jobs, uploads) = (Arc::new(ledger.jobs()), Arc::new(ledger.uploads()));
-        Self { ledger: Arc::new(ledger), blobs, jobs, uploads }
+        Self { ledger: Arc::new(ledger), blobs, jobs, uploads, cache }
     }
 }
 
@@ -109,6 +112,12 @@ impl Desk {
     #[must_use]
     pub fn blobs(&self) -> &Blobs {
         &self.inner.storage.blobs
+    }
+
+    /// What can be made again.
+    #[must_use]
+    pub fn cache(&self) -> &SharedCache {
+        &self.inner.storage.cache
     }
 
     /// The site's jobs.

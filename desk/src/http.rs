@@ -11,6 +11,7 @@ pub mod events;
 pub mod exports;
 pub mod history;
 pub mod incidents;
+pub mod kept;
 pub mod login;
 mod multipart;
 pub mod object;

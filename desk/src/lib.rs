@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod actor;
+pub mod cache;
 pub mod comments;
 mod desk;
 pub mod document;

@@ -5,6 +5,7 @@ use chassis::blobs::Blobs;
 use chassis::clock::SystemClock;
 use chassis::folder::{DataFolder, FolderError};
 use chassis::ids::Ids;
+use desk::cache::Memory;
 use desk::ledger::Identity;
 use desk::ledger::sqlite::SqliteLedger;
 use desk::{Desk, Storage};
@@ -12,6 +13,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::NotAHub;
+
+/// What answers are kept in memory, at most, in bytes.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Why the hub's folder cannot be used; one line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +45,7 @@ pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk,
         SqliteLedger::open(&folder.database(), ids.clone()).map_err(|error| SiteError::Ledger(error.to_string()))?;
     let blobs =
         Blobs::open(&folder.blobs()).map_err(|error| SiteError::Blobs(folder.blobs().display().to_string(), error))?;
-    let storage = Storage::sqlite(ledger, blobs);
+    let storage = Storage::sqlite(ledger, blobs, Arc::new(Memory::new(CACHE_BYTES)));
     let ledger = Arc::clone(&storage.ledger);
     let now_ms = clock.now_ms();
     let found = ledger.identity().await.map_err(explain)?;

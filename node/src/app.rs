@@ -9,6 +9,7 @@ use chassis::telemetry;
 use desk::ledger::Identity;
 use tokio::net::{TcpListener, lookup_host};
 
+use crate::cache::FolderCache;
 use crate::config::ServeConfig;
 use crate::replicator::Replicator;
 use crate::{http, site};
@@ -30,7 +31,9 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     let _lock = folder.lock().map_err(failed)?;
-    let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
+    let (at, room) = (folder.join("cache"), config.cache_bytes);
+    let cache = tokio::task::spawn_blocking(move || FolderCache::open(&at, room)).await.map_err(failed)?;
+    let (desk, identity) = site::open_with(&folder, shutdown.token(), cache.clone()).await.map_err(failed)?;
     let replicator = Replicator::new(desk.clone(), config.tempo);
     let router = http::router(&desk, replicator.board(), Some(metrics));
 
@@ -53,6 +56,9 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     }
     if let Err(error) = syncing.await {
         tracing::warn!(%error, "the replicator did not end in order");
+    }
+    if let Err(error) = tokio::task::spawn_blocking(move || cache.close()).await {
+        tracing::warn!(%error, "the cache was not closed in order");
     }
     tracing::info!("the node has stopped");
     Ok(())

@@ -100,6 +100,9 @@ pub struct ServeArgs {
     /// Most of the line that photos take, in kilobits per second; 0: all of it [default: 0].
     #[arg(long, value_name = "KBIT", env = "AINCIDENT_NODE_PHOTOS_MAX_KBIT_S")]
     photos_max_kbit_s: Option<u64>,
+    /// Most room on the disk for answers and reports that can be made again, in MiB, 16 to 65536 [default: 256].
+    #[arg(long, value_name = "MIB", env = "AINCIDENT_NODE_CACHE_MIB")]
+    cache_mib: Option<u64>,
 }
 
 /// Options of `status`.
@@ -129,6 +132,7 @@ struct Layer {
     json: Option<bool>,
     link: Option<LinkLayer>,
     photos: Option<PhotosLayer>,
+    cache_mib: Option<u64>,
 }
 
 overlay!(Layer {
@@ -144,7 +148,8 @@ overlay!(Layer {
     log_format,
     json,
     link,
-    photos
+    photos,
+    cache_mib
 });
 
 /// `[link]` of the file.
@@ -213,6 +218,8 @@ pub struct ServeConfig {
     pub telemetry: TelemetryConfig,
     /// How patient the replicator is.
     pub tempo: Tempo,
+    /// Room for what can be made again.
+    pub cache_bytes: u64,
 }
 
 /// `status`, ready to go.
@@ -272,6 +279,7 @@ impl ServeArgs {
             listen: self.listen,
             log: self.log,
             log_format: self.log_format,
+            cache_mib: self.cache_mib,
             link: self.link_max_backoff_ms.map(|ms| LinkLayer { max_backoff_ms: Some(ms) }),
             ..Layer::default()
         };
@@ -290,6 +298,7 @@ impl ServeArgs {
                 log: layer.log.unwrap_or(defaults.log),
                 format: layer.log_format.unwrap_or(defaults.format),
             },
+            cache_bytes: cache_bytes(layer.cache_mib)?,
             tempo: Tempo { contents: policy(photos)?, ..tempo(layer.link.unwrap_or_default())? },
         })
     }
@@ -308,6 +317,14 @@ impl StatusArgs {
 
 fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {
     value.ok_or(UsageError::Missing { option, variable })
+}
+
+fn cache_bytes(mib: Option<u64>) -> Result<u64, UsageError> {
+    let mib = mib.unwrap_or(256);
+    if !(16..=65_536).contains(&mib) {
+        return Err(UsageError::Range(format!("cache_mib is {mib}; give 16 to 65536")));
+    }
+    Ok(mib * 1024 * 1024)
 }
 
 fn policy(photos: PhotosLayer) -> Result<Policy, UsageError> {

@@ -2,11 +2,13 @@
 //! only `serve` takes the folder's lock.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use chassis::blobs::Blobs;
 use chassis::clock::SystemClock;
 use chassis::folder::{DataFolder, FolderError};
 use chassis::ids::Ids;
+use desk::cache::{Memory, SharedCache};
 use desk::ledger::Identity;
 use desk::ledger::sqlite::SqliteLedger;
 use desk::{Desk, Storage};
@@ -29,16 +31,31 @@ pub enum SiteError {
     NotANode,
 }
 
-/// Opens the ledger in `folder`. The desk's endless answers end when `stop` is cancelled.
+/// What a command keeps of answers: next to nothing.
+const COMMAND_CACHE_BYTES: u64 = 64 * 1024;
+
+/// Opens the ledger in `folder`, for a command that runs beside the serving node.
 ///
 /// # Errors
 /// When the database cannot be used, or belongs to a hub.
 pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk, Identity), SiteError> {
+    open_with(folder, stop, Arc::new(Memory::new(COMMAND_CACHE_BYTES))).await
+}
+
+/// Opens the ledger in `folder`. The desk's endless answers end when `stop` is cancelled.
+///
+/// # Errors
+/// When the database cannot be used, or belongs to a hub.
+pub async fn open_with(
+    folder: &DataFolder,
+    stop: CancellationToken,
+    cache: SharedCache,
+) -> Result<(Desk, Identity), SiteError> {
     let ids = Ids::system();
     let ledger = open_ledger(&folder.database(), &ids)?;
     let blobs =
         Blobs::open(&folder.blobs()).map_err(|error| SiteError::Blobs(folder.blobs().display().to_string(), error))?;
-    let storage = Storage::sqlite(ledger, blobs);
+    let storage = Storage::sqlite(ledger, blobs, cache);
     match storage.ledger.identity().await.map_err(|error| SiteError::Ledger(error.to_string()))? {
         Identity::Hub { .. } => Err(SiteError::NotANode),
         identity => Ok((Desk::until(storage, SystemClock::shared(), ids, stop), identity)),

@@ -1,7 +1,9 @@
 //! Incidents.
 
 use super::door::Door;
+use super::kept;
 use super::schema::{FilterParams, Incident, IncidentPage, IncidentPatch, NewIncident, PageParams};
+use crate::cache::Kind;
 use crate::desk::Desk;
 use crate::incidents::body::Body;
 use crate::incidents::{self, IfMatch, Shown, draft, patch as patching, query};
@@ -18,15 +20,20 @@ use uuid::Uuid;
 #[utoipa::path(
     get, path = "/api/v1/incidents", tag = "incidents", operation_id = "list_incidents",
     params(FilterParams, PageParams),
-    responses((status = 200, description = "A page", body = IncidentPage))
+    responses(
+        (status = 200, description = "A page", body = IncidentPage, headers(("ETag" = String, description = "Strong"))),
+        (status = 304, description = "The client has it already"),
+    )
 )]
 pub async fn list(
     State(desk): State<Desk>,
     Door(actor): Door,
     QueryPairs(pairs): QueryPairs,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let page = incidents::list(&desk, &actor, query::list(&pairs)?).await?;
-    Ok(([(CONTENT_TYPE, "application/json")], page).into_response())
+    let query = query::list(&pairs)?;
+    let page = || async { Ok(incidents::list(&desk, &actor, query).await?) };
+    kept::json(&desk, &actor, Kind::List, &pairs, &headers, page).await
 }
 
 /// Record an incident

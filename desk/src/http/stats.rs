@@ -1,12 +1,16 @@
 //! Counts.
 
 use super::door::Door;
+use super::kept;
 use super::schema::FilterParams;
+use crate::cache::Kind;
 use crate::desk::Desk;
 use crate::incidents::query;
 use crate::{ledger, stats};
 use axum::extract::State;
-use chassis::http::{Json, Problem, QueryPairs};
+use axum::response::Response;
+use chassis::http::{Problem, QueryPairs};
+use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -86,12 +90,21 @@ impl From<ledger::Stats> for Stats {
 /// Count incidents
 #[utoipa::path(
     get, path = "/api/v1/stats", tag = "incidents", operation_id = "stats", params(FilterParams),
-    responses((status = 200, description = "Counts over what the filters let through", body = Stats))
+    responses(
+        (status = 200, description = "Counts over what the filters let through", body = Stats, headers(("ETag" = String, description = "Strong"))),
+        (status = 304, description = "The client has it already"),
+    )
 )]
 pub async fn stats(
     State(desk): State<Desk>,
     Door(actor): Door,
     QueryPairs(pairs): QueryPairs,
-) -> Result<Json<Stats>, Problem> {
-    Ok(Json(stats::over(&desk, &actor, query::filter(&pairs)?).await?.into()))
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let filter = query::filter(&pairs)?;
+    let counted = || async {
+        let counts: Stats = stats::over(&desk, &actor, filter).await?.into();
+        serde_json::to_string(&counts).map_err(Problem::internal)
+    };
+    kept::json(&desk, &actor, Kind::Stats, &pairs, &headers, counted).await
 }

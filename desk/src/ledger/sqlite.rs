@@ -36,6 +36,7 @@ use chassis::sqlite::{Database, OpenError, OpenOptions, ReadError, StoreError, W
 use fail::{Done, Fail};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
@@ -61,6 +62,8 @@ const AUDIT_DEADLINE: Duration = Duration::from_secs(6 * 3600);
 pub struct SqliteLedger {
     db: Database,
     ids: Ids,
+    /// The generation's stamp, and how many commits there were when it was read.
+    stamp: Arc<Mutex<Option<(u64, i64)>>>,
 }
 
 impl StoreError for Fail {
@@ -93,7 +96,7 @@ impl SqliteLedger {
             before_commit: project::INDEX_WAITING,
         };
         let options = OpenOptions { writing, ..OpenOptions::new(path, migrations) };
-        Ok(Self { db: Database::open(options)?, ids })
+        Ok(Self { db: Database::open(options)?, ids, stamp: Arc::default() })
     }
 
     /// The jobs kept in the same file.
@@ -199,6 +202,18 @@ impl Site for SqliteLedger {
 
     fn committed(&self) -> tokio::sync::watch::Receiver<u64> {
         self.db.committed()
+    }
+
+    async fn generation(&self) -> Result<i64, Error> {
+        // Read before the stamp: what is committed in between makes the next question look again.
+        let commits = self.db.generation();
+        let known = *self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, stamp)) = known.filter(|(at, _)| *at == commits) {
+            return Ok(stamp);
+        }
+        let stamp = self.look(site::generation).await?;
+        *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = Some((commits, stamp));
+        Ok(stamp)
     }
 
     async fn is_writable(&self) -> bool {

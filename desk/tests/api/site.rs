@@ -148,7 +148,11 @@ impl Site {
         std::fs::create_dir_all(&folder).unwrap();
         let ids = Ids::system();
         let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), ids.clone()).unwrap();
-        let storage = Storage::sqlite(ledger, Blobs::open(&folder.join("blobs")).unwrap());
+        let storage = Storage::sqlite(
+            ledger,
+            Blobs::open(&folder.join("blobs")).unwrap(),
+            Arc::new(desk::cache::Memory::new(1_000_000)),
+        );
         let clock = ManualClock::new(T0);
         let stop = CancellationToken::new();
         let desk = Desk::until(storage, clock.clone(), ids.clone(), stop.clone());

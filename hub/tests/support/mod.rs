@@ -128,7 +128,11 @@ impl Hub {
 async fn open(folder: &Scratch, clock: Arc<ManualClock>) -> Desk {
     let ids = Ids::system();
     let ledger = SqliteLedger::open(&folder.0.join("ledger.sqlite"), ids.clone()).unwrap();
-    let storage = Storage::sqlite(ledger, Blobs::open(&folder.0.join("blobs")).unwrap());
+    let storage = Storage::sqlite(
+        ledger,
+        Blobs::open(&folder.0.join("blobs")).unwrap(),
+        Arc::new(desk::cache::Memory::new(1_000_000)),
+    );
     storage.ledger.become_hub(ids.new_v7(NOW_MS), ids.new_v7(NOW_MS)).await.unwrap();
     Desk::new(storage, clock, ids)
 }

@@ -86,7 +86,11 @@ impl Node {
         let folder = scratch();
         let ids = Ids::system();
         let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), ids.clone()).unwrap();
-        let storage = Storage::sqlite(ledger, Blobs::open(&folder.join("blobs")).unwrap());
+        let storage = Storage::sqlite(
+            ledger,
+            Blobs::open(&folder.join("blobs")).unwrap(),
+            Arc::new(desk::cache::Memory::new(1_000_000)),
+        );
         let desk = Desk::new(storage, SystemClock::shared(), ids);
         let replicator = Replicator::new(desk.clone(), tempo);
         Self { desk, board: replicator.board(), replicator, folder, running: Mutex::new(None) }

@@ -166,6 +166,10 @@ pub(super) fn set_link_state(db: &Connection, state: &LinkState) -> Done<()> {
     set_value(db, "link", &text)
 }
 
+pub(super) fn generation(db: &Connection) -> Done<i64> {
+    Ok(db.prepare_cached("SELECT stamp FROM generation")?.query_row([], |row| row.get(0))?)
+}
+
 pub(super) fn backlog(db: &Connection) -> Done<Backlog> {
     let quarantined: i64 = db
         .prepare_cached(

@@ -1,0 +1,400 @@
+//! Derived data that survives a restart: answers and reports, in a folder behind the layer in memory.
+//!
+//! Layout: `cache/gN` and `cache/gN+1`, two sled databases. What is kept goes into the younger; what is found in the older is
+//! taken over. When the younger has half of the room, the older is removed whole and a new one begun: sled does not give room
+//! back by itself, and nothing has to be searched for what is old.
+//!
+//! What makes it safe: nothing in it is needed. Keys are digests of everything a value follows from ([`desk::cache::Key`]), so
+//! what is found is right or was damaged, and each value begins with a digest of itself. Whatever goes wrong, a panic inside
+//! sled included, ends in the folder being set aside and begun anew, with a line in the log.
+//!
+//! sled waits for the disk, so it is asked on blocking threads only; what is to be kept is handed to a thread of its own, over
+//! a queue that forgets what does not fit.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use desk::cache::{Cache, Key, Kind, Memory, count};
+use std::fs;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The layer in memory, in bytes.
+const MEMORY_BYTES: u64 = 24 * 1024 * 1024;
+/// What sled may keep in memory for itself, in bytes.
+const SLED_BYTES: u64 = 8 * 1024 * 1024;
+/// Values that wait to be kept; more are forgotten.
+const QUEUE: usize = 64;
+/// After so many bytes are written the room is looked at.
+const LOOK_BYTES: u64 = 4 * 1024 * 1024;
+/// A digest in front of each value, in bytes.
+const DIGEST: usize = 8;
+
+/// The node's cache.
+pub struct FolderCache {
+    memory: Arc<Memory>,
+    disk: Arc<Disk>,
+    queue: Mutex<Option<SyncSender<(Key, Bytes)>>>,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl FolderCache {
+    /// The cache in `folder`, of at most `max_bytes` on the disk. A folder that cannot be used is set aside.
+    #[must_use]
+    pub fn open(folder: &Path, max_bytes: u64) -> Arc<Self> {
+        let disk = Arc::new(Disk { folder: folder.to_owned(), max_bytes, open: Mutex::new(None) });
+        disk.begin();
+        let (queue, jobs) = sync_channel(QUEUE);
+        let writing = Arc::clone(&disk);
+        let writer = std::thread::Builder::new().name("cache-writer".to_owned()).spawn(move || write(&writing, &jobs));
+        if let Err(error) = &writer {
+            tracing::warn!(%error, "answers are kept in memory only");
+        }
+        Arc::new(Self {
+            memory: Arc::new(Memory::new(MEMORY_BYTES)),
+            disk,
+            queue: Mutex::new(Some(queue)),
+            writer: Mutex::new(writer.ok()),
+        })
+    }
+
+    /// Waits until everything that was to be kept is on the disk.
+    pub fn close(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // What it died of was logged there.
+            let _ = writer.join();
+        }
+        self.disk.flush();
+    }
+}
+
+#[async_trait]
+impl Cache for FolderCache {
+    async fn get(&self, kind: Kind, key: Key) -> Option<Bytes> {
+        let found = self.memory.find(key);
+        count(kind, "memory", found.is_some());
+        if found.is_some() {
+            return found;
+        }
+        let disk = Arc::clone(&self.disk);
+        let found = tokio::task::spawn_blocking(move || disk.get(key)).await.ok().flatten();
+        count(kind, "disk", found.is_some());
+        if let Some(value) = &found {
+            self.memory.keep(key, value.clone());
+        }
+        found
+    }
+
+    fn put(&self, _: Kind, key: Key, value: Bytes) {
+        self.memory.keep(key, value.clone());
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Err(TrySendError::Full(_))) = queue.as_ref().map(|queue| queue.try_send((key, value))) {
+            metrics::counter!("cache_dropped_total").increment(1);
+        }
+    }
+}
+
+fn write(disk: &Disk, jobs: &Receiver<(Key, Bytes)>) {
+    let mut written = 0;
+    while let Ok((key, value)) = jobs.recv() {
+        disk.put(key, &value);
+        written += value.len() as u64;
+        if written >= LOOK_BYTES {
+            written = 0;
+            disk.rotate();
+        }
+    }
+}
+
+/// The folder.
+struct Disk {
+    folder: PathBuf,
+    max_bytes: u64,
+    open: Mutex<Option<Generations>>,
+}
+
+#[derive(Clone)]
+struct Generations {
+    number: u64,
+    young: sled::Db,
+    old: Option<sled::Db>,
+}
+
+/// Why the folder cannot be used.
+type Unusable = String;
+
+impl Disk {
+    fn path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("g{number}"))
+    }
+
+    fn now(&self) -> Option<Generations> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Opens what is there, or begins anew.
+    fn begin(&self) {
+        let opened = guarded(|| self.generations()).or_else(|why| {
+            self.set_aside(&why);
+            guarded(|| self.generations())
+        });
+        match opened {
+            Ok(generations) => *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(generations),
+            Err(why) => tracing::warn!(why, "the cache's folder cannot be used; answers are kept in memory only"),
+        }
+    }
+
+    fn generations(&self) -> Result<Generations, Unusable> {
+        fs::create_dir_all(&self.folder).map_err(|error| error.to_string())?;
+        let mut numbers: Vec<u64> = fs::read_dir(&self.folder)
+            .map_err(|error| error.to_string())?
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix('g')?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        let young = numbers.pop().unwrap_or(1);
+        let old = numbers.pop();
+        for number in numbers {
+            fs::remove_dir_all(self.path(number)).map_err(|error| error.to_string())?;
+        }
+        let old = old.map(|number| database(&self.path(number))).transpose()?;
+        Ok(Generations { number: young, young: database(&self.path(young))?, old })
+    }
+
+    /// Moves the folder away, keeps it for whoever wants to look, and forgets an earlier one.
+    fn set_aside(&self, why: &str) {
+        tracing::warn!(why, "the cache is damaged and begun anew; nothing is lost");
+        metrics::counter!("cache_rebuilds_total").increment(1);
+        let bad = self.folder.with_extension("bad");
+        let moved = gone_is_fine(fs::remove_dir_all(&bad)).and_then(|()| gone_is_fine(fs::rename(&self.folder, &bad)));
+        if let Err(error) = moved {
+            tracing::warn!(%error, "the damaged cache cannot be moved away");
+        }
+    }
+
+    /// Does something with what is open; where that fails, begins anew.
+    fn with<T>(&self, act: impl FnOnce(&Generations) -> Result<T, Unusable>) -> Option<T> {
+        let generations = self.now()?;
+        match guarded(|| act(&generations)) {
+            Ok(done) => Some(done),
+            Err(why) => {
+                let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+                // Only who failed first.
+                if open.as_ref().is_some_and(|open| open.number == generations.number) {
+                    *open = None;
+                    drop(open);
+                    // sled writes what it holds when the last handle goes; into the folder that is moved away.
+                    drop(generations);
+                    self.set_aside(&why);
+                    self.begin();
+                }
+                None
+            }
+        }
+    }
+
+    fn get(&self, key: Key) -> Option<Bytes> {
+        self.with(|generations| {
+            let look = |db: &sled::Db| db.get(key.as_bytes()).map_err(|error| error.to_string());
+            let (found, taken_over) = match (look(&generations.young)?, &generations.old) {
+                (None, Some(old)) => (look(old)?, true),
+                (found, _) => (found, false),
+            };
+            let Some(kept) = found else { return Ok(None) };
+            let sound = kept.get(DIGEST..).filter(|value| kept[..DIGEST] == digest(value));
+            let value = Bytes::copy_from_slice(sound.ok_or("a value is not what was kept")?);
+            if taken_over {
+                generations.young.insert(key.as_bytes(), kept).map_err(|error| error.to_string())?;
+            }
+            Ok(Some(value))
+        })
+        .flatten()
+    }
+
+    fn put(&self, key: Key, value: &[u8]) {
+        self.with(|generations| {
+            let mut kept = Vec::with_capacity(DIGEST + value.len());
+            kept.extend(digest(value));
+            kept.extend(value);
+            generations.young.insert(key.as_bytes(), kept).map(|_| ()).map_err(|error| error.to_string())
+        });
+    }
+
+    /// Removes the older half when the younger one is full.
+    fn rotate(&self) {
+        let full = self.with(|generations| {
+            let size = |db: &sled::Db| db.size_on_disk().map_err(|error| error.to_string());
+            let young = size(&generations.young)?;
+            let old = generations.old.as_ref().map(size).transpose()?.unwrap_or(0);
+            metrics::gauge!("cache_bytes", "layer" => "disk").set((young + old) as f64);
+            Ok(young >= self.max_bytes / 2)
+        });
+        if full != Some(true) {
+            return;
+        }
+        let next = self.with(|generations| {
+            let number = generations.number + 1;
+            let young = database(&self.path(number))?;
+            Ok(Generations { number, young, old: Some(generations.young.clone()) })
+        });
+        let Some(next) = next else { return };
+        let gone = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.replace(next).and_then(|before| before.old.map(|old| (before.number, old)))
+        };
+        if let Some((number, old)) = gone {
+            metrics::counter!("cache_evictions_total").increment(old.len() as u64);
+            drop(old);
+            if let Err(error) = fs::remove_dir_all(self.path(number - 1)) {
+                tracing::warn!(%error, "an old part of the cache cannot be removed");
+            }
+        }
+    }
+
+    fn flush(&self) {
+        self.with(|generations| generations.young.flush().map(|_| ()).map_err(|error| error.to_string()));
+    }
+}
+
+fn database(path: &Path) -> Result<sled::Db, Unusable> {
+    let config = sled::Config::new().path(path).mode(sled::Mode::LowSpace).cache_capacity(SLED_BYTES);
+    config.flush_every_ms(Some(500)).open().map_err(|error| error.to_string())
+}
+
+/// sled panics over some damaged files.
+fn guarded<T>(act: impl FnOnce() -> Result<T, Unusable>) -> Result<T, Unusable> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err("the database of the cache failed".to_owned()))
+}
+
+fn digest(value: &[u8]) -> [u8; DIGEST] {
+    let mut digest = [0; DIGEST];
+    blake3::Hasher::new().update(value).finalize_xof().fill(&mut digest);
+    digest
+}
+
+fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+impl std::fmt::Debug for FolderCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FolderCache").field("folder", &self.disk.folder).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let random = chassis::ids::Ids::system().random_u64();
+            let path = std::env::temp_dir().join(format!("cache-{name}-{random:016x}"));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn cache(&self, max_bytes: u64) -> Arc<FolderCache> {
+            FolderCache::open(&self.0.join("cache"), max_bytes)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn key(n: u32) -> Key {
+        Key::of(Kind::List, &[&n.to_le_bytes()])
+    }
+
+    fn value(n: u32) -> Bytes {
+        let random = chassis::ids::Ids::seeded(u64::from(n));
+        (0..10_000 / 8).flat_map(|_| random.random_u64().to_le_bytes()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_is_there_after_a_restart() {
+        let folder = Folder::new("restart");
+        let cache = folder.cache(64 << 20);
+        for n in 0..50 {
+            cache.put(Kind::List, key(n), value(n));
+        }
+        cache.close();
+        drop(cache);
+        let cache = folder.cache(64 << 20);
+        for n in 0..50 {
+            assert_eq!(cache.get(Kind::List, key(n)).await, Some(value(n)), "{n}");
+        }
+        assert_eq!(cache.get(Kind::List, key(99)).await, None);
+    }
+
+    #[test]
+    fn the_folder_stays_within_its_room_and_what_is_used_stays() {
+        let folder = Folder::new("room");
+        let disk = Disk { folder: folder.0.join("cache"), max_bytes: 16 << 20, open: Mutex::new(None) };
+        disk.begin();
+        for n in 0..6000 {
+            disk.put(key(n), &value(n));
+            assert_eq!(disk.get(key(0)), Some(value(0)), "{n}");
+            if n % 100 == 0 {
+                disk.rotate();
+            }
+        }
+        assert!(disk.now().unwrap().number > 2, "nothing was rotated");
+        assert_eq!(disk.get(key(5999)), Some(value(5999)));
+        assert_eq!(disk.get(key(1)), None);
+        let kept: u64 = walk(&folder.0);
+        assert!(kept < 40 << 20, "{kept} bytes");
+    }
+
+    fn walk(folder: &Path) -> u64 {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+        entries
+            .map(|entry| {
+                let about = entry.metadata().unwrap();
+                if about.is_dir() { walk(&entry.path()) } else { about.len() }
+            })
+            .sum()
+    }
+
+    #[tokio::test]
+    async fn a_damaged_or_missing_folder_is_begun_anew() {
+        let folder = Folder::new("damage");
+        let cache = folder.cache(64 << 20);
+        for n in 0..200 {
+            cache.put(Kind::List, key(n), value(n));
+            // The queue forgets what does not fit.
+            while cache.disk.get(key(n)).is_none() {
+                cache.disk.put(key(n), &value(n));
+            }
+        }
+        cache.close();
+        drop(cache);
+        let db = folder.0.join("cache/g1/db");
+        let whole = fs::read(&db).unwrap();
+        for damage in [whole[..whole.len() / 3].to_vec(), vec![0xa5; whole.len()], Vec::new()] {
+            fs::write(&db, &damage).unwrap();
+            let cache = folder.cache(64 << 20);
+            for n in 0..200 {
+                let found = cache.get(Kind::List, key(n)).await;
+                assert!(found.is_none() || found == Some(value(n)));
+            }
+            cache.put(Kind::List, key(7), value(7));
+            assert_eq!(cache.get(Kind::List, key(7)).await, Some(value(7)));
+            cache.close();
+            drop(cache);
+        }
+        fs::remove_dir_all(folder.0.join("cache")).unwrap();
+        let cache = folder.cache(64 << 20);
+        assert_eq!(cache.get(Kind::List, key(8)).await, None);
+    }
+}
