@@ -52,6 +52,12 @@ impl Key {
         Self(bytes)
     }
 
+    /// A key that was kept.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// Sixteen bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

@@ -61,6 +61,23 @@ struct Inner {
     /// Who the site is, once it is somebody: that does not change while the process runs.
     identity: RwLock<Option<Identity>>,
     uploads: OnceLock<Uploads>,
+    house: OnceLock<House>,
+    printing: Arc<Semaphore>,
+}
+
+/// What the company says of itself and of where it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct House {
+    /// What stands on letterheads.
+    pub company: String,
+    /// Where people reach this site, such as `https://incidents.example.com`; none: as each of them happens to.
+    pub public_url: Option<String>,
+}
+
+impl Default for House {
+    fn default() -> Self {
+        Self { company: "A.I.ncident".to_owned(), public_url: None }
+    }
 }
 
 /// A desk that does not keep itself alive: for what it owns.
@@ -98,6 +115,8 @@ impl Desk {
             streams,
             identity: RwLock::new(None),
             uploads: OnceLock::new(),
+            house: OnceLock::new(),
+            printing: Arc::new(Semaphore::new(photos::job::at_once())),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -159,6 +178,22 @@ impl Desk {
             photos::job::at_once(),
             photos::job::handler(self.clone()),
         )
+    }
+
+    /// Tells what the company says of itself; once, before anything is served.
+    pub fn set_house(&self, house: House) {
+        let _ = self.inner.house.set(house);
+    }
+
+    /// What the company says of itself.
+    #[must_use]
+    pub fn house(&self) -> &House {
+        self.inner.house.get_or_init(House::default)
+    }
+
+    /// Whose turn it is to render a report.
+    pub(crate) fn printing(&self) -> &Arc<Semaphore> {
+        &self.inner.printing
     }
 
     /// Does what a site does by itself, as long as it serves: jobs, and uploads to be finished or forgotten.

@@ -3,16 +3,23 @@
 //! A page is asked for when the client has taken the one before. What goes wrong half-way breaks the transfer: a file
 //! that ends cleanly is complete.
 
+pub mod archive;
 pub mod csv;
+pub mod workbook;
 
 use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use crate::incidents::{answer, query, seen_by};
 use crate::ledger::{Filter, Whole};
+use crate::reports::MAX_REPORTS;
+use crate::reports::order::{self, Look};
 use crate::rules::{self, Act};
 use bytes::Bytes;
-use futures::Stream;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
 /// Incidents read at once.
@@ -25,6 +32,12 @@ pub enum Format {
     Csv,
     /// An array of whole incidents.
     Json,
+    /// A spreadsheet (ECMA-376).
+    Xlsx,
+    /// One document of their reports.
+    Pdf,
+    /// Their reports, a document each, in an archive.
+    Zip,
 }
 
 impl Format {
@@ -34,6 +47,9 @@ impl Format {
         match self {
             Self::Csv => "csv",
             Self::Json => "json",
+            Self::Xlsx => "xlsx",
+            Self::Pdf => "pdf",
+            Self::Zip => "zip",
         }
     }
 
@@ -43,6 +59,9 @@ impl Format {
         match self {
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Json => "application/json",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Pdf => "application/pdf",
+            Self::Zip => "application/zip",
         }
     }
 }
@@ -60,7 +79,10 @@ pub fn read(pairs: &[(String, String)]) -> Result<(Format, Filter), Refusal> {
         let found = match value {
             "csv" => Format::Csv,
             "json" => Format::Json,
-            _ => return Err("must be csv or json: other formats are not offered".to_owned()),
+            "xlsx" => Format::Xlsx,
+            "pdf" => Format::Pdf,
+            "zip" => Format::Zip,
+            _ => return Err("must be csv, json, xlsx, pdf or zip".to_owned()),
         };
         if format.replace(found).is_some() {
             Err("can be given once only".to_owned())
@@ -68,63 +90,147 @@ pub fn read(pairs: &[(String, String)]) -> Result<(Format, Filter), Refusal> {
             Ok(true)
         }
     })?;
-    Ok((format.ok_or_else(|| Refusal::field("format", "is required: csv or json"))?, filter))
+    Ok((format.ok_or_else(|| Refusal::field("format", "is required: csv, json, xlsx, pdf or zip"))?, filter))
 }
 
-struct Export {
-    desk: Desk,
-    filter: Filter,
-    format: Format,
-    after: Option<(i64, Uuid)>,
-    part: Part,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    First,
-    Next,
-    Done,
-}
+/// A file on its way.
+pub type Streamed = BoxStream<'static, Result<Bytes, Error>>;
 
 /// Writes the incidents that the filter lets through. The first page is read before this answers, so that a question
-/// that cannot be answered is an error and not half a file.
+/// that cannot be answered is an error and not half a file. `look` is for reports.
 ///
 /// # Errors
-/// [`Refusal::Forbidden`]; what the ledger says.
-pub async fn write(
-    desk: &Desk,
-    actor: &Actor,
-    format: Format,
-    filter: Filter,
-) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send + use<>, Error> {
+/// [`Refusal::Forbidden`]; [`Refusal::Invalid`] where there are more than the format takes; what the ledger says.
+pub async fn write(desk: &Desk, actor: &Actor, format: Format, filter: Filter, look: Look) -> Result<Streamed, Error> {
     desk.own_store().await?;
     rules::check(actor, Act::Export)?;
     let filter = seen_by(actor, filter)?;
-    let export = Export { desk: desk.clone(), filter, format, after: None, part: Part::First };
-    let (first, export) = export.page().await?;
-    let rest = futures::stream::try_unfold(export, |export| async move {
-        if export.part == Part::Done {
-            return Ok(None);
-        }
-        let page = export.page().await;
-        page.map(Some).inspect_err(|error| tracing::error!(%error, "an export broke off"))
-    });
-    Ok(futures::StreamExt::chain(futures::stream::once(std::future::ready(Ok(first))), rest))
+    let pages = Pages { desk: desk.clone(), filter, after: None, done: false };
+    match format {
+        Format::Csv => text(pages, |rows, first, _| csv::rows(rows, first)).await,
+        Format::Json => text(pages, |rows, first, last| Ok(json(rows, first, last))).await,
+        Format::Xlsx => spreadsheet(pages).await,
+        Format::Pdf => document(desk, pages, &look).await,
+        Format::Zip => reports(desk, actor, pages, look).await,
+    }
 }
 
-impl Export {
-    /// The next part of the file.
-    async fn page(mut self) -> Result<(Bytes, Self), Error> {
+/// The incidents, a page at a time.
+struct Pages {
+    desk: Desk,
+    filter: Filter,
+    after: Option<(i64, Uuid)>,
+    done: bool,
+}
+
+impl Pages {
+    /// The next page; the last one, which may be empty, makes it done.
+    async fn next(&mut self) -> Result<Vec<Whole>, Error> {
         let rows = self.desk.ledger().incidents_whole(self.filter.clone(), self.after, PAGE).await?;
-        let last = rows.len() < PAGE as usize;
+        self.done = rows.len() < PAGE as usize;
         self.after = rows.last().map(|whole| (whole.row.occurred_at_ms, whole.row.id)).or(self.after);
-        let bytes = match self.format {
-            Format::Csv => csv::rows(&rows, self.part == Part::First)?,
-            Format::Json => json(&rows, self.part == Part::First, last),
-        };
-        self.part = if last { Part::Done } else { Part::Next };
-        Ok((bytes, self))
+        Ok(rows)
     }
+}
+
+/// A file of text: `write` makes a part of a page, and is told whether it is the first and whether it is the last.
+async fn text(
+    mut pages: Pages,
+    write: impl Fn(&[Whole], bool, bool) -> Result<Bytes, Error> + Send + 'static,
+) -> Result<Streamed, Error> {
+    let rows = pages.next().await?;
+    let first = write(&rows, true, pages.done)?;
+    let rest = futures::stream::try_unfold((pages, write), |(mut pages, write)| async move {
+        if pages.done {
+            return Ok(None);
+        }
+        let part = match pages.next().await {
+            Ok(rows) => write(&rows, false, pages.done),
+            Err(error) => Err(error),
+        };
+        let part = part.inspect_err(|error| tracing::error!(%error, "an export broke off"))?;
+        Ok(Some((part, (pages, write))))
+    });
+    Ok(futures::stream::once(std::future::ready(Ok(first))).chain(rest).boxed())
+}
+
+fn too_many(most: u64, what: &str) -> Error {
+    let message = format!("more incidents are found than {what} takes, at most {most}: narrow the filter");
+    Refusal::field("format", message).into()
+}
+
+async fn spreadsheet(mut pages: Pages) -> Result<Streamed, Error> {
+    let (to, from) = mpsc::channel(2);
+    let writing = tokio::task::spawn_blocking(move || workbook::book(from));
+    let mut rows = 0;
+    while !pages.done {
+        let page = pages.next().await?;
+        rows += page.len() as u64;
+        if rows > workbook::MAX_ROWS {
+            return Err(too_many(workbook::MAX_ROWS, "a sheet"));
+        }
+        if to.send(page).await.is_err() {
+            // The writer ended early; it says why.
+            break;
+        }
+    }
+    drop(to);
+    let book = writing.await.map_err(|gone| Error::Fault(gone.to_string()))??;
+    Ok(futures::stream::once(std::future::ready(Ok(book))).boxed())
+}
+
+async fn document(desk: &Desk, mut pages: Pages, look: &Look) -> Result<Streamed, Error> {
+    let mut found = pages.next().await?;
+    if !pages.done {
+        found.extend(pages.next().await?);
+    }
+    if found.len() > MAX_REPORTS {
+        return Err(too_many(MAX_REPORTS as u64, "one document"));
+    }
+    let pdf = order::of_many(desk, found, look).await?;
+    Ok(futures::stream::once(std::future::ready(Ok(pdf))).boxed())
+}
+
+async fn reports(desk: &Desk, actor: &Actor, mut pages: Pages, look: Look) -> Result<Streamed, Error> {
+    let mut found = pages.next().await?;
+    if found.is_empty() {
+        return Err(Refusal::field("format", "there is no incident to print: choose a filter that finds some").into());
+    }
+    let (entries, taken) = mpsc::channel(1);
+    let (out, file) = mpsc::channel(16);
+    let (desk, actor, failed) = (desk.clone(), actor.clone(), out.clone());
+    let writing = tokio::task::spawn_blocking(move || archive::archive(taken, out));
+    tokio::spawn(async move {
+        let printing = async {
+            loop {
+                for whole in found {
+                    let printed = match order::of_incident(&desk, &actor, whole.row.id, &look).await {
+                        Ok(printed) => printed,
+                        // Deleted since the page was read.
+                        Err(Error::Refused(Refusal::Gone | Refusal::NotFound)) => continue,
+                        Err(error) => return Err(error),
+                    };
+                    if entries.send((printed.name, printed.pdf)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                if pages.done {
+                    return Ok(());
+                }
+                found = pages.next().await?;
+            }
+        };
+        let printed = printing.await;
+        if printed.is_err() {
+            // An archive without its end is seen to be one.
+            drop(failed.send(printed.map(|()| Bytes::new())).await);
+        }
+        drop(entries);
+        if let Ok(Err(error)) = writing.await {
+            tracing::debug!(%error, "an archive was not taken to its end");
+        }
+    });
+    Ok(ReceiverStream::new(file).boxed())
 }
 
 /// A part of the array, with its brackets where it begins and ends.
@@ -170,7 +276,7 @@ mod tests {
         assert_eq!(read(&[("format", "csv"), ("store", "042")]), Ok(Format::Csv));
         for bad in [
             &[][..],
-            &[("format", "xlsx")],
+            &[("format", "docx")],
             &[("format", "csv"), ("format", "json")],
             &[("format", "csv"), ("limit", "5")],
         ] {

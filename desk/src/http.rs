@@ -17,6 +17,7 @@ mod multipart;
 pub mod object;
 pub mod openapi;
 pub mod photos;
+pub mod reports;
 pub mod reviews;
 pub mod schema;
 pub mod stats;
@@ -50,6 +51,7 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(incidents::get, incidents::patch, incidents::delete))
         .routes(routes!(incidents::restore))
         .routes(routes!(history::history))
+        .routes(routes!(reports::report))
         .routes(routes!(comments::add))
         .routes(routes!(photos::add).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)))
         .routes(routes!(photos::display).layer(from_fn(long_lived)))

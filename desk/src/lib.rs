@@ -25,5 +25,5 @@ pub mod stats;
 pub mod steps;
 pub mod stores;
 
-pub use desk::{Desk, Storage};
+pub use desk::{Desk, House, Storage};
 pub use error::{Error, Refusal};

@@ -22,6 +22,7 @@ mod jpeg;
 mod lines;
 mod moment;
 mod money;
+pub mod order;
 mod pictures;
 mod qr;
 mod style;
@@ -37,7 +38,7 @@ use std::sync::Arc;
 /// Most reports in one document.
 pub const MAX_REPORTS: usize = 500;
 /// Most bytes of photos in one document: they are held twice while it is put together.
-pub const MAX_PHOTO_BYTES: usize = 256 * 1024 * 1024;
+pub const MAX_PHOTO_BYTES: usize = 128 * 1024 * 1024;
 
 /// Everything that a report shows.
 #[derive(Clone, Debug)]

@@ -26,5 +26,7 @@ mod login;
 mod patches;
 #[path = "api/photos.rs"]
 mod photos;
+#[path = "api/reports.rs"]
+mod reports;
 #[path = "api/site.rs"]
 mod site;

@@ -31,6 +31,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     let _lock = folder.lock().map_err(failed)?;
     let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
+    desk.set_house(config.house);
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let router = http::router(&desk, intake, Some(metrics));
 

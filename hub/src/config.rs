@@ -7,6 +7,7 @@ use chassis::config::{ConfigError, Layered, load_file};
 use chassis::overlay;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::{Args, Parser, Subcommand};
+use desk::House;
 use desk::actor::Role;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -108,6 +109,13 @@ pub struct ServeArgs {
     /// How log lines look: `text` or `json` [default: text].
     #[arg(long, value_name = "FORMAT", env = "AINCIDENT_HUB_LOG_FORMAT")]
     log_format: Option<LogFormat>,
+    /// What stands on letterheads [default: A.I.ncident].
+    #[arg(long, value_name = "NAME", env = "AINCIDENT_HUB_COMPANY")]
+    company: Option<String>,
+    /// Where people reach this site, such as <https://incidents.example.com>: for links in reports [default: as each client
+    /// reaches it].
+    #[arg(long, value_name = "URL", env = "AINCIDENT_HUB_PUBLIC_URL")]
+    public_url: Option<String>,
 }
 
 /// Options of a command that needs nothing else.
@@ -201,6 +209,8 @@ struct Layer {
     role: Option<Role>,
     store: Option<String>,
     password_stdin: Option<bool>,
+    company: Option<String>,
+    public_url: Option<String>,
 }
 
 overlay!(Layer {
@@ -218,6 +228,8 @@ overlay!(Layer {
     role,
     store,
     password_stdin,
+    company,
+    public_url,
 });
 
 /// Why the program cannot do as told.
@@ -234,6 +246,9 @@ pub enum UsageError {
         /// Its variable.
         variable: &'static str,
     },
+    /// Something given is not in range.
+    #[error("{0}")]
+    Range(String),
 }
 
 /// `serve`, ready to go.
@@ -247,6 +262,8 @@ pub struct ServeConfig {
     pub plain_http: bool,
     /// Logging.
     pub telemetry: TelemetryConfig,
+    /// What the company says of itself.
+    pub house: House,
 }
 
 /// What every administration command has, ready to go.
@@ -342,6 +359,8 @@ impl ServeArgs {
             plain_http: self.plain_http,
             log: self.log,
             log_format: self.log_format,
+            company: self.company,
+            public_url: self.public_url,
             ..Layer::default()
         };
         let (data_dir, layer) = self.place.layered(given)?;
@@ -354,6 +373,7 @@ impl ServeArgs {
                 log: layer.log.unwrap_or(defaults.log),
                 format: layer.log_format.unwrap_or(defaults.format),
             },
+            house: house(layer.company, layer.public_url)?,
         })
     }
 }
@@ -422,6 +442,17 @@ impl NodeRevokeArgs {
         let (data_dir, _) = self.place.layered(Layer::default())?;
         Ok(AdminConfig { data_dir, json: false, task: Task::RevokeNode { node: self.node } })
     }
+}
+
+fn house(company: Option<String>, public_url: Option<String>) -> Result<House, UsageError> {
+    let defaults = House::default();
+    let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
+    if let Some(url) = public_url.as_ref().filter(|url| !(url.starts_with("https://") || url.starts_with("http://"))) {
+        return Err(UsageError::Range(format!(
+            "public_url is {url:?}; give an address such as https://incidents.example.com"
+        )));
+    }
+    Ok(House { company: company.unwrap_or(defaults.company), public_url })
 }
 
 fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {

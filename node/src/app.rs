@@ -34,6 +34,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let (at, room) = (folder.join("cache"), config.cache_bytes);
     let cache = tokio::task::spawn_blocking(move || FolderCache::open(&at, room)).await.map_err(failed)?;
     let (desk, identity) = site::open_with(&folder, shutdown.token(), cache.clone()).await.map_err(failed)?;
+    desk.set_house(config.house);
     let replicator = Replicator::new(desk.clone(), config.tempo);
     let router = http::router(&desk, replicator.board(), Some(metrics));
 

@@ -260,7 +260,8 @@ impl Disk {
 
 fn database(path: &Path) -> Result<sled::Db, Unusable> {
     let config = sled::Config::new().path(path).mode(sled::Mode::LowSpace).cache_capacity(SLED_BYTES);
-    config.flush_every_ms(Some(500)).open().map_err(|error| error.to_string())
+    // Never synced while the node serves: what a power cut takes of it is made again, and the ledger has the disk to itself.
+    config.flush_every_ms(None).open().map_err(|error| error.to_string())
 }
 
 /// sled panics over some damaged files.

@@ -9,6 +9,7 @@ use chassis::overlay;
 use chassis::secret::Redacted;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::{Args, Parser, Subcommand};
+use desk::House;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -103,6 +104,13 @@ pub struct ServeArgs {
     /// Most room on the disk for answers and reports that can be made again, in MiB, 16 to 65536 [default: 256].
     #[arg(long, value_name = "MIB", env = "AINCIDENT_NODE_CACHE_MIB")]
     cache_mib: Option<u64>,
+    /// What stands on letterheads [default: A.I.ncident].
+    #[arg(long, value_name = "NAME", env = "AINCIDENT_NODE_COMPANY")]
+    company: Option<String>,
+    /// Where people reach this site, such as <https://incidents.example.com>: for links in reports [default: as each client
+    /// reaches it].
+    #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_PUBLIC_URL")]
+    public_url: Option<String>,
 }
 
 /// Options of `status`.
@@ -133,6 +141,8 @@ struct Layer {
     link: Option<LinkLayer>,
     photos: Option<PhotosLayer>,
     cache_mib: Option<u64>,
+    company: Option<String>,
+    public_url: Option<String>,
 }
 
 overlay!(Layer {
@@ -149,7 +159,9 @@ overlay!(Layer {
     json,
     link,
     photos,
-    cache_mib
+    cache_mib,
+    company,
+    public_url
 });
 
 /// `[link]` of the file.
@@ -216,6 +228,8 @@ pub struct ServeConfig {
     pub plain_http: bool,
     /// Logging.
     pub telemetry: TelemetryConfig,
+    /// What the company says of itself.
+    pub house: House,
     /// How patient the replicator is.
     pub tempo: Tempo,
     /// Room for what can be made again.
@@ -280,6 +294,8 @@ impl ServeArgs {
             log: self.log,
             log_format: self.log_format,
             cache_mib: self.cache_mib,
+            company: self.company,
+            public_url: self.public_url,
             link: self.link_max_backoff_ms.map(|ms| LinkLayer { max_backoff_ms: Some(ms) }),
             ..Layer::default()
         };
@@ -299,6 +315,7 @@ impl ServeArgs {
                 format: layer.log_format.unwrap_or(defaults.format),
             },
             cache_bytes: cache_bytes(layer.cache_mib)?,
+            house: house(layer.company, layer.public_url)?,
             tempo: Tempo { contents: policy(photos)?, ..tempo(layer.link.unwrap_or_default())? },
         })
     }
@@ -313,6 +330,17 @@ impl StatusArgs {
         let (data_dir, layer) = self.place.layered(Layer { json: self.json, ..Layer::default() })?;
         Ok(StatusConfig { data_dir, json: layer.json.unwrap_or(false) })
     }
+}
+
+fn house(company: Option<String>, public_url: Option<String>) -> Result<House, UsageError> {
+    let defaults = House::default();
+    let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
+    if let Some(url) = public_url.as_ref().filter(|url| !(url.starts_with("https://") || url.starts_with("http://"))) {
+        return Err(UsageError::Range(format!(
+            "public_url is {url:?}; give an address such as https://incidents.example.com"
+        )));
+    }
+    Ok(House { company: company.unwrap_or(defaults.company), public_url })
 }
 
 fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {

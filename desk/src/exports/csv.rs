@@ -10,7 +10,7 @@ use chassis::clock::format_rfc3339;
 use serde_json::Value;
 
 /// A column, and where in the document its value is; empty for those that other records add.
-const COLUMNS: [(&str, &str); 37] = [
+pub(super) const COLUMNS: [(&str, &str); 37] = [
     ("reference", "/reference"),
     ("store_code", "/store_code"),
     ("occurred_at", "/occurred_at"),
@@ -63,22 +63,26 @@ pub fn rows(rows: &[Whole], first: bool) -> Result<Bytes, Error> {
     for whole in rows {
         let doc: Value = serde_json::from_str(&whole.row.doc).map_err(|error| fault(&error))?;
         for (name, pointer) in COLUMNS {
-            let cell = if pointer.is_empty() {
-                extra(name, whole)
-            } else {
-                cell(doc.pointer(pointer).unwrap_or(&Value::Null))
-            };
-            writer.write_field(cell).map_err(|error| fault(&error))?;
+            let text = text_of(name, doc.pointer(pointer).filter(|_| !pointer.is_empty()), whole);
+            writer.write_field(guarded(&text)).map_err(|error| fault(&error))?;
         }
         writer.write_record(None::<&[u8]>).map_err(|error| fault(&error))?;
     }
     writer.into_inner().map(Bytes::from).map_err(|error| fault(&error))
 }
 
+/// What stands in the cell of the column `name`, which has `value` where the document has one.
+pub(super) fn text_of(name: &str, value: Option<&Value>, whole: &Whole) -> String {
+    match value {
+        Some(value) => cell(value),
+        None => extra(name, whole),
+    }
+}
+
 fn extra(name: &str, Whole { row, comments, .. }: &Whole) -> String {
     match name {
         "received_at" => row.received_ms.map(format_rfc3339).unwrap_or_default(),
-        "reported_by_name" => guarded(row.reported_by_name.as_deref().unwrap_or_default()),
+        "reported_by_name" => row.reported_by_name.clone().unwrap_or_default(),
         "photo_count" => row.photo_count.to_string(),
         "comments" if !comments.is_empty() => serde_json::to_string(comments).unwrap_or_default(),
         _ => String::new(),
@@ -88,12 +92,12 @@ fn extra(name: &str, Whole { row, comments, .. }: &Whole) -> String {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => guarded(text),
+        Value::String(text) => text.clone(),
         Value::Array(list) if list.is_empty() => String::new(),
         Value::Object(members) if members.is_empty() => String::new(),
         // Tags are plain words: a list of them is read more easily without quotes.
         Value::Array(list) if list.iter().all(Value::is_string) => {
-            guarded(&list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "))
+            list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
         }
         other => other.to_string(),
     }
@@ -155,10 +159,10 @@ mod tests {
     #[test]
     fn what_looks_like_a_formula_is_made_a_text() {
         for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\u{ff1d}1"] {
-            assert_eq!(cell(&json!(text)), format!("'{text}"));
+            assert_eq!(guarded(&cell(&json!(text))), format!("'{text}"));
         }
-        assert_eq!(cell(&json!(["=1"])), "'=1");
-        assert_eq!(cell(&json!("1=1")), "1=1");
+        assert_eq!(guarded(&cell(&json!(["=1"]))), "'=1");
+        assert_eq!(guarded(&cell(&json!("1=1"))), "1=1");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::error::Error;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::Value;
+use sync_protocol::chain::Link;
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -188,6 +189,8 @@ pub trait Incidents {
     ) -> Result<Vec<Whole>, Error>;
     /// Everything that was done to one incident, oldest first.
     async fn history(&self, id: Uuid) -> Result<Vec<HistoryItem>, Error>;
+    /// Head of the chain of the stream in which an incident was recorded.
+    async fn chain_of(&self, id: Uuid) -> Result<Option<Link>, Error>;
     /// Counts.
     async fn stats(&self, filter: Filter) -> Result<Stats, Error>;
     /// What arrived after number `after`, in order of arrival; at most `limit`.

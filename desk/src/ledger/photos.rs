@@ -138,6 +138,8 @@ pub trait Photos {
     async fn is_piece(&self, sha256: Sha256) -> Result<bool, Error>;
     /// Contents that headquarters is not known to have, in the order in which they travel, behind the position `after`.
     async fn pieces_waiting(&self, after: Option<(Lane, i64)>, limit: u32) -> Result<Vec<Piece>, Error>;
+    /// The contents of `lane` of an incident's photos.
+    async fn pieces_of(&self, incident_id: Uuid, lane: Lane) -> Result<Vec<Piece>, Error>;
     /// How many contents that are here headquarters is not known to have, and their length in bytes.
     async fn pieces_pending(&self) -> Result<(u64, u64), Error>;
     /// Thumbnails and display images that are not here though headquarters has them, at most `limit`.

@@ -52,6 +52,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V4__fleet", include_str!("../../../migrations/sqlite/V4__fleet.sql")),
     ("V5__work", include_str!("../../../migrations/sqlite/V5__work.sql")),
     ("V6__photos", include_str!("../../../migrations/sqlite/V6__photos.sql")),
+    ("V7__generation", include_str!("../../../migrations/sqlite/V7__generation.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -267,6 +268,10 @@ impl Incidents for SqliteLedger {
         self.read(move |db| history::history(db, id)).await
     }
 
+    async fn chain_of(&self, id: Uuid) -> Result<Option<Link>, Error> {
+        self.look(move |db| incidents::chain_of(db, id)).await
+    }
+
     async fn stats(&self, filter: Filter) -> Result<Stats, Error> {
         self.read(move |db| stats::stats(db, &filter)).await
     }
@@ -300,6 +305,10 @@ impl Photos for SqliteLedger {
 
     async fn pieces_waiting(&self, after: Option<(Lane, i64)>, limit: u32) -> Result<Vec<Piece>, Error> {
         self.look(move |db| photos::pieces_waiting(db, after, limit)).await
+    }
+
+    async fn pieces_of(&self, incident_id: Uuid, lane: Lane) -> Result<Vec<Piece>, Error> {
+        self.look(move |db| photos::pieces_of(db, incident_id, lane)).await
     }
 
     async fn pieces_pending(&self) -> Result<(u64, u64), Error> {

@@ -86,4 +86,10 @@ pub enum ExportFormat {
     Csv,
     /// An array of whole incidents.
     Json,
+    /// A spreadsheet.
+    Xlsx,
+    /// One document of their reports.
+    Pdf,
+    /// Their reports in an archive.
+    Zip,
 }

@@ -9,6 +9,7 @@ use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::{
     self, Connection, OptionalExtension, Row, params, params_from_iter, types::Value as Sql,
 };
+use sync_protocol::chain::Link;
 use sync_protocol::record;
 use uuid::Uuid;
 
@@ -167,4 +168,16 @@ pub(super) fn explain(db: &Connection, filter: &Filter, after: Option<(i64, Uuid
     let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
     let rows = statement.query_map(params_from_iter(values.into_iter().collect::<Vec<Sql>>()), |row| row.get(3))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Head of the chain of the stream that holds an incident's first change.
+pub(super) fn chain_of(db: &Connection, id: Uuid) -> Done<Option<Link>> {
+    let head: Option<[u8; 32]> = db
+        .prepare_cached(
+            "SELECT o.head FROM changes c JOIN origins o ON o.origin_no = c.origin_no WHERE c.record_id = ?1 \
+             ORDER BY c.change_no LIMIT 1",
+        )?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    Ok(head.map(Link::from_bytes))
 }

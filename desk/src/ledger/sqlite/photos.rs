@@ -200,6 +200,17 @@ pub(super) fn pieces_waiting(db: &Connection, after: Option<(Lane, i64)>, limit:
     rows.into_iter().map(piece).collect()
 }
 
+pub(super) fn pieces_of(db: &Connection, incident_id: Uuid, lane: Lane) -> Done<Vec<Piece>> {
+    let sql = format!(
+        "SELECT {PIECE_COLUMNS} FROM records r CROSS JOIN photos p ON p.incident_no = r.record_no \
+         CROSS JOIN pieces s ON s.photo_no = p.photo_no WHERE r.record_id = ?1 AND s.lane = ?2"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows: Vec<PieceRow> =
+        statement.query_map(params![incident_id, lane.number()], piece_row)?.collect::<Result<_, _>>()?;
+    rows.into_iter().map(piece).collect()
+}
+
 pub(super) fn pieces_missing(db: &Connection, limit: u32) -> Done<Vec<Piece>> {
     let sql = format!(
         "SELECT {PIECE_COLUMNS} FROM pieces s JOIN photos p ON p.photo_no = s.photo_no WHERE s.lane < 2 AND s.at_hub = 2 \
