@@ -187,6 +187,12 @@ impl Pressure {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// What the clients were promised so far.
+    #[must_use]
+    pub fn promised(&self) -> Promised {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Stops the clients and says what they were promised.
     ///
     /// # Panics
