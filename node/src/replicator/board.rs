@@ -139,19 +139,23 @@ impl Board {
         });
     }
 
-    /// No proven answer came.
-    pub fn no_contact(&self) {
-        self.live.send_if_modified(|live| std::mem::replace(&mut live.hub_reachable, false));
+    /// No proven answer came. Said in one go with the reason: nobody reads "unreachable" without a why.
+    pub fn no_contact(&self, why: impl Into<String>, next_try_ms: Option<i64>) {
+        self.note(Part::Link, Trouble { what: why.into(), next_try_ms }, |live| live.hub_reachable = false);
     }
 
     /// `part` does not do what it should.
     pub fn trouble(&self, part: Part, what: impl Into<String>, next_try_ms: Option<i64>) {
-        let trouble = Trouble { what: what.into(), next_try_ms };
+        self.note(part, Trouble { what: what.into(), next_try_ms }, |_| {});
+    }
+
+    fn note(&self, part: Part, trouble: Trouble, and: impl FnOnce(&mut Live)) {
         self.live.send_modify(|live| {
             if !live.troubles.contains_key(&part) {
                 tracing::warn!(part = part.name(), reason = %trouble.what, "cannot sync; nothing is lost, it is tried again");
             }
             live.troubles.insert(part, trouble);
+            and(live);
         });
     }
 

@@ -231,12 +231,13 @@ impl Session {
             link.hello_failed(now, failure.retry_after(), random);
             link.hello_at()
         });
+        let (why, next) = (failure.to_string(), Some(self.wall_ms(next)));
         if matches!(failure, Failure::NoHub { .. }) {
-            self.board.no_contact();
+            self.board.no_contact(why, next);
         } else {
             self.contact();
+            self.board.trouble(Part::Link, why, next);
         }
-        self.board.trouble(Part::Link, failure.to_string(), Some(self.wall_ms(next)));
     }
 
     /// Failures that need no pause: true when the request may be made again, or the link was stopped.
