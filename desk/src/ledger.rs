@@ -8,6 +8,7 @@
 
 mod accounts;
 mod fleet;
+mod inbox;
 mod incidents;
 mod photos;
 mod records;
@@ -17,6 +18,7 @@ mod sync;
 
 pub use accounts::{Accounts, Failures, Store};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
+pub use inbox::{Inbox, InboxItem};
 pub use incidents::{Comment, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
@@ -29,5 +31,5 @@ use std::sync::Arc;
 pub type SharedLedger = Arc<dyn Ledger>;
 
 /// Everything a site persists.
-pub trait Ledger: Site + Records + Incidents + Photos + Accounts + Replication + Fleet + Send + Sync {}
-impl<T: Site + Records + Incidents + Photos + Accounts + Replication + Fleet + Send + Sync> Ledger for T {}
+pub trait Ledger: Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Fleet + Send + Sync {}
+impl<T: Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Fleet + Send + Sync> Ledger for T {}

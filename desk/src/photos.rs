@@ -108,11 +108,8 @@ pub async fn add(desk: &Desk, actor: &Actor, incident_id: Uuid, new: NewPhoto) -
     let at_ms = desk.now_ms();
     let id = photo_id(incident_id, new.kept.sha256);
     let found = inspect(desk, new.kept.sha256).await?;
-    if let Verdict::Bomb(why) = &found.verdict {
-        if !desk.ledger().is_piece(new.kept.sha256).await? {
-            desk.blobs().remove(new.kept.sha256).await.map_err(disk)?;
-        }
-        return Err(Refusal::field("file", why).into());
+    if matches!(found.verdict, Verdict::Bomb(_)) {
+        examine(desk, new.kept.sha256).await?;
     }
     let set = fields(incident_id, &new, &found);
     let errors: Vec<FieldError> = check(PHOTO, &set);
@@ -129,6 +126,22 @@ pub async fn add(desk: &Desk, actor: &Actor, incident_id: Uuid, new: NewPhoto) -
     record(desk, &actor.username, vec![incident_id, id], jobs, plan).await?;
     let file = desk.ledger().photo(id).await?.ok_or(Refusal::NotFound)?;
     Ok(file.photo)
+}
+
+/// Whether a file that is kept may be opened: for what is not added to an incident yet.
+///
+/// # Errors
+/// [`Refusal::Invalid`] for what would explode: its bytes are removed.
+pub async fn examine(desk: &Desk, sha256: Sha256) -> Result<(), Error> {
+    match inspect(desk, sha256).await?.verdict {
+        Verdict::Bomb(why) => {
+            if !desk.ledger().is_piece(sha256).await? {
+                desk.blobs().remove(sha256).await.map_err(disk)?;
+            }
+            Err(Refusal::field("file", why).into())
+        }
+        Verdict::Decodable | Verdict::Undecodable(_) => Ok(()),
+    }
 }
 
 fn plan(staged: &Staged, actor: &Actor, id: Uuid, set: Fields) -> Result<Vec<Draft>, Refusal> {
@@ -179,7 +192,8 @@ fn fields(incident_id: Uuid, new: &NewPhoto, found: &Inspection) -> Fields {
 }
 
 /// A file name without folders and without characters that a disk, a header or a page could take amiss.
-fn tidy_name(name: &str) -> String {
+#[must_use]
+pub fn tidy_name(name: &str) -> String {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let clean: String = base
         .chars()

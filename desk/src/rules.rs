@@ -45,6 +45,8 @@ pub enum Act<'a> {
     SeeDeleted,
     /// Take many incidents out of the system at once.
     Export,
+    /// See files that belong to no incident yet, and say where they belong.
+    FileInbox,
     /// See fields in which two edits met.
     SeeReviews,
     /// See the accounts of the store.
@@ -73,6 +75,7 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         | Act::SeeDeleted
         | Act::SeeOriginal { .. }
         | Act::Export
+        | Act::FileInbox
         | Act::SeeReviews
         | Act::SeeAccounts => Role::Manager,
         Act::Administer => Role::Admin,
@@ -97,6 +100,7 @@ fn forbidden(act: Act<'_>) -> &'static str {
         Act::Delete => "only a manager deletes an incident or brings it back",
         Act::SeeDeleted => "only a manager sees what was deleted",
         Act::Export => "only a manager exports incidents",
+        Act::FileInbox => "only a manager sees and files what came through the drop folder",
         Act::SeeReviews => "only a manager decides between edits that met",
         Act::SeeAccounts => "only a manager sees the list of accounts",
         Act::Administer => "only an administrator, at headquarters, does this",

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, lookup_host};
 use crate::cache::FolderCache;
 use crate::config::ServeConfig;
 use crate::replicator::Replicator;
-use crate::{http, site};
+use crate::{http, inbox, site};
 
 /// Why the node does not serve; one line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let address = listener.local_addr().map_err(failed)?;
     let syncing = tokio::spawn(replicator.run(shutdown.token()));
     let working = tokio::spawn(desk.clone().work());
+    let inbox = config.inbox.unwrap_or_else(|| folder.join("inbox"));
+    let dropped = tokio::spawn(shutdown.token().run_until_cancelled_owned(inbox::run(desk.clone(), inbox)));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the node serves");
     if identity == Identity::Unenrolled {
         tracing::warn!(
@@ -52,6 +54,9 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     }
     announce(address).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
     serve(listener, router, shutdown).await.map_err(failed)?;
+    if let Err(error) = dropped.await {
+        tracing::warn!(%error, "the drop folder was not left in order");
+    }
     if let Err(error) = working.await {
         tracing::warn!(%error, "the jobs did not end in order");
     }

@@ -104,6 +104,9 @@ pub struct ServeArgs {
     /// Most room on the disk for answers and reports that can be made again, in MiB, 16 to 65536 [default: 256].
     #[arg(long, value_name = "MIB", env = "AINCIDENT_NODE_CACHE_MIB")]
     cache_mib: Option<u64>,
+    /// The drop folder: what is put there becomes a file of an incident [default: inbox in the data folder].
+    #[arg(long, value_name = "DIR", env = "AINCIDENT_NODE_INBOX")]
+    inbox: Option<PathBuf>,
     /// What stands on letterheads [default: A.I.ncident].
     #[arg(long, value_name = "NAME", env = "AINCIDENT_NODE_COMPANY")]
     company: Option<String>,
@@ -141,6 +144,7 @@ struct Layer {
     link: Option<LinkLayer>,
     photos: Option<PhotosLayer>,
     cache_mib: Option<u64>,
+    inbox: Option<PathBuf>,
     company: Option<String>,
     public_url: Option<String>,
 }
@@ -160,6 +164,7 @@ overlay!(Layer {
     link,
     photos,
     cache_mib,
+    inbox,
     company,
     public_url
 });
@@ -232,6 +237,8 @@ pub struct ServeConfig {
     pub house: House,
     /// How patient the replicator is.
     pub tempo: Tempo,
+    /// The drop folder, where it is not in the data folder.
+    pub inbox: Option<PathBuf>,
     /// Room for what can be made again.
     pub cache_bytes: u64,
 }
@@ -294,6 +301,7 @@ impl ServeArgs {
             log: self.log,
             log_format: self.log_format,
             cache_mib: self.cache_mib,
+            inbox: self.inbox,
             company: self.company,
             public_url: self.public_url,
             link: self.link_max_backoff_ms.map(|ms| LinkLayer { max_backoff_ms: Some(ms) }),
@@ -315,6 +323,7 @@ impl ServeArgs {
                 format: layer.log_format.unwrap_or(defaults.format),
             },
             cache_bytes: cache_bytes(layer.cache_mib)?,
+            inbox: layer.inbox,
             house: house(layer.company, layer.public_url)?,
             tempo: Tempo { contents: policy(photos)?, ..tempo(layer.link.unwrap_or_default())? },
         })

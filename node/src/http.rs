@@ -2,6 +2,7 @@
 
 pub mod enrolled;
 pub mod home;
+pub mod inbox;
 pub mod sync;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ impl FromRef<Site> for Desk {
 pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>) -> Router {
     let site = Site { desk: desk.clone(), board };
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
+        .merge(inbox::routes(site.clone())) // what the drop folder brought
         .merge(sync::routes(site.clone())); // /api/v1/sync
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .layer(from_fn_with_state(desk.clone(), enrolled::check))

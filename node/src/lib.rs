@@ -9,6 +9,7 @@ pub mod cache;
 pub mod config;
 pub mod enrolment;
 pub mod http;
+pub mod inbox;
 pub mod replicator;
 pub mod report;
 pub mod site;

@@ -4,6 +4,7 @@
 
 mod corpus;
 mod hostile;
+mod inbox;
 mod kill9;
 mod link;
 mod machine;

@@ -11,6 +11,7 @@ mod fail;
 mod filter;
 mod fleet;
 mod history;
+mod inbox;
 mod incidents;
 mod photos;
 mod project;
@@ -20,9 +21,9 @@ mod stats;
 mod sync;
 
 use super::{
-    Accounts, AtHub, Audit, Backlog, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity, IncidentRow,
-    Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, PageApplied, PageQuery, PageResult, PhotoFile,
-    Photos, Piece, Recording, Records, Replication, Review, Site, Stats, Store, Unpushed, Whole,
+    Accounts, AtHub, Audit, Backlog, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity, Inbox,
+    InboxItem, IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, PageApplied, PageQuery,
+    PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Review, Site, Stats, Store, Unpushed, Whole,
 };
 use crate::actor::Account;
 use crate::error::Error;
@@ -53,6 +54,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V5__work", include_str!("../../../migrations/sqlite/V5__work.sql")),
     ("V6__photos", include_str!("../../../migrations/sqlite/V6__photos.sql")),
     ("V7__generation", include_str!("../../../migrations/sqlite/V7__generation.sql")),
+    ("V8__inbox", include_str!("../../../migrations/sqlite/V8__inbox.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -325,6 +327,32 @@ impl Photos for SqliteLedger {
 
     async fn piece_in(&self, scope: Scope, sha256: Sha256) -> Result<Option<(u64, bool)>, Error> {
         self.look(move |db| photos::piece_in(db, &scope, sha256)).await
+    }
+}
+
+#[async_trait]
+impl Inbox for SqliteLedger {
+    async fn add_inbox_item(
+        &self,
+        id: Uuid,
+        sha256: Sha256,
+        size_bytes: u64,
+        filename: String,
+        now_ms: i64,
+    ) -> Result<(), Error> {
+        self.write(move |db| inbox::add(db, id, sha256, size_bytes, &filename, now_ms)).await
+    }
+
+    async fn inbox_items(&self, limit: u32) -> Result<Vec<InboxItem>, Error> {
+        self.look(move |db| inbox::all(db, limit)).await
+    }
+
+    async fn inbox_item(&self, id: Uuid) -> Result<Option<InboxItem>, Error> {
+        self.look(move |db| inbox::one(db, id)).await
+    }
+
+    async fn remove_inbox_item(&self, id: Uuid) -> Result<bool, Error> {
+        self.write(move |db| inbox::remove(db, id)).await
     }
 }
 
