@@ -8,7 +8,8 @@
 //! counts only as far as its owner has noted an offset that was synced ([`Incoming::sync`]); what lies behind is cut off
 //! when it is taken up again.
 //!
-//! At start there is nothing to do. Parts whose owner is gone are swept by age ([`Blobs::sweep`]).
+//! At start there is nothing to do. Parts whose owner is gone are told by age ([`Blobs::stale_parts`]); so is content that was kept
+//! for something that did not come about ([`Blobs::resting`], [`Blobs::remove_resting`]).
 //!
 //! Everything here waits for disks on the blocking threads, never on the async ones. A store elsewhere (S3, say) would stand
 //! behind the same verbs.
@@ -25,7 +26,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
@@ -104,6 +105,8 @@ impl<'de> Deserialize<'de> for Sha256 {
 #[derive(Clone, Debug)]
 pub struct Blobs {
     root: Arc<PathBuf>,
+    /// Held for the moment in which a content is found to be there, or removed because nobody named it for long.
+    gate: Arc<Mutex<()>>,
 }
 
 impl Blobs {
@@ -113,7 +116,12 @@ impl Blobs {
     /// When it cannot be made.
     pub fn open(root: &Path) -> io::Result<Self> {
         make(&root.join("incoming"))?;
-        Ok(Self { root: Arc::new(root.to_owned()) })
+        // All at once, so that none is ever made while somebody waits for an answer.
+        for first in 0..=u8::MAX {
+            make(&root.join(format!("{first:02x}")))?;
+        }
+        File::open(root)?.sync_all()?;
+        Ok(Self { root: Arc::new(root.to_owned()), gate: Arc::default() })
     }
 
     /// Where the content with that digest is, or would be.
@@ -164,6 +172,44 @@ impl Blobs {
         gone_is_fine(tokio::fs::remove_file(self.path(digest)).await)
     }
 
+    /// Contents that were kept, or found to be there, longer than `age` ago, from those whose digest begins with the byte
+    /// `first`. `now`: by the clock of the file system.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub async fn resting(&self, first: u8, now: SystemTime, age: Duration) -> io::Result<Vec<Sha256>> {
+        let folder = self.root.join(format!("{first:02x}"));
+        off(move || {
+            let mut found = Vec::new();
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                let digest = entry.file_name().to_str().and_then(|name| name.parse().ok());
+                if let Some(digest) = digest.filter(|_| is_older(&entry.path(), now, age).unwrap_or(false)) {
+                    found.push(digest);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Removes a content that nobody names, unless it was found to be there meanwhile: whoever did will name it.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn remove_resting(&self, digest: Sha256, now: SystemTime, age: Duration) -> io::Result<bool> {
+        let (path, gate) = (self.path(digest), Arc::clone(&self.gate));
+        off(move || {
+            let _gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
+            let gone = is_older(&path, now, age)?;
+            if gone {
+                gone_is_fine(fs::remove_file(&path))?;
+            }
+            Ok(gone)
+        })
+        .await
+    }
+
     /// How long the part that `id` wrote is; none: 0. Not all of it need have been synced: for who checks the whole by
     /// its digest.
     pub async fn part_length(&self, id: Uuid) -> u64 {
@@ -178,30 +224,22 @@ impl Blobs {
         gone_is_fine(tokio::fs::remove_file(self.part(id)).await)
     }
 
-    /// Removes parts that nobody wrote to for `age` and that `wanted` does not name. `now`: by the clock of the file
-    /// system. Answers how many.
+    /// Parts that nobody wrote to for `age`: cut off, unless their owner means to go on. `now`: by the clock of the file system.
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub async fn sweep(
-        &self,
-        now: SystemTime,
-        age: Duration,
-        wanted: impl Fn(Uuid) -> bool + Send + 'static,
-    ) -> io::Result<usize> {
+    pub async fn stale_parts(&self, now: SystemTime, age: Duration) -> io::Result<Vec<Uuid>> {
         let folder = self.root.join("incoming");
         off(move || {
-            let mut removed = 0;
+            let mut found = Vec::new();
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
-                let old = entry.metadata()?.modified()?.checked_add(age).is_some_and(|until| until < now);
                 let id = entry.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok());
-                if old && !id.is_some_and(&wanted) {
-                    gone_is_fine(fs::remove_file(entry.path()))?;
-                    removed += 1;
+                if let Some(id) = id.filter(|_| is_older(&entry.path(), now, age).unwrap_or(false)) {
+                    found.push(id);
                 }
             }
-            Ok(removed)
+            Ok(found)
         })
         .await
     }
@@ -229,6 +267,14 @@ fn hashed(from: &mut impl io::Read) -> io::Result<(sha2::Sha256, u64)> {
                 length += read as u64;
             }
         }
+    }
+}
+
+fn is_older(path: &Path, now: SystemTime, age: Duration) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(about) => Ok(about.is_file() && about.modified()?.checked_add(age).is_some_and(|until| until < now)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

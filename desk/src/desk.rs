@@ -63,6 +63,7 @@ struct Inner {
     uploads: OnceLock<Uploads>,
     house: OnceLock<House>,
     printing: Arc<Semaphore>,
+    binding: Arc<Semaphore>,
 }
 
 /// What the company says of itself and of where it is reached.
@@ -117,6 +118,7 @@ impl Desk {
             uploads: OnceLock::new(),
             house: OnceLock::new(),
             printing: Arc::new(Semaphore::new(photos::job::at_once())),
+            binding: Arc::new(Semaphore::new(1)),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -196,12 +198,18 @@ impl Desk {
         &self.inner.printing
     }
 
+    /// Whose turn it is to bind many reports into one document.
+    pub(crate) fn binding(&self) -> &Arc<Semaphore> {
+        &self.inner.binding
+    }
+
     /// Does what a site does by itself, as long as it serves: jobs, and uploads to be finished or forgotten.
     pub async fn work(self) {
         let jobs = self.runner().run(self.stop().clone());
         tokio::select! {
             () = jobs => {}
             () = photos::uploads::keep(&self) => {}
+            () = photos::tidy::keep(&self) => {}
         }
     }
 

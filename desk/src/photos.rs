@@ -12,6 +12,7 @@ pub mod header;
 pub mod job;
 pub mod pixels;
 pub mod sniff;
+pub mod tidy;
 pub mod uploads;
 
 use crate::actor::Actor;

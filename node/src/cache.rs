@@ -4,6 +4,9 @@
 //! taken over. When the younger has half of the room, the older is removed whole and a new one begun: sled does not give room
 //! back by itself, and nothing has to be searched for what is old.
 //!
+//! A value lies in chunks under its key and their numbers, behind a head that says how many there are: sled keeps several values
+//! in one node of its tree, writes that anew as a whole, and with reports of some megabytes in them that was most of all it did.
+//!
 //! What makes it safe: nothing in it is needed. Keys are digests of everything a value follows from ([`desk::cache::Key`]), so
 //! what is found is right or was damaged, and each value begins with a digest of itself. Whatever goes wrong, a panic inside
 //! sled included, ends in the folder being set aside and begun anew, with a line in the log.
@@ -18,6 +21,7 @@ use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,9 +31,15 @@ const MEMORY_BYTES: u64 = 24 * 1024 * 1024;
 const SLED_BYTES: u64 = 8 * 1024 * 1024;
 /// Values that wait to be kept; more are forgotten.
 const QUEUE: usize = 64;
+/// Bytes of values that wait to be kept; more are forgotten.
+const QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// The largest value that goes to the disk, in bytes.
+const MAX_VALUE_BYTES: usize = 8 * 1024 * 1024;
+/// A part of a value, in bytes: several fit into one node of sled's tree.
+const CHUNK: usize = 8 * 1024;
 /// After so many bytes are written the room is looked at.
 const LOOK_BYTES: u64 = 4 * 1024 * 1024;
-/// A digest in front of each value, in bytes.
+/// A value's head: a digest of it, then its length.
 const DIGEST: usize = 8;
 
 /// The node's cache.
@@ -37,6 +47,7 @@ pub struct FolderCache {
     memory: Arc<Memory>,
     disk: Arc<Disk>,
     queue: Mutex<Option<SyncSender<(Key, Bytes)>>>,
+    queued_bytes: Arc<AtomicUsize>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -47,8 +58,11 @@ impl FolderCache {
         let disk = Arc::new(Disk { folder: folder.to_owned(), max_bytes, open: Mutex::new(None) });
         disk.begin();
         let (queue, jobs) = sync_channel(QUEUE);
-        let writing = Arc::clone(&disk);
-        let writer = std::thread::Builder::new().name("cache-writer".to_owned()).spawn(move || write(&writing, &jobs));
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let (writing, queued) = (Arc::clone(&disk), Arc::clone(&queued_bytes));
+        let writer = std::thread::Builder::new()
+            .name("cache-writer".to_owned())
+            .spawn(move || write(&writing, &jobs, &queued));
         if let Err(error) = &writer {
             tracing::warn!(%error, "answers are kept in memory only");
         }
@@ -56,6 +70,7 @@ impl FolderCache {
             memory: Arc::new(Memory::new(MEMORY_BYTES)),
             disk,
             queue: Mutex::new(Some(queue)),
+            queued_bytes,
             writer: Mutex::new(writer.ok()),
         })
     }
@@ -90,17 +105,27 @@ impl Cache for FolderCache {
 
     fn put(&self, _: Kind, key: Key, value: Bytes) {
         self.memory.keep(key, value.clone());
+        if value.len() > MAX_VALUE_BYTES {
+            return;
+        }
+        let length = value.len();
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Err(TrySendError::Full(_))) = queue.as_ref().map(|queue| queue.try_send((key, value))) {
+        let Some(queue) = queue.as_ref() else { return };
+        let waiting = self.queued_bytes.fetch_add(length, Ordering::Relaxed);
+        let dropped = waiting + length > QUEUE_BYTES
+            || matches!(queue.try_send((key, value)), Err(TrySendError::Full(_) | TrySendError::Disconnected(_)));
+        if dropped {
+            self.queued_bytes.fetch_sub(length, Ordering::Relaxed);
             metrics::counter!("cache_dropped_total").increment(1);
         }
     }
 }
 
-fn write(disk: &Disk, jobs: &Receiver<(Key, Bytes)>) {
+fn write(disk: &Disk, jobs: &Receiver<(Key, Bytes)>, queued_bytes: &AtomicUsize) {
     let mut written = 0;
     while let Ok((key, value)) = jobs.recv() {
         disk.put(key, &value);
+        queued_bytes.fetch_sub(value.len(), Ordering::Relaxed);
         written += value.len() as u64;
         if written >= LOOK_BYTES {
             written = 0;
@@ -197,29 +222,21 @@ impl Disk {
 
     fn get(&self, key: Key) -> Option<Bytes> {
         self.with(|generations| {
-            let look = |db: &sled::Db| db.get(key.as_bytes()).map_err(|error| error.to_string());
-            let (found, taken_over) = match (look(&generations.young)?, &generations.old) {
-                (None, Some(old)) => (look(old)?, true),
-                (found, _) => (found, false),
-            };
-            let Some(kept) = found else { return Ok(None) };
-            let sound = kept.get(DIGEST..).filter(|value| kept[..DIGEST] == digest(value));
-            let value = Bytes::copy_from_slice(sound.ok_or("a value is not what was kept")?);
-            if taken_over {
-                generations.young.insert(key.as_bytes(), kept).map_err(|error| error.to_string())?;
+            if let Some(value) = read(&generations.young, key)? {
+                return Ok(Some(value));
             }
-            Ok(Some(value))
+            let Some(old) = &generations.old else { return Ok(None) };
+            let found = read(old, key)?;
+            if let Some(value) = &found {
+                keep(&generations.young, key, value)?;
+            }
+            Ok(found)
         })
         .flatten()
     }
 
     fn put(&self, key: Key, value: &[u8]) {
-        self.with(|generations| {
-            let mut kept = Vec::with_capacity(DIGEST + value.len());
-            kept.extend(digest(value));
-            kept.extend(value);
-            generations.young.insert(key.as_bytes(), kept).map(|_| ()).map_err(|error| error.to_string())
-        });
+        self.with(|generations| keep(&generations.young, key, value));
     }
 
     /// Removes the older half when the younger one is full.
@@ -256,6 +273,51 @@ impl Disk {
     fn flush(&self) {
         self.with(|generations| generations.young.flush().map(|_| ()).map_err(|error| error.to_string()));
     }
+}
+
+/// A value as it was kept; `None` where it, or part of it, is not there.
+fn read(db: &sled::Db, key: Key) -> Result<Option<Bytes>, Unusable> {
+    let look = |name: &[u8]| db.get(name).map_err(|error| error.to_string());
+    let Some(head) = look(key.as_bytes())? else {
+        return Ok(None);
+    };
+    let Some((of, length)) = head.split_at_checked(DIGEST) else {
+        return Err("a value has no head".to_owned());
+    };
+    let length = <[u8; 4]>::try_from(length).map_err(|_| "a value's length cannot be read")?;
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MAX_VALUE_BYTES {
+        return Err("a value is longer than one can be".to_owned());
+    }
+    let mut value = Vec::with_capacity(length);
+    for number in 0..length.div_ceil(CHUNK) {
+        match look(&chunk_name(key, number))? {
+            Some(chunk) => value.extend_from_slice(&chunk),
+            None => return Ok(None),
+        }
+    }
+    if value.len() != length || of != digest(&value) {
+        return Err("a value is not what was kept".to_owned());
+    }
+    Ok(Some(value.into()))
+}
+
+/// Keeps a value; its head last, so that it is found whole or not at all.
+fn keep(db: &sled::Db, key: Key, value: &[u8]) -> Result<(), Unusable> {
+    let insert = |name: &[u8], bytes: &[u8]| db.insert(name, bytes).map(|_| ()).map_err(|error| error.to_string());
+    for (number, chunk) in value.chunks(CHUNK).enumerate() {
+        insert(&chunk_name(key, number), chunk)?;
+    }
+    let mut head = digest(value).to_vec();
+    head.extend(u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
+    insert(key.as_bytes(), &head)
+}
+
+fn chunk_name(key: Key, number: usize) -> [u8; 18] {
+    let mut name = [0; 18];
+    name[..16].copy_from_slice(key.as_bytes());
+    name[16..].copy_from_slice(&u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes());
+    name
 }
 
 fn database(path: &Path) -> Result<sled::Db, Unusable> {
@@ -336,6 +398,25 @@ mod tests {
             assert_eq!(cache.get(Kind::List, key(n)).await, Some(value(n)), "{n}");
         }
         assert_eq!(cache.get(Kind::List, key(99)).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_large_value_comes_back_whole_or_not_at_all() {
+        let folder = Folder::new("large");
+        let cache = folder.cache(64 << 20);
+        let large: Bytes = (0..300).flat_map(value).collect();
+        assert!(large.len() > 2_000_000 && large.len() < MAX_VALUE_BYTES);
+        for (n, length) in [(0, large.len()), (1, CHUNK), (2, CHUNK + 1), (3, 0)] {
+            cache.disk.put(key(n), &large[..length]);
+            assert_eq!(cache.disk.get(key(n)).as_deref(), Some(&large[..length]), "{length}");
+        }
+        let young = cache.disk.now().unwrap().young;
+        young.remove(chunk_name(key(0), 7)).unwrap();
+        assert_eq!(cache.disk.get(key(0)), None);
+        // Larger than goes to the disk: in memory at most.
+        cache.put(Kind::Report, key(9), vec![7; MAX_VALUE_BYTES + 1].into());
+        cache.close();
+        assert_eq!(cache.disk.get(key(9)), None);
     }
 
     #[test]

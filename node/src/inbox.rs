@@ -1,6 +1,6 @@
 //! The drop folder: what a camera export or a scanner puts there becomes a file of an incident.
 //!
-//! Layout: `inbox/042-2026-000017-K7/…` and `inbox/042-2026-000017-K7 door.jpg` belong to that incident (its id will do too);
+//! Layout: `inbox/042-2026-000017-K7/…` (folders in it, too) and `inbox/042-2026-000017-K7 door.jpg` belong to that incident (its id will do too);
 //! anything else waits on the list "to be filed" (`GET /api/v1/inbox`). `inbox/done` has what was taken, `inbox/failed` what
 //! was not, with the reason beside it.
 //!
@@ -33,6 +33,10 @@ use uuid::Uuid;
 
 /// A file that has not changed for so long is whole.
 const SETTLED: Duration = Duration::from_secs(2);
+/// The same where nothing tells whether a program has it open.
+const SETTLED_UNHEARD: Duration = Duration::from_secs(15);
+/// Most files that could not be moved away and are remembered as taken.
+const MOST_STUCK: usize = 10_000;
 /// How often a folder of this machine is looked through when nothing is heard of it.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How often a folder on another machine is.
@@ -83,11 +87,12 @@ async fn watch(desk: &Desk, root: &Path) -> Result<std::convert::Infallible, Str
             POLL_EVERY
         }
     };
-    let mut seen: HashMap<PathBuf, (Seen, Instant)> = HashMap::new();
+    let settled = if watching.is_ok() && !is_remote { SETTLED } else { SETTLED_UNHEARD };
+    let mut watched = Watched { seen: HashMap::new(), stuck: HashMap::new(), settled };
     loop {
-        let at = root.to_owned();
+        let (at, before) = (root.to_owned(), Instant::now());
         let found = off(move || folder::look(&at)).await?;
-        let unsettled = pass(desk, root, found, &mut seen, &heard).await;
+        let unsettled = pass(desk, root, found, before, &mut watched, &heard).await;
         let wait = unsettled.unwrap_or(pause);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -96,17 +101,29 @@ async fn watch(desk: &Desk, root: &Path) -> Result<std::convert::Infallible, Str
     }
 }
 
-/// Takes what has settled; answers when to look again for what has not.
+/// What is remembered from one look to the next.
+struct Watched {
+    /// Since when a file looks as it does.
+    seen: HashMap<PathBuf, (Seen, Instant)>,
+    /// Files that were taken and could not be moved away: they are not taken again.
+    stuck: HashMap<PathBuf, (Seen, Option<String>)>,
+    settled: Duration,
+}
+
+/// Takes what has settled; answers when to look again for what has not. `before`: when `found` began to be looked for.
 async fn pass(
     desk: &Desk,
     root: &Path,
     found: Vec<Found>,
-    seen: &mut HashMap<PathBuf, (Seen, Instant)>,
+    before: Instant,
+    watched: &mut Watched,
     heard: &Heard,
 ) -> Option<Duration> {
     let there: HashSet<&Path> = found.iter().map(|file| file.path.as_path()).collect();
+    let Watched { seen, stuck, settled } = watched;
     seen.retain(|path, _| there.contains(path.as_path()));
-    heard.retain(|path| there.contains(path));
+    stuck.retain(|path, _| there.contains(path.as_path()));
+    heard.retain(before, |path| there.contains(path));
     let mut again = None;
     for file in found {
         let now = Instant::now();
@@ -116,20 +133,21 @@ async fn pass(
         }
         // A file without content is one that has not begun.
         let begun = file.seen.size_bytes > 0 && !heard.is_being_written(&file.path);
-        if was != file.seen || since.elapsed() < SETTLED || !begun {
-            again = Some(SETTLED);
+        if was != file.seen || since.elapsed() < *settled || !begun {
+            again = Some(*settled);
             continue;
         }
-        match take(desk, &file).await {
-            Ok(Taken::Done) => {
-                metrics::counter!("inbox_files_total", "outcome" => "done").increment(1);
-                put_away(root, &file, None).await;
-            }
-            Ok(Taken::Changing) => again = Some(SETTLED),
-            Ok(Taken::Failed(why)) => {
-                metrics::counter!("inbox_files_total", "outcome" => "failed").increment(1);
-                tracing::warn!(file = %file.path.display(), why, "a file of the drop folder was not taken");
-                put_away(root, &file, Some(why)).await;
+        let taken = match stuck.get(&file.path) {
+            Some((was, why)) if *was == file.seen => Ok(why.clone().map_or(Taken::Done, Taken::Failed)),
+            _ => take(desk, &file).await,
+        };
+        let reason = match taken {
+            Ok(Taken::Done) => None,
+            Ok(Taken::Failed(why)) => Some(why),
+            Ok(Taken::Changing) => {
+                again = Some(*settled);
+                seen.remove(&file.path);
+                continue;
             }
             Err(error) => {
                 if !matches!(error, Error::Refused(Refusal::NotEnrolled)) {
@@ -137,16 +155,41 @@ async fn pass(
                 }
                 return Some(AGAIN);
             }
-        }
+        };
+        put_away(root, &file, reason, stuck).await;
         seen.remove(&file.path);
     }
     again
 }
 
-async fn put_away(root: &Path, file: &Found, reason: Option<String>) {
-    let (root, file) = (root.to_owned(), file.clone());
-    if let Err(why) = off(move || folder::put_away(&root, &file, reason.as_deref())).await {
-        tracing::warn!(why, "a file of the drop folder cannot be moved away");
+/// Moves a file away that was taken, or will never be. Where that fails it is remembered: taken twice it would appear twice.
+async fn put_away(
+    root: &Path,
+    file: &Found,
+    reason: Option<String>,
+    stuck: &mut HashMap<PathBuf, (Seen, Option<String>)>,
+) {
+    let is_news = !stuck.contains_key(&file.path);
+    let (folder, moved, why) = (root.to_owned(), file.clone(), reason.clone());
+    match off(move || folder::put_away(&folder, &moved, why.as_deref())).await {
+        Ok(_) => {
+            stuck.remove(&file.path);
+        }
+        Err(error) => {
+            if is_news {
+                tracing::warn!(file = %file.path.display(), error, "a file of the drop folder was dealt with and cannot be moved away; make the folder writable");
+            }
+            if stuck.len() < MOST_STUCK {
+                stuck.insert(file.path.clone(), (file.seen, reason.clone()));
+            }
+        }
+    }
+    if is_news {
+        metrics::counter!("inbox_files_total", "outcome" => if reason.is_none() { "done" } else { "failed" })
+            .increment(1);
+        if let Some(why) = &reason {
+            tracing::warn!(file = %file.path.display(), why, "a file of the drop folder was not taken");
+        }
     }
 }
 
@@ -185,11 +228,16 @@ async fn to_be_filed(desk: &Desk, file: &Found, kept: Kept) -> Result<(), Error>
 /// Copies a file into the site's own, as it was when it was found.
 async fn copy(desk: &Desk, file: &Found) -> Result<Result<Kept, Taken>, Error> {
     let path = file.path.clone();
-    let opened = off(move || folder::open(&path)).await;
-    let (mut from, seen) = match opened {
-        Ok((from, seen)) => (tokio::fs::File::from_std(from), seen),
-        Err(why) => return Ok(Err(Taken::Failed(why))),
+    let opened = tokio::task::spawn_blocking(move || folder::open(&path)).await;
+    let (from, seen) = match opened.map_err(|gone| Error::Fault(gone.to_string()))? {
+        Ok(opened) => opened,
+        // Gone, or another's for now: that is no fault of the file.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Err(Taken::Changing)),
+        Err(error) if error.kind() == std::io::ErrorKind::Other => return Ok(Err(Taken::Failed(error.to_string()))),
+        Err(error) => return Err(Error::Unavailable(format!("{}: {error}", file.name))),
     };
+    let again = from.try_clone().map_err(photos::disk)?;
+    let mut from = tokio::fs::File::from_std(from);
     let mut incoming = desk.blobs().begin(desk.ids().new_v7(desk.now_ms())).await.map_err(photos::disk)?;
     let mut portion = vec![0; PORTION];
     let complete = loop {
@@ -200,13 +248,16 @@ async fn copy(desk: &Desk, file: &Found) -> Result<Result<Kept, Taken>, Error> {
                 incoming.write(bytes).await.map_err(photos::disk)?;
             }
             Ok(_) => break false,
+            // A disk or a share that fails says nothing of the file.
             Err(error) => {
                 incoming.discard().await.map_err(photos::disk)?;
-                return Ok(Err(Taken::Failed(format!("it cannot be read: {error}"))));
+                return Err(Error::Unavailable(format!("{}: {error}", file.name)));
             }
         }
     };
-    if !complete {
+    // Written to while it was read, at the same length.
+    let unchanged = off(move || folder::still(&again, seen)).await.unwrap_or(false);
+    if !complete || !unchanged {
         incoming.discard().await.map_err(photos::disk)?;
         return Ok(Err(Taken::Changing));
     }
@@ -215,7 +266,9 @@ async fn copy(desk: &Desk, file: &Found) -> Result<Result<Kept, Taken>, Error> {
 
 /// The incident that the file's folder or name says.
 async fn incident_of(desk: &Desk, file: &Found) -> Result<Option<Uuid>, Error> {
-    for text in file.folder.iter().chain([&file.name]) {
+    // The nearest folder first.
+    let folders = file.folder.iter().flat_map(|folders| folders.rsplit('/'));
+    for text in folders.chain([file.name.as_str()]) {
         for word in folder::names_in(text) {
             if let Some(id) = named(desk, word).await? {
                 return Ok(Some(id));

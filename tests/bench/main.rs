@@ -5,6 +5,7 @@
 
 mod creates;
 mod list;
+mod photos;
 mod steps;
 
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! What is measured, one after the other, on one hub and its nodes.
 
-use crate::{Figure, Plan, creates, list};
+use crate::{Figure, Plan, creates, list, photos};
 use aincident_tests::http::Client;
 use aincident_tests::load::{self, post_all};
 use aincident_tests::{Hub, Node, Rng, Scratch, figures, wait_until};
@@ -39,12 +39,17 @@ pub async fn all(plan: &Plan) -> Vec<Figure> {
     found.push(Figure::new("acknowledged creates, 1 client", one, "/s"));
     found.push(Figure::new("acknowledged creates, 32 clients", many, "/s"));
     found.push(Figure::new("32 clients to 1", many / one, "x"));
+    say("photos");
+    found.extend(photos::uploads(&node, &manager, &mut rng).await);
+    say("reports");
+    found.extend(photos::report(&manager, &mut rng).await);
     say("filling the ledger");
     fill(&manager, plan.incidents, &mut rng).await;
 
     say("list pages");
     let database = node.folder().join("ledger.sqlite");
     found.extend(list::measure(&manager, &database, CONNECTIONS, Duration::from_secs(plan.seconds)).await);
+    found.extend(photos::cache(&manager).await);
     found.push(start(&mut node, "start to ready, full ledger").await);
     let manager = manager.at(node.url());
     let _ = manager.list("category=theft").await;

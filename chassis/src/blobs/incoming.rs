@@ -1,11 +1,14 @@
 //! Content that is being written.
 
-use super::{Blobs, Sha256, hash, hashed, make, off};
+use super::{Blobs, Sha256, hash, hashed, off};
 use bytes::{Bytes, BytesMut};
 use sha2::Digest as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::PoisonError;
+use std::time::SystemTime;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -169,24 +172,17 @@ impl Incoming {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "the content is not what it was said to be"));
             }
             let to = blobs.path(sha256);
-            // One that is damaged is replaced: the bytes at hand are known to be right.
-            let already = match File::open(&to) {
-                Ok(there) => there.metadata()?.len() == size_bytes && hash(there, u64::MAX)?.1 == sha256,
-                Err(_) => false,
-            };
-            if already {
-                fs::remove_file(from)?;
-                return Ok(Kept { sha256, size_bytes, already });
-            }
-            part.file.sync_all()?;
             let Some(folder) = to.parent() else {
                 return Err(io::Error::other("a blob has a folder"));
             };
-            if !folder.is_dir() {
-                make(folder)?;
-                File::open(blobs.root.as_path())?.sync_all()?;
+            let already = is_there(&blobs, &to, size_bytes, sha256, fs::metadata(&from)?.modified()?)?;
+            if already {
+                fs::remove_file(from)?;
+            } else {
+                part.file.sync_all()?;
+                fs::rename(from, &to)?;
             }
-            fs::rename(from, &to)?;
+            // For one that is there, too: whoever put it there may not have come so far yet.
             File::open(folder)?.sync_all()?;
             Ok(Kept { sha256, size_bytes, already })
         })
@@ -202,6 +198,18 @@ impl Incoming {
         let _ = self.take_part().await;
         self.blobs.discard(self.id).await
     }
+}
+
+/// Whether the content is there, whole. It is young again then, by the clock of the file system: it will be named in a moment. One
+/// that is damaged is to be replaced: the bytes at hand are known to be right.
+fn is_there(blobs: &Blobs, to: &Path, size_bytes: u64, sha256: Sha256, now: SystemTime) -> io::Result<bool> {
+    let _gate = blobs.gate.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(there) = File::open(to) else { return Ok(false) };
+    if there.metadata()?.len() != size_bytes || hash(there, u64::MAX)?.1 != sha256 {
+        return Ok(false);
+    }
+    File::open(to)?.set_modified(now)?;
+    Ok(true)
 }
 
 impl std::fmt::Debug for Incoming {

@@ -107,8 +107,8 @@ async fn a_damaged_content_is_noticed_and_replaced_by_the_right_one() {
 }
 
 #[tokio::test]
-async fn only_old_parts_that_nobody_wants_are_swept() {
-    let folder = Folder::new("sweep");
+async fn parts_that_were_cut_off_are_told_by_their_age() {
+    let folder = Folder::new("stale");
     let blobs = Blobs::open(&folder.0).unwrap();
     for n in 1..=2 {
         let mut incoming = blobs.begin(id(n)).await.unwrap();
@@ -117,7 +117,27 @@ async fn only_old_parts_that_nobody_wants_are_swept() {
     }
     let written = fs::metadata(blobs.part(id(1))).unwrap().modified().unwrap();
     let hour = Duration::from_secs(3600);
-    assert_eq!(blobs.sweep(written, hour, |_| false).await.unwrap(), 0);
-    assert_eq!(blobs.sweep(written + 2 * hour, hour, |one| one == id(2)).await.unwrap(), 1);
-    assert!(blobs.resume(id(2), 1).await.is_ok());
+    assert!(blobs.stale_parts(written, hour).await.unwrap().is_empty());
+    let mut stale = blobs.stale_parts(written + 2 * hour, hour).await.unwrap();
+    stale.sort_unstable();
+    assert_eq!(stale, [id(1), id(2)]);
+}
+
+#[tokio::test]
+async fn content_that_rests_is_removed_unless_somebody_found_it_again() {
+    let folder = Folder::new("rest");
+    let blobs = Blobs::open(&folder.0).unwrap();
+    let kept = blobs.put(id(1), b"left over".to_vec()).await.unwrap();
+    let (first, hour) = (kept.sha256.as_bytes()[0], Duration::from_secs(3600));
+    let written = fs::metadata(blobs.path(kept.sha256)).unwrap().modified().unwrap();
+    assert!(blobs.resting(first, written, hour).await.unwrap().is_empty());
+    let later = written + 2 * hour;
+    assert_eq!(blobs.resting(first, later, hour).await.unwrap(), [kept.sha256]);
+    // As if it had been kept long ago; then it is sent again.
+    File::open(blobs.path(kept.sha256)).unwrap().set_modified(written - 3 * hour).unwrap();
+    assert!(blobs.put(id(2), b"left over".to_vec()).await.unwrap().already);
+    assert!(!blobs.remove_resting(kept.sha256, written + hour / 2, hour).await.unwrap());
+    assert!(blobs.remove_resting(kept.sha256, later, hour).await.unwrap());
+    assert!(!blobs.path(kept.sha256).exists());
+    assert!(!blobs.remove_resting(kept.sha256, later, hour).await.unwrap());
 }

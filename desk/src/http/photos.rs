@@ -4,7 +4,6 @@ use super::content::whole_or_part;
 use super::door::Door;
 use super::multipart;
 use crate::desk::Desk;
-use crate::error::Error;
 use crate::ledger::Photo;
 use crate::photos::{self, Delivery, Variant};
 use axum::extract::{Multipart, State};
@@ -122,15 +121,17 @@ pub struct Waiting {
     detail: &'static str,
 }
 
+fn later() -> Response {
+    let waiting = Waiting {
+        state: "processing",
+        detail: "the picture is being made, or on its way: it will be here in a moment",
+    };
+    (StatusCode::ACCEPTED, [(RETRY_AFTER, "1"), (CACHE_CONTROL, "no-store")], Json(waiting)).into_response()
+}
+
 async fn answer(desk: &Desk, delivery: Delivery, headers: &HeaderMap) -> Result<Response, Problem> {
     let Delivery::Here { sha256, media_type, filename } = delivery else {
-        let waiting = Waiting {
-            state: "processing",
-            detail: "the picture is being made, or on its way: it will be here in a moment",
-        };
-        return Ok(
-            (StatusCode::ACCEPTED, [(RETRY_AFTER, "1"), (CACHE_CONTROL, "no-store")], Json(waiting)).into_response()
-        );
+        return Ok(later());
     };
     let tag = ETag::new(&sha256.to_string());
     let mut kept = HeaderMap::new();
@@ -141,7 +142,11 @@ async fn answer(desk: &Desk, delivery: Delivery, headers: &HeaderMap) -> Result<
     }
     let reading = desk.blobs().open_read(sha256).await.map_err(photos::disk).map_err(Problem::from)?;
     let Some(reading) = reading else {
-        return Err(Error::Unavailable(format!("content {sha256} is not in its place")).into());
+        // Somebody removed the file: whoever else has it is asked for it.
+        tracing::error!(%sha256, "a content is not in its place; it is fetched from the other side where that has it");
+        desk.ledger().lose_blob(sha256).await?;
+        desk.want(sha256);
+        return Ok(later());
     };
     if let Ok(media_type) = HeaderValue::from_str(&media_type) {
         kept.insert(CONTENT_TYPE, media_type);

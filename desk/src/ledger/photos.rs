@@ -134,7 +134,11 @@ pub trait Photos {
     async fn photo(&self, id: Uuid) -> Result<Option<PhotoFile>, Error>;
     /// Notes that a content is durable in this site's folder; at headquarters it is thereby verified.
     async fn keep_blob(&self, sha256: Sha256, size_bytes: u64, now_ms: i64) -> Result<(), Error>;
-    /// Whether any photo consists of that content.
+    /// Notes that a content is not in this site's folder, or not whole. It counts as missing from then on.
+    async fn lose_blob(&self, sha256: Sha256) -> Result<(), Error>;
+    /// Forgets a content that was removed, unless it was kept again at or after `before_ms`.
+    async fn forget_blob(&self, sha256: Sha256, before_ms: i64) -> Result<(), Error>;
+    /// Whether any photo consists of that content, or it waits to be filed.
     async fn is_piece(&self, sha256: Sha256) -> Result<bool, Error>;
     /// Contents that headquarters is not known to have, in the order in which they travel, behind the position `after`.
     async fn pieces_waiting(&self, after: Option<(Lane, i64)>, limit: u32) -> Result<Vec<Piece>, Error>;

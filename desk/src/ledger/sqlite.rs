@@ -55,6 +55,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V6__photos", include_str!("../../../migrations/sqlite/V6__photos.sql")),
     ("V7__generation", include_str!("../../../migrations/sqlite/V7__generation.sql")),
     ("V8__inbox", include_str!("../../../migrations/sqlite/V8__inbox.sql")),
+    ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -299,6 +300,14 @@ impl Photos for SqliteLedger {
 
     async fn keep_blob(&self, sha256: Sha256, size_bytes: u64, now_ms: i64) -> Result<(), Error> {
         self.write(move |db| photos::keep_blob(db, sha256, size_bytes, now_ms)).await
+    }
+
+    async fn lose_blob(&self, sha256: Sha256) -> Result<(), Error> {
+        self.write(move |db| photos::lose_blob(db, sha256)).await
+    }
+
+    async fn forget_blob(&self, sha256: Sha256, before_ms: i64) -> Result<(), Error> {
+        self.write(move |db| photos::forget_blob(db, sha256, before_ms)).await
     }
 
     async fn is_piece(&self, sha256: Sha256) -> Result<bool, Error> {

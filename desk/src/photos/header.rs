@@ -43,6 +43,8 @@ pub struct Inspection {
     pub taken_at_ms: Option<i64>,
     /// EXIF orientation, 1 to 8.
     pub orientation: u8,
+    /// Bytes that showing it takes at the worst, all buffers together.
+    pub cost_bytes: u64,
     /// Whether it can be shown.
     pub verdict: Verdict,
 }
@@ -98,9 +100,16 @@ impl Head {
             height: size.map(|(_, height)| height),
             taken_at_ms,
             orientation,
+            cost_bytes: cost(format, self.size, self.decoded_bytes),
             verdict: verdict(format, self.size, self.decoded_bytes, self.scans, self.broken),
         }
     }
+}
+
+/// A plain JPEG is decoded at half its size at most, or smaller; what is made of any picture is small beside it.
+fn cost(format: Format, size: Option<(u32, u32)>, decoded_bytes: u64) -> u64 {
+    let pixels = size.map_or(0, |(width, height)| u64::from(width) * u64::from(height));
+    if format == Format::Jpeg { decoded_bytes + pixels } else { decoded_bytes }
 }
 
 fn verdict(format: Format, size: Option<(u32, u32)>, bytes: u64, scans: u32, broken: Option<&str>) -> Verdict {
@@ -254,7 +263,23 @@ fn png(file: &mut BufReader<File>) -> io::Result<Head> {
     }
 }
 
+/// What a pixel takes while it is decoded and brought to 8 bit a channel, with opacity where it has some: both buffers are there
+/// at once. `colour`: the type in the header; `clear`: whether there is a colour that stands for transparency.
+const fn png_pixel_bytes(depth: u8, colour: u8, clear: bool) -> u64 {
+    match (colour, depth, clear) {
+        (0, 16, false) => 2 + 1,
+        (0, 16, true) | (4, 16, _) => 4 + 4,
+        (0, _, false) => 1,
+        (0, _, true) | (4, _, _) => 2 + 4,
+        (2, 16, false) => 6 + 3,
+        (2, 16, true) | (6, 16, _) => 8 + 4,
+        (2 | 3, _, false) => 3,
+        _ => 4,
+    }
+}
+
 fn png_chunks(file: &mut BufReader<File>, head: &mut Head) -> io::Result<()> {
+    let (mut depth, mut colour) = (16, 6);
     loop {
         let length = u64::from(be(&bytes::<4>(file)?));
         let kind = bytes::<4>(file)?;
@@ -263,16 +288,14 @@ fn png_chunks(file: &mut BufReader<File>, head: &mut Head) -> io::Result<()> {
                 let header = bytes::<13>(file)?;
                 let (width, height) = (be(&header[..4]), be(&header[4..8]));
                 head.size = Some((width, height));
-                let channels = match header[9] {
-                    0 => 1,
-                    4 => 2,
-                    2 | 3 => 3,
-                    _ => 4,
-                };
-                // Palettes may come with transparency, and 16 bit are brought down to 8 in a second buffer.
-                let each = if header[9] == 3 { 4 } else { channels * u64::from(header[8].div_ceil(8)) };
-                head.decoded_bytes = u64::from(width) * u64::from(height) * each;
+                (depth, colour) = (header[8], header[9]);
+                head.decoded_bytes = u64::from(width) * u64::from(height) * png_pixel_bytes(depth, colour, false);
                 file.seek_relative(4)?;
+            }
+            b"tRNS" => {
+                let (width, height) = head.size.unwrap_or_default();
+                head.decoded_bytes = u64::from(width) * u64::from(height) * png_pixel_bytes(depth, colour, true);
+                file.seek_relative(i64::try_from(length).map_err(|_| invalid())? + 4)?;
             }
             b"eXIf" if length <= 65_536 => {
                 let mut exif = vec![0; usize::try_from(length).map_err(|_| invalid())?];
@@ -293,7 +316,9 @@ fn png_chunks(file: &mut BufReader<File>, head: &mut Head) -> io::Result<()> {
 fn webp(file: &mut BufReader<File>) -> io::Result<Head> {
     file.seek(SeekFrom::Start(12))?;
     let mut head = Head::default();
-    let mut alpha = false;
+    // Plain ones are decoded as they are; those with opacity, and lossless ones, a second time as a frame; moving ones are
+    // put together on a canvas besides.
+    let mut each = 4;
     // EXIF stands behind the pixels; chunks are few.
     for _ in 0..4096 {
         let Ok(chunk) = bytes::<8>(file) else { break };
@@ -304,7 +329,11 @@ fn webp(file: &mut BufReader<File>) -> io::Result<Head> {
             b"VP8X" => {
                 let header = bytes::<10>(file)?;
                 read = 10;
-                alpha = header[0] & 0x10 != 0;
+                each = if header[0] & 0x02 != 0 {
+                    12
+                } else {
+                    4 + u64::from(header[0] & 0x10 != 0) * 4
+                };
                 head.size = Some((le(&header[4..7]) + 1, le(&header[7..10]) + 1));
             }
             b"VP8 " if head.size.is_none() => {
@@ -316,9 +345,10 @@ fn webp(file: &mut BufReader<File>) -> io::Result<Head> {
                 let header = bytes::<5>(file)?;
                 read = 5;
                 let bits = le(&header[1..]);
-                alpha = true;
+                each = 8;
                 head.size = Some(((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1));
             }
+            b"VP8L" => each = each.max(8),
             b"EXIF" if length <= 65_536 => {
                 let mut exif = vec![0; usize::try_from(length).map_err(|_| invalid())?];
                 if file.read_exact(&mut exif).is_ok() {
@@ -331,8 +361,7 @@ fn webp(file: &mut BufReader<File>) -> io::Result<Head> {
         file.seek_relative(i64::try_from(padded.saturating_sub(read)).map_err(|_| invalid())?)?;
     }
     let (width, height) = head.size.ok_or_else(invalid)?;
-    // Lossless ones are decoded with transparency, and a second time as a frame.
-    head.decoded_bytes = u64::from(width) * u64::from(height) * if alpha { 8 } else { 4 };
+    head.decoded_bytes = u64::from(width) * u64::from(height) * each;
     Ok(head)
 }
 

@@ -6,18 +6,21 @@ use crate::error::{Error, Refusal};
 use crate::incidents::body::Fields;
 use crate::ledger::{Draft, Lane, Staged};
 use chassis::blobs::Kept;
-use chassis::jobs::{Handler, Job, JobError, NewJob};
+use chassis::jobs::{Handler, Job, JobError, MOST_ATTEMPTS, NewJob};
 use futures::FutureExt as _;
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use sync_protocol::record::PHOTO;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 /// The job's kind.
 pub const KIND: &str = "derive";
 /// Who records what it made.
 const BY: &str = "system:photos";
+/// Most of a reason that is recorded, in characters.
+const MOST_REASON: usize = 400;
 /// Before anything that nobody waits for.
 const PRIORITY: i32 = 10;
 
@@ -34,6 +37,19 @@ pub fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(4)
 }
 
+/// Memory that pictures may take while they are worked on, all together, in MiB. A single one never takes more.
+const BUDGET_MIB: u32 = 256;
+static BUDGET: Semaphore = Semaphore::const_new(BUDGET_MIB as usize);
+
+/// Waits until there is memory for a picture.
+async fn memory_for(cost_bytes: u64) -> Result<SemaphorePermit<'static>, JobError> {
+    let mib = u32::try_from(cost_bytes.div_ceil(1024 * 1024)).unwrap_or(BUDGET_MIB);
+    BUDGET
+        .acquire_many(mib.clamp(1, BUDGET_MIB))
+        .await
+        .map_err(|closed| JobError::Retry(closed.to_string()))
+}
+
 /// What does the job.
 #[must_use]
 pub fn handler(desk: Desk) -> Handler {
@@ -41,7 +57,14 @@ pub fn handler(desk: Desk) -> Handler {
         let desk = desk.clone();
         async move {
             let id = Uuid::try_parse(&job.key).map_err(|_| JobError::Dead("its key is no photo's id".to_owned()))?;
-            work(&desk, id).await
+            match work(&desk, id).await {
+                // The last try: it is set aside, and nobody should wait for it.
+                Err(JobError::Retry(why)) if job.attempt >= MOST_ATTEMPTS => {
+                    give_up(&desk, id, &why).await.map_err(|error| JobError::Dead(format!("{why}; {error}")))?;
+                    Err(JobError::Dead(why))
+                }
+                done => done,
+            }
         }
         .boxed()
     })
@@ -55,6 +78,9 @@ async fn work(desk: &Desk, id: Uuid) -> Result<(), JobError> {
     let Some(original) = file.piece(Lane::Original).filter(|_| file.photo.state == "processing") else {
         return Ok(());
     };
+    // The file is in memory besides.
+    let cost_bytes = super::inspect(desk, original.sha256).await.map_err(retry)?.cost_bytes + original.size_bytes;
+    let _room = memory_for(cost_bytes).await?;
     let path = desk.blobs().path(original.sha256);
     let made = tokio::task::spawn_blocking(move || catch_unwind(AssertUnwindSafe(|| make(&path)))).await;
     let made = match made.map_err(|gone| JobError::Retry(gone.to_string()))? {
@@ -67,11 +93,26 @@ async fn work(desk: &Desk, id: Uuid) -> Result<(), JobError> {
             Fields::from([("state".to_owned(), Value::from("undecodable")), ("reason".to_owned(), Value::from(why))])
         }
     };
+    note(desk, id, set).await.map_err(retry)
+}
+
+/// Says that a photo cannot be shown, where its picture is still waited for.
+pub(super) async fn give_up(desk: &Desk, id: Uuid, why: &str) -> Result<(), Error> {
+    let waiting = desk.ledger().photo(id).await?.is_some_and(|file| file.photo.state == "processing");
+    if !waiting {
+        return Ok(());
+    }
+    let why: String = format!("its picture could not be made: {why}").chars().take(MOST_REASON).collect();
+    let set = Fields::from([("state".to_owned(), Value::from("undecodable")), ("reason".to_owned(), Value::from(why))]);
+    note(desk, id, set).await
+}
+
+async fn note(desk: &Desk, id: Uuid, set: Fields) -> Result<(), Error> {
     let plan = move |staged: &Staged| {
         let photo = staged.records.first().and_then(Option::as_ref).ok_or(Refusal::NotFound)?;
         Ok(vec![Draft { kind: PHOTO, id, scope: photo.scope.clone(), new: false, set, number_year: None }])
     };
-    super::record(desk, BY, vec![id], Vec::new(), plan).await.map_err(retry)
+    super::record(desk, BY, vec![id], Vec::new(), plan).await
 }
 
 async fn keep(desk: &Desk, made: Derived) -> Result<Fields, Error> {

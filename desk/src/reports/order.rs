@@ -3,7 +3,7 @@
 //! A report is kept under a digest of all that it shows, so that a change makes another one. In front of that, under the
 //! ledger's generation, is kept which report an incident's is: while nothing has changed, nothing is read to find it.
 
-use super::{MAX_REPORTS, Paper, Photo, PhotoState, RenderError, Report, Store, render, render_many};
+use super::{MAX_PHOTO_BYTES, MAX_REPORTS, Paper, Photo, PhotoState, RenderError, Report, Store, render, render_many};
 use crate::actor::Actor;
 use crate::cache::{Key, Kind};
 use crate::desk::Desk;
@@ -121,10 +121,24 @@ pub async fn of_many(desk: &Desk, found: Vec<Whole>, look: &Look) -> Result<Byte
     }
     let mut reports = Vec::with_capacity(found.len());
     let mut paper = look.paper;
+    // One at a time: with its pictures such a document takes a good part of a store PC's memory.
+    let _turn = Arc::clone(desk.binding()).acquire_owned().await.map_err(|_| stopping())?;
+    let mut drafts = Vec::with_capacity(found.len());
+    let mut picture_bytes = 0_u64;
     for whole in found {
-        let (report, usual) = assemble(desk, whole, look).await?;
+        let (draft, usual) = assemble(desk, whole, look).await?;
         paper = paper.or(Some(usual));
-        reports.push(with_pictures(desk, report).await?);
+        picture_bytes += draft.picture_bytes;
+        // Before a single one is read.
+        if picture_bytes > MAX_PHOTO_BYTES as u64 {
+            let (found, most) = (usize::try_from(picture_bytes).unwrap_or(usize::MAX), MAX_PHOTO_BYTES);
+            let too_large = RenderError::TooLarge { what: "bytes of photos", found, most };
+            return Err(Refusal::field("format", too_large.to_string()).into());
+        }
+        drafts.push(draft);
+    }
+    for draft in drafts {
+        reports.push(with_pictures(desk, draft).await?);
     }
     print(desk, move || render_many(&reports, paper.unwrap_or_default())).await
 }
@@ -136,13 +150,16 @@ fn name_of(report: &Report) -> String {
     text("reference").or_else(|| text("id")).unwrap_or("incident").to_owned()
 }
 
+fn stopping() -> Error {
+    Error::Unavailable("shutting down".to_owned())
+}
+
 /// Renders on a blocking thread, so many at once as there are processors.
 async fn print(
     desk: &Desk,
     render: impl FnOnce() -> Result<Vec<u8>, RenderError> + Send + 'static,
 ) -> Result<Bytes, Error> {
-    let turn = Arc::clone(desk.printing()).acquire_owned().await;
-    let turn = turn.map_err(|_| Error::Unavailable("shutting down".to_owned()))?;
+    let turn = Arc::clone(desk.printing()).acquire_owned().await.map_err(|_| stopping())?;
     let begun = std::time::Instant::now();
     let rendered = tokio::task::spawn_blocking(move || {
         let rendered = render();
@@ -165,6 +182,8 @@ struct Draft {
     report: Report,
     /// Display images, in the order of the report's photos, where they are here.
     pictures: Vec<Option<Sha256>>,
+    /// Their length, all together.
+    picture_bytes: u64,
 }
 
 impl std::ops::Deref for Draft {
@@ -186,11 +205,14 @@ async fn assemble(desk: &Desk, whole: Whole, look: &Look) -> Result<(Draft, Pape
         |store| Store { code: store.code, name: store.name, timezone: store.timezone },
     );
     let paper = look.paper.unwrap_or_else(|| usual_paper(&store.timezone));
+    let mut picture_bytes = 0;
     let displays: HashMap<Uuid, Sha256> = if whole.photos.is_empty() {
         HashMap::new()
     } else {
         let pieces = desk.ledger().pieces_of(id, Lane::Display).await?;
-        pieces.into_iter().filter(|piece| piece.here).map(|piece| (piece.photo_id, piece.sha256)).collect()
+        let here: Vec<_> = pieces.into_iter().filter(|piece| piece.here).collect();
+        picture_bytes = here.iter().map(|piece| piece.size_bytes).sum();
+        here.into_iter().map(|piece| (piece.photo_id, piece.sha256)).collect()
     };
     let incident = serde_json::from_str(&answer::whole(&whole)).map_err(|error| Error::Fault(error.to_string()))?;
     let pictures = whole.photos.iter().map(|photo| displays.get(&photo.id).copied()).collect();
@@ -219,7 +241,7 @@ async fn assemble(desk: &Desk, whole: Whole, look: &Look) -> Result<(Draft, Pape
         printed_at_ms: desk.now_ms(),
         url: format!("{}/incidents/{}", look.base_url, id.hyphenated()),
     };
-    Ok((Draft { report, pictures }, paper))
+    Ok((Draft { report, pictures, picture_bytes }, paper))
 }
 
 /// The paper of the store's continent.

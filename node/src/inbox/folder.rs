@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Most files in one look; the rest has its turn when these are gone.
-const MOST: usize = 1000;
+const MOST_SEEN: usize = 100_000;
+/// How many folders deep files are looked for.
+const DEEPEST: u32 = 4;
 /// Where things go that were taken, and that were not.
 const DONE: &str = "done";
 const FAILED: &str = "failed";
@@ -40,7 +42,7 @@ impl From<&Metadata> for Seen {
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) path: PathBuf,
-    /// The folder below the drop folder, where it is in one.
+    /// The folders below the drop folder, where it is in one, with `/` between them.
     pub(super) folder: Option<String>,
     pub(super) name: String,
     pub(super) seen: Seen,
@@ -67,7 +69,7 @@ fn is_remote(mounts: &str, path: &Path) -> bool {
     mounted.max_by_key(|(length, _)| *length).is_some_and(|(_, kind)| REMOTE.contains(&kind))
 }
 
-/// The files in the folder and in the folders right below it, by name.
+/// The files in the folder and in the folders below it, by name.
 pub(super) fn look(root: &Path) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     let mut below = Vec::new();
@@ -81,24 +83,35 @@ pub(super) fn look(root: &Path) -> io::Result<Vec<Found>> {
         let kind = entry.file_type()?;
         if kind.is_dir() && name != DONE && name != FAILED && !name.starts_with('.') {
             below.push((name, entry.path()));
-        } else if kind.is_file() && is_meant(&name) {
+        } else if kind.is_file() && is_meant(&name) && found.len() < MOST_SEEN {
             add(&mut found, entry.path(), None, name)?;
         }
     }
     for (folder, path) in below {
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            let Some(name) = entry.file_name().to_str().map(ToOwned::to_owned) else {
-                continue;
-            };
-            if entry.file_type()?.is_file() && is_meant(&name) {
-                add(&mut found, entry.path(), Some(folder.clone()), name)?;
-            }
+        // One folder that cannot be read must not hold up all others.
+        if let Err(error) = look_below(&path, &folder, 1, &mut found) {
+            tracing::warn!(%error, folder = %path.display(), "a folder in the drop folder cannot be read; make it readable to this program");
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
-    found.truncate(MOST);
     Ok(found)
+}
+
+/// The files of a folder in the drop folder, and of those below it: cameras put theirs into several.
+fn look_below(path: &Path, folder: &str, depth: u32, found: &mut Vec<Found>) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let Some(name) = entry.file_name().to_str().map(ToOwned::to_owned) else {
+            continue;
+        };
+        let kind = entry.file_type()?;
+        if kind.is_dir() && depth < DEEPEST && !name.starts_with('.') {
+            look_below(&entry.path(), &format!("{folder}/{name}"), depth + 1, found)?;
+        } else if kind.is_file() && is_meant(&name) && found.len() < MOST_SEEN {
+            add(found, entry.path(), Some(folder.to_owned()), name)?;
+        }
+    }
+    Ok(())
 }
 
 fn add(found: &mut Vec<Found>, path: PathBuf, folder: Option<String>, name: String) -> io::Result<()> {
@@ -119,6 +132,11 @@ fn is_meant(name: &str) -> bool {
         && !lower.ends_with('~')
         && !LITTER.contains(&lower.as_str())
         && !UNFINISHED.iter().any(|end| lower.ends_with(end))
+}
+
+/// Whether the file is still what was seen, though not by its name alone.
+pub(super) fn still(file: &File, seen: Seen) -> io::Result<bool> {
+    Ok(Seen::from(&file.metadata()?) == seen)
 }
 
 /// Opens a file, not what a link leads to.
@@ -145,15 +163,29 @@ pub(super) fn names_in(text: &str) -> impl Iterator<Item = &str> {
     words.into_iter().filter(looks_like)
 }
 
-/// Moves a file away: to `done`, or with the reason why not beside it to `failed`.
-pub(super) fn put_away(root: &Path, file: &Found, reason: Option<&str>) -> io::Result<()> {
+/// Moves a file away: to `done`, or with the reason why not beside it to `failed`. One that was replaced since it was read stays;
+/// false then.
+pub(super) fn put_away(root: &Path, file: &Found, reason: Option<&str>) -> io::Result<bool> {
     let mut to = root.join(if reason.is_some() { FAILED } else { DONE });
     if let Some(folder) = &file.folder {
         to.push(folder);
         fs::create_dir_all(&to)?;
     }
     let target = free(&to, &file.name)?;
+    let is_it = |path: &Path| match fs::symlink_metadata(path) {
+        Ok(about) => Ok(Seen::from(&about) == file.seen),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    };
+    if !is_it(&file.path)? {
+        return Ok(false);
+    }
     fs::rename(&file.path, &target)?;
+    if !is_it(&target)? {
+        // Replaced in that very moment: back with it, it was not read.
+        fs::rename(&target, &file.path)?;
+        return Ok(false);
+    }
     if let Some(reason) = reason {
         let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(".reason.txt");
@@ -161,7 +193,8 @@ pub(super) fn put_away(root: &Path, file: &Found, reason: Option<&str>) -> io::R
         writeln!(note, "{reason}")?;
         note.sync_all()?;
     }
-    sync_folder(&to)
+    sync_folder(&to)?;
+    Ok(true)
 }
 
 /// A name in `folder` that nothing has yet.

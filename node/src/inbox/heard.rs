@@ -57,9 +57,9 @@ impl Heard {
         self.writing().get(path).is_some_and(|since| since.elapsed() < FORGOTTEN)
     }
 
-    /// Forgets what was heard of files that are not there.
-    pub(super) fn retain(&self, is_there: impl Fn(&Path) -> bool) {
-        self.writing().retain(|path, _| is_there(path));
+    /// Forgets what was heard, before the moment `before`, of files that are not there.
+    pub(super) fn retain(&self, before: Instant, is_there: impl Fn(&Path) -> bool) {
+        self.writing().retain(|path, at| *at >= before || is_there(path));
     }
 
     /// Waits until something is heard.
@@ -94,7 +94,9 @@ mod tests {
             tell(end);
         }
         tell(EventKind::Create(CreateKind::File));
-        heard.retain(|_| false);
+        heard.retain(Instant::now() - Duration::from_secs(1), |_| false);
+        assert!(heard.is_being_written(path), "heard after the look began");
+        heard.retain(Instant::now(), |_| false);
         assert!(!heard.is_being_written(path));
     }
 }

@@ -33,6 +33,10 @@ use tokio::time::{Instant, sleep};
 const DEADLINE: Duration = Duration::from_secs(30);
 /// What could not be sent is asked after again at least this often.
 const AGAIN: Duration = Duration::from_secs(30);
+/// Originals that may not go by themselves now are asked after again this often: somebody may want one.
+const CLOSED: Duration = Duration::from_secs(60);
+/// Contents in one question about originals that may not go.
+const ASKED_CLOSED: u32 = 400;
 /// What headquarters has no record of yet is asked after again at least this often.
 const SOON: Duration = Duration::from_secs(5);
 /// The pauses of a single content that cannot be sent.
@@ -173,12 +177,13 @@ async fn records_first(session: &Session) {
 async fn round(session: &Session, lanes: &Arc<Lanes>, cargo: Cargo, resting: &mut Resting) -> Result<bool, Broken> {
     let mut after = cargo.begin();
     loop {
-        let page = session.desk.ledger().pieces_waiting(after, cargo.asked()).await?;
+        let open = cargo == Cargo::Small || lanes.policy.originals_may_go(session.now_ms());
+        let most = if open { cargo.asked() } else { ASKED_CLOSED };
+        let page = session.desk.ledger().pieces_waiting(after, most).await?;
         let Some(last) = page.last().filter(|last| cargo.carries(last) || page.iter().any(|p| cargo.carries(p))) else {
             return Ok(false);
         };
         after = Some((last.lane, last.photo_no));
-        let open = cargo == Cargo::Small || lanes.policy.originals_may_go(session.now_ms());
         let mut asked: BTreeMap<Sha256, Piece> = BTreeMap::new();
         for piece in page {
             if cargo.carries(&piece) && !resting.rests(piece.sha256) {
@@ -198,7 +203,7 @@ async fn round(session: &Session, lanes: &Arc<Lanes>, cargo: Cargo, resting: &mu
             match item.state {
                 Have::Here => {}
                 Have::Missing if piece.here && (open || item.wanted) => to_send.push((piece, item)),
-                Have::Missing => resting.later(piece.sha256, AGAIN),
+                Have::Missing => resting.later(piece.sha256, if open { AGAIN } else { CLOSED }),
                 Have::Unknown => resting.later(piece.sha256, SOON),
             }
         }

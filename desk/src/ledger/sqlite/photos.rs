@@ -173,17 +173,43 @@ pub(super) fn photo(db: &Connection, id: Uuid) -> Done<Option<PhotoFile>> {
 }
 
 pub(super) fn keep_blob(db: &Connection, sha256: Sha256, size_bytes: u64, now_ms: i64) -> Done<()> {
-    db.prepare_cached("INSERT INTO blobs (sha256, size_bytes, kept_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-        .execute(params![sha256.to_string(), size_bytes as i64, now_ms])?;
+    db.prepare_cached(
+        "INSERT INTO blobs (sha256, size_bytes, kept_ms) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (sha256) DO UPDATE SET kept_ms = excluded.kept_ms",
+    )?
+    .execute(params![sha256.to_string(), size_bytes as i64, now_ms])?;
     if site::is_hub(db)? {
         note_at_hub(db, &[sha256], AtHub::Verified)?;
     }
     Ok(())
 }
 
+pub(super) fn lose_blob(db: &Connection, sha256: Sha256) -> Done<()> {
+    let sha256 = sha256.to_string();
+    db.prepare_cached("DELETE FROM blobs WHERE sha256 = ?1")?.execute([&sha256])?;
+    if site::is_hub(db)? {
+        // What was said of it is not true any more: whoever holds it sends it again.
+        db.prepare_cached("UPDATE pieces SET at_hub = 0 WHERE sha256 = ?1")?.execute([&sha256])?;
+        db.prepare_cached(
+            "UPDATE incidents SET photos_rev = photos_rev + 1 WHERE incident_no IN (SELECT p.incident_no FROM pieces s \
+             JOIN photos p ON p.photo_no = s.photo_no WHERE s.sha256 = ?1)",
+        )?
+        .execute([&sha256])?;
+    }
+    Ok(())
+}
+
+pub(super) fn forget_blob(db: &Connection, sha256: Sha256, before_ms: i64) -> Done<()> {
+    db.prepare_cached("DELETE FROM blobs WHERE sha256 = ?1 AND kept_ms < ?2")?
+        .execute(params![sha256.to_string(), before_ms])?;
+    Ok(())
+}
+
 pub(super) fn is_piece(db: &Connection, sha256: Sha256) -> Done<bool> {
     Ok(db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM pieces WHERE sha256 = ?1)")?
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM pieces WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM inbox WHERE sha256 = ?1)",
+        )?
         .query_row([sha256.to_string()], |row| row.get(0))?)
 }
 
@@ -213,8 +239,9 @@ pub(super) fn pieces_of(db: &Connection, incident_id: Uuid, lane: Lane) -> Done<
 
 pub(super) fn pieces_missing(db: &Connection, limit: u32) -> Done<Vec<Piece>> {
     let sql = format!(
-        "SELECT {PIECE_COLUMNS} FROM pieces s JOIN photos p ON p.photo_no = s.photo_no WHERE s.lane < 2 AND s.at_hub = 2 \
-         AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.sha256 = s.sha256) ORDER BY s.lane, s.photo_no DESC LIMIT ?1"
+        "SELECT {PIECE_COLUMNS} FROM pieces s INDEXED BY pieces_small CROSS JOIN photos p ON p.photo_no = s.photo_no \
+         WHERE s.lane < 2 AND s.at_hub = 2 AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.sha256 = s.sha256) \
+         ORDER BY s.lane, s.photo_no DESC LIMIT ?1"
     );
     let rows: Vec<PieceRow> = db.prepare_cached(&sql)?.query_map([limit], piece_row)?.collect::<Result<_, _>>()?;
     rows.into_iter().map(piece).collect()
