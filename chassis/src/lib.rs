@@ -11,6 +11,7 @@ pub mod folder;
 pub mod http;
 pub mod ids;
 pub mod jobs;
+pub mod mark;
 pub mod outbound;
 pub mod secret;
 pub mod shutdown;

@@ -22,8 +22,8 @@ pub use inbox::{Inbox, InboxItem};
 pub use incidents::{Comment, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
-pub use site::{Backlog, Enrolment, Identity, LinkState, Site};
-pub use sync::{Audit, PageApplied, PageQuery, PageResult, Replication, Unpushed};
+pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Site};
+pub use sync::{Anew, Audit, Beginning, PageApplied, PageQuery, PageResult, Replication, Unpushed};
 
 use std::sync::Arc;
 

@@ -5,6 +5,8 @@
     reason = "a failing test may panic; nobody calls these from outside"
 )]
 
+#[path = "ledger/anew.rs"]
+mod anew;
 #[path = "ledger/audit.rs"]
 mod audit;
 #[path = "ledger/convergence.rs"]

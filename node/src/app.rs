@@ -1,6 +1,7 @@
 //! The serving node: what is built of what, and in which order it ends.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use chassis::folder::DataFolder;
 use chassis::http::{announce, check_listen, serve};
@@ -12,6 +13,7 @@ use tokio::net::{TcpListener, lookup_host};
 use crate::cache::FolderCache;
 use crate::config::ServeConfig;
 use crate::replicator::Replicator;
+use crate::witness::Witness;
 use crate::{http, inbox, site};
 
 /// Why the node does not serve; one line, with what to do about it.
@@ -34,6 +36,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let (at, room) = (folder.join("cache"), config.cache_bytes);
     let cache = tokio::task::spawn_blocking(move || FolderCache::open(&at, room)).await.map_err(failed)?;
     let (desk, identity) = site::open_with(&folder, shutdown.token(), cache.clone()).await.map_err(failed)?;
+    let witness = Arc::new(Witness::new(&folder));
+    witness.check(&desk).await.map_err(failed)?;
     desk.set_house(config.house);
     let replicator = Replicator::new(desk.clone(), config.tempo);
     let router = http::router(&desk, replicator.board(), Some(metrics));
@@ -46,6 +50,10 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let working = tokio::spawn(desk.clone().work());
     let inbox = config.inbox.unwrap_or_else(|| folder.join("inbox"));
     let dropped = tokio::spawn(shutdown.token().run_until_cancelled_owned(inbox::run(desk.clone(), inbox)));
+    let witnessing = tokio::spawn({
+        let (witness, desk, stop) = (Arc::clone(&witness), desk.clone(), shutdown.token());
+        async move { witness.keep(&desk, stop).await }
+    });
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the node serves");
     if identity == Identity::Unenrolled {
         tracing::warn!(
@@ -63,6 +71,10 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     if let Err(error) = syncing.await {
         tracing::warn!(%error, "the replicator did not end in order");
     }
+    if let Err(error) = witnessing.await {
+        tracing::warn!(%error, "the witness did not end in order");
+    }
+    witness.close(&desk).await;
     if let Err(error) = tokio::task::spawn_blocking(move || cache.close()).await {
         tracing::warn!(%error, "the cache was not closed in order");
     }

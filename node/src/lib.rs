@@ -14,3 +14,4 @@ pub mod replicator;
 pub mod report;
 pub mod site;
 pub mod status;
+pub mod witness;

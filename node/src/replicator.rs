@@ -18,6 +18,7 @@ pub mod link;
 pub(crate) mod pull;
 mod push;
 pub(crate) mod session;
+mod standing;
 mod view;
 
 use std::sync::Arc;
@@ -25,18 +26,25 @@ use std::time::Duration;
 
 use chassis::outbound::Backoff;
 use desk::Desk;
-use desk::ledger::Enrolment;
+use desk::ledger::{Anew, Beginning, Enrolment};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use board::{Board, Live, Part};
+use chassis::clock::format_rfc3339;
 use hub::Hub;
 use link::{PACE, Phase, STALL, Watchdog};
 use session::Session;
+use standing::{NotFound, Parted};
 use view::View;
 
 /// How often the watchdog looks while a backlog may stand still.
 const LOOKS: u32 = 24;
+/// New beginnings in a row wait for this long, times two for each, so that a hub that is wrong about everything does not
+/// make a stream a second.
+const ANEW_AFTER: Duration = Duration::from_secs(2);
+/// The longest such pause.
+const ANEW_AFTER_MOST: Duration = Duration::from_secs(300);
 /// The pause before a session that could not begin, or that panicked, is begun again.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -116,6 +124,7 @@ impl Replicator {
     async fn sessions(&self) {
         let mut view = self.view.subscribe();
         let mut last: Option<Enrolment> = None;
+        let mut begun = 0_u32;
         loop {
             let Some(enrolment) =
                 view.wait_for(|view| view.enrolment.is_some()).await.ok().and_then(|view| view.enrolment.clone())
@@ -136,14 +145,33 @@ impl Replicator {
                     continue;
                 }
             };
+            let mut parted = None;
             tokio::select! {
                 _ = view.wait_for(|view| view.enrolment.as_ref() != Some(&enrolment)) => {}
+                found = session.parted() => parted = Some(found),
                 () = stalled(&session, self.tempo.stall) => self.stall(),
                 () = hello::run(&session) => {}
                 () = push::run(&session) => {}
                 () = pull::run(&session) => {}
                 () = blobs::run(&session, self.tempo.contents) => {}
                 () = self.board.keep(self.desk.ledger()) => {}
+            }
+            // The loops are gone: no page that left the old stream out can be stored after the new beginning.
+            if let Some(parted) = parted {
+                match self.heal(&session, &parted).await {
+                    Ok(Some(anew)) => {
+                        begun = begun.saturating_add(1);
+                        // The loops act on the view, which has to know the new stream first.
+                        let _ = view.wait_for(|view| view.backlog.origin == anew.origin).await;
+                        let pause = ANEW_AFTER.saturating_mul(1 << (begun - 1).min(8)).min(ANEW_AFTER_MOST);
+                        tokio::time::sleep(if begun > 1 { pause } else { Duration::ZERO }).await;
+                    }
+                    Ok(None) => tokio::time::sleep(AGAIN).await,
+                    Err(why) => {
+                        self.board.trouble(Part::Fork, format!("{}; {why}", parted.why), None);
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                }
             }
         }
     }
@@ -165,6 +193,39 @@ impl Replicator {
         ))
     }
 
+    /// Goes on under a new stream from where both histories agree.
+    async fn heal(&self, session: &Session, parted: &Parted) -> Result<Option<Anew>, String> {
+        metrics::counter!("aincident_forks_total").increment(1);
+        let agreed_seq = standing::agreed(session, parted).await.map_err(|error| match error {
+            NotFound::Failure(failure) => format!("where they part could not be asked: {failure}"),
+            NotFound::Ledger(error) => format!("the node's own ledger cannot be used: {error}"),
+        })?;
+        let now_ms = self.desk.now_ms();
+        let beginning = Beginning {
+            of: parted.origin,
+            agreed_seq,
+            lost: parted.lost,
+            why: parted.why.to_owned(),
+            now_ms,
+        };
+        let anew = self
+            .desk
+            .ledger()
+            .begin_anew(beginning)
+            .await
+            .map_err(|error| format!("the node's own ledger cannot be used: {error}"))?;
+        self.board.well(Part::Fork);
+        if let Some(anew) = &anew {
+            tracing::error!(
+                ended = %parted.origin, begun = %anew.origin, agreed_seq, recorded_again = anew.recorded_again,
+                at = format_rfc3339(now_ms),
+                "{}; what headquarters does not hold was recorded again under a new stream, and everything is pulled again",
+                parted.why
+            );
+        }
+        Ok(anew)
+    }
+
     fn stall(&self) {
         metrics::counter!("aincident_stalls_total").increment(1);
         let waited_s = self.tempo.stall.as_secs();
@@ -181,10 +242,8 @@ async fn stalled(session: &Session, stall: Duration) {
         tokio::time::sleep(stall / LOOKS).await;
         let backlog = session.view.borrow().backlog.clone();
         let online = session.link(|link, _| link.phase()) == Phase::Online;
-        // A fork is an alarm of its own, and nothing will move until a person has looked.
-        let forked = session.board.now().troubles.contains_key(&Part::Fork);
         let acknowledged = backlog.seq.saturating_sub(backlog.pending_changes);
-        if dog.look(session.now(), online && !forked, backlog.pending_changes, acknowledged) {
+        if dog.look(session.now(), online, backlog.pending_changes, acknowledged) {
             return;
         }
     }

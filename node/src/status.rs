@@ -1,7 +1,7 @@
 //! How far the node is in step with headquarters: one answer for the API, for `status --json` and for people.
 
 use chassis::clock::format_rfc3339;
-use desk::ledger::{Backlog, Enrolment, Identity, LinkState, SharedLedger};
+use desk::ledger::{Backlog, Enrolment, Identity, LinkState, Notice, SharedLedger};
 use serde::Serialize;
 use sync_protocol::change::Change;
 use utoipa::ToSchema;
@@ -38,6 +38,8 @@ pub struct Status {
     pub quarantined: u64,
     /// This node's clock minus the hub's, in milliseconds.
     pub clock_offset_ms: i64,
+    /// That this node's history disagreed with headquarters' and what was done about it; until the node is enrolled anew.
+    pub notice: Option<String>,
     /// The stream that this node records under.
     pub origin: Option<Uuid>,
     /// What went wrong last, until it goes right again.
@@ -58,7 +60,8 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
         return Ok(unenrolled());
     };
     let (backlog, contents) = (ledger.backlog().await?, ledger.pieces_pending().await?);
-    let link = LinkState { pulled_changes: ledger.link_state().await?.pulled_changes, ..link };
+    let kept = ledger.link_state().await?;
+    let link = LinkState { pulled_changes: kept.pulled_changes, notice: kept.notice, ..link };
     let first = if backlog.pending_changes > 0 {
         ledger.unpushed(None, 1, 1).await?
     } else {
@@ -87,6 +90,7 @@ pub fn unenrolled() -> Status {
         pulled_changes: 0,
         quarantined: 0,
         clock_offset_ms: 0,
+        notice: None,
         origin: None,
         last_error: None,
         next_try_at: None,
@@ -118,10 +122,22 @@ fn status(
         pulled_changes: link.pulled_changes,
         quarantined: backlog.quarantined,
         clock_offset_ms: link.clock_offset_ms,
+        notice: link.notice.as_ref().map(told),
         origin: Some(backlog.origin),
         last_error: link.last_error,
         next_try_at: link.next_try_ms.map(format_rfc3339),
     }
+}
+
+/// A new beginning, for people.
+fn told(notice: &Notice) -> String {
+    format!(
+        "{}: {}; {} changes were recorded again, {} came back from headquarters",
+        format_rfc3339(notice.at_ms),
+        notice.what,
+        notice.recorded_again,
+        notice.came_back
+    )
 }
 
 fn in_words(link: &LinkState, pending: u64) -> String {
@@ -172,6 +188,7 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
         ("clock", format!("{} ms off", status.clock_offset_ms)),
         ("last error", or(&status.last_error, "none")),
         ("next try", or(&status.next_try_at, "-")),
+        ("notice", or(&status.notice, "none")),
         ("origin", status.origin.map_or_else(|| "-".to_owned(), |origin| origin.to_string())),
     ]);
     lines

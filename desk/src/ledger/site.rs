@@ -59,6 +59,27 @@ pub struct LinkState {
     pub clock_offset_ms: i64,
     /// Changes taken from the hub since enrolment.
     pub pulled_changes: u64,
+    /// The last new beginning. Kept beside the rest, by [`super::Replication::begin_anew`].
+    #[serde(skip)]
+    pub notice: Option<Notice>,
+}
+
+/// That this node went on under a new stream because its history disagreed with headquarters', and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// When, by the node's clock.
+    pub at_ms: i64,
+    /// What was found, in words.
+    pub what: String,
+    /// The stream that ended.
+    pub origin: Uuid,
+    /// Its last number that both histories share.
+    pub agreed_seq: u64,
+    /// Changes recorded again under the new stream.
+    pub recorded_again: u64,
+    /// Changes of the ended stream that headquarters held and that came down since.
+    #[serde(default)]
+    pub came_back: u64,
 }
 
 /// Numbers that say how far a node is behind.
@@ -91,7 +112,7 @@ pub trait Site {
     async fn set_credential(&self, credential: String) -> Result<(), Error>;
     /// Where the link stood when last noted.
     async fn link_state(&self) -> Result<LinkState, Error>;
-    /// Notes where the link stands, but for `pulled_changes`: [`Sync::apply_page`] counts them.
+    /// Notes where the link stands, but for `pulled_changes` and `notice`, which other verbs keep.
     async fn set_link_state(&self, state: LinkState) -> Result<(), Error>;
     /// How far the node is behind.
     async fn backlog(&self) -> Result<Backlog, Error>;

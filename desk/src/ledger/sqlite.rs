@@ -4,6 +4,7 @@
 //! how a change becomes a record is in [`changes`], and at what point it is safe in [`records`].
 
 mod accounts;
+mod anew;
 mod audit;
 mod carry;
 mod changes;
@@ -21,9 +22,10 @@ mod stats;
 mod sync;
 
 use super::{
-    Accounts, AtHub, Audit, Backlog, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity, Inbox,
-    InboxItem, IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, PageApplied, PageQuery,
-    PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Review, Site, Stats, Store, Unpushed, Whole,
+    Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
+    Inbox, InboxItem, IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, PageApplied,
+    PageQuery, PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Review, Site, Stats, Store,
+    Unpushed, Whole,
 };
 use crate::actor::Account;
 use crate::error::Error;
@@ -430,6 +432,15 @@ impl Replication for SqliteLedger {
 
     async fn note_answers(&self, origin: Uuid, applied_seq: u64, answers: Vec<Answer>) -> Result<(), Error> {
         self.write(move |db| sync::note_answers(db, origin, applied_seq, &answers)).await
+    }
+
+    async fn own_link(&self, seq: u64) -> Result<Option<Link>, Error> {
+        self.read(move |db| anew::own_link(db, seq)).await
+    }
+
+    async fn begin_anew(&self, beginning: Beginning) -> Result<Option<Anew>, Error> {
+        let origin = self.ids.new_v7(beginning.now_ms);
+        self.write(move |db| anew::begin_anew(db, &beginning, origin)).await
     }
 
     async fn cursors(&self) -> Result<BTreeMap<Scope, Option<String>>, Error> {

@@ -23,6 +23,33 @@ pub struct Unpushed {
     pub bodies: Vec<String>,
 }
 
+/// A new stream that has to begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// The stream that ends. Nothing happens unless the site records under it.
+    pub of: Uuid,
+    /// Its last number that headquarters holds with the same bytes; what comes after is recorded again.
+    pub agreed_seq: u64,
+    /// How many changes at least the ledger is known to have lost: that many reference numbers may be in use already, and
+    /// are left out.
+    pub lost: u64,
+    /// What was found, in words, for people.
+    pub why: String,
+    /// The node's clock.
+    pub now_ms: i64,
+}
+
+/// A new stream that began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anew {
+    /// Its name.
+    pub origin: Uuid,
+    /// Up to where the old one stays as it is.
+    pub agreed_seq: u64,
+    /// Changes recorded again.
+    pub recorded_again: u64,
+}
+
 /// What applying a page did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PageApplied {
@@ -84,6 +111,12 @@ pub trait Replication {
     ) -> Result<Option<Unpushed>, Error>;
     /// Node: notes the hub's answers, in the order sent. `applied_seq` never moves back.
     async fn note_answers(&self, origin: Uuid, applied_seq: u64, answers: Vec<Answer>) -> Result<(), Error>;
+    /// Node: the chain link of its own stream after number `seq`; `None` beyond its end.
+    async fn own_link(&self, seq: u64) -> Result<Option<Link>, Error>;
+    /// Node: ends its stream at the last number agreed on, records again under a new one, in order, what it recorded after
+    /// it, and pulls everything from the beginning. Nobody else's changes are touched. `None` when the stream named is not
+    /// the one it records under: it has been done.
+    async fn begin_anew(&self, beginning: Beginning) -> Result<Option<Anew>, Error>;
     /// Node: where it stands in each scope.
     async fn cursors(&self) -> Result<BTreeMap<Scope, Option<String>>, Error>;
     /// Node: stores a page's changes and cursors in one transaction. `now_ms`: this node's clock.

@@ -20,7 +20,7 @@ const CONTACT_EVERY_MS: i64 = 15_000;
 pub enum Part {
     /// Headquarters has to act.
     Stop,
-    /// The hub holds other changes under this node's numbers.
+    /// The hub holds other changes under this node's numbers, and it could not be settled yet.
     Fork,
     /// A backlog stands still though the hub answers.
     Stall,
@@ -95,8 +95,9 @@ impl Live {
             last_error: self.troubles.values().next().map(|trouble| trouble.what.clone()),
             next_try_ms: self.troubles.values().filter_map(|trouble| trouble.next_try_ms).min(),
             clock_offset_ms: self.clock_offset_ms,
-            // The ledger counts.
+            // The ledger counts these.
             pulled_changes: 0,
+            notice: None,
         }
     }
 }

@@ -5,12 +5,14 @@
 use std::time::Duration;
 
 use sync_protocol::chain::Link as ChainLink;
-use sync_protocol::message::{HelloAnswer, HelloRequest, path};
+use sync_protocol::message::{HelloAnswer, HelloRequest, path, refusal};
 use uuid::Uuid;
 
 use super::board::Part;
+use super::hub::Failure;
 use super::link::{Link, Phase, Stop};
 use super::session::{Session, Welcome};
+use super::standing::{self, Parted};
 
 /// How old a secret gets while the node runs.
 const RENEW_EVERY_MS: i64 = 24 * 3_600_000;
@@ -26,7 +28,7 @@ pub(super) async fn run(session: &Session) {
         session.until_hello(&mut view).await;
         let sent_ms = session.desk.now_ms();
         let renew = renewed_ms.is_none_or(|at_ms: i64| (sent_ms - at_ms).abs() >= RENEW_EVERY_MS);
-        let request = request(session, sent_ms, renew);
+        let request = request(session, sent_ms, renew).await;
         match session.hub.ask::<HelloAnswer>(path::HELLO, &request, DEADLINE).await {
             Ok(answer) => {
                 session.measure(sent_ms, answer.now_ms);
@@ -38,18 +40,45 @@ pub(super) async fn run(session: &Session) {
                     take_secret(session, secret).await;
                     renewed_ms = Some(sent_ms);
                 }
+                match parted(session, &request, &answer).await {
+                    Ok(None) => {}
+                    Ok(Some(parted)) => return session.part(parted).await,
+                    Err(error) => {
+                        session.board.trouble(
+                            Part::Ledger,
+                            format!("the node's own ledger cannot be read: {error}"),
+                            None,
+                        );
+                        let failure = Failure::NoHub {
+                            why: "the node's own ledger cannot be read".to_owned(),
+                            retry_after: None,
+                        };
+                        session.hello_failed(&failure).await;
+                        continue;
+                    }
+                }
                 no += 1;
                 let phase = session.link(|link, _| link.phase());
                 breaks += u64::from(!matches!(phase, Phase::Online | Phase::Checking));
                 settle(session, answer, request.origin, no, breaks);
+            }
+            Err(Failure::Refused(refused)) if refused.kind == refusal::NOT_YOURS && request.seq > 0 => {
+                session.contact();
+                let backlog = session.view.borrow().backlog.clone();
+                let most = backlog.seq.saturating_sub(backlog.pending_changes);
+                return session
+                    .part(Parted { origin: request.origin, most, is_exact: true, lost: 0, why: standing::NOT_YOURS })
+                    .await;
             }
             Err(failure) => session.hello_failed(&failure).await,
         }
     }
 }
 
-fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
-    let backlog = session.view.borrow().backlog.clone();
+async fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
+    // Not from the view, which may be a moment older. Where the ledger cannot be read the view will do.
+    let seen = session.view.borrow().backlog.clone();
+    let backlog = session.desk.ledger().backlog().await.unwrap_or(seen);
     HelloRequest {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocols: (sync_protocol::OLDEST_VERSION..=sync_protocol::VERSION).collect(),
@@ -62,6 +91,22 @@ fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
         renew,
         status: session.node_status(),
     }
+}
+
+/// Where this node's history and the one headquarters holds part, if they do.
+async fn parted(
+    session: &Session,
+    request: &HelloRequest,
+    answer: &HelloAnswer,
+) -> Result<Option<Parted>, desk::Error> {
+    let ledger = session.desk.ledger();
+    let ours = ledger.own_link(answer.applied_seq).await?;
+    let backlog = ledger.backlog().await?;
+    if backlog.origin != request.origin {
+        // A new stream began meanwhile; the next `hello` is about that one.
+        return Ok(None);
+    }
+    Ok(standing::judge(backlog.origin, backlog.seq, ours, answer.applied_seq, answer.head))
 }
 
 /// Why the answer ends syncing, if it does.

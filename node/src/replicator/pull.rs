@@ -124,9 +124,10 @@ pub(super) async fn run(session: &Session) {
     loop {
         let welcome = session.ready(&mut waiting).await;
         batch.set_most(u64::from(welcome.limits.pull_changes));
-        let held = match session.desk.ledger().cursors().await {
-            Ok(held) => held,
-            Err(error) => {
+        let ledger = session.desk.ledger();
+        let (held, own) = match (ledger.cursors().await, ledger.backlog().await) {
+            (Ok(held), Ok(backlog)) => (held, backlog.origin),
+            (Err(error), _) | (_, Err(error)) => {
                 session.ledger_failed(&mut waiting, &error);
                 continue;
             }
@@ -134,7 +135,7 @@ pub(super) async fn run(session: &Session) {
         let ask = Ask {
             cursors: cursors(&welcome.scopes, &held, anew),
             // What the node recorded itself need not come back.
-            skip: vec![session.view.borrow().backlog.origin],
+            skip: vec![own],
             limit: batch.count(),
             wait_ms: welcome.limits.wait_ms,
             limits: &welcome.limits,

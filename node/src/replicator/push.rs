@@ -12,13 +12,13 @@ use sync_protocol::batch::{MEDIA_TYPE, Push};
 use sync_protocol::chain::Link as ChainLink;
 use sync_protocol::message::{Answer, PushAnswer, PushResult, path, refusal};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::batch::Batch;
 use super::board::Part;
 use super::hub::{Call, Failure, MOST_JSON_BYTES};
 use super::link::Stop;
 use super::session::{Session, Waiting, Welcome};
+use super::standing::{self, Parted};
 
 /// The first batch after a start, in bytes of bodies.
 const FIRST_BYTES: u64 = 16 * 1024;
@@ -72,8 +72,6 @@ struct Position {
     welcome: u64,
     /// Set while the hub holds less than it acknowledged: go on after this number.
     after: Option<u64>,
-    /// The origin that is not sent any more.
-    forked: Option<Uuid>,
 }
 
 /// Sends whenever there is something to send, for as long as it is polled.
@@ -88,14 +86,9 @@ pub(super) async fn run(session: &Session) {
             session.ledger_failed(&mut waiting, &error);
             continue;
         }
-        let backlog = view.borrow_and_update().backlog.clone();
-        let idle = position.forked == Some(backlog.origin);
-        let next = if idle {
-            Ok(None)
-        } else {
-            let max_bytes = usize::try_from(batch.size()).unwrap_or(usize::MAX);
-            session.desk.ledger().unpushed(position.after, welcome.limits.push_changes.max(1), max_bytes).await
-        };
+        view.borrow_and_update();
+        let max_bytes = usize::try_from(batch.size()).unwrap_or(usize::MAX);
+        let next = session.desk.ledger().unpushed(position.after, welcome.limits.push_changes.max(1), max_bytes).await;
         match next {
             Ok(Some(run)) => send(session, &mut waiting, &mut batch, &mut position, run).await,
             Ok(None) if position.after.take().is_some() => {}
@@ -124,16 +117,9 @@ async fn arrive(
     position.welcome = welcome.no;
     batch.set_most(welcome.limits.push_bytes);
     let acknowledged = backlog.seq.saturating_sub(backlog.pending_changes);
-    position.after = (welcome.applied_seq < acknowledged).then_some(welcome.applied_seq);
-    if welcome.origin == backlog.origin && welcome.applied_seq > backlog.seq && position.forked != Some(backlog.origin)
-    {
-        fork(
-            session,
-            position,
-            backlog.origin,
-            "headquarters holds more of this node's changes than the node does",
-        );
-    }
+    // What `hello` told is about the stream it asked for.
+    let is_behind = welcome.origin == backlog.origin && welcome.applied_seq < acknowledged;
+    position.after = is_behind.then_some(welcome.applied_seq);
     Ok(())
 }
 
@@ -174,12 +160,11 @@ async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, posit
             }
         }
         Err(Failure::Refused(refused)) if refused.kind == refusal::NOT_YOURS => {
-            return fork(
-                session,
-                position,
-                run.origin,
-                "headquarters says that this node's numbers belong to another node",
-            );
+            session.contact();
+            let most = run.first_seq.saturating_sub(1);
+            return session
+                .part(Parted { origin: run.origin, most, is_exact: true, lost: 0, why: standing::NOT_YOURS })
+                .await;
         }
         Err(failure) => failure,
     };
@@ -220,26 +205,14 @@ async fn act(session: &Session, position: &mut Position, run: &Unpushed, verdict
             Ok(false)
         }
         Verdict::Fork { agreed_seq } => {
-            let what = format!(
-                "headquarters holds other changes under this node's numbers from {} on",
-                agreed_seq.saturating_add(1)
-            );
-            fork(session, position, run.origin, &what);
+            // 0 says that the push showed nothing that is the same: they part somewhere before it.
+            let is_exact = agreed_seq > 0;
+            let most = if is_exact { agreed_seq } else { run.first_seq.saturating_sub(1) };
+            session.part(Parted { origin: run.origin, most, is_exact, lost: 0, why: standing::FORKED }).await;
             Ok(false)
         }
         Verdict::Nonsense(what) => Err(Trouble::Answer(Failure::nonsense(what))),
     }
-}
-
-/// Sends nothing more of `origin`. Everything stays here and goes on being recorded; a person has to look.
-fn fork(session: &Session, position: &mut Position, origin: Uuid, what: &str) {
-    tracing::error!(%origin, reason = what, "two histories under one identity; this node's changes are not sent any more");
-    metrics::counter!("aincident_forks_total").increment(1);
-    position.forked = Some(origin);
-    let text = format!(
-        "{what}: this folder was restored from a backup or copied; nothing recorded here is lost, but it is not sent; tell headquarters"
-    );
-    session.board.trouble(Part::Fork, text, None);
 }
 
 #[cfg(test)]

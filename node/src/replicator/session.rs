@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::board::{Board, Part};
 use super::hub::{Failure, Hub};
 use super::link::{Lane, Link, Phase, Stop, Tick};
+use super::standing::Parted;
 use super::view::View;
 
 /// What `hello` told, for the lanes.
@@ -48,6 +49,7 @@ pub(super) struct Session {
     bell: Notify,
     gate: watch::Sender<Option<Welcome>>,
     began: Instant,
+    parted: watch::Sender<Option<Parted>>,
 }
 
 /// A lane and what it needs to know to wait.
@@ -94,6 +96,7 @@ impl Session {
             bell: Notify::new(),
             gate: watch::Sender::new(None),
             began: Instant::now(),
+            parted: watch::Sender::new(None),
         }
     }
 
@@ -186,6 +189,23 @@ impl Session {
             tokio::select! {
                 () = sleep_until(self.instant(waiting.lane.due())) => {}
                 _ = gate.changed() => {}
+            }
+        }
+    }
+
+    /// Two histories of the node's stream: ends the session. Never returns; nothing must be asked or stored any more.
+    pub(super) async fn part(&self, parted: Parted) {
+        self.parted.send_replace(Some(parted));
+        std::future::pending::<()>().await;
+    }
+
+    /// Waits until a loop has found two histories.
+    pub(super) async fn parted(&self) -> Parted {
+        let mut parted = self.parted.subscribe();
+        loop {
+            // The sender lives as long as `self`.
+            if let Some(found) = parted.wait_for(Option::is_some).await.ok().and_then(|found| found.clone()) {
+                return found;
             }
         }
     }

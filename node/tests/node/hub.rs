@@ -14,8 +14,8 @@ use sync_protocol::batch::{Page, Push, raw_body};
 use sync_protocol::chain::Link;
 use sync_protocol::change::Change;
 use sync_protocol::message::{
-    Answer, EnrolAnswer, HelloAnswer, Limits, NONCE_HEADER, Outcome, PROOF_HEADER, PageHeader, PageLine, PullRequest,
-    PushAnswer, PushResult, credential_keys, path, proof, refusal,
+    Answer, EnrolAnswer, HelloAnswer, HelloRequest, Limits, NONCE_HEADER, Outcome, PROOF_HEADER, PageHeader, PageLine,
+    PullRequest, PushAnswer, PushResult, credential_keys, path, proof, refusal,
 };
 use sync_protocol::scope::Scope;
 use tokio::net::TcpListener;
@@ -197,7 +197,16 @@ impl State {
         }
     }
 
-    fn hello(&mut self, hub_id: Uuid) -> HelloAnswer {
+    /// It holds one stream of the node's: another one is a new beginning.
+    fn turn_to(&mut self, origin: Uuid) {
+        if self.origin != origin {
+            self.origin = origin;
+            self.held.clear();
+        }
+    }
+
+    fn hello(&mut self, hub_id: Uuid, origin: Uuid) -> HelloAnswer {
+        self.turn_to(origin);
         let credential = self.rotates.then(|| format!("{:043}", self.secrets.len()));
         self.secrets.extend(credential.clone());
         HelloAnswer {
@@ -215,7 +224,7 @@ impl State {
 
     fn push(&mut self, body: &[u8]) -> PushResult {
         let push = Push::decode(body, &Self::limits()).unwrap();
-        self.origin = push.header.origin;
+        self.turn_to(push.header.origin);
         let held = self.held.len() as u64;
         if push.header.first_seq > held + 1 {
             return PushResult::Gap { expected: held + 1 };
@@ -341,7 +350,10 @@ impl FakeHub {
                     ok(&self.state().enrol())
                 }
             }
-            path::HELLO => ok(&self.state().hello(hub_id)),
+            path::HELLO => {
+                let request: HelloRequest = serde_json::from_slice(body).unwrap();
+                ok(&self.state().hello(hub_id, request.origin))
+            }
             path::PUSH => {
                 let result = if *mood == Mood::Fork {
                     PushResult::Fork { agreed_seq: 0 }

@@ -203,17 +203,20 @@ async fn a_copy_of_a_node_is_told_that_it_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fork_stops_sending_and_nothing_else() {
+async fn a_fork_makes_the_node_go_on_under_a_new_stream_by_itself() {
     let hub = FakeHub::start().await;
-    hub.always(path::PUSH, Mood::Fork);
+    hub.once(path::PUSH, [Mood::Fork]);
     let node = Node::enrolled(&hub).await;
     node.record("one").await;
+    let ended = node.desk.ledger().backlog().await.unwrap().origin;
     node.start();
-    until("the alarm is raised", async || node.board.now().troubles.contains_key(&Part::Fork)).await;
-    hub.add_account("ann");
+    until("it is sent all the same", async || node.pending().await == 0).await;
     node.record("two").await;
-    until("the account is here all the same", async || node.has_account("ann").await).await;
-    assert_eq!((hub.count(path::PUSH), node.pending().await), (1, 2));
+    until("so is the next one", async || node.pending().await == 0 && hub.state().held.len() == 2).await;
+    assert_ne!(hub.state().origin, ended);
+    let notice = node.desk.ledger().link_state().await.unwrap().notice.unwrap();
+    assert_eq!((notice.origin, notice.agreed_seq, notice.recorded_again), (ended, 0, 1));
+    assert!(!node.board.now().troubles.contains_key(&Part::Fork));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,46 +1,54 @@
-//! Carrying changes over to a new stream, when a node is enrolled anew.
+//! Carrying changes over to a new stream, when a node is enrolled anew or its history disagrees with the hub's.
 //!
-//! What the hub has not acknowledged under the old identity it will not take any more: those changes are sealed again,
-//! in their order, under the new stream. Only who they are changes: who recorded what, when and with what in sight
-//! stays. All in the transaction that enrols.
+//! What the hub does not hold under the old stream it will not take under it any more: those changes are sealed again, in
+//! their order, under the new stream. Only who they are changes: who recorded what, when and with what in sight stays,
+//! and so do members that this version does not know. All in the caller's transaction.
 
 use super::changes::{self, Origin};
 use super::fail::{Done, Fail};
 use super::sync::link_at;
 use chassis::sqlite::rusqlite::{Connection, params};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
-use sync_protocol::change::{Change, ChangeId};
+use sync_protocol::change::{Change, ChangeId, MAX_BODY_BYTES};
 use sync_protocol::merge::{DELETED, Deletion};
 use uuid::Uuid;
 
-/// Moves every change of `old` after number `acked` to `new`, which is empty; answers how many.
-pub(super) fn carry_over(db: &Connection, old: &Origin, acked: u64, new: &mut Origin) -> Done<u64> {
+/// Moves every change of `old` after number `kept` to `new`, which is empty; answers how many.
+pub(super) fn carry_over(db: &Connection, old: &Origin, kept: u64, new: &mut Origin) -> Done<u64> {
     let mut statement =
         db.prepare("SELECT change_no, seq, body FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq")?;
     let rows: Vec<(i64, i64, String)> = statement
-        .query_map(params![old.no, acked as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .query_map(params![old.no, kept as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     let mut moved: HashMap<u64, u64> = HashMap::new();
     let mut records: BTreeSet<Uuid> = BTreeSet::new();
     for (change_no, seq, body) in &rows {
-        let mut change = Change::from_body(body).map_err(|e| Fail::Broken(format!("own change {seq}: {e}")))?;
-        rename(&mut change, old.id, acked, new.id, &moved)?;
-        let body = change.to_body().map_err(|e| Fail::Broken(e.to_string()))?;
+        // A body that is no change goes along as it is: the hub will say what is wrong with it.
+        let change = Change::from_body(body).ok();
+        let body = match &change {
+            Some(change) => sealed_again(change, body, old.id, kept, new.id, &moved)?,
+            None => body.clone(),
+        };
         new.seq += 1;
         new.head = new.head.extend(body.as_bytes());
         moved.insert(*seq as u64, new.seq);
-        records.insert(change.id);
         db.prepare_cached(
             "UPDATE changes SET origin_no = ?2, seq = ?3, body = ?4, outcome = NULL WHERE change_no = ?1",
         )?
         .execute(params![change_no, new.no, new.seq as i64, body])?;
+        if let Some(change) = change {
+            records.insert(change.id);
+            if change.new {
+                not_received(db, change.id)?;
+            }
+        }
     }
     if rows.is_empty() {
         return Ok(0);
     }
-    let head = link_at(db, old.no, old.id, acked as i64)?;
-    changes::save_origin(db, &Origin { seq: acked, head, ..old.clone() })?;
+    let head = link_at(db, old.no, old.id, kept as i64)?;
+    changes::save_origin(db, &Origin { seq: kept, head, ..old.clone() })?;
     changes::save_origin(db, new)?;
     for record in records {
         changes::put_together(db, record)?;
@@ -48,26 +56,59 @@ pub(super) fn carry_over(db: &Connection, old: &Origin, acked: u64, new: &mut Or
     Ok(rows.len() as u64)
 }
 
-/// What the change refers to, under the names it has now.
-fn rename(change: &mut Change, old: Uuid, acked: u64, new: Uuid, moved: &HashMap<u64, u64>) -> Done<()> {
-    for base in change.base.values_mut() {
-        if base.origin == old
-            && let Some(seq) = moved.get(&base.seq)
-        {
-            *base = ChangeId { origin: new, seq: *seq };
-        }
-    }
-    let Some(deletion) = change.set.get(DELETED).filter(|value| !value.is_null()) else {
-        return Ok(());
-    };
-    let mut deletion: Deletion = serde_json::from_value(deletion.clone()).map_err(|e| Fail::Broken(e.to_string()))?;
-    if let Some(saw) = deletion.saw.get(&old).copied().filter(|saw| *saw > acked) {
-        deletion.saw.insert(old, acked);
-        if let Some(seq) = moved.get(&saw) {
-            deletion.saw.insert(new, *seq);
-        }
-    }
-    let deletion: Value = serde_json::to_value(deletion).map_err(|e| Fail::Broken(e.to_string()))?;
-    change.set.insert(DELETED.to_owned(), deletion);
+/// The hub will say anew when it first had a record whose first change it has yet to get.
+fn not_received(db: &Connection, record: Uuid) -> Done<()> {
+    db.prepare_cached("UPDATE records SET received_ms = NULL WHERE record_id = ?1")?.execute([record])?;
+    db.prepare_cached(
+        "UPDATE incidents SET received_ms = NULL WHERE incident_no = (SELECT record_no FROM records WHERE record_id = ?1)",
+    )?
+    .execute([record])?;
     Ok(())
+}
+
+/// The body under its new name: what it refers to renamed, its place written out, everything else as it was.
+fn sealed_again(
+    change: &Change,
+    body: &str,
+    old: Uuid,
+    kept: u64,
+    new: Uuid,
+    moved: &HashMap<u64, u64>,
+) -> Done<String> {
+    let broken = |error: serde_json::Error| Fail::Broken(error.to_string());
+    let mut members: Map<String, Value> = serde_json::from_str(body).map_err(broken)?;
+    let mut base = change.base.clone();
+    for id in base.values_mut() {
+        if id.origin == old
+            && let Some(seq) = moved.get(&id.seq)
+        {
+            *id = ChangeId { origin: new, seq: *seq };
+        }
+    }
+    if base != change.base {
+        members.insert("base".to_owned(), serde_json::to_value(base).map_err(broken)?);
+    }
+    if let Some(deletion) = renamed(change, old, kept, new, moved)
+        && let Some(Value::Object(set)) = members.get_mut("set")
+    {
+        set.insert(DELETED.to_owned(), serde_json::to_value(deletion).map_err(broken)?);
+    }
+    let short = serde_json::to_string(&members).map_err(broken)?;
+    members.insert("hlc".to_owned(), serde_json::to_value(change.order()).map_err(broken)?);
+    let whole = serde_json::to_string(&members).map_err(broken)?;
+    // The place is where the body says with or without it; nothing must be too large for its hub because of it.
+    Ok(if whole.len() <= MAX_BODY_BYTES { whole } else { short })
+}
+
+/// What a deletion had seen, under the names it has now; `None` when they are the same.
+fn renamed(change: &Change, old: Uuid, kept: u64, new: Uuid, moved: &HashMap<u64, u64>) -> Option<Deletion> {
+    // A deletion that cannot be read saw nothing.
+    let mut deletion: Deletion = serde_json::from_value(change.set.get(DELETED)?.clone()).ok()?;
+    let saw = deletion.saw.get(&old).copied().filter(|saw| *saw > kept)?;
+    deletion.saw.insert(old, kept);
+    // It may name a number that is not there; the last one before it that is says the same.
+    if let Some((_, seq)) = moved.iter().filter(|(was, _)| **was <= saw).max_by_key(|(was, _)| **was) {
+        deletion.saw.insert(new, *seq);
+    }
+    Some(deletion)
 }

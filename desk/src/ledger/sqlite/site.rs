@@ -7,6 +7,7 @@
 //! | `enrolment` | [`Enrolment`] as JSON |
 //! | `credential` | the node's secret (the file is readable by its owner alone) |
 //! | `link` | [`LinkState`] as JSON |
+//! | `notice` | [`crate::ledger::Notice`] as JSON: the last new beginning |
 //! | counter `pulled` | changes taken from the hub since enrolment |
 //! | counter `hlc` | last reading of the hybrid clock |
 //! | counter `reference/042/2026` | last running number of a store's year |
@@ -130,6 +131,7 @@ pub(super) fn become_node(db: &Connection, enrolment: &Enrolment, credential: &s
     set_value(db, "credential", credential)?;
     set_link_state(db, &LinkState::default())?;
     set_counter(db, "pulled", 0)?;
+    db.execute("DELETE FROM site WHERE name = 'notice'", [])?;
     db.execute("UPDATE origins SET mine = 0 WHERE mine = 1", [])?;
     db.execute("DELETE FROM cursors", [])?;
     let mut stream = changes::open_origin(db, origin, &scope, &enrolment.store_code, true, None)?;
@@ -153,7 +155,11 @@ fn recorded_under(db: &Connection) -> Done<Option<(Origin, u64)>> {
 
 pub(super) fn link_state(db: &Connection) -> Done<LinkState> {
     let kept: LinkState = value(db, "link")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    Ok(LinkState { pulled_changes: counter(db, "pulled")?.unwrap_or(0) as u64, ..kept })
+    Ok(LinkState {
+        pulled_changes: counter(db, "pulled")?.unwrap_or(0) as u64,
+        notice: super::anew::notice(db)?,
+        ..kept
+    })
 }
 
 /// Counts changes taken from the hub, in the transaction that takes them: two processes may be pulling.
