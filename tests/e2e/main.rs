@@ -4,6 +4,7 @@
 
 mod corpus;
 mod hostile;
+mod hub_histories;
 mod kill9;
 mod link;
 mod machine;

@@ -10,8 +10,10 @@ mod changes;
 mod fail;
 mod filter;
 mod fleet;
+mod histories;
 mod history;
 mod incidents;
+mod offers;
 mod photos;
 mod project;
 mod records;
@@ -21,8 +23,8 @@ mod sync;
 
 use super::{
     Accounts, AtHub, Audit, Backlog, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity, IncidentRow,
-    Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, PageApplied, PageQuery, PageResult, PhotoFile,
-    Photos, Piece, Recording, Records, Replication, Review, Site, Stats, Store, Unpushed, Whole,
+    Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, OriginHead, PageApplied, PageQuery, PageResult,
+    PhotoFile, Photos, Piece, Recording, Records, Replication, Review, Site, Stats, Store, Unpushed, Whole,
 };
 use crate::actor::Account;
 use crate::error::Error;
@@ -53,6 +55,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V5__work", include_str!("../../../migrations/sqlite/V5__work.sql")),
     ("V6__photos", include_str!("../../../migrations/sqlite/V6__photos.sql")),
     ("V7__generation", include_str!("../../../migrations/sqlite/V7__generation.sql")),
+    ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -174,7 +177,8 @@ impl Site for SqliteLedger {
     }
 
     async fn become_hub(&self, hub_id: Uuid, epoch: Uuid) -> Result<Identity, Error> {
-        self.write(move |db| site::become_hub(db, hub_id, epoch)).await
+        let key = self.ids.random_bytes();
+        self.write(move |db| site::become_hub(db, hub_id, epoch, key)).await
     }
 
     async fn become_node(&self, enrolment: Enrolment, credential: String, origin: Uuid) -> Result<(), Error> {
@@ -418,7 +422,7 @@ impl Replication for SqliteLedger {
         self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, Some(&reason))).await
     }
 
-    async fn origin_head(&self, origin: Uuid) -> Result<Option<(u64, Link, Option<Uuid>)>, Error> {
+    async fn origin_head(&self, origin: Uuid) -> Result<Option<OriginHead>, Error> {
         self.look(move |db| sync::origin_head(db, origin)).await
     }
 
@@ -441,7 +445,7 @@ impl Fleet for SqliteLedger {
         self.write(move |db| fleet::add_code(db, &code)).await
     }
 
-    async fn enrol(&self, node: NewNode) -> Result<Option<Store>, Error> {
+    async fn enrol(&self, node: NewNode) -> Result<Option<(Store, String)>, Error> {
         self.write(move |db| fleet::enrol(db, &node)).await
     }
 
@@ -457,8 +461,12 @@ impl Fleet for SqliteLedger {
         self.look(move |db| fleet::node_auth(db, node_id)).await
     }
 
-    async fn add_credential(&self, node_id: Uuid, auth: [u8; 32], proof: [u8; 32], now_ms: i64) -> Result<(), Error> {
-        self.write(move |db| fleet::add_credential(db, node_id, auth, proof, now_ms)).await
+    async fn issue_credential(&self, node_id: Uuid, now_ms: i64) -> Result<String, Error> {
+        self.write(move |db| fleet::issue_credential(db, node_id, now_ms)).await
+    }
+
+    async fn accept_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error> {
+        self.write(move |db| fleet::accept_credential(db, node_id, generation, now_ms)).await
     }
 
     async fn use_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error> {

@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session) {
         session.until_hello(&mut view).await;
         let sent_ms = session.desk.now_ms();
         let renew = renewed_ms.is_none_or(|at_ms: i64| (sent_ms - at_ms).abs() >= RENEW_EVERY_MS);
-        let request = request(session, sent_ms, renew);
+        let request = request(session, sent_ms, renew).await;
         match session.hub.ask::<HelloAnswer>(path::HELLO, &request, DEADLINE).await {
             Ok(answer) => {
                 session.measure(sent_ms, answer.now_ms);
@@ -38,6 +38,8 @@ pub(super) async fn run(session: &Session) {
                     take_secret(session, secret).await;
                     renewed_ms = Some(sent_ms);
                 }
+                session.saw_epoch(answer.epoch).await;
+                note_durable(session, request.origin, answer.durable_seq).await;
                 no += 1;
                 let phase = session.link(|link, _| link.phase());
                 breaks += u64::from(!matches!(phase, Phase::Online | Phase::Checking));
@@ -48,8 +50,10 @@ pub(super) async fn run(session: &Session) {
     }
 }
 
-fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
+async fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
     let backlog = session.view.borrow().backlog.clone();
+    // Without one the hub is only a little slower to find out that it was restored.
+    let acked = session.desk.ledger().receipt(backlog.origin).await.unwrap_or_default();
     HelloRequest {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocols: (sync_protocol::OLDEST_VERSION..=sync_protocol::VERSION).collect(),
@@ -60,6 +64,7 @@ fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
         head: backlog.head.unwrap_or_else(|| ChainLink::start(backlog.origin)),
         now_ms,
         renew,
+        acked,
         status: session.node_status(),
     }
 }
@@ -84,6 +89,15 @@ async fn take_secret(session: &Session, secret: String) {
             tracing::debug!("the node's credential was renewed");
         }
         Err(error) => tracing::warn!(%error, "a new credential could not be kept; the one in use stays"),
+    }
+}
+
+/// Notes what is in a backup of the hub. It is told again with every hello, so a failure costs nothing.
+async fn note_durable(session: &Session, origin: Uuid, seq: u64) {
+    if seq > 0
+        && let Err(error) = session.desk.ledger().note_durable([(origin, seq)].into()).await
+    {
+        tracing::debug!(%error, "what is in a backup could not be noted");
     }
 }
 
@@ -114,6 +128,7 @@ mod tests {
             head: ChainLink::start(origin),
             now_ms: 0,
             renew: false,
+            acked: None,
             status: NodeStatus::default(),
         };
         let answer = |hub_id, protocol| HelloAnswer {
@@ -126,6 +141,8 @@ mod tests {
             applied_seq: 0,
             head: ChainLink::start(origin),
             credential: None,
+            durable_seq: 0,
+            retired: false,
         };
         assert_eq!(objection(&answer(hub_id, 1), &request), None);
         assert_eq!(objection(&answer(origin, 1), &request), Some(Stop::WrongHub));

@@ -97,9 +97,13 @@ pub(super) async fn run(session: &Session) {
             session.desk.ledger().unpushed(position.after, welcome.limits.push_changes.max(1), max_bytes).await
         };
         match next {
-            Ok(Some(run)) => send(session, &mut waiting, &mut batch, &mut position, run).await,
+            Ok(Some(run)) => {
+                session.note_sent(false);
+                send(session, &mut waiting, &mut batch, &mut position, run).await;
+            }
             Ok(None) if position.after.take().is_some() => {}
             Ok(None) => {
+                session.note_sent(true);
                 if view.changed().await.is_err() {
                     return;
                 }
@@ -163,6 +167,8 @@ async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, posit
         Ok(answer) => {
             session.contact();
             session.measure(sent_ms, answer.now_ms);
+            session.saw_epoch(answer.epoch).await;
+            keep_receipt(session, run.origin, &answer.result).await;
             match act(session, position, &run, judge(&run, answer.result)).await {
                 Ok(true) => {
                     batch.succeeded(size, began.elapsed());
@@ -187,6 +193,25 @@ async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, posit
         batch.failed(size);
     }
     session.lane_failed(Part::Push, waiting, &failure).await;
+}
+
+/// Keeps the hub's word for what it holds, and notes what is in its backup. A failure costs nothing: the next push brings
+/// another one.
+async fn keep_receipt(session: &Session, origin: Uuid, result: &PushResult) {
+    let PushResult::Accepted { receipt, durable_seq, .. } = result else {
+        return;
+    };
+    let ledger = session.desk.ledger();
+    let mut kept = Ok(());
+    if let Some(receipt) = receipt {
+        kept = ledger.keep_receipt(origin, *receipt).await;
+    }
+    if *durable_seq > 0 && kept.is_ok() {
+        kept = ledger.note_durable([(origin, *durable_seq)].into()).await;
+    }
+    if let Err(error) = kept {
+        tracing::debug!(%error, "a receipt could not be kept");
+    }
 }
 
 /// Why acting on an answer failed.
@@ -261,18 +286,25 @@ mod tests {
 
     fn accepted(applied_seq: u64, seqs: &[u64]) -> PushResult {
         let head = run().prev.extend(b"3").extend(b"4");
-        PushResult::Accepted { applied_seq, durable_seq: 0, head, answers: answers(seqs) }
+        PushResult::Accepted { applied_seq, durable_seq: 0, head, answers: answers(seqs), receipt: None }
     }
 
     #[test]
     fn only_an_answer_to_what_was_sent_is_noted() {
-        assert_eq!(judge(&run(), accepted(4, &[3, 4])), Verdict::Noted { applied_seq: 4, answers: answers(&[3, 4]) });
-        assert_eq!(judge(&run(), accepted(9, &[3, 4])), Verdict::Noted { applied_seq: 4, answers: answers(&[3, 4]) });
+        assert_eq!(
+            judge(&run(), accepted(4, &[3, 4])),
+            Verdict::Noted { applied_seq: 4, answers: answers(&[3, 4]), receipt: None }
+        );
+        assert_eq!(
+            judge(&run(), accepted(9, &[3, 4])),
+            Verdict::Noted { applied_seq: 4, answers: answers(&[3, 4]), receipt: None }
+        );
         for wrong in [accepted(3, &[3, 4]), accepted(4, &[3]), accepted(4, &[4, 3]), accepted(4, &[])] {
             assert!(matches!(judge(&run(), wrong), Verdict::Nonsense(_)));
         }
         let head = run().prev;
-        let other = PushResult::Accepted { applied_seq: 4, durable_seq: 0, head, answers: answers(&[3, 4]) };
+        let other =
+            PushResult::Accepted { applied_seq: 4, durable_seq: 0, head, answers: answers(&[3, 4]), receipt: None };
         assert!(matches!(judge(&run(), other), Verdict::Nonsense(_)));
     }
 
