@@ -8,6 +8,7 @@
 
 mod accounts;
 mod fleet;
+mod histories;
 mod inbox;
 mod incidents;
 mod photos;
@@ -18,12 +19,13 @@ mod sync;
 
 pub use accounts::{Accounts, Failures, Store};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
+pub use histories::{Epoch, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
 pub use incidents::{Comment, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
 pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Site};
-pub use sync::{Anew, Audit, Beginning, PageApplied, PageQuery, PageResult, Replication, Unpushed};
+pub use sync::{Anew, Audit, Beginning, OriginHead, PageApplied, PageQuery, PageResult, Replication, Unpushed};
 
 use std::sync::Arc;
 
@@ -31,5 +33,11 @@ use std::sync::Arc;
 pub type SharedLedger = Arc<dyn Ledger>;
 
 /// Everything a site persists.
-pub trait Ledger: Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Fleet + Send + Sync {}
-impl<T: Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Fleet + Send + Sync> Ledger for T {}
+pub trait Ledger:
+    Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Send + Sync
+{
+}
+impl<T: Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Send + Sync> Ledger
+    for T
+{
+}

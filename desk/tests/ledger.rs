@@ -13,6 +13,8 @@ mod audit;
 mod convergence;
 #[path = "ledger/lists.rs"]
 mod lists;
+#[path = "ledger/offers.rs"]
+mod offers;
 #[path = "ledger/pushes.rs"]
 mod pushes;
 #[path = "ledger/site.rs"]

@@ -1,7 +1,7 @@
 //! The serving hub: what is built of what, and in which order it ends.
 
 use crate::config::ServeConfig;
-use crate::intake::Intake;
+use crate::intake::{Intake, histories};
 use crate::{http, site};
 use chassis::folder::DataFolder;
 use chassis::http::{announce, check_listen, serve_up_to};
@@ -32,6 +32,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let _lock = folder.lock().map_err(failed)?;
     let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
     desk.set_house(config.house);
+    histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let router = http::router(&desk, intake, Some(metrics));
 

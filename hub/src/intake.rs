@@ -12,6 +12,7 @@ mod contacts;
 pub mod credentials;
 mod enrolment;
 mod hello;
+pub mod histories;
 mod pull;
 mod push;
 mod refused;
@@ -43,7 +44,6 @@ pub struct Intake {
 struct Inner {
     desk: Desk,
     hub_id: Uuid,
-    epoch: Uuid,
     limits: Limits,
     admission: Admission,
     bell: Bell,
@@ -65,7 +65,7 @@ impl Intake {
     /// # Errors
     /// [`NotAHub`].
     pub fn start(desk: Desk, identity: &Identity, stop: CancellationToken) -> Result<Self, NotAHub> {
-        let Identity::Hub { hub_id, epoch } = *identity else {
+        let Identity::Hub { hub_id, .. } = *identity else {
             return Err(NotAHub);
         };
         let bell = Bell::default();
@@ -75,7 +75,7 @@ impl Intake {
         let uploads = blobs::uploads(&desk);
         let (swept, until) = (uploads.clone(), stop.clone());
         tokio::spawn(async move { until.run_until_cancelled(blobs::keep(swept)).await });
-        let inner = Inner { desk, hub_id, epoch, limits, admission, bell, contacts, throttle, uploads, stop };
+        let inner = Inner { desk, hub_id, limits, admission, bell, contacts, throttle, uploads, stop };
         Ok(Self { inner: Arc::new(inner) })
     }
 

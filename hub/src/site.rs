@@ -51,6 +51,10 @@ pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk,
     let found = ledger.identity().await.map_err(explain)?;
     let identity = match found {
         Identity::Unenrolled => ledger.become_hub(ids.new_v7(now_ms), ids.new_v7(now_ms)).await.map_err(explain)?,
+        // A hub of before there were keys; its next answer has seals.
+        Identity::Hub { hub_id, epoch } if ledger.hub_key().await.is_err() => {
+            ledger.become_hub(hub_id, epoch).await.map_err(explain)?
+        }
         found => found,
     };
     match identity {

@@ -316,6 +316,7 @@ async fn fetch(
                 anew = true;
                 "the hub does not know where this node stands".to_owned()
             }
+            Err(NotPulled::Epoch(_)) => return Err("the hub began anew just now".to_owned()),
             Err(NotPulled::WrongHub) => return Err("another hub answers".to_owned()),
             Err(NotPulled::Ledger(error)) => error.to_string(),
             Err(NotPulled::Failure(failure)) => {
@@ -347,7 +348,7 @@ async fn page(desk: &Desk, hub: &Hub, enrolment: &Enrolment, limits: &Limits, an
         limits,
         status: node_status(backlog.pending_changes, backlog.quarantined, 0),
     };
-    pull::one(hub, ledger, enrolment.hub_id, ask, desk.clock()).await
+    pull::one(hub, ledger, (enrolment.hub_id, enrolment.epoch), ask, desk.clock()).await
 }
 
 /// Whether asking again would be in vain.

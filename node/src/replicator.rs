@@ -15,6 +15,7 @@ pub mod board;
 mod hello;
 pub mod hub;
 pub mod link;
+mod offer;
 pub(crate) mod pull;
 mod push;
 pub(crate) mod session;
@@ -131,7 +132,12 @@ impl Replicator {
             else {
                 return;
             };
-            if last.as_ref() != Some(&enrolment) {
+            // A new epoch of the same hub is no new enrolment: what is known of the link stays.
+            let renewed =
+                last.as_ref().is_some_and(|last| *last == Enrolment { epoch: last.epoch, ..enrolment.clone() });
+            if renewed {
+                last = Some(enrolment.clone());
+            } else {
                 tracing::info!(node = %enrolment.node_id, store = enrolment.store_code, hub = enrolment.hub_url, "syncing");
                 let kept = self.desk.ledger().link_state().await.unwrap_or_default();
                 self.board.reset(Live::from_kept(&kept));
@@ -153,6 +159,7 @@ impl Replicator {
                 () = hello::run(&session) => {}
                 () = push::run(&session) => {}
                 () = pull::run(&session) => {}
+                () = offer::run(&session) => {}
                 () = blobs::run(&session, self.tempo.contents) => {}
                 () = self.board.keep(self.desk.ledger()) => {}
             }

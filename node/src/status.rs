@@ -28,6 +28,8 @@ pub struct Status {
     pub synced_up_to: Option<String>,
     /// Changes recorded here that headquarters has not acknowledged.
     pub pending_changes: u64,
+    /// Changes of the present stream that are in a verified backup of headquarters too.
+    pub durable_changes: u64,
     /// Photos that headquarters has not verified.
     pub pending_blobs: u64,
     /// Their size in bytes.
@@ -70,7 +72,8 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
     let first_ms = first
         .and_then(|run| run.bodies.first().and_then(|body| Change::from_body(body).ok()))
         .map(|change| change.at);
-    Ok(status(enrolment, &backlog, contents, first_ms, link))
+    let durable_changes = ledger.durable_seq(backlog.origin).await?;
+    Ok(Status { durable_changes, ..status(enrolment, &backlog, contents, first_ms, link) })
 }
 
 /// The status of a folder before `enroll`.
@@ -85,6 +88,7 @@ pub fn unenrolled() -> Status {
         last_contact_at: None,
         synced_up_to: None,
         pending_changes: 0,
+        durable_changes: 0,
         pending_blobs: 0,
         pending_blob_bytes: 0,
         pulled_changes: 0,
@@ -117,6 +121,7 @@ fn status(
         last_contact_at: link.last_contact_ms.map(format_rfc3339),
         synced_up_to: synced_ms.map(format_rfc3339),
         pending_changes: backlog.pending_changes,
+        durable_changes: 0,
         pending_blobs: contents.0,
         pending_blob_bytes: contents.1,
         pulled_changes: link.pulled_changes,
@@ -183,6 +188,7 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
                 status.pending_changes, status.pending_blobs, status.pending_blob_bytes
             ),
         ),
+        ("in backup", format!("{} changes", status.durable_changes)),
         ("received", format!("{} changes", status.pulled_changes)),
         ("quarantined", status.quarantined.to_string()),
         ("clock", format!("{} ms off", status.clock_offset_ms)),

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`change`] (what one edit looks like), [`chain`] (how a stream of them is sealed),
 //! [`merge`] (how they become a record), [`record`] (what each kind may hold), [`batch`] and
-//! [`message`] (how they cross the wire).
+//! [`message`] (how they cross the wire), [`seal`] (how a hub knows again what it gave away).
 
 pub mod batch;
 pub mod chain;
@@ -16,6 +16,7 @@ pub mod merge;
 pub mod message;
 pub mod record;
 pub mod scope;
+pub mod seal;
 
 /// The protocol version this build speaks best; it also serves `VERSION - 1` once there is one.
 pub const VERSION: u32 = 1;

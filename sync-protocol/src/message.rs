@@ -7,6 +7,7 @@
 use crate::chain::Link;
 use crate::hlc::Hlc;
 use crate::scope::Scope;
+use crate::seal::Seal;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -36,12 +37,90 @@ pub mod path {
     pub const PUSH: &str = "/sync/v1/push";
     /// [`super::PullRequest`] → [`crate::batch::Page`].
     pub const PULL: &str = "/sync/v1/pull";
+    /// [`super::OfferRequest`] → [`super::OfferAnswer`]; since version 2.
+    pub const OFFER: &str = "/sync/v1/offer";
+    /// [`crate::batch::Page`] → [`super::GiveAnswer`]; since version 2.
+    pub const GIVE: &str = "/sync/v1/give";
     /// [`super::HaveRequest`] → [`super::HaveAnswer`].
     pub const HAVE: &str = "/sync/v1/blobs/have";
     /// Contents, by their digest: `GET`, with ranges.
     pub const BLOBS: &str = "/sync/v1/blobs";
     /// Uploads of contents: tus 1.0.0.
     pub const UPLOADS: &str = "/sync/v1/uploads";
+}
+
+/// Most origins in one offer: the request stays within [`MAX_REQUEST_BYTES`].
+pub const MAX_OFFER: usize = 500;
+
+/// The hub's word that it held a stream durably, sealed: whatever becomes of its memory it knows the seal again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The hub's epoch when it gave it.
+    pub epoch: Uuid,
+    /// Number of the last change it held.
+    pub seq: u64,
+    /// Chain link after it.
+    pub head: Link,
+    /// See [`crate::seal::HubKey::receipt`].
+    pub seal: Seal,
+}
+
+/// A node tells what it holds of others, for a hub that was restored from a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferRequest {
+    /// For each origin that is not the node's own, the last number up to which it holds all; at most [`MAX_OFFER`].
+    pub origins: BTreeMap<Uuid, u64>,
+}
+
+/// What the hub lacks of an offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferAnswer {
+    /// The hub's identity.
+    pub hub_id: Uuid,
+    /// The hub's epoch.
+    pub epoch: Uuid,
+    /// For each origin wanted, the first number that is missing.
+    pub wanted: BTreeMap<Uuid, u64>,
+}
+
+/// What became of one line given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Given {
+    /// It is in its record again.
+    Taken,
+    /// The hub held it.
+    Known,
+    /// Nothing became of it.
+    Refused {
+        /// Whether giving it again later may help.
+        later: bool,
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+/// One line's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenLine {
+    /// The change's origin.
+    pub origin: Uuid,
+    /// Its number there.
+    pub seq: u64,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: Given,
+}
+
+/// The answer to lines given; sent once what was taken is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GiveAnswer {
+    /// The hub's identity.
+    pub hub_id: Uuid,
+    /// The hub's epoch.
+    pub epoch: Uuid,
+    /// One for each line, in order.
+    pub answers: Vec<GivenLine>,
 }
 
 /// Most contents that a node may ask after at once.
@@ -182,6 +261,9 @@ pub struct HelloRequest {
     /// Asks for a new secret: at the program's start and once a day, not after every break of a bad line.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub renew: bool,
+    /// The last receipt that the hub gave for `origin`: a hub that holds less than it once vouched for was restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acked: Option<Receipt>,
     /// For the fleet list.
     pub status: NodeStatus,
 }
@@ -225,6 +307,17 @@ pub struct HelloAnswer {
     /// A new secret, to be kept durably before it is used. The old one is good until the new one is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
+    /// Up to which number the hub's verified backup or replica holds the origin too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub durable_seq: u64,
+    /// Another node took this one's place: it may send what it still has, and gets nothing more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What became of one change. An answer, never an error: the stream goes on.
@@ -278,6 +371,9 @@ pub enum PushResult {
         head: Link,
         /// One for each change sent, in order.
         answers: Vec<Answer>,
+        /// For the node to keep and to bring back in its next hello.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<Receipt>,
     },
     /// Changes between the hub's head and the push are missing; nothing was applied.
     Gap {
@@ -355,13 +451,16 @@ pub struct PageLine {
     /// Where the hub placed it in the order, if not where its body says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hlc: Option<Hlc>,
+    /// The hub's seal on all this ([`crate::seal::HubKey::line`]), for the node to keep with the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
     /// The change.
     pub body: Box<RawValue>,
 }
 
 impl PartialEq for PageLine {
     fn eq(&self, other: &Self) -> bool {
-        let key = |line: &Self| (line.origin, line.seq, line.received_ms, line.hlc);
+        let key = |line: &Self| (line.origin, line.seq, line.received_ms, line.hlc, line.seal);
         key(self) == key(other) && self.scope == other.scope && self.body.get() == other.body.get()
     }
 }

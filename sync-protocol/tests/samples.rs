@@ -105,6 +105,7 @@ fn page() -> Page {
         scope,
         received_ms: NOW + 1000,
         hlc,
+        seal: None,
         body: raw_body(body).unwrap(),
     };
     Page {
@@ -185,6 +186,7 @@ fn hello_request() -> HelloRequest {
         head: Link::start(origin()),
         now_ms: NOW,
         renew: false,
+        acked: None,
         status: status(),
     }
 }
@@ -200,6 +202,8 @@ fn hello_answer() -> HelloAnswer {
         applied_seq: 0,
         head: Link::start(origin()),
         credential: Some(SECRET.to_owned()),
+        durable_seq: 0,
+        retired: false,
     }
 }
 
@@ -240,7 +244,13 @@ fn accepted() -> PushAnswer {
         hlc: (seq == 2).then(|| Hlc::new(NOW, 0)),
     });
     let head = bodies().iter().fold(Link::start(origin()), |link, body| link.extend(body.as_bytes()));
-    push_answer(PushResult::Accepted { applied_seq: 6, durable_seq: 0, head, answers: answers.collect() })
+    push_answer(PushResult::Accepted {
+        applied_seq: 6,
+        durable_seq: 0,
+        head,
+        answers: answers.collect(),
+        receipt: None,
+    })
 }
 
 /// Chain, keys and proof with all that goes in and comes out, for whoever writes them anew.

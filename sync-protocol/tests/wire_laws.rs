@@ -29,7 +29,15 @@ fn page() -> impl Strategy<Value = Page> {
             let body = serde_json::to_string(&value).unwrap();
             // Insignificant white space inside a body is part of its bytes.
             let body = format!("{{{0}\"set\"{0}:{0}{body}{0}}}", " ".repeat(spaces));
-            PageLine { origin: origin(at), seq, scope, received_ms, hlc, body: raw_body(&body).unwrap() }
+            PageLine {
+                origin: origin(at),
+                seq,
+                scope,
+                received_ms,
+                hlc,
+                seal: None,
+                body: raw_body(&body).unwrap(),
+            }
         },
     );
     (vec(line, 0..12), btree_map(scope(), any::<String>(), 0..4), any::<bool>(), any::<i64>()).prop_map(

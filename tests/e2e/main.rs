@@ -5,6 +5,7 @@
 mod corpus;
 mod histories;
 mod hostile;
+mod hub_histories;
 mod inbox;
 mod kill9;
 mod link;

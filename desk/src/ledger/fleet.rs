@@ -81,10 +81,6 @@ pub struct NewNode {
     pub name: String,
     /// Its program's version.
     pub version: String,
-    /// Keys of its first secret.
-    pub auth: [u8; 32],
-    /// See `auth`.
-    pub proof: [u8; 32],
     /// The hub's clock.
     pub now_ms: i64,
     /// The node's clock minus the hub's.
@@ -96,16 +92,19 @@ pub struct NewNode {
 pub trait Fleet {
     /// Keeps an enrolment code. Refused when there is no such store.
     async fn add_code(&self, code: NewCode) -> Result<(), Error>;
-    /// Uses the code up and takes the node in, in one transaction; `None` when the code is unknown, used or too old.
-    async fn enrol(&self, node: NewNode) -> Result<Option<Store>, Error>;
+    /// Uses the code up and takes the node in, in one transaction: its store and its first secret; `None` when the code is
+    /// unknown, used or too old.
+    async fn enrol(&self, node: NewNode) -> Result<Option<(Store, String)>, Error>;
     /// All nodes by store and name; `store`: only that store's.
     async fn nodes(&self, store: Option<String>) -> Result<Vec<NodeRow>, Error>;
     /// Revokes; false when there is no such node.
     async fn revoke(&self, node_id: Uuid, now_ms: i64) -> Result<bool, Error>;
     /// What to check a node's request against.
     async fn node_auth(&self, node_id: Uuid) -> Result<Option<NodeAuth>, Error>;
-    /// Keeps the keys of a new secret beside the ones in use.
-    async fn add_credential(&self, node_id: Uuid, auth: [u8; 32], proof: [u8; 32], now_ms: i64) -> Result<(), Error>;
+    /// Makes a new secret, and keeps its keys beside the ones in use. No two ever issued are the same.
+    async fn issue_credential(&self, node_id: Uuid, now_ms: i64) -> Result<String, Error>;
+    /// Takes in, as used, a credential that this hub's key made and its ledger has forgotten.
+    async fn accept_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error>;
     /// Notes the first use of a credential; older ones are no good from then on.
     async fn use_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error>;
     /// Notes what a node told of itself.

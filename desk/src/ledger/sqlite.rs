@@ -11,9 +11,11 @@ mod changes;
 mod fail;
 mod filter;
 mod fleet;
+mod histories;
 mod history;
 mod inbox;
 mod incidents;
+mod offers;
 mod photos;
 mod project;
 mod records;
@@ -23,9 +25,9 @@ mod sync;
 
 use super::{
     Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
-    Inbox, InboxItem, IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, PageApplied,
-    PageQuery, PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Review, Site, Stats, Store,
-    Unpushed, Whole,
+    Inbox, InboxItem, IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, OriginHead,
+    PageApplied, PageQuery, PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Review, Site, Stats,
+    Store, Unpushed, Whole,
 };
 use crate::actor::Account;
 use crate::error::Error;
@@ -58,6 +60,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V7__generation", include_str!("../../../migrations/sqlite/V7__generation.sql")),
     ("V8__inbox", include_str!("../../../migrations/sqlite/V8__inbox.sql")),
     ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
+    ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -179,7 +182,8 @@ impl Site for SqliteLedger {
     }
 
     async fn become_hub(&self, hub_id: Uuid, epoch: Uuid) -> Result<Identity, Error> {
-        self.write(move |db| site::become_hub(db, hub_id, epoch)).await
+        let key = self.ids.random_bytes();
+        self.write(move |db| site::become_hub(db, hub_id, epoch, key)).await
     }
 
     async fn become_node(&self, enrolment: Enrolment, credential: String, origin: Uuid) -> Result<(), Error> {
@@ -466,7 +470,7 @@ impl Replication for SqliteLedger {
         self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, Some(&reason))).await
     }
 
-    async fn origin_head(&self, origin: Uuid) -> Result<Option<(u64, Link, Option<Uuid>)>, Error> {
+    async fn origin_head(&self, origin: Uuid) -> Result<Option<OriginHead>, Error> {
         self.look(move |db| sync::origin_head(db, origin)).await
     }
 
@@ -489,7 +493,7 @@ impl Fleet for SqliteLedger {
         self.write(move |db| fleet::add_code(db, &code)).await
     }
 
-    async fn enrol(&self, node: NewNode) -> Result<Option<Store>, Error> {
+    async fn enrol(&self, node: NewNode) -> Result<Option<(Store, String)>, Error> {
         self.write(move |db| fleet::enrol(db, &node)).await
     }
 
@@ -505,8 +509,12 @@ impl Fleet for SqliteLedger {
         self.look(move |db| fleet::node_auth(db, node_id)).await
     }
 
-    async fn add_credential(&self, node_id: Uuid, auth: [u8; 32], proof: [u8; 32], now_ms: i64) -> Result<(), Error> {
-        self.write(move |db| fleet::add_credential(db, node_id, auth, proof, now_ms)).await
+    async fn issue_credential(&self, node_id: Uuid, now_ms: i64) -> Result<String, Error> {
+        self.write(move |db| fleet::issue_credential(db, node_id, now_ms)).await
+    }
+
+    async fn accept_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error> {
+        self.write(move |db| fleet::accept_credential(db, node_id, generation, now_ms)).await
     }
 
     async fn use_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error> {

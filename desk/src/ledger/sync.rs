@@ -83,6 +83,28 @@ pub enum PageResult {
     Page(Page),
     /// A cursor is not of this hub and epoch.
     BadCursor,
+    /// A cursor is this hub's own, of `epoch`, and the hub no longer holds what it stands at: it was restored.
+    Forgotten {
+        /// The epoch that stands.
+        epoch: Uuid,
+    },
+}
+
+/// What the hub holds of a stream.
+#[derive(Clone, Debug)]
+pub struct OriginHead {
+    /// Number of the last change.
+    pub seq: u64,
+    /// Chain link after it.
+    pub head: Link,
+    /// The node that pushes it.
+    pub pusher: Option<Uuid>,
+    /// It was a node's and came back from others; whoever goes on from where it stands may take it up.
+    pub is_orphan: bool,
+    /// The scope it belongs to.
+    pub scope: Scope,
+    /// Up to which number it is in a verified backup.
+    pub durable_seq: u64,
 }
 
 /// Totals of a walk over every chain.
@@ -133,9 +155,8 @@ pub trait Replication {
         reason: String,
         now_ms: i64,
     ) -> Result<PushResult, Error>;
-    /// Hub: number and link of the last change held of `origin`; `None` for a stream never seen. Also tells whether the
-    /// stream may be this node's: unknown, or pushed by it before.
-    async fn origin_head(&self, origin: Uuid) -> Result<Option<(u64, Link, Option<Uuid>)>, Error>;
+    /// Hub: what it holds of `origin`; `None` for a stream never seen.
+    async fn origin_head(&self, origin: Uuid) -> Result<Option<OriginHead>, Error>;
     /// Hub: the last number of every scope that has one. Cheap: asked for after every commit, for all waiting pulls at once.
     async fn scope_heads(&self) -> Result<BTreeMap<Scope, u64>, Error>;
     /// Hub: the next page.

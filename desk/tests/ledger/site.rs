@@ -112,8 +112,6 @@ impl TestSite {
             node_id: site.node_id,
             name: "till".to_owned(),
             version: "0".to_owned(),
-            auth: [1; 32],
-            proof: [2; 32],
             now_ms: T0,
             clock_offset_ms: 0,
         };
@@ -231,7 +229,7 @@ impl TestSite {
         };
         match hub.ledger.page(query).await.unwrap() {
             PageResult::Page(page) => Page::decode(&page.encode(), &Limits::default()).unwrap(),
-            PageResult::BadCursor => panic!("bad cursor"),
+            PageResult::BadCursor | PageResult::Forgotten { .. } => panic!("bad cursor"),
         }
     }
 }

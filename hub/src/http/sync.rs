@@ -19,7 +19,10 @@ use serde::de::DeserializeOwned;
 use std::error::Error;
 use std::time::Duration;
 use sync_protocol::batch::MEDIA_TYPE;
-use sync_protocol::message::{EnrolRequest, HelloAnswer, HelloRequest, PROTOCOL_HEADER, PullRequest, PushAnswer, path};
+use sync_protocol::message::{
+    EnrolRequest, GiveAnswer, HelloAnswer, HelloRequest, OfferAnswer, OfferRequest, PROTOCOL_HEADER, PullRequest,
+    PushAnswer, path,
+};
 
 /// Most bytes of a request that is no push.
 const SMALL_BYTES: u64 = 64 * 1024;
@@ -33,9 +36,11 @@ pub fn routes(intake: Intake) -> Router {
     Router::new()
         .route(path::PUSH, post(push))
         .route(path::PULL, post(pull))
+        .route(path::GIVE, post(give))
         // Bounded by the intake's own admission instead.
         .route_layer(from_fn(long_lived))
         .route(path::HELLO, post(hello))
+        .route(path::OFFER, post(offer))
         .route_layer(from_fn_with_state(intake.clone(), prove))
         .merge(blobs::routes(&intake))
         .route(path::ENROL, post(enrol))
@@ -73,6 +78,29 @@ async fn push(
     let _room = intake.admission().arrive().map_err(problem)?;
     let body = read(&headers, body, intake.limits().push_bytes, PUSH_TIME).await.map_err(problem)?;
     intake.push(&caller, body).await.map(Json).map_err(problem)
+}
+
+/// 200 [`OfferAnswer`]; 400, 413, 503.
+async fn offer(
+    State(intake): State<Intake>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<OfferAnswer>, Problem> {
+    let request: OfferRequest = json(&headers, body).await.map_err(problem)?;
+    intake.offer(&caller, request).await.map(Json).map_err(problem)
+}
+
+/// 200 [`GiveAnswer`], whatever became of the lines; 400, 413, 503.
+async fn give(
+    State(intake): State<Intake>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<GiveAnswer>, Problem> {
+    let _room = intake.admission().arrive().map_err(problem)?;
+    let body = read(&headers, body, intake.limits().push_bytes, PUSH_TIME).await.map_err(problem)?;
+    intake.give(&caller, body).await.map(Json).map_err(problem)
 }
 
 /// 200 [`sync_protocol::batch::Page`], after a wait where there was nothing; 400, 403 `not-yours`, 409 `bad-cursor`, 413, 503.

@@ -9,7 +9,7 @@
 
 use super::refused::Refused;
 use chassis::secret::same;
-use desk::ledger::{CredentialRow, NodeAuth, SharedLedger};
+use desk::ledger::{CredentialRow, NodeAuth, OriginHead, SharedLedger};
 use sync_protocol::message::credential_keys;
 use uuid::Uuid;
 
@@ -23,6 +23,14 @@ pub struct Caller {
     pub node_id: Uuid,
     /// Its store.
     pub store_code: String,
+    /// Its credential is one that this hub made and did not remember: it was restored from a backup.
+    pub is_ahead: bool,
+}
+
+/// Whether the stream may be this node's to push.
+#[must_use]
+pub fn may_push(held: &OriginHead, caller: &Caller) -> bool {
+    held.pusher == Some(caller.node_id) || (held.is_orphan && held.scope == caller.own_scope())
 }
 
 /// A request that is not good. `proof_key` is there when the secret was once the node's: it may believe the refusal.
@@ -61,7 +69,10 @@ pub async fn authenticate(
 ) -> Result<(Caller, [u8; 32]), Denied> {
     let keys = credential_keys(secret);
     let auth = ledger.node_auth(node_id).await.map_err(Refused::Failed)?.ok_or(Refused::UnknownNode)?;
-    let standing = check(&auth, &keys.auth);
+    let mut standing = check(&auth, &keys.auth);
+    if standing == Standing::Unknown {
+        standing = recognise(&auth, ledger.hub_key().await.map_err(Refused::Failed)?.generation(node_id, secret));
+    }
     let deny = |refused| Denied { refused, proof_key: Some(keys.proof) };
     match standing {
         Standing::Unknown => return Err(Refused::UnknownNode.into()),
@@ -71,9 +82,15 @@ pub async fn authenticate(
             ledger.use_credential(node_id, generation, now_ms).await.map_err(|e| deny(Refused::Failed(e)))?;
             tracing::info!(node = %node_id, generation, "a node uses a new credential");
         }
+        Standing::Ahead(generation) => {
+            let accepted = ledger.accept_credential(node_id, generation, now_ms).await;
+            accepted.map_err(|error| deny(Refused::Failed(error)))?;
+            tracing::warn!(node = %node_id, generation, "a node's credential is newer than any the hub knows of: it was restored");
+        }
         Standing::Good => {}
     }
-    Ok((Caller { node_id, store_code: auth.store_code }, keys.proof))
+    let is_ahead = matches!(standing, Standing::Ahead(_));
+    Ok((Caller { node_id, store_code: auth.store_code, is_ahead }, keys.proof))
 }
 
 /// Asks again whether `caller` may have what it waited for.
@@ -93,7 +110,20 @@ enum Standing {
     Unknown,
     Superseded,
     FirstUse(i64),
+    /// Made by this hub's key, and newer than any in its ledger.
+    Ahead(i64),
     Good,
+}
+
+/// What a secret that is not in the ledger is, by the generation that the hub's key proves.
+fn recognise(auth: &NodeAuth, generation: Option<i64>) -> Standing {
+    let newest = auth.credentials.iter().map(|row| row.generation).max().unwrap_or(0);
+    match generation {
+        None => Standing::Unknown,
+        Some(generation) if generation > newest => Standing::Ahead(generation),
+        // Given out, and given up again because another one was asked for: a copy of the machine has that one.
+        Some(_) => Standing::Superseded,
+    }
 }
 
 fn check(auth: &NodeAuth, claimed: &[u8; 32]) -> Standing {
@@ -139,6 +169,10 @@ mod tests {
         assert_eq!(check(&auth(&[true, false, false]), &[1; 32]), Standing::Good);
         assert_eq!(check(&auth(&[true, false, true]), &[2; 32]), Standing::Superseded);
         assert_eq!(check(&auth(&[true]), &[9; 32]), Standing::Unknown);
+        // After a restore: one issued since the backup is good, one the key never made is not.
+        assert_eq!(recognise(&auth(&[true, true]), Some(3)), Standing::Ahead(3));
+        assert_eq!(recognise(&auth(&[true, true]), Some(2)), Standing::Superseded);
+        assert_eq!(recognise(&auth(&[true, true]), None), Standing::Unknown);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{Intake, Refused, codes, common_version, scopes_of};
 use desk::ledger::NewNode;
 use std::time::Instant;
-use sync_protocol::message::{EnrolAnswer, EnrolRequest, credential_keys};
+use sync_protocol::message::{EnrolAnswer, EnrolRequest};
 
 /// Longest name of a node, in characters.
 const MAX_NAME_CHARS: usize = 100;
@@ -28,20 +28,18 @@ impl Intake {
         self.inner.throttle.ask(Instant::now()).map_err(|retry_after| Refused::TooMany { retry_after })?;
         let now_ms = self.now_ms();
         let ids = self.inner.desk.ids();
-        let (node_id, credential) = (ids.new_v7(now_ms), chassis::secret::token(ids));
-        let keys = credential_keys(&credential);
+        let node_id = ids.new_v7(now_ms);
+        let epoch = self.epoch().await?;
         let node = NewNode {
             code_hash: codes::hash(&request.code),
             node_id,
             name,
             version: request.version,
-            auth: keys.auth,
-            proof: keys.proof,
             now_ms,
             clock_offset_ms: request.now_ms.saturating_sub(now_ms),
         };
         let taken_in = self.ledger().enrol(node).await;
-        let Some(store) = taken_in.map_err(|error| self.failed(error))? else {
+        let Some((store, credential)) = taken_in.map_err(|error| self.failed(error))? else {
             metrics::counter!("hub_enrolments_total", "result" => "refused").increment(1);
             tracing::warn!("an enrolment code was refused: unknown, used or too old");
             return Err(Refused::BadCode);
@@ -51,7 +49,7 @@ impl Intake {
         tracing::info!(node = %node_id, store = store.code, "a node was enrolled");
         Ok(EnrolAnswer {
             hub_id: self.inner.hub_id,
-            epoch: self.inner.epoch,
+            epoch,
             node_id,
             scopes: scopes_of(&store.code),
             store_code: store.code,

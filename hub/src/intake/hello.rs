@@ -2,11 +2,11 @@
 //!
 //! A node asks for one at its start and once a day, so a copy of a disk is found out soon after either machine does.
 
-use super::credentials::Caller;
+use super::credentials::{Caller, may_push};
 use super::enrolment::MAX_VERSION_CHARS;
 use super::{Intake, Refused, common_version};
 use sync_protocol::chain::Link;
-use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus, credential_keys};
+use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus};
 
 impl Intake {
     /// Says where the hub stands with the node's origin, and issues a new credential beside the one in use where the node
@@ -25,11 +25,12 @@ impl Intake {
             return Err(Refused::Malformed(format!("a version has at most {MAX_VERSION_CHARS} characters")));
         }
         let held = self.ledger().origin_head(request.origin).await.map_err(|error| self.failed(error))?;
-        let (applied_seq, head) = match held {
-            None => (0, Link::start(request.origin)),
-            Some((seq, head, Some(pusher))) if pusher == caller.node_id => (seq, head),
+        let (applied_seq, head, durable_seq) = match held {
+            None => (0, Link::start(request.origin), 0),
+            Some(held) if may_push(&held, caller) => (held.seq, held.head, held.durable_seq),
             Some(_) => return Err(Refused::NotYours("the origin")),
         };
+        let epoch = self.remember(caller, &request, applied_seq).await?;
         let now_ms = self.now_ms();
         // Measured here and now, which beats what the node remembers.
         let clock_offset_ms = request.now_ms.saturating_sub(now_ms);
@@ -42,7 +43,7 @@ impl Intake {
         let credential = if request.renew { Some(self.issue(caller, now_ms).await?) } else { None };
         Ok(HelloAnswer {
             hub_id: self.inner.hub_id,
-            epoch: self.inner.epoch,
+            epoch,
             protocol,
             scopes: caller.scopes(),
             limits: self.inner.limits,
@@ -50,14 +51,12 @@ impl Intake {
             applied_seq,
             head,
             credential,
+            durable_seq,
+            retired: false,
         })
     }
 
     async fn issue(&self, caller: &Caller, now_ms: i64) -> Result<String, Refused> {
-        let credential = chassis::secret::token(self.inner.desk.ids());
-        let keys = credential_keys(&credential);
-        let added = self.ledger().add_credential(caller.node_id, keys.auth, keys.proof, now_ms).await;
-        added.map_err(|error| self.failed(error))?;
-        Ok(credential)
+        self.ledger().issue_credential(caller.node_id, now_ms).await.map_err(|error| self.failed(error))
     }
 }

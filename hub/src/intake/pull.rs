@@ -99,6 +99,10 @@ impl Intake {
         match self.ledger().page(query).await.map_err(|error| self.failed(error))? {
             PageResult::Page(page) => Ok(page),
             PageResult::BadCursor => Err(Refused::BadCursor),
+            PageResult::Forgotten { epoch } => {
+                self.forgot(epoch, "a node holds a cursor of its own that it does not remember").await?;
+                Err(Refused::BadCursor)
+            }
         }
     }
 }

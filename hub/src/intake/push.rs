@@ -1,6 +1,6 @@
 //! A node's changes come in.
 
-use super::credentials::{Caller, recheck};
+use super::credentials::{Caller, may_push, recheck};
 use super::{Intake, Refused};
 use bytes::Bytes;
 use desk::{Error, Refusal};
@@ -25,7 +25,7 @@ impl Intake {
         // The body may have taken its time: revoked means from that moment on.
         recheck(self.ledger(), caller).await?;
         let held = self.ledger().origin_head(origin).await.map_err(|error| self.failed(error))?;
-        if held.is_some_and(|(_, _, pusher)| pusher != Some(caller.node_id)) {
+        if held.is_some_and(|held| !may_push(&held, caller)) {
             tracing::warn!(node = %caller.node_id, %origin, "a node pushed a stream that is not its own");
             return Err(Refused::NotYours("the origin"));
         }
@@ -42,7 +42,7 @@ impl Intake {
         drop(turn);
         account(caller, origin, &result);
         self.note_contact(caller.node_id, None).await;
-        Ok(PushAnswer { hub_id: self.inner.hub_id, epoch: self.inner.epoch, now_ms, result })
+        Ok(PushAnswer { hub_id: self.inner.hub_id, epoch: self.epoch().await?, now_ms, result })
     }
 
     /// Takes each change of a push in a transaction of its own; those that make it fail go to quarantine, so that one
@@ -60,15 +60,15 @@ impl Intake {
                 }
                 result => result?,
             };
-            let PushResult::Accepted { applied_seq, durable_seq, head, answers } = result else {
+            let PushResult::Accepted { applied_seq, durable_seq, head, answers, receipt } = result else {
                 return Ok(result);
             };
             answered.extend(answers);
-            last = Some((applied_seq, durable_seq, head));
+            last = Some((applied_seq, durable_seq, head, receipt));
         }
-        let (applied_seq, durable_seq, head) =
+        let (applied_seq, durable_seq, head, receipt) =
             last.ok_or_else(|| Error::Fault("a push without changes made the hub fail".to_owned()))?;
-        Ok(PushResult::Accepted { applied_seq, durable_seq, head, answers: answered })
+        Ok(PushResult::Accepted { applied_seq, durable_seq, head, answers: answered, receipt })
     }
 
     fn not_taken(&self, error: Error) -> Refused {

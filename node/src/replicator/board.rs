@@ -30,6 +30,8 @@ pub enum Part {
     Push,
     /// Fetching changes.
     Pull,
+    /// Giving back what headquarters has forgotten.
+    Offer,
     /// Sending photos.
     Photos,
     /// Fetching photos.
@@ -44,6 +46,7 @@ impl Part {
             Self::Stop | Self::Link => "link",
             Self::Fork | Self::Stall | Self::Push => "push",
             Self::Pull => "pull",
+            Self::Offer => "offer",
             Self::Photos => "photos",
             Self::Fetch => "fetch",
             Self::Ledger => "ledger",

@@ -40,6 +40,8 @@ pub(super) async fn run(session: &Session) {
                     take_secret(session, secret).await;
                     renewed_ms = Some(sent_ms);
                 }
+                session.saw_epoch(answer.epoch).await;
+                note_durable(session, request.origin, answer.durable_seq).await;
                 match parted(session, &request, &answer).await {
                     Ok(None) => {}
                     Ok(Some(parted)) => return session.part(parted).await,
@@ -79,6 +81,8 @@ async fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
     // Not from the view, which may be a moment older. Where the ledger cannot be read the view will do.
     let seen = session.view.borrow().backlog.clone();
     let backlog = session.desk.ledger().backlog().await.unwrap_or(seen);
+    // Without one the hub is only a little slower to find out that it was restored.
+    let acked = session.desk.ledger().receipt(backlog.origin).await.unwrap_or_default();
     HelloRequest {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocols: (sync_protocol::OLDEST_VERSION..=sync_protocol::VERSION).collect(),
@@ -89,6 +93,7 @@ async fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
         head: backlog.head.unwrap_or_else(|| ChainLink::start(backlog.origin)),
         now_ms,
         renew,
+        acked,
         status: session.node_status(),
     }
 }
@@ -132,6 +137,15 @@ async fn take_secret(session: &Session, secret: String) {
     }
 }
 
+/// Notes what is in a backup of the hub. It is told again with every hello, so a failure costs nothing.
+async fn note_durable(session: &Session, origin: Uuid, seq: u64) {
+    if seq > 0
+        && let Err(error) = session.desk.ledger().note_durable([(origin, seq)].into()).await
+    {
+        tracing::debug!(%error, "what is in a backup could not be noted");
+    }
+}
+
 fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, breaks: u64) {
     session.contact();
     session.link(Link::hello_succeeded);
@@ -159,6 +173,7 @@ mod tests {
             head: ChainLink::start(origin),
             now_ms: 0,
             renew: false,
+            acked: None,
             status: NodeStatus::default(),
         };
         let answer = |hub_id, protocol| HelloAnswer {
@@ -171,6 +186,8 @@ mod tests {
             applied_seq: 0,
             head: ChainLink::start(origin),
             credential: None,
+            durable_seq: 0,
+            retired: false,
         };
         assert_eq!(objection(&answer(hub_id, 1), &request), None);
         assert_eq!(objection(&answer(origin, 1), &request), Some(Stop::WrongHub));

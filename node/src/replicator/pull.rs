@@ -59,6 +59,8 @@ pub(crate) enum NotPulled {
     WrongHub,
     /// The hub does not know the cursors.
     BadCursor,
+    /// The hub has begun another epoch; nothing of the page was stored.
+    Epoch(Uuid),
     /// The node's own ledger.
     Ledger(desk::Error),
 }
@@ -67,7 +69,7 @@ pub(crate) enum NotPulled {
 pub(crate) async fn one(
     hub: &Hub,
     ledger: &SharedLedger,
-    hub_id: Uuid,
+    (hub_id, epoch): (Uuid, Uuid),
     ask: Ask<'_>,
     clock: &chassis::clock::SharedClock,
 ) -> Result<Pulled, NotPulled> {
@@ -100,6 +102,9 @@ pub(crate) async fn one(
         .map_err(|e| NotPulled::Failure(Failure::nonsense(e)))?;
     if page.header.hub_id != hub_id {
         return Err(NotPulled::WrongHub);
+    }
+    if page.header.epoch != epoch {
+        return Err(NotPulled::Epoch(page.header.epoch));
     }
     let asked_for = |scope: &Scope| request.cursors.contains_key(scope);
     if !(page.lines.iter().all(|line| asked_for(&line.scope)) && page.header.cursors.keys().all(asked_for)) {
@@ -143,8 +148,8 @@ pub(super) async fn run(session: &Session) {
         };
         let (asked, began) = (u64::from(ask.limit), Instant::now());
         let early = Duration::from_millis(ask.wait_ms / 2);
-        let pulled =
-            one(&session.hub, session.desk.ledger(), session.enrolment.hub_id, ask, session.desk.clock()).await;
+        let of = (session.enrolment.hub_id, session.enrolment.epoch);
+        let pulled = one(&session.hub, session.desk.ledger(), of, ask, session.desk.clock()).await;
         let result = if pulled.is_ok() { "answered" } else { "failed" };
         metrics::counter!("aincident_pulls_total", "result" => result).increment(1);
         match pulled {
@@ -169,6 +174,7 @@ pub(super) async fn run(session: &Session) {
                 let failure = Failure::nonsense("it refuses to begin anew");
                 session.lane_failed(Part::Pull, &mut waiting, &failure).await;
             }
+            Err(NotPulled::Epoch(epoch)) => session.saw_epoch(epoch).await,
             Err(NotPulled::WrongHub) => session.stop(Stop::WrongHub),
             Err(NotPulled::Ledger(error)) => session.ledger_failed(&mut waiting, &error),
             Err(NotPulled::Failure(failure)) => {

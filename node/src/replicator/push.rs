@@ -12,6 +12,7 @@ use sync_protocol::batch::{MEDIA_TYPE, Push};
 use sync_protocol::chain::Link as ChainLink;
 use sync_protocol::message::{Answer, PushAnswer, PushResult, path, refusal};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::batch::Batch;
 use super::board::Part;
@@ -90,9 +91,13 @@ pub(super) async fn run(session: &Session) {
         let max_bytes = usize::try_from(batch.size()).unwrap_or(usize::MAX);
         let next = session.desk.ledger().unpushed(position.after, welcome.limits.push_changes.max(1), max_bytes).await;
         match next {
-            Ok(Some(run)) => send(session, &mut waiting, &mut batch, &mut position, run).await,
+            Ok(Some(run)) => {
+                session.note_sent(false);
+                send(session, &mut waiting, &mut batch, &mut position, run).await;
+            }
             Ok(None) if position.after.take().is_some() => {}
             Ok(None) => {
+                session.note_sent(true);
                 if view.changed().await.is_err() {
                     return;
                 }
@@ -149,6 +154,8 @@ async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, posit
         Ok(answer) => {
             session.contact();
             session.measure(sent_ms, answer.now_ms);
+            session.saw_epoch(answer.epoch).await;
+            keep_receipt(session, run.origin, &answer.result).await;
             match act(session, position, &run, judge(&run, answer.result)).await {
                 Ok(true) => {
                     batch.succeeded(size, began.elapsed());
@@ -172,6 +179,25 @@ async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, posit
         batch.failed(size);
     }
     session.lane_failed(Part::Push, waiting, &failure).await;
+}
+
+/// Keeps the hub's word for what it holds, and notes what is in its backup. A failure costs nothing: the next push brings
+/// another one.
+async fn keep_receipt(session: &Session, origin: Uuid, result: &PushResult) {
+    let PushResult::Accepted { receipt, durable_seq, .. } = result else {
+        return;
+    };
+    let ledger = session.desk.ledger();
+    let mut kept = Ok(());
+    if let Some(receipt) = receipt {
+        kept = ledger.keep_receipt(origin, *receipt).await;
+    }
+    if *durable_seq > 0 && kept.is_ok() {
+        kept = ledger.note_durable([(origin, *durable_seq)].into()).await;
+    }
+    if let Err(error) = kept {
+        tracing::debug!(%error, "a receipt could not be kept");
+    }
 }
 
 /// Why acting on an answer failed.
@@ -234,7 +260,7 @@ mod tests {
 
     fn accepted(applied_seq: u64, seqs: &[u64]) -> PushResult {
         let head = run().prev.extend(b"3").extend(b"4");
-        PushResult::Accepted { applied_seq, durable_seq: 0, head, answers: answers(seqs) }
+        PushResult::Accepted { applied_seq, durable_seq: 0, head, answers: answers(seqs), receipt: None }
     }
 
     #[test]
@@ -245,7 +271,8 @@ mod tests {
             assert!(matches!(judge(&run(), wrong), Verdict::Nonsense(_)));
         }
         let head = run().prev;
-        let other = PushResult::Accepted { applied_seq: 4, durable_seq: 0, head, answers: answers(&[3, 4]) };
+        let other =
+            PushResult::Accepted { applied_seq: 4, durable_seq: 0, head, answers: answers(&[3, 4]), receipt: None };
         assert!(matches!(judge(&run(), other), Verdict::Nonsense(_)));
     }
 

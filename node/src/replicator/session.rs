@@ -48,6 +48,7 @@ pub(super) struct Session {
     link: Mutex<Link>,
     bell: Notify,
     gate: watch::Sender<Option<Welcome>>,
+    sent: watch::Sender<bool>,
     began: Instant,
     parted: watch::Sender<Option<Parted>>,
 }
@@ -95,6 +96,7 @@ impl Session {
             link: Mutex::new(Link::new(pace, 0)),
             bell: Notify::new(),
             gate: watch::Sender::new(None),
+            sent: watch::Sender::new(false),
             began: Instant::now(),
             parted: watch::Sender::new(None),
         }
@@ -144,6 +146,7 @@ impl Session {
         if breaks != Some(welcome.breaks) {
             self.board.well(Part::Push);
             self.board.well(Part::Pull);
+            self.board.well(Part::Offer);
             self.board.well(Part::Photos);
             self.board.well(Part::Fetch);
         }
@@ -208,6 +211,33 @@ impl Session {
                 return found;
             }
         }
+    }
+
+    /// Notes whether everything recorded here is at the hub.
+    pub(super) fn note_sent(&self, all: bool) {
+        self.sent.send_replace(all);
+    }
+
+    /// Waits until everything recorded here is at the hub.
+    pub(super) async fn all_sent(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.sent.subscribe().wait_for(|all| *all).await;
+    }
+
+    /// The hub told its epoch. Where it is not the one known, everything is pulled from the beginning and what is held of
+    /// others is offered: in a session of its own, so this does not return then.
+    pub(super) async fn saw_epoch(&self, epoch: Uuid) {
+        if epoch == self.enrolment.epoch {
+            return;
+        }
+        tracing::warn!(%epoch, "headquarters was restored from a backup; sending again what it lacks, and pulling everything again");
+        metrics::counter!("aincident_epochs_total").increment(1);
+        while let Err(error) = self.desk.ledger().see_epoch(epoch).await {
+            let what = format!("the node's own ledger cannot be used: {error}");
+            self.board.trouble(Part::Ledger, what, None);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        std::future::pending().await
     }
 
     /// A proven answer came.

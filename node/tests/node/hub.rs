@@ -155,9 +155,15 @@ impl FakeHub {
         };
         let body = raw_body(&change.to_body().unwrap()).unwrap();
         let scope = Scope::Store(STORE.into());
-        state
-            .feed
-            .push(PageLine { origin: Uuid::from_u128(9), seq, scope, received_ms: change.at, hlc: None, body });
+        state.feed.push(PageLine {
+            origin: Uuid::from_u128(9),
+            seq,
+            scope,
+            received_ms: change.at,
+            hlc: None,
+            seal: None,
+            body,
+        });
         drop(state);
         self.bell.send_modify(|n| *n += 1);
     }
@@ -219,6 +225,8 @@ impl State {
             applied_seq: self.held.len() as u64,
             head: self.head(),
             credential,
+            durable_seq: 0,
+            retired: false,
         }
     }
 
@@ -241,7 +249,13 @@ impl State {
             };
             answers.push(Answer { seq, outcome, received_ms: self.now_ms, hlc: None });
         }
-        PushResult::Accepted { applied_seq: self.held.len() as u64, durable_seq: 0, head: self.head(), answers }
+        PushResult::Accepted {
+            applied_seq: self.held.len() as u64,
+            durable_seq: 0,
+            head: self.head(),
+            answers,
+            receipt: None,
+        }
     }
 
     /// `None`: a cursor of another epoch.

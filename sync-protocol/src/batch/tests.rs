@@ -134,6 +134,7 @@ fn a_page_keeps_the_bytes_of_bodies_with_white_space_escapes_and_odd_numbers() {
             scope: crate::scope::Scope::Company,
             received_ms: 5,
             hlc: None,
+            seal: None,
             body: raw,
         };
         let header = PageHeader {

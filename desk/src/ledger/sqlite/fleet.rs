@@ -1,10 +1,11 @@
 //! The hub's nodes, their credentials and the codes that enrol them.
 
 use super::fail::{Done, Fail};
+use super::histories::hub_key;
 use crate::error::Refusal;
 use crate::ledger::{CredentialRow, NewCode, NewNode, NodeAuth, NodeRow, Store};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
-use sync_protocol::message::NodeStatus;
+use sync_protocol::message::{NodeStatus, credential_keys};
 use uuid::Uuid;
 
 /// Used and stale codes are kept this long, so that "used" can still be told from "unknown" by an administrator.
@@ -25,7 +26,7 @@ pub(super) fn add_code(db: &Connection, code: &NewCode) -> Done<()> {
     Ok(())
 }
 
-pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<Store>> {
+pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<(Store, String)>> {
     let used = db
         .prepare_cached("UPDATE enrolment_codes SET used_ms = ?2, node_id = ?3 WHERE code_hash = ?1 AND used_ms IS NULL AND expires_ms > ?2")?
         .execute(params![node.code_hash, node.now_ms, node.node_id])?;
@@ -55,11 +56,8 @@ pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<Store>> {
         node.clock_offset_ms,
         status_text(&status)?
     ])?;
-    db.prepare_cached(
-        "INSERT INTO credentials (node_id, generation, auth, proof, issued_ms) VALUES (?1, 1, ?2, ?3, ?4)",
-    )?
-    .execute(params![node.node_id, node.auth, node.proof, node.now_ms])?;
-    Ok(Some(store))
+    let secret = issue_credential(db, node.node_id, node.now_ms)?;
+    Ok(Some((store, secret)))
 }
 
 fn status_text(status: &NodeStatus) -> Done<String> {
@@ -123,19 +121,49 @@ pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>
     Ok(Some(NodeAuth { store_code, revoked, credentials }))
 }
 
-pub(super) fn add_credential(db: &Connection, node_id: Uuid, auth: [u8; 32], proof: [u8; 32], now_ms: i64) -> Done<()> {
+/// A generation is never issued twice: two copies of a disk must not be given the same secret.
+pub(super) fn issue_credential(db: &Connection, node_id: Uuid, now_ms: i64) -> Done<String> {
+    let generation: i64 = db
+        .prepare_cached(
+            "UPDATE nodes SET generation = 1 + max(generation, \
+             coalesce((SELECT max(c.generation) FROM credentials c WHERE c.node_id = ?1), 0)) WHERE node_id = ?1 \
+             RETURNING generation",
+        )?
+        .query_row([node_id], |row| row.get(0))?;
     // One that was handed out and never used is replaced: its answer was lost on the way.
     db.prepare_cached("DELETE FROM credentials WHERE node_id = ?1 AND used_ms IS NULL AND generation > 1")?
         .execute([node_id])?;
-    db.prepare_cached(
-        "INSERT INTO credentials (node_id, generation, auth, proof, issued_ms) \
-         SELECT ?1, max(generation) + 1, ?2, ?3, ?4 FROM credentials WHERE node_id = ?1",
-    )?
-    .execute(params![node_id, auth, proof, now_ms])?;
+    let secret = hub_key(db)?.secret(node_id, generation);
+    keep_keys(db, node_id, generation, &secret, now_ms, None)?;
     db.prepare_cached(
         "DELETE FROM credentials WHERE node_id = ?1 AND generation <= (SELECT max(generation) FROM credentials WHERE node_id = ?1) - ?2",
     )?
     .execute(params![node_id, KEEP_CREDENTIALS])?;
+    Ok(secret)
+}
+
+pub(super) fn accept_credential(db: &Connection, node_id: Uuid, generation: i64, now_ms: i64) -> Done<()> {
+    let secret = hub_key(db)?.secret(node_id, generation);
+    keep_keys(db, node_id, generation, &secret, now_ms, Some(now_ms))?;
+    db.prepare_cached("UPDATE nodes SET generation = max(generation, ?2) WHERE node_id = ?1")?
+        .execute(params![node_id, generation])?;
+    Ok(())
+}
+
+fn keep_keys(
+    db: &Connection,
+    node_id: Uuid,
+    generation: i64,
+    secret: &str,
+    now_ms: i64,
+    used_ms: Option<i64>,
+) -> Done<()> {
+    let keys = credential_keys(secret);
+    db.prepare_cached(
+        "INSERT INTO credentials (node_id, generation, auth, proof, issued_ms, used_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+         ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![node_id, generation, keys.auth, keys.proof, now_ms, used_ms])?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `role` | `hub` or `node`; no row: a node's folder before `enroll` |
 //! | `hub_id`, `epoch` | the hub's identity and history |
+//! | `hub_key`, `restored`, `offer`, `receipt/ORIGIN` | see [`super::histories`] |
 //! | `enrolment` | [`Enrolment`] as JSON |
 //! | `credential` | the node's secret (the file is readable by its owner alone) |
 //! | `link` | [`LinkState`] as JSON |
@@ -18,6 +19,7 @@
 use super::carry::carry_over;
 use super::changes::{self, Origin};
 use super::fail::{Done, Fail};
+use super::histories::make_key;
 use crate::error::Refusal;
 use crate::ledger::{Backlog, Enrolment, Identity, LinkState};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
@@ -97,16 +99,20 @@ fn uuid_value(db: &Connection, name: &str) -> Done<Uuid> {
         .ok_or_else(|| Fail::Broken(format!("site has no {name}")))
 }
 
-pub(super) fn become_hub(db: &Connection, hub_id: Uuid, epoch: Uuid) -> Done<Identity> {
+pub(super) fn become_hub(db: &Connection, hub_id: Uuid, epoch: Uuid, key: [u8; 32]) -> Done<Identity> {
     match identity(db)? {
         Identity::Unenrolled => {
             set_value(db, "hub_id", &hub_id.to_string())?;
             set_value(db, "epoch", &epoch.to_string())?;
             set_value(db, "role", "hub")?;
+            make_key(db, key)?;
             db.execute_batch(HUB_SCHEMA)?;
             identity(db)
         }
-        hub @ Identity::Hub { .. } => Ok(hub),
+        hub @ Identity::Hub { .. } => {
+            make_key(db, key)?;
+            Ok(hub)
+        }
         Identity::Node(_) => Err(Fail::Broken("the folder belongs to a node, not to a hub".to_owned())),
     }
 }

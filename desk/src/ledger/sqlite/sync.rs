@@ -9,9 +9,10 @@ use super::changes::{
     self, Added, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
 };
 use super::fail::{Done, Fail};
+use super::histories::{durable_seq, hub_key};
 use super::site;
 use crate::error::Refusal;
-use crate::ledger::{PageApplied, PageQuery, PageResult, Unpushed};
+use crate::ledger::{Identity, OriginHead, PageApplied, PageQuery, PageResult, Unpushed};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use sync_protocol::change::Change;
 use sync_protocol::hlc::{Hlc, MAX_AHEAD_MS};
 use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult, quarantine};
 use sync_protocol::scope::Scope;
+use sync_protocol::seal::{HubKey, Seal};
 use uuid::Uuid;
 
 /// Most feed rows looked at for one page; those of skipped origins count too.
@@ -155,11 +157,18 @@ pub(super) fn take_push(
     failed: Option<&str>,
 ) -> Done<PushResult> {
     let header = &push.header;
-    let known = origin(db, header.origin)?;
-    if let Some(known) = &known
-        && (known.node_id != Some(node_id) || &known.scope != scope)
-    {
-        return Err(Refusal::Forbidden("the stream belongs to another node".to_owned()).into());
+    let mut known = origin(db, header.origin)?;
+    if let Some(known) = &mut known {
+        // One that other nodes gave back is taken up again by whoever goes on from where it stands.
+        let is_orphan = known.node_id.is_none() && is_orphan(db, known)?;
+        if (known.node_id != Some(node_id) && !is_orphan) || &known.scope != scope {
+            return Err(Refusal::Forbidden("the stream belongs to another node".to_owned()).into());
+        }
+        if is_orphan && header.first_seq <= known.seq + 1 && contradiction(db, known, push)?.is_none() {
+            db.prepare_cached("UPDATE origins SET node_id = ?2 WHERE origin_no = ?1")?
+                .execute(params![known.no, node_id])?;
+            known.node_id = Some(node_id);
+        }
     }
     let held = known.as_ref().map_or(0, |origin| origin.seq);
     if header.first_seq > held + 1 {
@@ -219,11 +228,22 @@ pub(super) fn take_push(
     }
     changes::saw(db, latest)?;
     save_origin(db, &stream)?;
+    keep_link_if_due(db, &stream, held)?;
+    feed(db, &fed)?;
+    let Identity::Hub { epoch, .. } = site::identity(db)? else {
+        return Err(Fail::Broken("only a hub takes a push".to_owned()));
+    };
+    let receipt = Some(hub_key(db)?.receipt(epoch, stream.id, stream.seq, stream.head));
+    let durable_seq = durable_seq(db, stream.id)?;
+    Ok(PushResult::Accepted { applied_seq: stream.seq, durable_seq, head: stream.head, answers, receipt })
+}
+
+/// Keeps the stream's link when a run from number `held` on has passed a mark.
+pub(super) fn keep_link_if_due(db: &Connection, stream: &Origin, held: u64) -> Done<()> {
     if stream.seq / LINK_EVERY != held / LINK_EVERY {
         keep_link(db, stream.no, stream.seq as i64, stream.head)?;
     }
-    feed(db, &fed)?;
-    Ok(PushResult::Accepted { applied_seq: stream.seq, durable_seq: 0, head: stream.head, answers })
+    Ok(())
 }
 
 /// Where the push and what is held part ways: the last number both agree on; `None` when they agree.
@@ -285,8 +305,21 @@ fn answered(db: &Connection, stream: &Origin, seq: u64) -> Done<Answer> {
     })
 }
 
-pub(super) fn origin_head(db: &Connection, id: Uuid) -> Done<Option<(u64, Link, Option<Uuid>)>> {
-    Ok(origin(db, id)?.map(|origin| (origin.seq, origin.head, origin.node_id)))
+/// Whether a stream was a node's, came back from others, and its node has not called since.
+fn is_orphan(db: &Connection, stream: &Origin) -> Done<bool> {
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM origins WHERE origin_no = ?1 AND node_id IS NULL AND mine = 0 AND site <> 'hub')",
+        )?
+        .query_row([stream.no], |row| row.get(0))?)
+}
+
+pub(super) fn origin_head(db: &Connection, id: Uuid) -> Done<Option<OriginHead>> {
+    let Some(stream) = origin(db, id)? else { return Ok(None) };
+    let is_orphan = is_orphan(db, &stream)?;
+    let durable_seq = durable_seq(db, id)?;
+    let Origin { scope, node_id, seq, head, .. } = stream;
+    Ok(Some(OriginHead { seq, head, pusher: node_id, is_orphan, scope, durable_seq }))
 }
 
 // ---- down -------------------------------------------------------------------------------------------------------
@@ -300,12 +333,52 @@ pub(super) fn cursors(db: &Connection) -> Done<BTreeMap<Scope, Option<String>>> 
         .collect()
 }
 
-/// What a cursor says: the hub's epoch and a number in the scope's feed.
-fn read_cursor(cursor: Option<&str>, epoch: Uuid, head: i64) -> Option<i64> {
-    let Some(cursor) = cursor else { return Some(0) };
-    let (of, seq) = cursor.split_once('.')?;
-    let seq: i64 = seq.parse().ok()?;
-    (Uuid::try_parse(of).ok()? == epoch && (0..=head).contains(&seq)).then_some(seq)
+/// What a cursor says.
+enum Cursor {
+    /// The node has everything up to this number of the scope's feed.
+    At(i64),
+    /// It is of another epoch, or none of this hub's.
+    Bad,
+    /// This hub gave it out in this epoch and does not stand where it did then: it has forgotten something.
+    Forgotten,
+}
+
+/// The tag of the change with number `seq` in the scope's feed; 0 before the first, none where there is none.
+fn tag_at(db: &Connection, scope: &str, seq: i64) -> Done<Option<u32>> {
+    if seq == 0 {
+        return Ok(Some(0));
+    }
+    Ok(db
+        .prepare_cached("SELECT tag FROM feed WHERE scope = ?1 AND seq = ?2")?
+        .query_row(params![scope, seq], |row| row.get(0))
+        .optional()?)
+}
+
+fn read_cursor(db: &Connection, scope: &Scope, cursor: Option<&str>, epoch: Uuid, key: &HubKey) -> Done<Cursor> {
+    let Some(cursor) = cursor else { return Ok(Cursor::At(0)) };
+    let parts = || {
+        let (of, rest) = cursor.split_once('.')?;
+        let (seq, check) = rest.split_once('.')?;
+        let (tag, seal) = (check.get(..8)?, check.get(8..)?);
+        let (of, seq) = (Uuid::try_parse(of).ok()?, seq.parse::<i64>().ok()?);
+        Some((of, seq, u32::from_str_radix(tag, 16).ok()?, seal.parse::<Seal>().ok()?))
+    };
+    Ok(match parts() {
+        // Only what this hub sealed says anything of it.
+        Some((of, seq, tag, seal)) if of == epoch && key.cursor(scope, epoch, seq, tag) == seal => {
+            if tag_at(db, &scope.to_string(), seq)? == Some(tag) {
+                Cursor::At(seq)
+            } else {
+                Cursor::Forgotten
+            }
+        }
+        _ => Cursor::Bad,
+    })
+}
+
+fn write_cursor(db: &Connection, scope: &Scope, epoch: Uuid, seq: i64, key: &HubKey) -> Done<String> {
+    let tag = tag_at(db, &scope.to_string(), seq)?.unwrap_or(0);
+    Ok(format!("{epoch}.{seq}.{tag:08x}{}", key.cursor(scope, epoch, seq, tag)))
 }
 
 /// The head of every scope's feed.
@@ -317,9 +390,10 @@ pub(super) fn scope_heads(db: &Connection) -> Done<BTreeMap<Scope, u64>> {
 }
 
 pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
-    let crate::ledger::Identity::Hub { hub_id, epoch } = site::identity(db)? else {
+    let Identity::Hub { hub_id, epoch } = site::identity(db)? else {
         return Err(Fail::Broken("only a hub has a feed".to_owned()));
     };
+    let key = hub_key(db)?;
     let mut header = PageHeader {
         hub_id,
         epoch,
@@ -337,8 +411,10 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
             .query_row([&name], |row| row.get(0))
             .optional()?
             .unwrap_or(0);
-        let Some(mut at) = read_cursor(cursor.as_deref(), epoch, head) else {
-            return Ok(PageResult::BadCursor);
+        let mut at = match read_cursor(db, scope, cursor.as_deref(), epoch, &key)? {
+            Cursor::At(seq) => seq,
+            Cursor::Bad => return Ok(PageResult::BadCursor),
+            Cursor::Forgotten => return Ok(PageResult::Forgotten { epoch }),
         };
         let mut statement = db.prepare_cached(
             "SELECT f.seq, o.origin, c.seq, o.site, c.received_ms, c.hlc, c.body FROM feed f \
@@ -362,24 +438,28 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
             }
             bytes += body.len();
             at = row.get(0)?;
-            header.sites.insert(origin, row.get(3)?);
-            lines.push(line(
-                scope,
-                origin,
-                row.get::<_, i64>(2)? as u64,
-                row.get(4)?,
-                Hlc::from_i64(row.get(5)?),
-                body,
-            )?);
+            let (site, placed): (String, _) = (row.get(3)?, Hlc::from_i64(row.get(5)?));
+            let mut line = line(scope, origin, row.get::<_, i64>(2)? as u64, row.get(4)?, placed, body)?;
+            line.seal = Some(key.line(&line, &site, placed));
+            header.sites.insert(origin, site);
+            lines.push(line);
         }
         header.more |= at < head;
-        header.cursors.insert(scope.clone(), format!("{epoch}.{at}"));
+        header.cursors.insert(scope.clone(), write_cursor(db, scope, epoch, at, &key)?);
     }
     header.count = lines.len() as u32;
     Ok(PageResult::Page(Page { header, lines }))
 }
 
-fn line(scope: &Scope, origin: Uuid, seq: u64, received_ms: Option<i64>, placed: Hlc, body: String) -> Done<PageLine> {
+/// A line of a page, not sealed yet.
+pub(super) fn line(
+    scope: &Scope,
+    origin: Uuid,
+    seq: u64,
+    received_ms: Option<i64>,
+    placed: Hlc,
+    body: String,
+) -> Done<PageLine> {
     let claimed = Change::from_body(&body)
         .map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?
         .order();
@@ -391,8 +471,19 @@ fn line(scope: &Scope, origin: Uuid, seq: u64, received_ms: Option<i64>, placed:
         scope: scope.clone(),
         received_ms: received_ms.unwrap_or(0),
         hlc: (placed != claimed).then_some(placed),
+        seal: None,
         body,
     })
+}
+
+/// Keeps the hub's seal with the change it is on, for the day the hub has forgotten it.
+fn keep_seal(db: &Connection, stream: &Origin, line: &PageLine) -> Done<()> {
+    let Some(seal) = line.seal else { return Ok(()) };
+    db.prepare_cached(
+        "UPDATE changes SET seal = ?3 WHERE origin_no = ?1 AND seq = ?2 AND seal IS NOT ?3 AND body = ?4",
+    )?
+    .execute(params![stream.no, line.seq as i64, seal.as_bytes(), line.body.get()])?;
+    Ok(())
 }
 
 pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<PageApplied> {
@@ -419,6 +510,7 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
             .query_row(params![stream.no, line.seq as i64], |row| row.get(0))?;
         if known {
             applied.known += 1;
+            keep_seal(db, stream, line)?;
             continue;
         }
         let body = line.body.get();
@@ -428,6 +520,7 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
         let received_ms = Some(line.received_ms);
         let incoming = Incoming { origin: stream, body, parsed, hlc: placed, received_ms, now_ms, claim: None };
         let outcome = add_numbered(db, incoming, line.seq)?.outcome;
+        keep_seal(db, stream, line)?;
         applied.new += 1;
         if matches!(outcome, Outcome::Quarantined { .. } | Outcome::Deferred) {
             applied.quarantined += 1;

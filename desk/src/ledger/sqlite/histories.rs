@@ -1,0 +1,201 @@
+//! When histories disagree: the hub's key and epochs, and what a node keeps for a hub that forgets.
+//!
+//! Rows of `site`: `hub_key` (64 hexadecimal characters), `restored`; at a node `offer` (the epoch for which an offer is
+//! due) and `receipt/ORIGIN` (JSON).
+//!
+//! A new epoch is one transaction: the name, the reason, and the end of the hub's own streams. Had it been cut in half, the
+//! hub would record under numbers that nodes hold with other bytes.
+
+use super::SqliteLedger;
+use super::changes::parse_scope;
+use super::fail::{Done, Fail};
+use super::offers;
+use super::site::{self, set_value, value};
+use crate::error::Error;
+use crate::ledger::{Epoch, Giving, Histories, Identity};
+use async_trait::async_trait;
+use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeMap;
+use sync_protocol::batch::Page;
+use sync_protocol::message::{GivenLine, Receipt};
+use sync_protocol::scope::Scope;
+use sync_protocol::seal::HubKey;
+use uuid::Uuid;
+
+/// Longest reason kept, in characters.
+const MAX_REASON_CHARS: usize = 500;
+
+pub(super) fn hub_key(db: &Connection) -> Done<HubKey> {
+    key_if_any(db)?.ok_or_else(|| Fail::Broken("the hub has no key".to_owned()))
+}
+
+fn key_if_any(db: &Connection) -> Done<Option<HubKey>> {
+    let Some(text) = value(db, "hub_key")? else {
+        return Ok(None);
+    };
+    // The text stays out of the message: it would end up in a log.
+    let key = blake3::Hash::from_hex(text).map_err(|_| Fail::Broken("the hub's key cannot be read".to_owned()))?;
+    Ok(Some(HubKey::new(*key.as_bytes())))
+}
+
+/// Gives a hub a key, once.
+pub(super) fn make_key(db: &Connection, bytes: [u8; 32]) -> Done<()> {
+    if key_if_any(db)?.is_none() {
+        set_value(db, "hub_key", blake3::Hash::from_bytes(bytes).to_hex().as_str())?;
+    }
+    Ok(())
+}
+
+fn begin_epoch(db: &Connection, from: Uuid, fresh: Uuid, reason: &str, now_ms: i64) -> Done<Uuid> {
+    let Identity::Hub { epoch, .. } = site::identity(db)? else {
+        return Err(Fail::Broken("only a hub has epochs".to_owned()));
+    };
+    if epoch != from {
+        return Ok(epoch);
+    }
+    set_value(db, "epoch", &fresh.to_string())?;
+    db.execute("DELETE FROM site WHERE name = 'restored'", [])?;
+    db.execute("UPDATE origins SET mine = 0 WHERE mine = 1", [])?;
+    let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
+    db.execute("INSERT INTO epochs (epoch, since_ms, reason) VALUES (?1, ?2, ?3)", params![fresh, now_ms, reason])?;
+    Ok(fresh)
+}
+
+fn epochs(db: &Connection, limit: u32) -> Done<Vec<Epoch>> {
+    let mut statement =
+        db.prepare_cached("SELECT epoch, since_ms, reason FROM epochs ORDER BY epoch_no DESC LIMIT ?1")?;
+    let rows = statement
+        .query_map([limit], |row| Ok(Epoch { epoch: row.get(0)?, since_ms: row.get(1)?, reason: row.get(2)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn note_durable(db: &Connection, heads: &BTreeMap<Uuid, u64>) -> Done<()> {
+    for (origin, seq) in heads {
+        db.prepare_cached("UPDATE origins SET durable_seq = max(durable_seq, min(seq, ?2)) WHERE origin = ?1")?
+            .execute(params![origin, i64::try_from(*seq).unwrap_or(i64::MAX)])?;
+    }
+    Ok(())
+}
+
+pub(super) fn durable_seq(db: &Connection, origin: Uuid) -> Done<u64> {
+    let found: Option<i64> = db
+        .prepare_cached("SELECT durable_seq FROM origins WHERE origin = ?1")?
+        .query_row([origin], |row| row.get(0))
+        .optional()?;
+    Ok(found.unwrap_or(0) as u64)
+}
+
+fn see_epoch(db: &Connection, epoch: Uuid) -> Done<bool> {
+    let Identity::Node(mut enrolment) = site::identity(db)? else {
+        return Err(Fail::Broken("only a node sees a hub's epoch".to_owned()));
+    };
+    if enrolment.epoch == epoch {
+        return Ok(false);
+    }
+    enrolment.epoch = epoch;
+    let text = serde_json::to_string(&enrolment).map_err(|e| Fail::Broken(e.to_string()))?;
+    set_value(db, "enrolment", &text)?;
+    set_value(db, "offer", &epoch.to_string())?;
+    db.execute("UPDATE cursors SET cursor = ''", [])?;
+    Ok(true)
+}
+
+fn offer_due(db: &Connection) -> Done<Option<Uuid>> {
+    Ok(value(db, "offer")?.and_then(|text| Uuid::try_parse(&text).ok()))
+}
+
+fn receipt(db: &Connection, origin: Uuid) -> Done<Option<Receipt>> {
+    // One that cannot be read proves nothing, like none.
+    Ok(value(db, &format!("receipt/{origin}"))?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+fn keep_receipt(db: &Connection, origin: Uuid, receipt: &Receipt) -> Done<()> {
+    let name = format!("receipt/{origin}");
+    // Streams that ended need none.
+    db.prepare_cached("DELETE FROM site WHERE name >= 'receipt/' AND name < 'receipt0' AND name <> ?1")?
+        .execute([&name])?;
+    set_value(db, &name, &serde_json::to_string(receipt).map_err(|e| Fail::Broken(e.to_string()))?)
+}
+
+#[async_trait]
+impl Histories for SqliteLedger {
+    async fn hub_key(&self) -> Result<HubKey, Error> {
+        self.look(hub_key).await
+    }
+
+    async fn begin_epoch(&self, from: Uuid, reason: String, now_ms: i64) -> Result<Uuid, Error> {
+        let fresh = self.ids.new_v7(now_ms);
+        self.write(move |db| begin_epoch(db, from, fresh, &reason, now_ms)).await
+    }
+
+    async fn epochs(&self, limit: u32) -> Result<Vec<Epoch>, Error> {
+        self.look(move |db| epochs(db, limit)).await
+    }
+
+    async fn mark_restored(&self) -> Result<(), Error> {
+        self.write(|db| set_value(db, "restored", "1")).await
+    }
+
+    async fn is_restored(&self) -> Result<bool, Error> {
+        self.look(|db| Ok(value(db, "restored")?.is_some())).await
+    }
+
+    async fn note_durable(&self, heads: BTreeMap<Uuid, u64>) -> Result<(), Error> {
+        self.write(move |db| note_durable(db, &heads)).await
+    }
+
+    async fn durable_seq(&self, origin: Uuid) -> Result<u64, Error> {
+        self.look(move |db| durable_seq(db, origin)).await
+    }
+
+    async fn lacking(&self, scopes: Vec<Scope>, offered: BTreeMap<Uuid, u64>) -> Result<BTreeMap<Uuid, u64>, Error> {
+        self.read(move |db| offers::lacking(db, &scopes, &offered)).await
+    }
+
+    async fn take_given(&self, scopes: Vec<Scope>, page: Page, now_ms: i64) -> Result<Vec<GivenLine>, Error> {
+        self.write(move |db| offers::take_given(db, &scopes, &page, now_ms)).await
+    }
+
+    async fn see_epoch(&self, epoch: Uuid) -> Result<bool, Error> {
+        self.write(move |db| see_epoch(db, epoch)).await
+    }
+
+    async fn offer_due(&self) -> Result<Option<Uuid>, Error> {
+        self.look(offer_due).await
+    }
+
+    async fn note_offered(&self, epoch: Uuid) -> Result<(), Error> {
+        self.write(move |db| {
+            db.execute("DELETE FROM site WHERE name = 'offer' AND value = ?1", [epoch.to_string()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn held_of_others(&self, after: Option<Uuid>, limit: u32) -> Result<BTreeMap<Uuid, u64>, Error> {
+        self.read(move |db| offers::held_of_others(db, after, limit)).await
+    }
+
+    async fn to_give(
+        &self,
+        wanted: BTreeMap<Uuid, u64>,
+        after: i64,
+        max_changes: u32,
+        max_bytes: usize,
+    ) -> Result<Option<Giving>, Error> {
+        self.read(move |db| offers::to_give(db, &wanted, after, max_changes, max_bytes)).await
+    }
+
+    async fn receipt(&self, origin: Uuid) -> Result<Option<Receipt>, Error> {
+        self.look(move |db| receipt(db, origin)).await
+    }
+
+    async fn keep_receipt(&self, origin: Uuid, receipt: Receipt) -> Result<(), Error> {
+        self.write(move |db| keep_receipt(db, origin, &receipt)).await
+    }
+}
+
+/// The scope named in a row, for callers that compare it with what a node may see.
+pub(super) fn is_among(scope: &str, scopes: &[Scope]) -> Done<bool> {
+    Ok(scopes.contains(&parse_scope(scope)?))
+}

@@ -1,0 +1,156 @@
+use crate::site::{T0, TestSite, store_042};
+use chassis::sqlite::rusqlite::Connection;
+use desk::ledger::{Histories as _, Identity, Incidents as _, PageQuery, PageResult, Replication as _, Site as _};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use sync_protocol::batch::{Page, Push, raw_body};
+use sync_protocol::message::{Given, Limits, PushResult};
+use sync_protocol::scope::Scope;
+use uuid::Uuid;
+
+async fn epoch(hub: &TestSite) -> Uuid {
+    let Identity::Hub { epoch, .. } = hub.ledger.identity().await.unwrap() else {
+        panic!("no hub")
+    };
+    epoch
+}
+
+async fn page(hub: &TestSite, cursor: Option<String>) -> PageResult {
+    let query = PageQuery {
+        cursors: BTreeMap::from([(store_042(), cursor)]),
+        skip: BTreeSet::new(),
+        limit: 100,
+        max_bytes: 1 << 20,
+        now_ms: T0,
+    };
+    hub.ledger.page(query).await.unwrap()
+}
+
+fn lines(result: PageResult) -> Page {
+    let PageResult::Page(page) = result else {
+        panic!("{result:?}")
+    };
+    page
+}
+
+async fn push_all(node: &TestSite, hub: &TestSite) -> PushResult {
+    let run = node.ledger.unpushed(None, 100, 1 << 20).await.unwrap().unwrap();
+    let push = Push::decode(&Push::encode(run.origin, run.first_seq, run.prev, &run.bodies), &Limits::default());
+    hub.ledger.take_push(node.node_id, store_042(), push.unwrap(), T0 + 5).await.unwrap()
+}
+
+/// A hub that has forgotten all that `page` tells: the same key and identity, as a restored copy has.
+async fn forgetful(hub: &TestSite) -> TestSite {
+    let copy = TestSite::hub().await;
+    let (from, to) = (hub.folder.0.join("ledger.sqlite"), copy.folder.0.join("ledger.sqlite"));
+    let key: String = Connection::open(from)
+        .unwrap()
+        .query_row("SELECT value FROM site WHERE name = 'hub_key'", [], |row| row.get(0))
+        .unwrap();
+    let db = Connection::open(to).unwrap();
+    db.execute("UPDATE site SET value = ?1 WHERE name = 'hub_key'", [key]).unwrap();
+    copy
+}
+
+#[tokio::test]
+async fn a_hub_takes_back_what_carries_its_seal_once_and_nothing_else() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 30).await;
+    for n in 0..3 {
+        node.incident("kim", T0 + n, json!({"description": format!("number {n}")})).await;
+    }
+    push_all(&node, &hub).await;
+    let mut sent = lines(page(&hub, None).await);
+    // The hub that forgot still has what it had recorded itself at the time of the copy.
+    sent.lines.retain(|line| line.scope == store_042());
+    let given: Vec<_> = sent.lines.iter().filter(|line| sent.header.sites[&line.origin] != "hub").cloned().collect();
+    assert_eq!(given.len(), 3);
+
+    let copy = forgetful(&hub).await;
+    let scopes = vec![store_042(), Scope::Company];
+    let of = |lines: Vec<_>| Page { header: sent.header.clone(), lines };
+    let mut altered = given[0].clone();
+    altered.body = raw_body(&altered.body.get().replace("number 0", "number 9")).unwrap();
+    let mut later = given[0].clone();
+    later.received_ms += 1;
+    let mut unsealed = given[0].clone();
+    unsealed.seal = None;
+    for forged in [altered, later, unsealed] {
+        let answers = copy.ledger.take_given(scopes.clone(), of(vec![forged]), T0 + 9).await.unwrap();
+        assert!(matches!(answers[0].outcome, Given::Refused { later: false, .. }), "{answers:?}");
+    }
+    let stranger = copy.ledger.take_given(vec![Scope::Company], of(given.clone()), T0 + 9).await.unwrap();
+    assert!(
+        stranger.iter().all(|line| matches!(line.outcome, Given::Refused { later: false, .. })),
+        "{stranger:?}"
+    );
+    let gap = copy.ledger.take_given(scopes.clone(), of(given[1..].to_vec()), T0 + 9).await.unwrap();
+    assert!(gap.iter().all(|line| matches!(line.outcome, Given::Refused { later: true, .. })), "{gap:?}");
+    assert_eq!(copy.ledger.stats(Default::default()).await.unwrap().total, 0);
+
+    for expected in [Given::Taken, Given::Known] {
+        let answers = copy.ledger.take_given(scopes.clone(), of(given.clone()), T0 + 9).await.unwrap();
+        assert!(answers.iter().all(|line| line.outcome == expected), "{answers:?}");
+    }
+    assert_eq!(copy.ledger.stats(Default::default()).await.unwrap().total, 3);
+    assert_eq!(copy.ledger.audit().await.unwrap().faults, Vec::<String>::new());
+    let again = lines(page(&copy, None).await);
+    let back: Vec<_> = again.lines.into_iter().filter(|line| again.header.sites[&line.origin] != "hub").collect();
+    assert_eq!(back, given, "the same lines, seals and times included");
+}
+
+#[tokio::test]
+async fn a_cursor_of_the_hubs_own_that_it_does_not_remember_gives_a_restore_away_and_a_made_up_one_does_not() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 31).await;
+    let copy = forgetful(&hub).await;
+    node.incident("kim", T0, json!({"description": "forgotten"})).await;
+    push_all(&node, &hub).await;
+    let cursor = lines(page(&hub, None).await).header.cursors[&store_042()].clone();
+    assert!(lines(page(&hub, Some(cursor.clone())).await).lines.is_empty());
+    let epoch = epoch(&copy).await;
+    assert!(cursor.starts_with(&epoch.to_string()), "copies share their epoch");
+    assert!(matches!(page(&copy, Some(cursor.clone())).await, PageResult::Forgotten { epoch: e } if e == epoch));
+    let made_up = cursor.replacen(".2.", ".7.", 1);
+    assert_ne!(made_up, cursor);
+    for bad in [made_up.as_str(), "", "x", &format!("{epoch}.1"), &format!("{epoch}.1.00000000{}", "0".repeat(32))] {
+        assert!(matches!(page(&copy, Some(bad.to_owned())).await, PageResult::BadCursor), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_epoch_begins_once_and_ends_the_hubs_own_streams() {
+    let hub = TestSite::hub().await;
+    let first = epoch(&hub).await;
+    hub.ledger.mark_restored().await.unwrap();
+    let second = hub.ledger.begin_epoch(first, "a test".to_owned(), T0).await.unwrap();
+    assert_ne!(first, second);
+    assert_eq!(hub.ledger.begin_epoch(first, "late".to_owned(), T0).await.unwrap(), second);
+    assert!(!hub.ledger.is_restored().await.unwrap());
+    let told = hub.ledger.epochs(10).await.unwrap();
+    assert_eq!((told.len(), told[0].epoch, told[0].reason.as_str()), (1, second, "a test"));
+    let before = lines(page(&hub, None).await);
+    hub.incident("harriet", T0, json!({"description": "under a new stream"})).await;
+    let after = lines(page(&hub, None).await);
+    let fresh = &after.lines[before.lines.len()];
+    assert!(fresh.seq == 1 && before.lines.iter().all(|line| line.origin != fresh.origin), "{fresh:?}");
+}
+
+#[tokio::test]
+async fn what_a_backup_holds_is_told_with_every_push_and_never_more_than_is_held() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 32).await;
+    node.incident("kim", T0, json!({"description": "one"})).await;
+    push_all(&node, &hub).await;
+    let origin = node.ledger.backlog().await.unwrap().origin;
+    hub.ledger.note_durable([(origin, 99)].into()).await.unwrap();
+    hub.ledger.note_durable([(origin, 0)].into()).await.unwrap();
+    node.incident("kim", T0 + 1, json!({"description": "two"})).await;
+    let answer = push_all(&node, &hub).await;
+    let PushResult::Accepted { applied_seq: 2, durable_seq: 1, receipt: Some(receipt), .. } = answer else {
+        panic!("{answer:?}")
+    };
+    assert!(hub.ledger.hub_key().await.unwrap().gave(origin, &receipt));
+    node.ledger.keep_receipt(origin, receipt).await.unwrap();
+    assert_eq!(node.ledger.receipt(origin).await.unwrap(), Some(receipt));
+}
