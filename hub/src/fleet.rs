@@ -53,6 +53,10 @@ pub struct NodeItem {
     pub quarantined: u64,
     /// Its clock minus the hub's, in milliseconds.
     pub clock_offset_ms: i64,
+    /// When it last came back from a backup.
+    pub restored_at: Option<String>,
+    /// Pushes of it that contradicted what the hub holds: kept aside, and recorded again by the node under new numbers.
+    pub forks: u64,
 }
 
 /// A new enrolment code, shown this once.
@@ -138,5 +142,7 @@ fn item(row: NodeRow, now_ms: i64) -> NodeItem {
         applied_changes: row.applied_changes,
         quarantined: row.status.quarantined,
         clock_offset_ms: row.clock_offset_ms,
+        restored_at: row.restored_ms.map(format_rfc3339),
+        forks: row.forks,
     }
 }

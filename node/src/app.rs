@@ -39,7 +39,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let witness = Arc::new(Witness::new(&folder));
     witness.check(&desk).await.map_err(failed)?;
     desk.set_house(config.house);
-    let replicator = Replicator::new(desk.clone(), config.tempo);
+    let replicator = Replicator::new(desk.clone(), config.tempo).on_machine(site::machine(&folder));
     let router = http::router(&desk, replicator.board(), Some(metrics));
 
     let listener = TcpListener::bind(address).await.map_err(|error| {

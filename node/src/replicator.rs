@@ -71,6 +71,7 @@ impl Default for Tempo {
 pub struct Replicator {
     desk: Desk,
     tempo: Tempo,
+    machine: Option<String>,
     board: Arc<Board>,
     view: watch::Sender<View>,
 }
@@ -82,9 +83,17 @@ impl Replicator {
         Self {
             desk,
             tempo,
+            machine: None,
             board: Arc::new(Board::new(Live::default())),
             view: watch::Sender::new(View::default()),
         }
+    }
+
+    /// Tells the hub where the node runs: [`crate::site::machine`].
+    #[must_use]
+    pub fn on_machine(mut self, machine: Option<String>) -> Self {
+        self.machine = machine;
+        self
     }
 
     /// What it knows of itself.
@@ -189,7 +198,8 @@ impl Replicator {
         let secret = secret.ok_or("the node's credential is gone; enrol it with a new code and --replace")?;
         let outbound = hub::clients(enrolment.ca_pem.as_deref()).map_err(|e| e.to_string())?;
         let (ids, clock) = (self.desk.ids().clone(), Arc::clone(self.desk.clock()));
-        let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock);
+        let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock)
+            .on_machine(self.machine.clone());
         Ok(Session::new(
             self.desk.clone(),
             hub,

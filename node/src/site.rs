@@ -34,6 +34,18 @@ pub enum SiteError {
 /// What a command keeps of answers: next to nothing.
 const COMMAND_CACHE_BYTES: u64 = 64 * 1024;
 
+/// A digest of this machine and the folder, as 64 hexadecimal characters: the same after a backup was restored here, another one
+/// for a copy on a second PC or beside this one. None where the machine has no id.
+#[must_use]
+pub fn machine(folder: &DataFolder) -> Option<String> {
+    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
+    let path = folder.path().canonicalize().ok()?;
+    let id = Some(id.trim()).filter(|id| !id.is_empty())?;
+    let mut hasher = blake3::Hasher::new_derive_key("aincident 2026-11 node machine");
+    hasher.update(id.as_bytes()).update(b"\n").update(path.as_os_str().as_encoded_bytes());
+    Some(hasher.finalize().to_hex().to_string())
+}
+
 /// Opens the ledger in `folder`, for a command that runs beside the serving node.
 ///
 /// # Errors

@@ -18,6 +18,9 @@ use uuid::Uuid;
 pub const PROTOCOL_HEADER: &str = "aincident-protocol";
 /// Request: 32 hexadecimal characters, never used twice.
 pub const NONCE_HEADER: &str = "aincident-nonce";
+/// Request, `hello` only: a digest of the machine and the folder that the node runs in, as 64 hexadecimal characters. Tells a
+/// node that came back from a backup from a copy.
+pub const MACHINE_HEADER: &str = "aincident-machine";
 /// Answer: [`proof`] over nonce, status and body, as 64 hexadecimal characters.
 pub const PROOF_HEADER: &str = "aincident-proof";
 

@@ -15,5 +15,6 @@ mod outage;
 mod photos;
 mod powercut;
 mod refusals;
+mod restored;
 mod startup;
 mod trust;

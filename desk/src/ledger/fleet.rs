@@ -44,6 +44,10 @@ pub struct NodeRow {
     pub status: NodeStatus,
     /// Changes the hub holds of its streams.
     pub applied_changes: u64,
+    /// When it last came back from a backup.
+    pub restored_ms: Option<i64>,
+    /// Pushes of it that contradicted what the hub holds, kept aside.
+    pub forks: u64,
 }
 
 /// A credential as it is checked.
@@ -66,7 +70,9 @@ pub struct NodeAuth {
     pub store_code: String,
     /// Whether headquarters revoked it.
     pub revoked: bool,
-    /// All credentials, newest first.
+    /// A digest of the machine and the folder it last said that it runs in.
+    pub machine: Option<String>,
+    /// The credentials kept, newest first.
     pub credentials: Vec<CredentialRow>,
 }
 
@@ -105,6 +111,10 @@ pub trait Fleet {
     async fn issue_credential(&self, node_id: Uuid, now_ms: i64) -> Result<String, Error>;
     /// Takes in, as used, a credential that this hub's key made and its ledger has forgotten.
     async fn accept_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error>;
+    /// Notes where a node runs.
+    async fn note_machine(&self, node_id: Uuid, machine: String) -> Result<(), Error>;
+    /// Notes that a node came back from a backup.
+    async fn note_restored(&self, node_id: Uuid, now_ms: i64) -> Result<(), Error>;
     /// Notes the first use of a credential; older ones are no good from then on.
     async fn use_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error>;
     /// Notes what a node told of itself.

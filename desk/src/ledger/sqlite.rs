@@ -61,6 +61,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V8__inbox", include_str!("../../../migrations/sqlite/V8__inbox.sql")),
     ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
     ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
+    ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -503,6 +504,14 @@ impl Fleet for SqliteLedger {
 
     async fn revoke(&self, node_id: Uuid, now_ms: i64) -> Result<bool, Error> {
         self.write(move |db| fleet::revoke(db, node_id, now_ms)).await
+    }
+
+    async fn note_machine(&self, node_id: Uuid, machine: String) -> Result<(), Error> {
+        self.write(move |db| fleet::note_machine(db, node_id, &machine)).await
+    }
+
+    async fn note_restored(&self, node_id: Uuid, now_ms: i64) -> Result<(), Error> {
+        self.write(move |db| fleet::note_restored(db, node_id, now_ms)).await
     }
 
     async fn node_auth(&self, node_id: Uuid) -> Result<Option<NodeAuth>, Error> {

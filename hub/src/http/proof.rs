@@ -4,7 +4,7 @@
 //! whatever is answered, refusals included, is sealed with its key over the nonce it sent.
 
 use super::sync::problem;
-use crate::intake::credentials::{Caller, Denied, authenticate, parse_bearer};
+use crate::intake::credentials::{Caller, Claim, Denied, authenticate, parse_bearer};
 use crate::intake::{Intake, Refused};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use chassis::http::Problem;
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use sync_protocol::message::{NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, proof};
+use sync_protocol::message::{MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, path, proof};
 use sync_protocol::{OLDEST_VERSION, VERSION};
 
 /// Lets good requests through with their [`Caller`] as an extension, and seals what is answered.
@@ -22,7 +22,8 @@ pub(super) async fn prove(State(intake): State<Intake>, mut request: Request, ne
         Ok(nonce) => nonce,
         Err(refused) => return problem(refused).into_response(),
     };
-    let (response, key) = match identify(&intake, request.headers()).await {
+    let is_hello = request.uri().path() == path::HELLO;
+    let (response, key) = match identify(&intake, request.headers(), is_hello).await {
         Err(Denied { refused, proof_key }) => (problem(refused).into_response(), proof_key),
         Ok((caller, key)) => {
             let response = match version(request.headers()).and_then(|()| intake.admission().request(caller.node_id)) {
@@ -45,7 +46,7 @@ pub(super) async fn prove(State(intake): State<Intake>, mut request: Request, ne
 
 /// Lets good requests through with their [`Caller`] as an extension, unsealed: for answers that prove themselves.
 pub(super) async fn admit(State(intake): State<Intake>, mut request: Request, next: Next) -> Response {
-    let found = identify(&intake, request.headers()).await.map_err(|denied| denied.refused);
+    let found = identify(&intake, request.headers(), false).await.map_err(|denied| denied.refused);
     let admitted = found.and_then(|(caller, _)| {
         version(request.headers())?;
         let line = intake.admission().request(caller.node_id)?;
@@ -63,10 +64,17 @@ pub(super) async fn admit(State(intake): State<Intake>, mut request: Request, ne
     }
 }
 
-async fn identify(intake: &Intake, headers: &HeaderMap) -> Result<(Caller, [u8; 32]), Denied> {
+async fn identify(intake: &Intake, headers: &HeaderMap, is_hello: bool) -> Result<(Caller, [u8; 32]), Denied> {
     let header = text(headers, AUTHORIZATION).unwrap_or_default();
     let (node_id, secret) = parse_bearer(header).ok_or(Refused::UnknownNode)?;
-    authenticate(intake.ledger(), node_id, secret, intake.now_ms()).await
+    let machine = text(headers, HeaderName::from_static(MACHINE_HEADER)).filter(|text| is_digest(text));
+    let may_return = is_hello && !intake.admission().is_on_the_line(node_id);
+    let claim = Claim { node_id, secret, machine: machine.filter(|_| is_hello), may_return };
+    authenticate(intake.ledger(), claim, intake.now_ms()).await
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn nonce(headers: &HeaderMap) -> Result<String, Refused> {

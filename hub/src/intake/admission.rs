@@ -69,6 +69,12 @@ impl Admission {
         Ok(Line { node_id, by_node: Arc::clone(&self.by_node) })
     }
 
+    /// Whether a request of the node is under way: one that waits for news nearly always is.
+    #[must_use]
+    pub fn is_on_the_line(&self, node_id: Uuid) -> bool {
+        self.by_node.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&node_id)
+    }
+
     /// Room for the body of a push, now or not at all.
     ///
     /// # Errors

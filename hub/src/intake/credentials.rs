@@ -5,6 +5,10 @@
 //! an answer that carries a new secret may be lost on the way, and the node then still has the old one. The first use
 //! of a newer one ends all before it, so of two copies of a disk the first to come back goes on and the other is told.
 //!
+//! A backup that is restored comes back with an old secret, as a copy does. It is let in again to say `hello`, and only that,
+//! when it runs on the machine and in the folder of the one that was last good, and that one is not on the line: so it is the
+//! node itself, with nobody beside it. Headquarters is told.
+//!
 //! Every request reads what the ledger holds (a point read): a revocation made by another process works at once.
 
 use super::refused::Refused;
@@ -57,26 +61,40 @@ pub fn parse_bearer(header: &str) -> Option<(Uuid, &str)> {
     Some((Uuid::try_parse(node_id).ok().filter(|_| fits)?, secret))
 }
 
-/// The node behind `node_id` and `secret`, and the key that signs the answer. Notes the first use of a credential.
+/// What a request says of who sends it.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// The node.
+    pub node_id: Uuid,
+    /// Its secret.
+    pub secret: &'a str,
+    /// Where it runs: [`sync_protocol::message::MACHINE_HEADER`].
+    pub machine: Option<&'a str>,
+    /// Whether an old secret may be let in again: a `hello`, while nobody else is on the node's line.
+    pub may_return: bool,
+}
+
+/// The node behind a claim, and the key that signs the answer. Notes the first use of a credential, and where it runs.
 ///
 /// # Errors
 /// [`Refused::UnknownNode`], [`Refused::Revoked`], [`Refused::Superseded`]; [`Refused::Failed`].
-pub async fn authenticate(
-    ledger: &SharedLedger,
-    node_id: Uuid,
-    secret: &str,
-    now_ms: i64,
-) -> Result<(Caller, [u8; 32]), Denied> {
-    let keys = credential_keys(secret);
+pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) -> Result<(Caller, [u8; 32]), Denied> {
+    let node_id = claim.node_id;
+    let keys = credential_keys(claim.secret);
     let auth = ledger.node_auth(node_id).await.map_err(Refused::Failed)?.ok_or(Refused::UnknownNode)?;
     let mut standing = check(&auth, &keys.auth);
     if standing == Standing::Unknown {
-        standing = recognise(&auth, ledger.hub_key().await.map_err(Refused::Failed)?.generation(node_id, secret));
+        standing = recognise(&auth, ledger.hub_key().await.map_err(Refused::Failed)?.generation(node_id, claim.secret));
     }
     let deny = |refused| Denied { refused, proof_key: Some(keys.proof) };
+    let known_machine = claim.machine.is_some() && claim.machine == auth.machine.as_deref();
     match standing {
         Standing::Unknown => return Err(Refused::UnknownNode.into()),
         _ if auth.revoked => return Err(deny(Refused::Revoked)),
+        Standing::Superseded if claim.may_return && known_machine => {
+            tracing::warn!(node = %node_id, store = auth.store_code, "a node came back with an old secret, on its own machine: it was restored from a backup");
+            ledger.note_restored(node_id, now_ms).await.map_err(|e| deny(Refused::Failed(e)))?;
+        }
         Standing::Superseded => return Err(deny(Refused::Superseded)),
         Standing::FirstUse(generation) => {
             ledger.use_credential(node_id, generation, now_ms).await.map_err(|e| deny(Refused::Failed(e)))?;
@@ -88,6 +106,9 @@ pub async fn authenticate(
             tracing::warn!(node = %node_id, generation, "a node's credential is newer than any the hub knows of: it was restored");
         }
         Standing::Good => {}
+    }
+    if let Some(machine) = claim.machine.filter(|_| !known_machine) {
+        ledger.note_machine(node_id, machine.to_owned()).await.map_err(|e| deny(Refused::Failed(e)))?;
     }
     let is_ahead = matches!(standing, Standing::Ahead(_));
     Ok((Caller { node_id, store_code: auth.store_code, is_ahead }, keys.proof))
@@ -155,7 +176,7 @@ mod tests {
             used_ms: used.then_some(1),
         };
         let credentials = used.iter().enumerate().map(row).rev().collect();
-        NodeAuth { store_code: "042".to_owned(), revoked: false, credentials }
+        NodeAuth { store_code: "042".to_owned(), revoked: false, machine: None, credentials }
     }
 
     #[test]

@@ -15,7 +15,9 @@ use chassis::outbound::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sync_protocol::message::{self, CredentialKeys, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, credential_keys};
+use sync_protocol::message::{
+    self, CredentialKeys, MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, credential_keys,
+};
 use uuid::Uuid;
 
 /// The most that an answer of JSON may be, in bytes: one answer for each of the largest push, with reasons.
@@ -47,6 +49,7 @@ pub struct Hub {
     base: String,
     node_id: Uuid,
     credential: Mutex<Arc<Credential>>,
+    machine: Option<String>,
     ids: Ids,
     clock: SharedClock,
 }
@@ -187,9 +190,17 @@ impl Hub {
             base: base.trim_end_matches('/').to_owned(),
             node_id,
             credential,
+            machine: None,
             ids,
             clock,
         }
+    }
+
+    /// Tells the hub, with `hello`, where the node runs: [`crate::site::machine`].
+    #[must_use]
+    pub fn on_machine(mut self, machine: Option<String>) -> Self {
+        self.machine = machine;
+        self
     }
 
     /// The address as people know it.
@@ -331,11 +342,13 @@ impl Hub {
     }
 
     async fn exchange(&self, call: Call, credential: &Credential, nonce: &str) -> Result<Reply, OutboundError> {
-        let request = self
+        let mut request = self
             .request(&self.outbound, Method::POST, call.path, credential, nonce)?
-            .header("content-type", call.media_type)
-            .body(call.body)
-            .build()?;
+            .header("content-type", call.media_type);
+        if let Some(machine) = self.machine.as_ref().filter(|_| call.path == message::path::HELLO) {
+            request = request.header(MACHINE_HEADER, machine);
+        }
+        let request = request.body(call.body).build()?;
         let head = tokio::time::timeout(call.deadline, self.outbound.request(request)).await;
         Reply::read(head.map_err(|_| OutboundError::Timeout)??, call.most_bytes, self.clock.now_ms()).await
     }

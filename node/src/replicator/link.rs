@@ -22,6 +22,8 @@ const NUDGE_GAP: Duration = Duration::from_secs(5);
 const HELLO_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often a stopped link asks whether it may go on.
 const RECHECK: Duration = Duration::from_secs(5 * 60);
+/// The same for what may be a copy: a restored backup is let in once the hub has noticed that its former self is gone.
+const RECHECK_COPY: Duration = Duration::from_secs(20);
 /// The longest `Retry-After` that is believed: one wrong answer must not silence a node for a day.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
@@ -149,7 +151,7 @@ impl Link {
     pub fn stop(&mut self, now: Tick, why: Stop) {
         self.phase = Phase::Stopped(why);
         self.failures = 0;
-        self.hello_at = after(now, RECHECK);
+        self.hello_at = after(now, if why == Stop::Copy { RECHECK_COPY } else { RECHECK });
     }
 
     /// Asks again at once; for a credential that was replaced while a request was under way.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// Used and stale codes are kept this long, so that "used" can still be told from "unknown" by an administrator.
 const KEEP_CODES_MS: i64 = 30 * 24 * 3_600_000;
-/// Credentials kept of a node: the current one, the one before, and a few to recognise a copy by.
+/// Credentials kept of a node: the current one, the one before, and a few more. Older ones the hub's key recognises.
 const KEEP_CREDENTIALS: i64 = 8;
 
 pub(super) fn add_code(db: &Connection, code: &NewCode) -> Done<()> {
@@ -67,7 +67,8 @@ fn status_text(status: &NodeStatus) -> Done<String> {
 pub(super) fn nodes(db: &Connection, store: Option<&str>) -> Done<Vec<NodeRow>> {
     let mut statement = db.prepare_cached(
         "SELECT n.node_id, n.store_code, n.name, n.version, n.enrolled_ms, n.revoked_ms, n.last_contact_ms, n.clock_offset_ms, n.status, \
-         coalesce((SELECT sum(o.seq) FROM origins o WHERE o.node_id = n.node_id), 0) \
+         coalesce((SELECT sum(o.seq) FROM origins o WHERE o.node_id = n.node_id), 0), n.restored_ms, \
+         (SELECT count(*) FROM forks f WHERE f.node_id = n.node_id) \
          FROM nodes n WHERE ?1 IS NULL OR n.store_code = ?1 ORDER BY n.store_code, n.name, n.node_id",
     )?;
     let mut rows = statement.query([store])?;
@@ -85,6 +86,8 @@ pub(super) fn nodes(db: &Connection, store: Option<&str>) -> Done<Vec<NodeRow>> 
             clock_offset_ms: row.get(7)?,
             status: serde_json::from_str(&status).unwrap_or_default(),
             applied_changes: row.get::<_, i64>(9)? as u64,
+            restored_ms: row.get(10)?,
+            forks: row.get::<_, i64>(11)? as u64,
         });
     }
     Ok(nodes)
@@ -98,11 +101,11 @@ pub(super) fn revoke(db: &Connection, node_id: Uuid, now_ms: i64) -> Done<bool> 
 }
 
 pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>> {
-    let node: Option<(String, bool)> = db
-        .prepare_cached("SELECT store_code, revoked_ms IS NOT NULL FROM nodes WHERE node_id = ?1")?
-        .query_row([node_id], |row| Ok((row.get(0)?, row.get(1)?)))
+    let node: Option<(String, bool, Option<String>)> = db
+        .prepare_cached("SELECT store_code, revoked_ms IS NOT NULL, machine FROM nodes WHERE node_id = ?1")?
+        .query_row([node_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((store_code, revoked)) = node else {
+    let Some((store_code, revoked, machine)) = node else {
         return Ok(None);
     };
     let mut statement = db.prepare_cached(
@@ -118,7 +121,19 @@ pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>
             })
         })?
         .collect::<Result<_, _>>()?;
-    Ok(Some(NodeAuth { store_code, revoked, credentials }))
+    Ok(Some(NodeAuth { store_code, revoked, machine, credentials }))
+}
+
+pub(super) fn note_machine(db: &Connection, node_id: Uuid, machine: &str) -> Done<()> {
+    db.prepare_cached("UPDATE nodes SET machine = ?2 WHERE node_id = ?1")?
+        .execute(params![node_id, machine])?;
+    Ok(())
+}
+
+pub(super) fn note_restored(db: &Connection, node_id: Uuid, now_ms: i64) -> Done<()> {
+    db.prepare_cached("UPDATE nodes SET restored_ms = ?2 WHERE node_id = ?1")?
+        .execute(params![node_id, now_ms])?;
+    Ok(())
 }
 
 /// A generation is never issued twice: two copies of a disk must not be given the same secret.

@@ -177,7 +177,10 @@ pub(super) fn take_push(
     if let Some(known) = &known
         && let Some(agreed_seq) = contradiction(db, known, push)?
     {
-        keep_fork(db, node_id, agreed_seq, push, now_ms)?;
+        // A push without changes only asks whether both agree.
+        if !push.bodies.is_empty() {
+            keep_fork(db, node_id, agreed_seq, push, now_ms)?;
+        }
         return Ok(PushResult::Fork { agreed_seq });
     }
     let mut stream = match known {
