@@ -45,7 +45,7 @@ async fn a_hub_put_back_to_an_old_copy_gets_everything_back_from_its_stores() {
     let mut other = Node::new(&scratch, &hub, "117", "other").await;
     for node in [&mut first, &mut second, &mut other] {
         node.env("AINCIDENT_NODE_LINK_MAX_BACKOFF_MS", "250");
-        node.enroll(&hub.node_code(&node.store().to_owned()).await).await.ok("enroll");
+        node.enroll(&hub.node_code(node.store()).await).await.ok("enroll");
         node.start().await;
     }
     let (one, two, three) = (first.manager().await, second.manager().await, other.manager().await);
