@@ -4,6 +4,7 @@
 //! Nothing here knows what the service is about. Time, randomness and identifiers are handed in
 //! ([`clock::SharedClock`], [`ids::Ids`]), so that a simulation can own them.
 
+pub mod backup;
 pub mod blobs;
 pub mod clock;
 pub mod config;

@@ -337,6 +337,25 @@ impl Drop for Inner {
     }
 }
 
+/// Writes a consistent, compact copy of the database `from` to `to`, which must not exist, and flushes it to disk. Blocks; whoever
+/// has it open goes on meanwhile.
+///
+/// # Errors
+///
+/// When the copy cannot be written or the database cannot be read; what was half-written is removed.
+pub fn copy(from: &Path, to: &Path) -> Result<(), OpenError> {
+    open::copy(from, to)
+}
+
+/// Everything SQLite finds wrong with the file `path`; see [`Database::verify`]. Blocks.
+///
+/// # Errors
+///
+/// When the file cannot be opened or read at all.
+pub fn verify(path: &Path) -> Result<Vec<String>, OpenError> {
+    open::verify(path)
+}
+
 /// Waits for a future that needs no runtime (the channels and semaphores here do not).
 fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);

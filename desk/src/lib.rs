@@ -5,9 +5,11 @@
 
 pub mod accounts;
 pub mod actor;
+pub mod backup;
 pub mod cache;
 pub mod comments;
 mod desk;
+pub mod doctor;
 pub mod document;
 pub mod error;
 pub mod events;

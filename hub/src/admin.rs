@@ -1,6 +1,8 @@
 //! The administration commands: each does one thing through the same features as the API, prints what came of it on
 //! standard output and ends.
 
+mod keep;
+
 use crate::config::{AdminConfig, Task};
 use crate::{fleet, site};
 use chassis::folder::DataFolder;
@@ -26,6 +28,11 @@ pub struct Failed(String);
 /// One line for standard error.
 pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed> {
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
+    if let Task::Restore { from, replace } = config.task {
+        // Before anything makes a new hub of the folder.
+        let said = keep::restore(&folder, from, replace, config.json).await?;
+        return say(out, &said);
+    }
     let (desk, _) = site::open(&folder, CancellationToken::new()).await.map_err(failed)?;
     let admin = Admin { desk, actor: Actor::system("cli"), json: config.json };
     let said = match config.task {
@@ -37,6 +44,9 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::ListNodes => admin.list_nodes().await?,
         Task::RevokeNode { node } => admin.revoke(node).await?,
         Task::VerifyAudit => return admin.verify(out).await,
+        Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
+        Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
+        Task::Restore { .. } => String::new(),
     };
     say(out, &said)
 }

@@ -3,6 +3,8 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod task;
+
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::overlay;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
@@ -12,6 +14,8 @@ use desk::actor::Role;
 use serde::Deserialize;
 use std::path::PathBuf;
 use uuid::Uuid;
+
+pub use task::Task;
 
 /// The A.I.ncident program at headquarters.
 #[derive(Debug, Parser)]
@@ -39,6 +43,51 @@ pub enum Command {
     /// The integrity of what is kept.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Write everything that is kept into one file, while the hub serves or not, and check it.
+    Backup(BackupArgs),
+    /// Put a backup back into an empty folder; the stores then send again what it lacks.
+    Restore(RestoreArgs),
+    /// Look the folder over: what is well, what is not, and what to do about it.
+    Doctor(DoctorArgs),
+}
+
+/// Options of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The file to write; never one that is there already.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_TO")]
+    to: Option<PathBuf>,
+}
+
+/// Options of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The backup.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_FROM")]
+    from: Option<PathBuf>,
+    /// Set aside what the folder holds, into a folder within it.
+    #[arg(long, env = "AINCIDENT_HUB_REPLACE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    replace: Option<bool>,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Read every file and compare it with its digest.
+    #[arg(long, env = "AINCIDENT_HUB_FULL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    full: Option<bool>,
 }
 
 /// Stores.
@@ -211,6 +260,10 @@ struct Layer {
     password_stdin: Option<bool>,
     company: Option<String>,
     public_url: Option<String>,
+    to: Option<PathBuf>,
+    from: Option<PathBuf>,
+    replace: Option<bool>,
+    full: Option<bool>,
 }
 
 overlay!(Layer {
@@ -230,6 +283,10 @@ overlay!(Layer {
     password_stdin,
     company,
     public_url,
+    to,
+    from,
+    replace,
+    full,
 });
 
 /// Why the program cannot do as told.
@@ -277,45 +334,6 @@ pub struct AdminConfig {
     pub task: Task,
 }
 
-/// What an administration command does.
-#[derive(Debug)]
-pub enum Task {
-    /// `store add`.
-    AddStore {
-        /// Code.
-        code: String,
-        /// Name.
-        name: String,
-        /// IANA time zone, where one was given.
-        timezone: Option<String>,
-    },
-    /// `user add`, with the password from standard input.
-    AddUser {
-        /// Username.
-        username: String,
-        /// What people see, where that was given.
-        display_name: Option<String>,
-        /// Role.
-        role: Role,
-        /// Store, for the roles that have one.
-        store: Option<String>,
-    },
-    /// `node code`.
-    MakeCode {
-        /// Store.
-        store: String,
-    },
-    /// `node list`.
-    ListNodes,
-    /// `node revoke`.
-    RevokeNode {
-        /// The node.
-        node: Uuid,
-    },
-    /// `audit verify`.
-    VerifyAudit,
-}
-
 /// A command, ready to go.
 #[derive(Debug)]
 pub enum Config {
@@ -339,6 +357,9 @@ impl Command {
             Self::Node(NodeCommand::List(args)) => args.resolve(Task::ListNodes).map(Config::Admin),
             Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::Admin),
             Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::Admin),
+            Self::Backup(args) => args.resolve().map(Config::Admin),
+            Self::Restore(args) => args.resolve().map(Config::Admin),
+            Self::Doctor(args) => args.resolve().map(Config::Admin),
         }
     }
 }
@@ -375,6 +396,39 @@ impl ServeArgs {
             },
             house: house(layer.company, layer.public_url)?,
         })
+    }
+}
+
+impl BackupArgs {
+    fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let given = Layer { json: self.output.json, to: self.to, ..Layer::default() };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let task = Task::Backup { to: needed(layer.to, "--to", "AINCIDENT_HUB_TO")? };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl RestoreArgs {
+    fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let given = Layer {
+            json: self.output.json,
+            from: self.from,
+            replace: self.replace,
+            ..Layer::default()
+        };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let from = needed(layer.from, "--from", "AINCIDENT_HUB_FROM")?;
+        let task = Task::Restore { from, replace: layer.replace.unwrap_or(false) };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl DoctorArgs {
+    fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let given = Layer { json: self.output.json, full: self.full, ..Layer::default() };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let task = Task::Doctor { full: layer.full.unwrap_or(false) };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }
 

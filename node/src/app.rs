@@ -33,8 +33,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     let _lock = folder.lock().map_err(failed)?;
-    let (at, room) = (folder.join("cache"), config.cache_bytes);
-    let cache = tokio::task::spawn_blocking(move || FolderCache::open(&at, room)).await.map_err(failed)?;
+    let cache = FolderCache::opening(&folder.join("cache"), config.cache_bytes);
     let (desk, identity) = site::open_with(&folder, shutdown.token(), cache.clone()).await.map_err(failed)?;
     let witness = Arc::new(Witness::new(&folder));
     witness.check(&desk).await.map_err(failed)?;

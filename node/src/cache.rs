@@ -26,9 +26,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The layer in memory, in bytes.
-const MEMORY_BYTES: u64 = 24 * 1024 * 1024;
+const MEMORY_BYTES: u64 = 12 * 1024 * 1024;
 /// What sled may keep in memory for itself, in bytes.
-const SLED_BYTES: u64 = 8 * 1024 * 1024;
+const SLED_BYTES: u64 = 2 * 1024 * 1024;
 /// Values that wait to be kept; more are forgotten.
 const QUEUE: usize = 64;
 /// Bytes of values that wait to be kept; more are forgotten.
@@ -52,11 +52,22 @@ pub struct FolderCache {
 }
 
 impl FolderCache {
-    /// The cache in `folder`, of at most `max_bytes` on the disk. A folder that cannot be used is set aside.
+    /// The cache in `folder`, of at most `max_bytes` on the disk. A folder that cannot be used is set aside. Waits for the disk.
     #[must_use]
     pub fn open(folder: &Path, max_bytes: u64) -> Arc<Self> {
         let disk = Arc::new(Disk { folder: folder.to_owned(), max_bytes, open: Mutex::new(None) });
         disk.begin();
+        Self::over(disk)
+    }
+
+    /// [`FolderCache::open`] without waiting: until the folder is open, which takes longer the fuller it is, answers are kept in
+    /// memory only.
+    #[must_use]
+    pub fn opening(folder: &Path, max_bytes: u64) -> Arc<Self> {
+        Self::over(Arc::new(Disk { folder: folder.to_owned(), max_bytes, open: Mutex::new(None) }))
+    }
+
+    fn over(disk: Arc<Disk>) -> Arc<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let (writing, queued) = (Arc::clone(&disk), Arc::clone(&queued_bytes));
@@ -122,6 +133,9 @@ impl Cache for FolderCache {
 }
 
 fn write(disk: &Disk, jobs: &Receiver<(Key, Bytes)>, queued_bytes: &AtomicUsize) {
+    if disk.now().is_none() {
+        disk.begin();
+    }
     let mut written = 0;
     while let Ok((key, value)) = jobs.recv() {
         disk.put(key, &value);

@@ -10,6 +10,7 @@ pub mod config;
 pub mod enrolment;
 pub mod http;
 pub mod inbox;
+pub mod keep;
 pub mod replicator;
 pub mod report;
 pub mod site;

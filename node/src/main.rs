@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use aincident_node::config::{Cli, Command, UsageError};
-use aincident_node::{app, enrolment, report};
+use aincident_node::config::{Cli, Command, KeepConfig, UsageError};
+use aincident_node::{app, enrolment, keep, report};
 use clap::Parser as _;
 
 /// For SQLite's allocations too: half the memory of the system's allocator under many short-lived threads.
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let command = Cli::parse().command;
     let mut runtime = match &command {
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
-        Command::Enroll(_) | Command::Status(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
@@ -40,8 +40,15 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended>
             let told = runtime.block_on(enrolment::run(args.resolve()?, &mut std::io::stdout())).map_err(failed)?;
             writeln!(std::io::stdout().lock(), "{told}").map_err(failed)
         }
+        Command::Backup(args) => keep(args.resolve()?, runtime),
+        Command::Restore(args) => keep(args.resolve()?, runtime),
+        Command::Doctor(args) => keep(args.resolve()?, runtime),
         Command::Status(args) => runtime.block_on(report::run(args.resolve()?, &mut std::io::stdout())).map_err(failed),
     }
+}
+
+fn keep(config: KeepConfig, runtime: &tokio::runtime::Runtime) -> Result<(), Ended> {
+    runtime.block_on(keep::run(config, &mut std::io::stdout())).map_err(failed)
 }
 
 enum Ended {

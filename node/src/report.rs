@@ -43,7 +43,7 @@ pub enum ReportError {
 /// # Errors
 /// [`ReportError`].
 pub async fn run(config: StatusConfig, out: &mut impl Write) -> Result<(), ReportError> {
-    let status = read(&config).await?;
+    let status = status_of(&config).await?;
     if config.json {
         let text = serde_json::to_string_pretty(&status).map_err(std::io::Error::from)?;
         writeln!(out, "{text}")?;
@@ -55,7 +55,11 @@ pub async fn run(config: StatusConfig, out: &mut impl Write) -> Result<(), Repor
     Ok(())
 }
 
-async fn read(config: &StatusConfig) -> Result<Status, ReportError> {
+/// The status of the folder, as `status` shows it.
+///
+/// # Errors
+/// [`ReportError`].
+pub async fn status_of(config: &StatusConfig) -> Result<Status, ReportError> {
     if !config.data_dir.is_dir() {
         return Err(ReportError::NoFolder(config.data_dir.display().to_string()));
     }

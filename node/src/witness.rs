@@ -88,6 +88,16 @@ impl Witness {
         if !matches!(ledger.identity().await?, Identity::Node(_)) {
             return Ok(());
         }
+        if ledger.is_restored().await? {
+            let backlog = ledger.backlog().await?;
+            let agreed_seq = backlog.seq.saturating_sub(backlog.pending_changes);
+            let why = "this folder was restored from a backup".to_owned();
+            let beginning = Beginning { of: backlog.origin, agreed_seq, lost: 0, why, now_ms: desk.now_ms() };
+            if let Some(anew) = ledger.begin_anew(beginning).await? {
+                tracing::warn!(ended = %backlog.origin, begun = %anew.origin, "this folder was restored from a backup; what is recorded from now on goes under a new stream");
+            }
+            return Ok(());
+        }
         let seen = match self.mark.read().map(|text| text.map(|text| serde_json::from_str::<Seen>(&text))) {
             Ok(Some(Ok(seen))) => seen,
             Ok(None) => {

@@ -53,6 +53,8 @@ pub(super) fn begin_anew(db: &Connection, beginning: &Beginning, origin: Uuid) -
     };
     let text = serde_json::to_string(&notice).map_err(|e| Fail::Broken(e.to_string()))?;
     site::set_value(db, "notice", &text)?;
+    // Whoever restored this ledger from a backup wanted just that.
+    db.execute("DELETE FROM site WHERE name = 'restored'", [])?;
     Ok(Some(Anew { origin, agreed_seq, recorded_again }))
 }
 

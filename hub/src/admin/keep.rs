@@ -1,0 +1,92 @@
+//! `backup`, `restore` and `doctor`.
+
+use super::{Failed, failed, say, to_json};
+use chassis::backup::Manifest;
+use chassis::clock::{SystemClock, format_rfc3339};
+use chassis::folder::DataFolder;
+use chassis::ids::Ids;
+use desk::Desk;
+use desk::backup::{self, Program};
+use desk::doctor::{self, Finding, Health};
+use std::io::Write;
+use std::path::PathBuf;
+
+const ABOUT: (Program, &str) = (Program::Hub, env!("CARGO_PKG_VERSION"));
+/// A node that has not called for so long is worth a word, in milliseconds: a day.
+const SILENT_MS: i64 = 24 * 3_600_000;
+/// How many files lie between two lines of progress.
+const TOLD_EVERY: u64 = 1000;
+
+pub(super) async fn backup(desk: &Desk, folder: &DataFolder, to: PathBuf, json: bool) -> Result<String, Failed> {
+    let file = to.display().to_string();
+    let progress = |files: u64| {
+        if files.is_multiple_of(TOLD_EVERY) {
+            let _ = writeln!(std::io::stderr(), "{files} files written");
+        }
+    };
+    let manifest = backup::make(desk, folder, ABOUT, to, progress).await.map_err(failed)?;
+    told(&manifest, json, &format!("backed up into {file} and read back"))
+}
+
+pub(super) async fn restore(folder: &DataFolder, from: PathBuf, replace: bool, json: bool) -> Result<String, Failed> {
+    let now_ms = SystemClock::shared().now_ms();
+    let restored = backup::restore(folder, Program::Hub, from, replace, &Ids::system(), now_ms).await;
+    let manifest = restored.map_err(failed)?;
+    told(
+        &manifest,
+        json,
+        "restored; at its next start the hub begins a new epoch, and the stores send again what it lacks",
+    )
+}
+
+fn told(manifest: &Manifest, json: bool, what: &str) -> Result<String, Failed> {
+    let (files, bytes) = (manifest.members.len(), manifest.size_bytes());
+    if json {
+        return to_json(&serde_json::json!({
+            "files": files, "size_bytes": bytes, "made_at": format_rfc3339(manifest.made_ms), "version": manifest.version,
+        }));
+    }
+    Ok(format!("{what}: {files} files, {bytes} bytes, as of {}", format_rfc3339(manifest.made_ms)))
+}
+
+/// Says what was found even when it is bad, and fails then.
+pub(super) async fn doctor(
+    desk: &Desk,
+    folder: &DataFolder,
+    full: bool,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Failed> {
+    let mut found = doctor::examine(desk, folder, full).await;
+    found.push(nodes(desk).await);
+    let text = if json {
+        to_json(&serde_json::json!({ "checks": found }))?
+    } else {
+        found.iter().map(Finding::line).collect::<Vec<_>>().join("\n")
+    };
+    say(out, &text)?;
+    match found.iter().filter(|finding| finding.state == Health::Fail).count() {
+        0 => Ok(()),
+        n => Err(Failed(format!("{n} of {} checks failed; each line says what to do", found.len()))),
+    }
+}
+
+async fn nodes(desk: &Desk) -> Finding {
+    let rows = match desk.ledger().nodes(None).await {
+        Ok(rows) => rows,
+        Err(error) => return Finding::new("nodes", Health::Fail, error.to_string()),
+    };
+    let now_ms = desk.now_ms();
+    let standing: Vec<_> = rows.iter().filter(|row| row.revoked_ms.is_none()).collect();
+    let silent: Vec<&str> = standing
+        .iter()
+        .filter(|row| row.last_contact_ms.is_none_or(|at_ms| now_ms.saturating_sub(at_ms) > SILENT_MS))
+        .map(|row| row.store_code.as_str())
+        .collect();
+    if silent.is_empty() {
+        Finding::new("nodes", Health::Ok, format!("{} nodes, all heard of within a day", standing.len()))
+    } else {
+        let detail = format!("silent for more than a day: stores {}; look at their PCs and lines", silent.join(", "));
+        Finding::new("nodes", Health::Warn, detail)
+    }
+}

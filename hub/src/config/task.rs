@@ -1,0 +1,61 @@
+//! What administration commands do.
+
+use desk::actor::Role;
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// What an administration command does.
+#[derive(Debug)]
+pub enum Task {
+    /// `store add`.
+    AddStore {
+        /// Code.
+        code: String,
+        /// Name.
+        name: String,
+        /// IANA time zone, where one was given.
+        timezone: Option<String>,
+    },
+    /// `user add`, with the password from standard input.
+    AddUser {
+        /// Username.
+        username: String,
+        /// What people see, where that was given.
+        display_name: Option<String>,
+        /// Role.
+        role: Role,
+        /// Store, for the roles that have one.
+        store: Option<String>,
+    },
+    /// `node code`.
+    MakeCode {
+        /// Store.
+        store: String,
+    },
+    /// `node list`.
+    ListNodes,
+    /// `node revoke`.
+    RevokeNode {
+        /// The node.
+        node: Uuid,
+    },
+    /// `audit verify`.
+    VerifyAudit,
+    /// `backup`.
+    Backup {
+        /// The file.
+        to: PathBuf,
+    },
+    /// `restore`.
+    Restore {
+        /// The file.
+        from: PathBuf,
+        /// Whether to set aside what is there.
+        replace: bool,
+    },
+    /// `doctor`.
+    Doctor {
+        /// Whether every file is read.
+        full: bool,
+    },
+}

@@ -1,0 +1,127 @@
+//! `backup`, `restore` and `doctor`: what is done with all that a node keeps.
+
+use std::io::Write;
+
+use chassis::backup::Manifest;
+use chassis::clock::{SystemClock, format_rfc3339};
+use chassis::folder::{DataFolder, FolderError};
+use chassis::ids::Ids;
+use desk::backup::{self, Program};
+use desk::doctor::{self, Finding, Health};
+use desk::ledger::Identity;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{KeepConfig, KeepTask, StatusConfig};
+use crate::report;
+use crate::site::{self, SiteError};
+
+const ABOUT: (Program, &str) = (Program::Node, env!("CARGO_PKG_VERSION"));
+/// How many files lie between two lines of progress.
+const TOLD_EVERY: u64 = 1000;
+
+/// Why it was not done; one line, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// Backup or restore.
+    #[error(transparent)]
+    Backup(#[from] backup::Failed),
+    /// Something is broken.
+    #[error("{0} of {1} checks failed; each line says what to do")]
+    Broken(usize, usize),
+    /// Nobody could be told.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl From<FolderError> for KeepError {
+    fn from(error: FolderError) -> Self {
+        Self::Site(error.into())
+    }
+}
+
+/// Does it, and says on `out` what came of it.
+///
+/// # Errors
+/// [`KeepError`].
+pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepError> {
+    let folder = DataFolder::open(&config.data_dir)?;
+    match config.task {
+        KeepTask::Backup { to } => {
+            let (desk, _) = site::open(&folder, CancellationToken::new()).await?;
+            let file = to.display().to_string();
+            let progress = |files: u64| {
+                if files.is_multiple_of(TOLD_EVERY) {
+                    let _ = writeln!(std::io::stderr(), "{files} files written");
+                }
+            };
+            let manifest = backup::make(&desk, &folder, ABOUT, to, progress).await?;
+            tell(out, &manifest, config.json, &format!("backed up into {file} and read back"))
+        }
+        KeepTask::Restore { from, replace } => {
+            let now_ms = SystemClock::shared().now_ms();
+            let manifest = backup::restore(&folder, Program::Node, from, replace, &Ids::system(), now_ms).await?;
+            let what = "restored; from its next start on it records under new numbers, and what it had since comes back from headquarters";
+            tell(out, &manifest, config.json, what)
+        }
+        KeepTask::Doctor { full } => look_over(&folder, &config.data_dir, full, config.json, out).await,
+    }
+}
+
+fn tell(out: &mut impl Write, manifest: &Manifest, json: bool, what: &str) -> Result<(), KeepError> {
+    let (files, bytes, made_at) = (manifest.members.len(), manifest.size_bytes(), format_rfc3339(manifest.made_ms));
+    if json {
+        let value = serde_json::json!({
+            "files": files, "size_bytes": bytes, "made_at": made_at, "version": manifest.version,
+        });
+        writeln!(out, "{value}")?;
+    } else {
+        writeln!(out, "{what}: {files} files, {bytes} bytes, as of {made_at}")?;
+    }
+    Ok(())
+}
+
+async fn look_over(
+    folder: &DataFolder,
+    data_dir: &std::path::Path,
+    full: bool,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), KeepError> {
+    let (desk, identity) = site::open(folder, CancellationToken::new()).await?;
+    let mut found = doctor::examine(&desk, folder, full).await;
+    drop(desk);
+    found.push(match identity {
+        Identity::Node(_) => link(data_dir).await,
+        Identity::Hub { .. } | Identity::Unenrolled => Finding::new(
+            "enrolment",
+            Health::Warn,
+            "not enrolled: get a one-time code from headquarters and run aincident-node enroll",
+        ),
+    });
+    if json {
+        writeln!(out, "{}", serde_json::json!({ "checks": found }))?;
+    } else {
+        for finding in &found {
+            writeln!(out, "{}", finding.line())?;
+        }
+    }
+    match found.iter().filter(|finding| finding.state == Health::Fail).count() {
+        0 => Ok(()),
+        n => Err(KeepError::Broken(n, found.len())),
+    }
+}
+
+async fn link(data_dir: &std::path::Path) -> Finding {
+    let config = StatusConfig { data_dir: data_dir.to_owned(), json: true };
+    match report::status_of(&config).await {
+        Ok(status) if status.hub_reachable && status.last_error.is_none() => {
+            Finding::new("link", Health::Ok, status.state)
+        }
+        // A store works on without headquarters: nothing is broken here.
+        Ok(status) => Finding::new("link", Health::Warn, status.last_error.unwrap_or(status.state)),
+        Err(error) => Finding::new("link", Health::Fail, error.to_string()),
+    }
+}

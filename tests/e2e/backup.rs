@@ -1,0 +1,134 @@
+//! Everything in one file, made while the site serves, and back: at a store and at headquarters.
+
+use aincident_tests::agree::store_and_headquarters;
+use aincident_tests::load::{Patience, Pressure, Promised};
+use aincident_tests::pictures::{add_photo, noisy_jpeg};
+use aincident_tests::{Hub, Node, Rng, Scratch, wait_until};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_made_under_load_brings_back_everything_that_was_acknowledged_before_it() {
+    let mut rng = Rng::announced("backup");
+    let scratch = Scratch::new("backup");
+    let hub = Hub::with_stores(&scratch, &["042"]).await;
+    let mut node = Node::enrolled(&scratch, &hub, "042").await;
+    let manager = node.manager().await;
+    let made = manager.post("/api/v1/incidents", &json!({ "description": "with a photo" })).await.expect(201);
+    let photo = noisy_jpeg(&mut rng, 800, 600);
+    let added = add_photo(&manager, made["id"].as_str().unwrap(), "a.jpg", photo.clone()).await.expect(201);
+    let original = format!("/api/v1/photos/{}/original", added["items"][0]["id"].as_str().unwrap());
+    node.link().go_down();
+
+    let pressure = Pressure::start(&manager, 8, Patience::Unavailable, &mut rng);
+    wait_until("some load", PATIENCE, async || pressure.acknowledged() > 50).await;
+    let promised = pressure.promised();
+    let file = scratch.join("node.backup");
+    let file = file.to_str().unwrap();
+    let told = json_of(&node.run(&["backup", "--to", file, "--json"]).await.ok("backup"));
+    assert!(told["files"].as_u64().unwrap() >= 2 && told["size_bytes"].as_u64().unwrap() > photo.len() as u64);
+    let after = pressure.finish().await;
+    assert!(after.len() > promised.len(), "the load did not go on");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).unwrap().permissions());
+    assert_eq!(mode & 0o077, 0, "others may read the backup");
+    assert!(node.run(&["backup", "--to", file]).await.refused(1, "twice").contains("there already"));
+    assert!(node.run(&["restore", "--from", file]).await.refused(1, "served").contains("serves"));
+    let looked = json_of(&node.run(&["doctor", "--full", "--json"]).await.ok("doctor"));
+    assert!(looked["checks"].as_array().unwrap().iter().all(|check| check["state"] != "fail"), "{looked}");
+
+    // The disk dies while the line is down; the backup goes to an empty folder in its place.
+    node.stop().await;
+    assert!(node.run(&["restore", "--from", file]).await.refused(1, "not empty").contains("--replace"));
+    std::fs::remove_dir_all(node.folder()).unwrap();
+    let whole = std::fs::read(file).unwrap();
+    let short = scratch.join("short.backup");
+    std::fs::write(&short, &whole[..whole.len() / 2]).unwrap();
+    let refused = node.run(&["restore", "--from", short.to_str().unwrap()]).await;
+    assert!(refused.refused(1, "half a backup").contains("no whole backup"));
+    assert!(hub.run(&["restore", "--from", file, "--replace"]).await.refused(1, "a hub").contains("serves"));
+    node.run(&["restore", "--from", file]).await.ok("restore");
+    node.start().await;
+    let manager = manager.at(node.url());
+    for id in promised.keys() {
+        let _ = manager.get(&format!("/api/v1/incidents/{id}")).await.expect(200);
+    }
+    assert!(manager.get(&original).await.body == photo);
+    // It records at once, and nothing gets in the way of what headquarters holds.
+    let _ = manager.post("/api/v1/incidents", &json!({ "description": "after the restore" })).await.expect(201);
+    node.link().heal();
+    node.drained(&manager, PATIENCE).await;
+    let harriet = hub.harriet().await;
+    wait_until("the same number at both", PATIENCE, async || manager.total().await == harriet.total().await).await;
+    store_and_headquarters("042", &manager, &harriet, &promised, &[]).await;
+    hub.audit().await;
+    assert!(node.status().await["notice"].as_str().is_some_and(|notice| notice.contains("backup")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_restored_from_its_backup_gets_from_its_stores_what_it_lacks() {
+    let mut rng = Rng::announced("backup-hub");
+    let scratch = Scratch::new("backup-hub");
+    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
+    let node = Node::enrolled(&scratch, &hub, "042").await;
+    let manager = node.manager().await;
+    let first = manager.post("/api/v1/incidents", &json!({ "description": "before" })).await.expect(201);
+    let photo = noisy_jpeg(&mut rng, 640, 480);
+    let _ = add_photo(&manager, first["id"].as_str().unwrap(), "a.jpg", photo.clone()).await.expect(201);
+    node.drained(&manager, PATIENCE).await;
+    let file = scratch.join("hub.backup");
+    let file = file.to_str().unwrap();
+    hub.run(&["backup", "--to", file]).await.ok("backup");
+    for n in 0..5 {
+        let _ = manager.post("/api/v1/incidents", &json!({ "description": format!("after {n}") })).await.expect(201);
+    }
+    node.drained(&manager, PATIENCE).await;
+    let harriet = hub.harriet().await;
+    let path = format!("/api/v1/incidents/{}", first["id"].as_str().unwrap());
+    let _ = harriet.patch(&path, &json!({ "title": "edited after the backup" })).await.expect(200);
+    wait_until("the edit at the store", PATIENCE, async || {
+        manager.get(&path).await.expect(200)["title"] == "edited after the backup"
+    })
+    .await;
+
+    hub.stop().await;
+    assert!(node.run(&["restore", "--from", file]).await.refused(1, "a node").contains("serves"));
+    hub.run(&["restore", "--from", file, "--replace"]).await.ok("restore");
+    hub.start().await;
+    node.follow(&hub);
+    // Whoever logged in after the backup logs in again.
+    let harriet = hub.harriet().await;
+    wait_until("everything at headquarters again", PATIENCE, async || {
+        let answer = harriet.get(&path).await;
+        harriet.total().await == 6 && answer.json()["title"] == "edited after the backup"
+    })
+    .await;
+    store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;
+    hub.audit().await;
+    // A flipped byte in a file is found.
+    let blobs = walk(&hub.folder().join("blobs"));
+    let victim = blobs.first().unwrap();
+    let mut bytes = std::fs::read(victim).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(victim, bytes).unwrap();
+    hub.run(&["doctor"]).await.ok("doctor without --full");
+    let refused = hub.run(&["doctor", "--full"]).await;
+    assert!(refused.refused(1, "doctor").contains("failed"));
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(walk(&entry));
+        } else {
+            found.push(entry);
+        }
+    }
+    found
+}
