@@ -64,7 +64,13 @@ async fn a_backup_made_under_load_brings_back_everything_that_was_acknowledged_b
     node.link().heal();
     node.drained(&manager, PATIENCE).await;
     let harriet = hub.harriet().await;
-    wait_until("the same number at both", PATIENCE, async || manager.total().await == harriet.total().await).await;
+    let path = format!("/api/v1/incidents/{}", made["id"].as_str().unwrap());
+    wait_until("the same at both, the photo included", PATIENCE, async || {
+        let (here, there) = (manager.get(&path).await.expect(200), harriet.get(&path).await);
+        let verified = |incident: &Value| incident["photos"][0]["at_hub"] == "verified";
+        manager.total().await == harriet.total().await && verified(&here) && verified(&there.json())
+    })
+    .await;
     store_and_headquarters("042", &manager, &harriet, &promised, &[]).await;
     hub.audit().await;
     assert!(node.status().await["notice"].as_str().is_some_and(|notice| notice.contains("backup")));
@@ -108,6 +114,18 @@ async fn a_hub_restored_from_its_backup_gets_from_its_stores_what_it_lacks() {
         harriet.total().await == 6 && answer.json()["title"] == "edited after the backup"
     })
     .await;
+    // The photo's contents may have come after the backup, and are sent again then.
+    wait_until("the photo verified at both", PATIENCE, async || {
+        let (here, there) = (manager.get(&path).await.expect(200), harriet.get(&path).await.expect(200));
+        let verified = |incident: &Value| incident["photos"][0]["at_hub"] == "verified";
+        verified(&here) && verified(&there) && here["version"] == there["version"]
+    })
+    .await;
+    let original = format!(
+        "/api/v1/photos/{}/original",
+        harriet.get(&path).await.expect(200)["photos"][0]["id"].as_str().unwrap()
+    );
+    assert!(harriet.get(&original).await.body == photo);
     store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;
     hub.audit().await;
     // A flipped byte in a file is found.

@@ -97,6 +97,12 @@ fn see_epoch(db: &Connection, epoch: Uuid) -> Done<bool> {
     set_value(db, "enrolment", &text)?;
     set_value(db, "offer", &epoch.to_string())?;
     db.execute("UPDATE cursors SET cursor = ''", [])?;
+    // Which contents headquarters has is asked anew: those that came after its backup are gone there.
+    db.execute("UPDATE pieces SET at_hub = 0 WHERE at_hub > 0", [])?;
+    db.execute(
+        "UPDATE incidents SET photos_rev = photos_rev + 1 WHERE incident_no IN (SELECT incident_no FROM photos)",
+        [],
+    )?;
     Ok(true)
 }
 
