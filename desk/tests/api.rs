@@ -18,6 +18,10 @@ mod events;
 mod exports;
 #[path = "api/incidents.rs"]
 mod incidents;
+#[path = "api/jobs.rs"]
+mod jobs;
+#[path = "api/known.rs"]
+mod known;
 #[path = "api/lists.rs"]
 mod lists;
 #[path = "api/login.rs"]

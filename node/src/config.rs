@@ -153,6 +153,10 @@ pub struct ServeArgs {
     /// reaches it].
     #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_PUBLIC_URL")]
     public_url: Option<String>,
+    /// Where browsers fetch thumbnails from, where a cache of your own stands in front of this site; it has to pass cookies on
+    /// [default: this site].
+    #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_IMAGES_URL")]
+    images_url: Option<String>,
 }
 
 /// Options of `status`.
@@ -186,6 +190,7 @@ struct Layer {
     inbox: Option<PathBuf>,
     company: Option<String>,
     public_url: Option<String>,
+    images_url: Option<String>,
     to: Option<PathBuf>,
     from: Option<PathBuf>,
     full: Option<bool>,
@@ -209,6 +214,7 @@ overlay!(Layer {
     inbox,
     company,
     public_url,
+    images_url,
     to,
     from,
     full
@@ -427,6 +433,7 @@ impl ServeArgs {
             inbox: self.inbox,
             company: self.company,
             public_url: self.public_url,
+            images_url: self.images_url,
             link: self.link_max_backoff_ms.map(|ms| LinkLayer { max_backoff_ms: Some(ms) }),
             ..Layer::default()
         };
@@ -447,7 +454,7 @@ impl ServeArgs {
             },
             cache_bytes: cache_bytes(layer.cache_mib)?,
             inbox: layer.inbox,
-            house: house(layer.company, layer.public_url)?,
+            house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             tempo: Tempo { contents: policy(photos)?, ..tempo(layer.link.unwrap_or_default())? },
         })
     }
@@ -462,17 +469,6 @@ impl StatusArgs {
         let (data_dir, layer) = self.place.layered(Layer { json: self.json, ..Layer::default() })?;
         Ok(StatusConfig { data_dir, json: layer.json.unwrap_or(false) })
     }
-}
-
-fn house(company: Option<String>, public_url: Option<String>) -> Result<House, UsageError> {
-    let defaults = House::default();
-    let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
-    if let Some(url) = public_url.as_ref().filter(|url| !(url.starts_with("https://") || url.starts_with("http://"))) {
-        return Err(UsageError::Range(format!(
-            "public_url is {url:?}; give an address such as https://incidents.example.com"
-        )));
-    }
-    Ok(House { company: company.unwrap_or(defaults.company), public_url })
 }
 
 fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {

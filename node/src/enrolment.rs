@@ -278,6 +278,9 @@ async fn keep(
         clock_offset_ms: offset_ms(sent_ms, now_ms, answer.now_ms),
         ..LinkState::default()
     };
+    if let Some(photos) = answer.photos.clone() {
+        desk.take_photo_limits(photos).await.map_err(not_kept)?;
+    }
     // For people only; `serve` notes it anew.
     let _ = desk.ledger().set_link_state(link).await;
     Ok(enrolment)

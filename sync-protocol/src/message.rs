@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
+mod limits;
+
+pub use limits::{Limits, MAX_PHOTOS, PhotoLimits};
+
 /// Request: the protocol version of the body. Answer: the version it was answered in.
 pub const PROTOCOL_HEADER: &str = "aincident-protocol";
 /// Request: 32 hexadecimal characters, never used twice.
@@ -173,33 +177,6 @@ pub enum Have {
     Unknown,
 }
 
-/// What a hub takes, told in `hello` and enforced where things are captured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Most changes in one push.
-    pub push_changes: u32,
-    /// Largest push, in bytes as sent (compressed).
-    pub push_bytes: u64,
-    /// Largest body of one change, in bytes.
-    pub change_bytes: u64,
-    /// Most changes in one page of a pull.
-    pub pull_changes: u32,
-    /// Longest wait of a pull, in milliseconds.
-    pub wait_ms: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            push_changes: 1000,
-            push_bytes: 4 * 1024 * 1024,
-            change_bytes: crate::change::MAX_BODY_BYTES as u64,
-            pull_changes: 1000,
-            wait_ms: 25_000,
-        }
-    }
-}
-
 /// A node asks to be a store's, with a code that headquarters gave out once. Not `Debug`-printed whole: it holds a secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnrolRequest {
@@ -238,6 +215,9 @@ pub struct EnrolAnswer {
     pub scopes: Vec<Scope>,
     /// The hub's limits.
     pub limits: Limits,
+    /// What the hub takes of photos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photos: Option<PhotoLimits>,
     /// The hub's clock, milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -301,6 +281,9 @@ pub struct HelloAnswer {
     pub scopes: Vec<Scope>,
     /// The hub's limits.
     pub limits: Limits,
+    /// What the hub takes of photos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photos: Option<PhotoLimits>,
     /// The hub's clock, milliseconds since 1970.
     pub now_ms: i64,
     /// Number of the last change the hub holds of the node's origin; 0 for none.

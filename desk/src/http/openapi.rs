@@ -13,7 +13,7 @@ const ABOUT: &str = "Incident reports of a company's stores: the same calls on a
 Times are RFC 3339 UTC, ids are UUIDs, money is minor units and an ISO 4217 code. Errors are `application/problem+json`.";
 
 /// Tags in the order in which they are read.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("session", "Logging in and out"),
     ("incidents", "Recording, changing, finding and exporting incidents"),
     ("photos", "Photos of incidents"),
@@ -22,6 +22,7 @@ const TAGS: [(&str, &str); 8] = [
     ("events", "What changes, as it changes"),
     ("sync", "How a node stands with its hub"),
     ("fleet", "Headquarters' nodes"),
+    ("site", "What a site does by itself"),
 ];
 
 /// Finishes the document that the routes of a site make.

@@ -72,7 +72,7 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
     if let Some(mut made) = desk.ledger().record(recording).await? {
         // The program itself has no account to be named by.
         made.reported_by_name = (!actor.id.is_nil()).then(|| actor.display_name.clone());
-        return Ok(Shown::of(&Whole { row: made, comments: Vec::new(), photos: Vec::new() }));
+        return Ok(Shown::of(&Whole { row: made, comments: Vec::new(), photos: Vec::new() }, desk));
     }
     match written(desk, actor, found.get().copied().unwrap_or(id)).await {
         // The same request was made in a store that is not theirs to see.

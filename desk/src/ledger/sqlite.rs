@@ -45,6 +45,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
+use sync_protocol::message::PhotoLimits;
 use sync_protocol::message::{Answer, NodeStatus, PushResult};
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
@@ -62,6 +63,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
     ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
     ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
+    ("V17__arriving", include_str!("../../../migrations/sqlite/V17__arriving.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -205,6 +207,14 @@ impl Site for SqliteLedger {
 
     async fn set_link_state(&self, state: LinkState) -> Result<(), Error> {
         self.write(move |db| site::set_link_state(db, &state)).await
+    }
+
+    async fn photo_limits(&self) -> Result<Option<PhotoLimits>, Error> {
+        self.look(site::photo_limits).await
+    }
+
+    async fn set_photo_limits(&self, limits: PhotoLimits) -> Result<(), Error> {
+        self.write(move |db| site::set_photo_limits(db, &limits)).await
     }
 
     async fn backlog(&self) -> Result<Backlog, Error> {
@@ -406,7 +416,7 @@ impl Accounts for SqliteLedger {
         self.write(move |db| accounts::open_session(db, &token_hash, &username, now_ms, expires_ms)).await
     }
 
-    async fn session(&self, token_hash: [u8; 32], now_ms: i64) -> Result<Option<Account>, Error> {
+    async fn session(&self, token_hash: [u8; 32], now_ms: i64) -> Result<Option<(Account, i64)>, Error> {
         self.look(move |db| accounts::session(db, &token_hash, now_ms)).await
     }
 

@@ -95,6 +95,9 @@ fn encode(pixels: &Pixels) -> Result<Vec<u8>, String> {
 fn jpeg(path: &Path, found: &Inspection) -> io::Result<Result<Decoded, String>> {
     // Whole: the decoder asks for single bytes, and a third of its time would go into reading them from a file.
     let file = std::fs::read(path)?;
+    if !is_done_in_time(&file, found) {
+        return Ok(Err("its picture is put together from more layers than any camera writes".to_owned()));
+    }
     if !ends_properly(&file) {
         return what_is_there(path);
     }
@@ -139,6 +142,18 @@ fn second_try(path: &Path) -> io::Result<Result<Decoded, String>> {
         Ok(decoded) => Ok(decoded),
         Err(_) => Err("the picture is damaged".to_owned()),
     })
+}
+
+/// Most blocks of pixels that a decoder goes through, all scans together: about two seconds' work. A camera's largest picture in
+/// a dozen scans is a twentieth of that; a small file may well say that it has thousands.
+const MOST_BLOCKS: u64 = 400_000_000;
+
+/// Whether a JPEG's scans, each of which may go through the whole picture, are few enough for its size.
+fn is_done_in_time(file: &[u8], found: &Inspection) -> bool {
+    let scans = file.windows(2).filter(|two| two == &[0xff, 0xda]).count() as u64;
+    // At most four components, each in blocks of eight by eight.
+    let blocks = u64::from(found.width.unwrap_or(1).div_ceil(8)) * u64::from(found.height.unwrap_or(1).div_ceil(8)) * 3;
+    scans.saturating_mul(blocks) <= MOST_BLOCKS
 }
 
 /// Whether the end of a JPEG is where it should be: near the end of the file.

@@ -107,6 +107,15 @@ pub(super) async fn give_up(desk: &Desk, id: Uuid, why: &str) -> Result<(), Erro
     note(desk, id, set).await
 }
 
+/// Has pictures made again of a photo whose job was given up: it is waited for again.
+pub(crate) async fn again(desk: &Desk, id: Uuid) -> Result<(), Error> {
+    let given_up = desk.ledger().photo(id).await?.is_some_and(|file| file.photo.state == "undecodable");
+    if !given_up {
+        return Ok(());
+    }
+    note(desk, id, Fields::from([("state".to_owned(), Value::Null), ("reason".to_owned(), Value::Null)])).await
+}
+
 async fn note(desk: &Desk, id: Uuid, set: Fields) -> Result<(), Error> {
     let plan = move |staged: &Staged| {
         let photo = staged.records.first().and_then(Option::as_ref).ok_or(Refusal::NotFound)?;

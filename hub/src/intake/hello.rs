@@ -40,6 +40,7 @@ impl Intake {
         )
         .await;
 
+        let photos = self.inner.desk.photo_limits().await.map_err(|error| self.failed(error))?;
         let credential = if request.renew { Some(self.issue(caller, now_ms).await?) } else { None };
         Ok(HelloAnswer {
             hub_id: self.inner.hub_id,
@@ -47,6 +48,7 @@ impl Intake {
             protocol,
             scopes: caller.scopes(),
             limits: self.inner.limits,
+            photos: Some((*photos).clone()),
             now_ms,
             applied_seq,
             head,

@@ -62,7 +62,7 @@ pub(super) async fn run(session: &Session) {
                 no += 1;
                 let phase = session.link(|link, _| link.phase());
                 breaks += u64::from(!matches!(phase, Phase::Online | Phase::Checking));
-                settle(session, answer, request.origin, no, breaks);
+                settle(session, answer, request.origin, no, breaks).await;
             }
             Err(Failure::Refused(refused)) if refused.kind == refusal::NOT_YOURS && request.seq > 0 => {
                 session.contact();
@@ -146,11 +146,16 @@ async fn note_durable(session: &Session, origin: Uuid, seq: u64) {
     }
 }
 
-fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, breaks: u64) {
+async fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, breaks: u64) {
     session.contact();
     session.link(Link::hello_succeeded);
     session.board.well(Part::Stop);
     session.board.well(Part::Link);
+    if let Some(photos) = answer.photos.clone() {
+        if let Err(error) = session.desk.take_photo_limits(photos).await {
+            tracing::debug!(%error, "what headquarters takes of photos could not be kept; it is told again");
+        }
+    }
     let HelloAnswer { limits, scopes, applied_seq, .. } = answer;
     session.welcome(Welcome { no, breaks, limits, scopes, origin, applied_seq });
 }

@@ -77,16 +77,16 @@ pub(super) fn open_session(
     Ok(())
 }
 
-pub(super) fn session(db: &Connection, token_hash: &[u8; 32], now_ms: i64) -> Done<Option<Account>> {
+pub(super) fn session(db: &Connection, token_hash: &[u8; 32], now_ms: i64) -> Done<Option<(Account, i64)>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM sessions s JOIN accounts a ON a.username = s.username \
+        "SELECT {COLUMNS}, s.expires_ms FROM sessions s JOIN accounts a ON a.username = s.username \
          WHERE s.token_hash = ?1 AND s.expires_ms > ?2 AND a.active = 1"
     );
-    db.prepare_cached(&sql)?
-        .query_row(params![token_hash, now_ms], account_row)
-        .optional()?
-        .map(account_of)
-        .transpose()
+    let found = db
+        .prepare_cached(&sql)?
+        .query_row(params![token_hash, now_ms], |row| Ok((account_row(row)?, row.get(7)?)))
+        .optional()?;
+    found.map(|(account, expires_ms)| Ok((account_of(account)?, expires_ms))).transpose()
 }
 
 pub(super) fn close_session(db: &Connection, token_hash: &[u8; 32]) -> Done<()> {

@@ -8,6 +8,7 @@
 //! | `enrolment` | [`Enrolment`] as JSON |
 //! | `credential` | the node's secret (the file is readable by its owner alone) |
 //! | `link` | [`LinkState`] as JSON |
+//! | `photo_limits` | [`PhotoLimits`] as JSON, as the hub last said |
 //! | `notice` | [`crate::ledger::Notice`] as JSON: the last new beginning |
 //! | counter `pulled` | changes taken from the hub since enrolment |
 //! | counter `hlc` | last reading of the hybrid clock |
@@ -25,6 +26,7 @@ use crate::ledger::{Backlog, Enrolment, Identity, LinkState};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use sync_protocol::chain::Link;
 use sync_protocol::hlc::Hlc;
+use sync_protocol::message::PhotoLimits;
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -180,6 +182,15 @@ pub(super) fn set_link_state(db: &Connection, state: &LinkState) -> Done<()> {
 
 pub(super) fn generation(db: &Connection) -> Done<i64> {
     Ok(db.prepare_cached("SELECT stamp FROM generation")?.query_row([], |row| row.get(0))?)
+}
+
+pub(super) fn photo_limits(db: &Connection) -> Done<Option<PhotoLimits>> {
+    Ok(value(db, "photo_limits")?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+pub(super) fn set_photo_limits(db: &Connection, limits: &PhotoLimits) -> Done<()> {
+    let text = serde_json::to_string(limits).map_err(|e| Fail::Broken(e.to_string()))?;
+    set_value(db, "photo_limits", &text)
 }
 
 pub(super) fn backlog(db: &Connection) -> Done<Backlog> {

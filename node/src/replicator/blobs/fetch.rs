@@ -5,6 +5,7 @@ use crate::replicator::board::Part;
 use crate::replicator::hub::Failure;
 use crate::replicator::session::{Session, Waiting};
 use chassis::blobs::{Incoming, Sha256};
+use desk::photos::travels::Travel;
 use std::io;
 use sync_protocol::message::path;
 use sync_protocol::record::MAX_PHOTO_BYTES;
@@ -84,11 +85,13 @@ async fn content(session: &Session, sha256: Sha256) -> Result<bool, Stopped> {
         Err(failure) => return Err(Stopped::Broken(Broken::Hub(failure))),
     };
     let mut incoming = blobs.resume(id, if response.is_part { here } else { 0 }).await.map_err(disk)?;
+    let travel = Travel::begin(&session.desk, sha256, incoming.length());
     loop {
         match response.next().await {
             Ok(Some(piece)) if incoming.length() + piece.len() as u64 <= MAX_PHOTO_BYTES => {
                 metrics::counter!("aincident_blob_received_bytes_total").increment(piece.len() as u64);
                 incoming.write(piece).await.map_err(disk)?;
+                travel.at(incoming.length());
             }
             Ok(Some(_)) => {
                 incoming.discard().await.map_err(disk)?;
