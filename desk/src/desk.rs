@@ -7,6 +7,7 @@ use crate::events::MAX_STREAMS;
 use crate::jobs;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Identity, SharedLedger};
+use crate::photos::heic::Opener;
 use crate::photos::{self, PhotoLimits, travels::Travels};
 use crate::recall::Recall;
 use crate::reports::{self, flights::Flights};
@@ -73,6 +74,7 @@ struct Inner {
     travels: Travels,
     photo_limits: RwLock<Option<Arc<PhotoLimits>>>,
     reached_at: RwLock<Option<String>>,
+    heic: OnceLock<Opener>,
 }
 
 /// What the company says of itself and of where it is reached.
@@ -166,6 +168,7 @@ impl Desk {
             travels: Travels::default(),
             photo_limits: RwLock::new(None),
             reached_at: RwLock::new(None),
+            heic: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -250,6 +253,16 @@ impl Desk {
         if !known {
             *self.inner.reached_at.write().unwrap_or_else(PoisonError::into_inner) = Some(url.to_owned());
         }
+    }
+
+    /// Has HEIC pictures shown; once, before anything is served. Without it they are kept, and cannot be shown.
+    pub fn open_heic_with(&self, opener: Opener) {
+        let _ = self.inner.heic.set(opener);
+    }
+
+    /// What opens HEIC pictures.
+    pub(crate) fn heic(&self) -> Option<Opener> {
+        self.inner.heic.get().copied()
     }
 
     /// Whose turn it is to render a report.

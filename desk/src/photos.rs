@@ -9,6 +9,7 @@
 
 pub mod derive;
 pub mod header;
+pub mod heic;
 pub mod job;
 pub mod pixels;
 pub mod sniff;
@@ -29,6 +30,7 @@ use chassis::clock::format_rfc3339;
 use chassis::jobs::NewJob;
 use header::{Inspection, Verdict};
 use serde_json::Value;
+use sniff::Format;
 use sync_protocol::record::{FieldError, PHOTO, check};
 use uuid::Uuid;
 
@@ -265,8 +267,15 @@ pub fn photo_id(incident_id: Uuid, sha256: Sha256) -> Uuid {
 
 async fn inspect(desk: &Desk, sha256: Sha256) -> Result<Inspection, Error> {
     let path = desk.blobs().path(sha256);
-    let found = tokio::task::spawn_blocking(move || header::inspect(&path)).await;
-    found.map_err(|gone| Error::Fault(gone.to_string()))?.map_err(disk)
+    let found = tokio::task::spawn_blocking({
+        let path = path.clone();
+        move || header::inspect(&path)
+    });
+    let found = found.await.map_err(|gone| Error::Fault(gone.to_string()))?.map_err(disk)?;
+    match desk.heic() {
+        Some(opener) if found.format == Format::Heif => opener.inspect(&path, found).await.map_err(disk),
+        _ => Ok(found),
+    }
 }
 
 /// A disk that fails, as a feature says it.

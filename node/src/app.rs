@@ -8,6 +8,7 @@ use chassis::http::{announce, check_listen, serve};
 use chassis::shutdown::Shutdown;
 use chassis::telemetry;
 use desk::ledger::Identity;
+use desk::photos::heic::Opener;
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::cache::FolderCache;
@@ -38,6 +39,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let witness = Arc::new(Witness::new(&folder));
     witness.check(&desk).await.map_err(failed)?;
     desk.set_house(config.house);
+    desk.open_heic_with(Opener::of_this_program());
     let replicator = Replicator::new(desk.clone(), config.tempo).on_machine(site::machine(&folder));
     let router = http::router(&desk, replicator.board(), Some(metrics));
 

@@ -17,6 +17,9 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(ended) = desk::photos::heic::child() {
+        return ended;
+    }
     let command = Cli::parse().command;
     let mut runtime = match &command {
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),

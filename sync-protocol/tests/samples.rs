@@ -171,6 +171,7 @@ fn enrol_answer() -> EnrolAnswer {
         protocol: 1,
         scopes: vec![Scope::Company, Scope::Store("042".to_owned())],
         limits: limits(),
+        photos: None,
         now_ms: NOW,
     }
 }
@@ -198,6 +199,7 @@ fn hello_answer() -> HelloAnswer {
         protocol: 1,
         scopes: vec![Scope::Company, Scope::Store("042".to_owned())],
         limits: limits(),
+        photos: None,
         now_ms: NOW,
         applied_seq: 0,
         head: Link::start(origin()),

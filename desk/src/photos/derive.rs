@@ -61,12 +61,12 @@ pub fn derive(path: &Path) -> io::Result<Result<Derived, Undecodable>> {
     Ok(decoded.and_then(|decoded| finish(decoded, found.orientation, (width, height))).map_err(Undecodable))
 }
 
-struct Decoded {
-    pixels: Pixels,
-    profile: Option<Vec<u8>>,
+pub(super) struct Decoded {
+    pub(super) pixels: Pixels,
+    pub(super) profile: Option<Vec<u8>>,
 }
 
-fn finish(decoded: Decoded, orientation: u8, size: (u32, u32)) -> Result<Derived, String> {
+pub(super) fn finish(decoded: Decoded, orientation: u8, size: (u32, u32)) -> Result<Derived, String> {
     let stored = |(width, height)| if orientation >= 5 { (height, width) } else { (width, height) };
     let (width, height) = stored(fit(size, DISPLAY));
     let display = decoded.pixels.resized(width, height)?.into_srgb(decoded.profile.as_deref());

@@ -187,6 +187,7 @@ mod tests {
             protocol,
             scopes: Vec::new(),
             limits: Limits::default(),
+            photos: None,
             now_ms: 0,
             applied_seq: 0,
             head: ChainLink::start(origin),

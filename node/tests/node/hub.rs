@@ -199,6 +199,7 @@ impl State {
             protocol: 1,
             scopes: self.scopes(),
             limits: Self::limits(),
+            photos: None,
             now_ms: self.now_ms,
         }
     }
@@ -221,6 +222,7 @@ impl State {
             protocol: 1,
             scopes: self.scopes(),
             limits: Self::limits(),
+            photos: None,
             now_ms: self.now_ms,
             applied_seq: self.held.len() as u64,
             head: self.head(),
