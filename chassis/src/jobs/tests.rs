@@ -62,7 +62,7 @@ impl crate::sqlite::StoreError for Never {
 async fn until(mut what: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !what().await {
-        assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain");
+        assert!(begun.elapsed() < Duration::from_secs(120), "waited in vain");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
