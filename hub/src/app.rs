@@ -7,6 +7,7 @@ use chassis::folder::DataFolder;
 use chassis::http::{announce, check_listen, serve_up_to};
 use chassis::shutdown::Shutdown;
 use chassis::telemetry;
+use desk::versions;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, lookup_host};
 
@@ -32,6 +33,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let _lock = folder.lock().map_err(failed)?;
     let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
     desk.set_house(config.house);
+    versions::catch_up(&desk).await.map_err(failed)?;
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let router = http::router(&desk, intake, Some(metrics));

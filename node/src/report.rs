@@ -97,6 +97,7 @@ async fn probed(desk: &Desk, kept: LinkState) -> Result<LinkState, ReportError> 
                 desk.ids().clone(),
                 desk.clock().clone(),
             );
+            hub.speak(ledger.hub_program().await?.protocol);
             let call = Call {
                 path: path::PULL,
                 media_type: "application/json",

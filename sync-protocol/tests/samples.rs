@@ -203,6 +203,8 @@ fn hello_answer() -> HelloAnswer {
         head: Link::start(origin()),
         credential: Some(SECRET.to_owned()),
         durable_seq: 0,
+        version: String::new(),
+        protocols: Vec::new(),
         retired: false,
     }
 }

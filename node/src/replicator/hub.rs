@@ -3,6 +3,7 @@
 //! "no hub there".
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use chassis::outbound::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sync_protocol::OLDEST_VERSION;
 use sync_protocol::message::{
     self, CredentialKeys, MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, credential_keys,
 };
@@ -50,6 +52,7 @@ pub struct Hub {
     node_id: Uuid,
     credential: Mutex<Arc<Credential>>,
     machine: Option<String>,
+    protocol: AtomicU32,
     ids: Ids,
     clock: SharedClock,
 }
@@ -191,6 +194,7 @@ impl Hub {
             node_id,
             credential,
             machine: None,
+            protocol: AtomicU32::new(OLDEST_VERSION),
             ids,
             clock,
         }
@@ -201,6 +205,16 @@ impl Hub {
     pub fn on_machine(mut self, machine: Option<String>) -> Self {
         self.machine = machine;
         self
+    }
+
+    /// Speaks this version of the protocol from the next request on, but for `hello`.
+    pub fn speak(&self, protocol: u32) {
+        self.protocol.store(protocol, Ordering::Relaxed);
+    }
+
+    /// The version for a request to `path`. `hello` looks the same in all of them, and an old hub reads only its own.
+    fn protocol(&self, path: &str) -> u32 {
+        if path == message::path::HELLO { OLDEST_VERSION } else { self.protocol.load(Ordering::Relaxed) }
     }
 
     /// The address as people know it.
@@ -337,7 +351,7 @@ impl Hub {
         Ok(outbound
             .build(method, address(&self.base, path)?)
             .header("authorization", format!("Bearer {}.{}", self.node_id.hyphenated(), credential.secret))
-            .header(PROTOCOL_HEADER, sync_protocol::VERSION.to_string())
+            .header(PROTOCOL_HEADER, self.protocol(path).to_string())
             .header(NONCE_HEADER, nonce))
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Welcome {
     pub no: u64,
     /// Grows whenever the hub answers again after it did not.
     pub breaks: u64,
+    /// The protocol version that both speak.
+    pub protocol: u32,
     /// The hub's limits.
     pub limits: Limits,
     /// The scopes to pull.
@@ -194,6 +196,13 @@ impl Session {
                 _ = gate.changed() => {}
             }
         }
+    }
+
+    /// Waits until `hello` is answered anew after `no`.
+    pub(super) async fn welcome_after(&self, no: u64) {
+        let mut gate = self.gate.subscribe();
+        // The sender lives as long as `self`.
+        let _ = gate.wait_for(|welcome| welcome.as_ref().is_some_and(|welcome| welcome.no > no)).await;
     }
 
     /// Two histories of the node's stream: ends the session. Never returns; nothing must be asked or stored any more.

@@ -5,11 +5,13 @@
 //! | `role` | `hub` or `node`; no row: a node's folder before `enroll` |
 //! | `hub_id`, `epoch` | the hub's identity and history |
 //! | `hub_key`, `restored`, `offer`, `receipt/ORIGIN` | see [`super::histories`] |
+//! | `hub_program`, `knows` | see [`super::versions`] |
 //! | `enrolment` | [`Enrolment`] as JSON |
 //! | `credential` | the node's secret (the file is readable by its owner alone) |
 //! | `link` | [`LinkState`] as JSON |
 //! | `notice` | [`crate::ledger::Notice`] as JSON: the last new beginning |
 //! | counter `pulled` | changes taken from the hub since enrolment |
+//! | counter `caught_up` | see [`super::versions`] |
 //! | counter `hlc` | last reading of the hybrid clock |
 //! | counter `reference/042/2026` | last running number of a store's year |
 //!
