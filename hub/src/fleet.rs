@@ -19,7 +19,7 @@ use sync_protocol::scope::is_store_code;
 use uuid::Uuid;
 
 /// A node that called within this time counts as online, in milliseconds: two of the longest waits of a pull.
-const ONLINE_MS: i64 = 60_000;
+const ONLINE_MS: u64 = 60_000;
 
 /// What waits on a node.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -141,7 +141,7 @@ pub async fn revoke(desk: &Desk, actor: &Actor, node_id: Uuid) -> Result<(), Err
 }
 
 fn item(row: NodeRow, now_ms: i64) -> NodeItem {
-    let called_lately = row.last_contact_ms.is_some_and(|at| now_ms.saturating_sub(at) < ONLINE_MS);
+    let called_lately = row.last_contact_ms.is_some_and(|at| now_ms.abs_diff(at) < ONLINE_MS);
     NodeItem {
         node_id: row.node_id,
         store_code: row.store_code,

@@ -81,7 +81,18 @@ impl Intake {
         let strangers = Arc::new(Strangers::default());
         let (noted, ledger, until) = (Arc::clone(&strangers), Arc::clone(desk.ledger()), stop.clone());
         tokio::spawn(async move { noted.keep(&ledger, until).await });
-        let inner = Inner { desk, hub_id, limits, admission, bell, contacts, strangers, throttle, uploads, stop };
+        let inner = Inner {
+            desk,
+            hub_id,
+            limits,
+            admission,
+            bell,
+            contacts,
+            strangers,
+            throttle,
+            uploads,
+            stop,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 

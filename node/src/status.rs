@@ -1,7 +1,7 @@
 //! How far the node is in step with headquarters: one answer for the API, for `status --json` and for people.
 
-use chassis::clock::format_rfc3339;
 use crate::replicator::link::Stop;
+use chassis::clock::format_rfc3339;
 use desk::ledger::{Backlog, Enrolment, HubProgram, Identity, LinkState, Notice, SharedLedger};
 use serde::Serialize;
 use sync_protocol::change::Change;

@@ -8,9 +8,9 @@ mod proof;
 
 use crate::chain::Link;
 use crate::hlc::Hlc;
-pub use proof::{CredentialKeys, credential_keys, proof, proves};
 use crate::scope::Scope;
 use crate::seal::Seal;
+pub use proof::{CredentialKeys, credential_keys, proof, proves};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

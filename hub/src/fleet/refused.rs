@@ -66,13 +66,21 @@ pub async fn refused(desk: &Desk, actor: &Actor) -> Result<Vec<RefusedItem>, Err
 
 fn in_words(code: &str, is_known: bool) -> &'static str {
     match code {
-        refusal::REVOKED => "a node that was revoked still calls: its recordings stay on it; enrol it with a new code to have them",
+        refusal::REVOKED => {
+            "a node that was revoked still calls: its recordings stay on it; enrol it with a new code to have them"
+        }
         refusal::SUPERSEDED => {
             "a copy of a node's folder, or an old backup of it on another machine: stop it, or enrol it with a new code and --replace"
         }
-        refusal::WRONG_HUB => "a node of another hub, or of this one before it was set up anew: enrol it here with --replace if it belongs here",
+        refusal::WRONG_HUB => {
+            "a node of another hub, or of this one before it was set up anew: enrol it here with --replace if it belongs here"
+        }
         refusal::VERSION => "its program and this hub's have no protocol version in common: upgrade the older one",
-        refusal::UNKNOWN_NODE if is_known => "it names a node of this hub and knows none of its secrets: its folder was damaged, or somebody tries",
-        _ => "no such node was enrolled at this hub: it belongs to another one or to this one before it was set up anew",
+        refusal::UNKNOWN_NODE if is_known => {
+            "it names a node of this hub and knows none of its secrets: its folder was damaged, or somebody tries"
+        }
+        _ => {
+            "no such node was enrolled at this hub: it belongs to another one or to this one before it was set up anew"
+        }
     }
 }

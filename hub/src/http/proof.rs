@@ -143,7 +143,10 @@ async fn seal(response: Response, key: &[u8; 32], nonce: &str, spoken: Option<u3
     if let Ok(proof) = HeaderValue::from_str(&proof) {
         parts.headers.insert(PROOF_HEADER, proof);
     }
-    parts.headers.insert(PROTOCOL_HEADER, HeaderValue::from(spoken.filter(|spoken| (OLDEST_VERSION..=VERSION).contains(spoken)).unwrap_or(VERSION)));
+    parts.headers.insert(
+        PROTOCOL_HEADER,
+        HeaderValue::from(spoken.filter(|spoken| (OLDEST_VERSION..=VERSION).contains(spoken)).unwrap_or(VERSION)),
+    );
     parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Response::from_parts(parts, Body::from(body))
 }

@@ -6,8 +6,8 @@ use super::credentials::{Caller, may_push};
 use super::enrolment::MAX_VERSION_CHARS;
 use super::{Intake, Refused, common_version};
 use sync_protocol::chain::Link;
-use sync_protocol::{HISTORIES_SINCE, OLDEST_VERSION, VERSION};
 use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus};
+use sync_protocol::{HISTORIES_SINCE, OLDEST_VERSION, VERSION};
 use uuid::Uuid;
 
 impl Intake {

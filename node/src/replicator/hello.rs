@@ -158,7 +158,9 @@ async fn saw_program(session: &Session, answer: &HelloAnswer) {
     let version = answer.version.chars().filter(|c| !c.is_control()).take(MAX_VERSION_CHARS).collect();
     let seen = HubProgram { protocol: answer.protocol, newest, version };
     match session.desk.ledger().see_hub_program(seen).await {
-        Ok(true) => tracing::info!("headquarters speaks a newer protocol now; pulling everything again, with its seals"),
+        Ok(true) => {
+            tracing::info!("headquarters speaks a newer protocol now; pulling everything again, with its seals")
+        }
         Ok(false) => {}
         Err(error) => tracing::debug!(%error, "which program is at headquarters could not be noted"),
     }

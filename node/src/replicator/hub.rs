@@ -214,7 +214,11 @@ impl Hub {
 
     /// The version for a request to `path`. `hello` looks the same in all of them, and an old hub reads only its own.
     fn protocol(&self, path: &str) -> u32 {
-        if path == message::path::HELLO { OLDEST_VERSION } else { self.protocol.load(Ordering::Relaxed) }
+        if path == message::path::HELLO {
+            OLDEST_VERSION
+        } else {
+            self.protocol.load(Ordering::Relaxed)
+        }
     }
 
     /// The address as people know it.

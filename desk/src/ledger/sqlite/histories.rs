@@ -66,7 +66,12 @@ fn epochs(db: &Connection, limit: u32) -> Done<Vec<Epoch>> {
     let mut statement =
         db.prepare_cached("SELECT epoch_no + 1, epoch, since_ms, reason FROM epochs ORDER BY epoch_no DESC LIMIT ?1")?;
     let rows = statement.query_map([limit], |row| {
-        Ok(Epoch { number: row.get(0)?, epoch: row.get(1)?, since_ms: row.get(2)?, reason: row.get(3)? })
+        Ok(Epoch {
+            number: row.get(0)?,
+            epoch: row.get(1)?,
+            since_ms: row.get(2)?,
+            reason: row.get(3)?,
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

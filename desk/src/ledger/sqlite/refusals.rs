@@ -6,7 +6,7 @@
 use super::SqliteLedger;
 use super::fail::Done;
 use crate::error::Error;
-use crate::ledger::{RefusedRow, Refusals};
+use crate::ledger::{Refusals, RefusedRow};
 use async_trait::async_trait;
 use chassis::sqlite::rusqlite::{Connection, params};
 

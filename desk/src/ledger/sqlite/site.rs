@@ -83,6 +83,15 @@ pub(super) fn observe(db: &Connection, seen: Hlc) -> Done<()> {
     Ok(())
 }
 
+/// Moves the site's clock back to `latest`, where it stands later.
+pub(super) fn set_back(db: &Connection, latest: Hlc) -> Done<()> {
+    let last = counter(db, "hlc")?.map_or(latest, Hlc::from_i64);
+    if last > latest {
+        set_counter(db, "hlc", latest.to_i64())?;
+    }
+    Ok(())
+}
+
 pub(super) fn identity(db: &Connection) -> Done<Identity> {
     match value(db, "role")?.as_deref() {
         None => Ok(Identity::Unenrolled),

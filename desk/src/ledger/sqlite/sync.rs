@@ -96,6 +96,7 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
     let Some(stream) = origin(db, origin_id)? else {
         return Err(Fail::Broken("answers for a stream that is not here".to_owned()));
     };
+    let mut moved_ms = None;
     for answer in answers {
         let found: Option<(i64, Option<Uuid>, i64)> = db
             .prepare_cached("SELECT change_no, record_id, hlc FROM changes WHERE origin_no = ?1 AND seq = ?2")?
@@ -118,7 +119,11 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
             && moved.to_i64() != hlc
         {
             changes::restamp(db, change_no, moved)?;
+            moved_ms = moved_ms.max(Some(answer.received_ms));
         }
+    }
+    if let Some(received_ms) = moved_ms {
+        set_back(db, &stream, answers, received_ms)?;
     }
     // Never beyond what was recorded here, whatever the hub believes.
     let last = (applied_seq.min(stream.seq)) as i64;
@@ -131,6 +136,20 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
             .execute(params![stream.no, last])?;
     }
     Ok(())
+}
+
+/// After the hub placed changes earlier than they said, the site's last reading is no longer what a clock years ahead made
+/// it: else everything recorded after that clock was set right would stand after everybody else's edits.
+///
+/// No change that was sent or pulled stands later than 5 minutes after the hub's clock, so that is where it is set back to,
+/// unless something that waits here stands later.
+fn set_back(db: &Connection, stream: &Origin, answers: &[Answer], received_ms: i64) -> Done<()> {
+    let answered = answers.last().map_or(0, |answer| answer.seq);
+    let waiting: Option<i64> = db
+        .prepare_cached("SELECT max(hlc) FROM changes WHERE origin_no = ?1 AND seq > ?2")?
+        .query_row(params![stream.no, answered as i64], |row| row.get(0))?;
+    let latest = Hlc::new(received_ms.saturating_add(MAX_AHEAD_MS), 0);
+    site::set_back(db, latest.max(Hlc::from_i64(waiting.unwrap_or(0))))
 }
 
 /// Notes when the hub first had a record, if it is not known yet.

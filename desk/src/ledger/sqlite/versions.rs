@@ -56,7 +56,11 @@ fn catch_up(db: &Connection, now_ms: i64) -> Done<Option<CaughtUp>> {
         value(db, "knows")?.and_then(|text| serde_json::from_str(&text).ok());
     // A folder without the row is new, or of the first program, which knew what this one did when the row came.
     let changed: Vec<&String> = before.as_ref().map_or_else(Vec::new, |before| {
-        knows.iter().filter(|(kind, digest)| before.get(*kind) != Some(*digest)).map(|(kind, _)| kind).collect()
+        knows
+            .iter()
+            .filter(|(kind, digest)| before.get(*kind) != Some(*digest))
+            .map(|(kind, _)| kind)
+            .collect()
     });
     let kinds = serde_json::to_string(&changed).map_err(|e| Fail::Broken(e.to_string()))?;
     let after = counter(db, DONE)?.unwrap_or(0);
@@ -102,7 +106,15 @@ fn take_in(db: &Connection, record_no: i64, id: Uuid, now_ms: i64) -> Done<u64> 
     let (mut taken, mut aside) = (0_u64, 0_u64);
     for (change_no, of_a_node, body) in rows {
         if aside > 0 {
-            set_aside(db, change_no, Some(id), true, "waits", "an earlier change of the same record is in quarantine", now_ms)?;
+            set_aside(
+                db,
+                change_no,
+                Some(id),
+                true,
+                "waits",
+                "an earlier change of the same record is in quarantine",
+                now_ms,
+            )?;
             aside += 1;
             continue;
         }
