@@ -31,8 +31,11 @@ async fn says(node: &Node, client: &Client, words: &str) -> Value {
         sync["last_error"].as_str().is_some_and(|error| error.contains(words))
     })
     .await;
-    let status = node.status().await;
-    assert!(status["last_error"].as_str().is_some_and(|error| error.contains(words)), "{status}");
+    // The command reads what the program keeps in its ledger, once a second at most.
+    wait_until(&format!("status to say {words:?}"), PATIENCE, async || {
+        node.status().await["last_error"].as_str().is_some_and(|error| error.contains(words))
+    })
+    .await;
     assert!(node.daemon().log_tail(500).contains(words), "the log does not say {words:?}");
     client.get("/api/v1/sync").await.expect(200)
 }

@@ -3,6 +3,7 @@
 
 use aincident_tests::agree::store_and_headquarters;
 use aincident_tests::http::Client;
+use aincident_tests::hub::PASSWORD;
 use aincident_tests::load::{Promised, new_id};
 use aincident_tests::old::{OldHub, OldNode};
 use aincident_tests::pictures::{add_photo, noisy_jpeg};
@@ -62,7 +63,7 @@ async fn a_node_of_version_1_and_todays_hub_lose_nothing_in_either_direction() {
     let origin = old.origin.clone();
     let bodies = [
         format!(
-            r#"{{"at":{AT},"by":"employee-042","id":"{incident}","kind":"incident","new":true,"set":{{"description":"from an old till","severity":2,"smell":"burnt"}}}}"#
+            r#"{{"at":{AT},"by":"employee-042","id":"{incident}","kind":"incident","new":true,"set":{{"description":"from an old till","reference":"042-2026-000900-K7","severity":2,"smell":"burnt"}}}}"#
         ),
         format!(
             r#"{{"at":{},"base":{{"severity":"{origin}:1"}},"by":"employee-042","id":"{incident}","kind":"incident","set":{{"severity":4}}}}"#,
@@ -163,7 +164,9 @@ async fn todays_node_and_a_hub_of_version_1_lose_nothing_and_an_upgrade_brings_t
     let up = record(&manager, "from the store").await;
     node.drained(&manager, PATIENCE).await;
     let _ = harriet.patch(&up, &json!({ "title": "from headquarters" })).await.expect(200);
-    let down = harriet.post("/api/v1/incidents", &json!({ "description": "there", "store_code": "042" })).await;
+    // By somebody whom the store knows, too.
+    let theirs = hub.login("manager-042", PASSWORD).await;
+    let down = theirs.post("/api/v1/incidents", &json!({ "description": "there", "store_code": "042" })).await;
     let down = format!("/api/v1/incidents/{}", down.expect(201)["id"].as_str().unwrap());
     wait_until("headquarters' edits in the store", PATIENCE, async || {
         manager.get(&up).await.json()["title"] == "from headquarters" && manager.get(&down).await.status == 200

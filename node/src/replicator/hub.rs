@@ -119,6 +119,13 @@ pub enum Failure {
         /// When to come back, if whoever answered said so.
         retry_after: Option<Duration>,
     },
+    /// Something answers that is not this node's hub.
+    Stranger {
+        /// In words.
+        why: String,
+        /// When to come back, if it said so.
+        retry_after: Option<Duration>,
+    },
     /// The hub, proven, refuses.
     Refused(Refused),
     /// The hub, proven, answers something that this program cannot make sense of.
@@ -143,7 +150,7 @@ pub struct Refused {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoHub { why, .. } => f.write_str(why),
+            Self::NoHub { why, .. } | Self::Stranger { why, .. } => f.write_str(why),
             Self::Refused(refused) => write!(f, "headquarters refuses ({}): {}", refused.status, refused.detail),
             Self::Nonsense(what) => write!(f, "headquarters' answer cannot be used: {what}"),
             Self::Replaced => f.write_str("the credential was replaced while asking"),
@@ -156,10 +163,16 @@ impl Failure {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::NoHub { retry_after, .. } => *retry_after,
+            Self::NoHub { retry_after, .. } | Self::Stranger { retry_after, .. } => *retry_after,
             Self::Refused(refused) => refused.retry_after,
             Self::Nonsense(_) | Self::Replaced => None,
         }
+    }
+
+    /// Whether the hub itself did not answer.
+    #[must_use]
+    pub const fn is_unheard(&self) -> bool {
+        matches!(self, Self::NoHub { .. } | Self::Stranger { .. })
     }
 
     /// Whether a smaller request would have fared the same: it came at the wrong time.
@@ -332,7 +345,7 @@ impl Hub {
     ) -> Result<Bytes, Failure> {
         let reply = reply.map_err(|error| self.unreachable(&error))?;
         if !message::proves(&reply.proof, &credential.keys.proof, nonce, reply.status, &reply.body) {
-            return Err(Failure::NoHub { why: self.stranger(&reply), retry_after: reply.retry_after });
+            return Err(Failure::Stranger { why: self.stranger(&reply), retry_after: reply.retry_after });
         }
         if (200..300).contains(&reply.status) {
             return Ok(reply.body);

@@ -262,13 +262,13 @@ impl Session {
         let random = self.desk.ids().random_u64();
         waiting.lane.failed(self.now(), failure.retry_after(), random);
         waiting.failed = waiting.failed.saturating_add(1);
-        if matches!(failure, Failure::NoHub { .. }) {
+        if failure.is_unheard() {
             self.link(Link::lane_failed);
         } else {
             self.contact();
         }
         // Of a single cut `hello` will tell; a lane that keeps failing has something to say itself.
-        if waiting.failed > 1 || !matches!(failure, Failure::NoHub { .. }) {
+        if waiting.failed > 1 || !failure.is_unheard() {
             self.board.trouble(part, failure.to_string(), Some(self.wall_ms(waiting.lane.due())));
         }
     }
@@ -291,8 +291,8 @@ impl Session {
             link.hello_at()
         });
         let (why, next) = (failure.to_string(), Some(self.wall_ms(next)));
-        if matches!(failure, Failure::NoHub { .. }) {
-            self.board.no_contact(why, next);
+        if failure.is_unheard() {
+            self.board.no_contact(why, next, matches!(failure, Failure::Stranger { .. }));
         } else {
             self.contact();
             self.board.trouble(Part::Link, why, next);
@@ -303,7 +303,7 @@ impl Session {
     async fn settled(&self, failure: &Failure) -> bool {
         let refused = match failure {
             Failure::Replaced => return true,
-            Failure::NoHub { .. } | Failure::Nonsense(_) => return false,
+            Failure::NoHub { .. } | Failure::Stranger { .. } | Failure::Nonsense(_) => return false,
             Failure::Refused(refused) => refused,
         };
         let stop = match refused.kind.as_str() {
