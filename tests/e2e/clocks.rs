@@ -162,6 +162,12 @@ async fn a_hub_whose_clock_jumps_back_from_2031_shuts_nobody_out_and_lets_nobody
         manager.get(&path).await.json()["location"] == "aisle 7"
     })
     .await;
+    // What headquarters wrote in 2031 does not stand until 2031.
+    let _ = manager.patch(&path, &json!({ "zone": "checkout" })).await.expect(200);
+    node.drained(&manager, PATIENCE).await;
+    for client in [&manager, &harriet] {
+        assert_eq!(client.get(&path).await.expect(200)["zone"], "checkout");
+    }
     let fleet = harriet.get("/api/v1/nodes").await.expect(200);
     let first = fleet["items"].as_array().unwrap().iter().find(|item| item["name"] != "late").unwrap().clone();
     assert_eq!(first["online"], true, "{fleet}");

@@ -74,6 +74,11 @@ pub(super) fn tick(db: &Connection, now_ms: i64) -> Done<Hlc> {
     Ok(next)
 }
 
+/// The site's last reading of the clock.
+pub(super) fn last_reading(db: &Connection) -> Done<Hlc> {
+    Ok(Hlc::from_i64(counter(db, "hlc")?.unwrap_or(0)))
+}
+
 /// Moves the site's clock behind what it has seen.
 pub(super) fn observe(db: &Connection, seen: Hlc) -> Done<()> {
     let last = Hlc::from_i64(counter(db, "hlc")?.unwrap_or(0));
