@@ -28,6 +28,7 @@ pub mod search;
 pub mod stats;
 pub mod steps;
 pub mod stores;
+pub mod versions;
 
 pub use desk::{Desk, House, Storage};
 pub use error::{Error, Refusal};

@@ -54,9 +54,17 @@ pub enum Answered {
     Content(Sha256),
 }
 
+/// A session that was looked up.
+#[derive(Clone)]
+struct Session {
+    actor: Actor,
+    known_ms: i64,
+    expires_ms: i64,
+}
+
 /// The memory.
 pub struct Recall {
-    sessions: quick_cache::sync::Cache<(u64, [u8; 32]), (Actor, i64)>,
+    sessions: quick_cache::sync::Cache<(u64, [u8; 32]), Session>,
     answers: quick_cache::sync::Cache<Question, Answered>,
 }
 
@@ -73,13 +81,14 @@ impl Recall {
     /// Who is behind a session, when nothing was committed since `commits` and it has not ended at `now_ms`.
     #[must_use]
     pub fn session(&self, commits: u64, token_hash: [u8; 32], now_ms: i64) -> Option<Actor> {
-        let (actor, expires_ms) = self.sessions.get(&(commits, token_hash))?;
-        (expires_ms > now_ms).then_some(actor)
+        let session = self.sessions.get(&(commits, token_hash))?;
+        // A clock that was set back is for the ledger to judge.
+        (session.known_ms..session.expires_ms).contains(&now_ms).then_some(session.actor)
     }
 
-    /// Remembers a session that ends at `expires_ms`.
-    pub fn keep_session(&self, commits: u64, token_hash: [u8; 32], actor: Actor, expires_ms: i64) {
-        self.sessions.insert((commits, token_hash), (actor, expires_ms));
+    /// Remembers a session that was looked up at `known_ms` and ends at `expires_ms`.
+    pub fn keep_session(&self, commits: u64, token_hash: [u8; 32], actor: Actor, known_ms: i64, expires_ms: i64) {
+        self.sessions.insert((commits, token_hash), Session { actor, known_ms, expires_ms });
     }
 
     /// What was answered to that before.
@@ -121,9 +130,10 @@ mod tests {
     #[test]
     fn a_session_is_known_until_something_is_committed_or_it_ends() {
         let recall = Recall::default();
-        recall.keep_session(7, [1; 32], actor(Role::Manager), 1000);
+        recall.keep_session(7, [1; 32], actor(Role::Manager), 500, 1000);
         assert!(recall.session(7, [1; 32], 999).is_some());
         assert!(recall.session(7, [1; 32], 1000).is_none());
+        assert!(recall.session(7, [1; 32], 499).is_none(), "a clock that was set back");
         assert!(recall.session(8, [1; 32], 999).is_none());
         assert!(recall.session(7, [2; 32], 999).is_none());
     }

@@ -17,5 +17,9 @@ mod lists;
 mod offers;
 #[path = "ledger/pushes.rs"]
 mod pushes;
+#[path = "ledger/released.rs"]
+mod released;
 #[path = "ledger/site.rs"]
 mod site;
+#[path = "ledger/versions.rs"]
+mod versions;

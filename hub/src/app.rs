@@ -8,6 +8,7 @@ use chassis::http::{announce, check_listen, serve_up_to};
 use chassis::shutdown::Shutdown;
 use chassis::telemetry;
 use desk::photos::heic::Opener;
+use desk::versions;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, lookup_host};
 
@@ -35,6 +36,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     desk.set_house(config.house);
     desk.open_heic_with(Opener::of_this_program());
     desk.take_photo_limits(config.photos).await.map_err(failed)?;
+    versions::catch_up(&desk).await.map_err(failed)?;
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let router = http::router(&desk, intake, Some(metrics));

@@ -114,6 +114,8 @@ pub enum NodeCommand {
     List(PlainArgs),
     /// End a node's right to talk to this hub, at once.
     Revoke(NodeRevokeArgs),
+    /// List whom the hub refused: copies, revoked nodes, nodes of another hub, wrong secrets.
+    Refused(PlainArgs),
 }
 
 /// The integrity of what is kept.
@@ -323,6 +325,7 @@ impl Command {
             Self::User(UserCommand::Add(args)) => args.resolve().map(Config::Admin),
             Self::Node(NodeCommand::Code(args)) => args.resolve().map(Config::Admin),
             Self::Node(NodeCommand::List(args)) => args.resolve(Task::ListNodes).map(Config::Admin),
+            Self::Node(NodeCommand::Refused(args)) => args.resolve(Task::ListRefused).map(Config::Admin),
             Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::Admin),
             Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::Admin),
             Self::Backup(args) => args.resolve().map(Config::Admin),

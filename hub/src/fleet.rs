@@ -1,5 +1,13 @@
 //! Headquarters' view of its nodes: who there is, codes for new ones, and the end of old ones.
 
+mod forks;
+mod program;
+mod refused;
+
+pub use forks::{Fork, forks};
+pub use program::{Epoch, HubItem, program};
+pub use refused::{RefusedItem, refused};
+
 use crate::intake::codes;
 use chassis::clock::format_rfc3339;
 use desk::actor::{Actor, Role};
@@ -11,7 +19,7 @@ use sync_protocol::scope::is_store_code;
 use uuid::Uuid;
 
 /// A node that called within this time counts as online, in milliseconds: two of the longest waits of a pull.
-const ONLINE_MS: i64 = 60_000;
+const ONLINE_MS: u64 = 60_000;
 
 /// What waits on a node.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -57,6 +65,10 @@ pub struct NodeItem {
     pub restored_at: Option<String>,
     /// Pushes of it that contradicted what the hub holds: kept aside, and recorded again by the node under new numbers.
     pub forks: u64,
+    /// The newest version of the sync protocol that it speaks; 0 before it said so.
+    pub newest_protocol: u32,
+    /// That its program and the hub's are not of one age, and what to do; null when they are.
+    pub versions: Option<String>,
 }
 
 /// A new enrolment code, shown this once.
@@ -71,14 +83,20 @@ pub struct Code {
     pub expires_at: String,
 }
 
+/// Whether `actor` may look at the fleet.
+fn see(actor: &Actor) -> Result<(), Error> {
+    if actor.role < Role::Hq {
+        return Err(Refusal::Forbidden("only headquarters sees the fleet".to_owned()).into());
+    }
+    Ok(())
+}
+
 /// All nodes by store and name; `store`: only that store's.
 ///
 /// # Errors
 /// [`Refusal::Forbidden`] for anybody below headquarters; when the ledger cannot be read.
 pub async fn nodes(desk: &Desk, actor: &Actor, store: Option<String>) -> Result<Vec<NodeItem>, Error> {
-    if actor.role < Role::Hq {
-        return Err(Refusal::Forbidden("only headquarters sees the fleet".to_owned()).into());
-    }
+    see(actor)?;
     let now_ms = desk.now_ms();
     let rows = desk.ledger().nodes(store).await?;
     Ok(rows.into_iter().map(|row| item(row, now_ms)).collect())
@@ -123,7 +141,7 @@ pub async fn revoke(desk: &Desk, actor: &Actor, node_id: Uuid) -> Result<(), Err
 }
 
 fn item(row: NodeRow, now_ms: i64) -> NodeItem {
-    let called_lately = row.last_contact_ms.is_some_and(|at| now_ms.saturating_sub(at) < ONLINE_MS);
+    let called_lately = row.last_contact_ms.is_some_and(|at| now_ms.abs_diff(at) < ONLINE_MS);
     NodeItem {
         node_id: row.node_id,
         store_code: row.store_code,
@@ -144,5 +162,23 @@ fn item(row: NodeRow, now_ms: i64) -> NodeItem {
         clock_offset_ms: row.clock_offset_ms,
         restored_at: row.restored_ms.map(format_rfc3339),
         forks: row.forks,
+        newest_protocol: row.newest_protocol,
+        versions: ages(row.newest_protocol),
+    }
+}
+
+/// Which of both programs is the older one, for people.
+fn ages(theirs: u32) -> Option<String> {
+    let ours = sync_protocol::VERSION;
+    if theirs == 0 || theirs == ours {
+        None
+    } else if theirs < ours {
+        Some(format!(
+            "the node's program is older than the hub's (protocol {theirs}, here {ours}): what it sends is taken; upgrade it when it suits"
+        ))
+    } else {
+        Some(format!(
+            "the node's program is newer than the hub's (protocol {theirs}, here {ours}): what the hub does not know yet is kept; upgrade the hub"
+        ))
     }
 }

@@ -29,7 +29,7 @@ async fn a_code_enrols_one_node_once_and_nobody_learns_why_another_one_is_refuse
         (answer["store_code"].as_str(), answer["scopes"].clone()),
         (Some("042"), json!(["store/042", "company"]))
     );
-    assert_eq!((answer["protocol"].clone(), answer["credential"].as_str().map(str::len)), (json!(1), Some(66)));
+    assert_eq!((answer["protocol"].clone(), answer["credential"].as_str().map(str::len)), (json!(2), Some(66)));
 
     let stale = hub.code("042").await;
     let used = enrol(hub.address, &code, &[1]).await;

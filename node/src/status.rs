@@ -1,7 +1,8 @@
 //! How far the node is in step with headquarters: one answer for the API, for `status --json` and for people.
 
+use crate::replicator::link::Stop;
 use chassis::clock::format_rfc3339;
-use desk::ledger::{Backlog, Enrolment, Identity, LinkState, Notice, SharedLedger};
+use desk::ledger::{Backlog, Enrolment, HubProgram, Identity, LinkState, Notice, SharedLedger};
 use serde::Serialize;
 use sync_protocol::change::Change;
 use utoipa::ToSchema;
@@ -42,6 +43,13 @@ pub struct Status {
     pub clock_offset_ms: i64,
     /// That this node's history disagreed with headquarters' and what was done about it; until the node is enrolled anew.
     pub notice: Option<String>,
+    /// The protocol version that this node and headquarters speak with each other; 0 before they have.
+    pub protocol: u32,
+    /// The program at headquarters, where it says so.
+    #[schema(example = "0.1.0")]
+    pub hub_version: Option<String>,
+    /// That this program and the one at headquarters are not of one age, and what to do; null when they are.
+    pub versions: Option<String>,
     /// The stream that this node records under.
     pub origin: Option<Uuid>,
     /// What went wrong last, until it goes right again.
@@ -73,7 +81,9 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
         .and_then(|run| run.bodies.first().and_then(|body| Change::from_body(body).ok()))
         .map(|change| change.at);
     let durable_changes = ledger.durable_seq(backlog.origin).await?;
-    Ok(Status { durable_changes, ..status(enrolment, &backlog, contents, first_ms, link) })
+    let hub = ledger.hub_program().await?;
+    let status = Status { durable_changes, ..status(enrolment, &backlog, contents, first_ms, link) };
+    Ok(with_program(status, hub))
 }
 
 /// The status of a folder before `enroll`.
@@ -95,6 +105,9 @@ pub fn unenrolled() -> Status {
         quarantined: 0,
         clock_offset_ms: 0,
         notice: None,
+        protocol: 0,
+        hub_version: None,
+        versions: None,
         origin: None,
         last_error: None,
         next_try_at: None,
@@ -128,9 +141,45 @@ fn status(
         quarantined: backlog.quarantined,
         clock_offset_ms: link.clock_offset_ms,
         notice: link.notice.as_ref().map(told),
+        protocol: 0,
+        hub_version: None,
+        versions: None,
         origin: Some(backlog.origin),
         last_error: link.last_error,
         next_try_at: link.next_try_ms.map(format_rfc3339),
+    }
+}
+
+/// What is known of the program at headquarters. Newest 0: nothing yet.
+fn with_program(status: Status, hub: HubProgram) -> Status {
+    let versions = ages(&hub, status.last_error.as_deref() == Some(Stop::Version.in_words()));
+    Status {
+        protocol: if hub.newest == 0 { 0 } else { hub.protocol },
+        hub_version: Some(hub.version).filter(|version| !version.is_empty()),
+        versions,
+        ..status
+    }
+}
+
+/// Which of the two programs is the older one, for people. `is_apart`: they have no version in common.
+fn ages(hub: &HubProgram, is_apart: bool) -> Option<String> {
+    let ours = sync_protocol::VERSION;
+    if is_apart {
+        return Some(format!(
+            "headquarters does not speak protocol {ours} nor the one before: nothing is sent until the older of both programs is upgraded; what is recorded here stays here"
+        ));
+    }
+    let theirs = hub.newest;
+    if theirs == 0 || theirs == ours {
+        None
+    } else if theirs < ours {
+        Some(format!(
+            "headquarters' program is older than this one (protocol {theirs}, here {ours}): everything is sent and kept, what it does not know yet shows there once it is upgraded"
+        ))
+    } else {
+        Some(format!(
+            "this program is older than headquarters' (protocol {ours}, there {theirs}): everything is sent and kept, what it does not know yet shows here once it is upgraded"
+        ))
     }
 }
 
@@ -195,6 +244,14 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
         ("last error", or(&status.last_error, "none")),
         ("next try", or(&status.next_try_at, "-")),
         ("notice", or(&status.notice, "none")),
+        (
+            "protocol",
+            match &status.hub_version {
+                Some(version) => format!("{}, with headquarters' {version}", status.protocol),
+                None => status.protocol.to_string(),
+            },
+        ),
+        ("versions", or(&status.versions, "of one age")),
         ("origin", status.origin.map_or_else(|| "-".to_owned(), |origin| origin.to_string())),
     ]);
     lines
@@ -231,6 +288,16 @@ mod tests {
         assert_eq!(up_to(2, Some(120_000)), "1970-01-01T00:01:30Z");
         let never = status(enrolment(), &Backlog::default(), (0, 0), None, LinkState::default());
         assert_eq!((never.synced_up_to, never.hub_reachable), (None, false));
+    }
+
+    #[test]
+    fn programs_of_different_age_are_told_apart_in_plain_words() {
+        let hub = |newest| HubProgram { protocol: newest, newest, version: String::new() };
+        let ours = sync_protocol::VERSION;
+        assert_eq!((ages(&hub(ours), false), ages(&hub(0), false)), (None, None));
+        assert!(ages(&hub(ours - 1), false).unwrap().starts_with("headquarters' program is older"));
+        assert!(ages(&hub(ours + 1), false).unwrap().starts_with("this program is older"));
+        assert!(ages(&hub(ours), true).unwrap().contains("nothing is sent"));
     }
 
     #[test]

@@ -18,7 +18,9 @@ pub mod record;
 pub mod scope;
 pub mod seal;
 
-/// The protocol version this build speaks best; it also serves `VERSION - 1` once there is one.
-pub const VERSION: u32 = 1;
+/// The protocol version this build speaks best; it also serves the one before.
+pub const VERSION: u32 = 2;
 /// The oldest protocol version this build still serves.
 pub const OLDEST_VERSION: u32 = 1;
+/// Since this version a hub finds out that it was restored and gets back what it forgot: receipts, seals, offer and give.
+pub const HISTORIES_SINCE: u32 = 2;

@@ -4,10 +4,13 @@
 //! [`PROTOCOL_HEADER`] and a fresh [`NONCE_HEADER`]; every answer to it carries [`PROOF_HEADER`], without which the
 //! node believes nothing: a captive portal answers 200 too.
 
+mod proof;
+
 use crate::chain::Link;
 use crate::hlc::Hlc;
 use crate::scope::Scope;
 use crate::seal::Seal;
+pub use proof::{CredentialKeys, credential_keys, proof, proves};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -296,6 +299,12 @@ pub struct HelloAnswer {
     /// Up to which number the hub's verified backup or replica holds the origin too.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub durable_seq: u64,
+    /// The hub program's version; since version 2.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// Protocol versions the hub speaks; since version 2, and none where a hub of version 1 answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protocols: Vec<u32>,
     /// Another node took this one's place: it may send what it still has, and gets nothing more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retired: bool,
@@ -517,50 +526,6 @@ pub mod quarantine {
     pub const NO_RECORD: &str = "no-record";
     /// The hub failed while applying it; a person or a later version tries again.
     pub const FAILED: &str = "failed";
-}
-
-/// What a hub keeps of a credential: neither half gives the secret away.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct CredentialKeys {
-    /// Compared, in constant time, with what a request brings.
-    pub auth: [u8; 32],
-    /// Signs the answers.
-    pub proof: [u8; 32],
-}
-
-/// The keys that follow from a credential's secret.
-#[must_use]
-pub fn credential_keys(secret: &str) -> CredentialKeys {
-    CredentialKeys {
-        auth: blake3::derive_key("aincident 2026-11 node credential: auth", secret.as_bytes()),
-        proof: blake3::derive_key("aincident 2026-11 node credential: proof", secret.as_bytes()),
-    }
-}
-
-/// The proof that an answer comes from the hub that knows `key` and belongs to the request with `nonce`.
-///
-/// `BLAKE3 keyed hash (proof key)` over `nonce ‖ "\n" ‖ status as three digits ‖ "\n" ‖ body before any content coding`,
-/// as hexadecimal.
-#[must_use]
-pub fn proof(key: &[u8; 32], nonce: &str, status: u16, body: &[u8]) -> String {
-    let mut hasher = blake3::Hasher::new_keyed(key);
-    hasher.update(nonce.as_bytes());
-    hasher.update(format!("\n{status:03}\n").as_bytes());
-    hasher.update(body);
-    hasher.finalize().to_hex().to_string()
-}
-
-/// Whether `claimed` is [`proof`] of the rest; takes the same time whatever differs.
-#[must_use]
-pub fn proves(claimed: &str, key: &[u8; 32], nonce: &str, status: u16, body: &[u8]) -> bool {
-    let Ok(claimed) = blake3::Hash::from_hex(claimed.as_bytes()) else {
-        return false;
-    };
-    let Ok(right) = blake3::Hash::from_hex(proof(key, nonce, status, body).as_bytes()) else {
-        return false;
-    };
-    // `blake3::Hash` compares in constant time.
-    claimed == right
 }
 
 /// An enrolment code as it is compared: upper case, without spaces and dashes.

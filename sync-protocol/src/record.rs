@@ -20,6 +20,7 @@
 mod account;
 mod comment;
 mod incident;
+mod knowledge;
 mod photo;
 mod rule;
 mod step;
@@ -28,6 +29,7 @@ pub mod time;
 pub mod vocabulary;
 
 pub use incident::{MAX_CUSTOM, MAX_ITEMS, MAX_PEOPLE, forced_severity};
+pub use knowledge::knowledge;
 pub use photo::MAX_PHOTO_BYTES;
 pub use rule::MAX_MINOR;
 pub use step::step_allowed;

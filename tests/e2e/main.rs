@@ -3,6 +3,7 @@
 //! One target on purpose: it links once. Each file is one promise of the system and what is done to break it.
 
 mod backup;
+mod clocks;
 mod corpus;
 mod histories;
 mod hostile;
@@ -18,4 +19,6 @@ mod powercut;
 mod refusals;
 mod restored;
 mod startup;
+mod strangers;
 mod trust;
+mod versions;

@@ -13,6 +13,7 @@ pub mod hub;
 pub mod link;
 pub mod load;
 pub mod node;
+pub mod old;
 pub mod pictures;
 pub mod process;
 pub mod random;

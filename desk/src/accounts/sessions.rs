@@ -95,7 +95,7 @@ pub async fn authenticate(desk: &Desk, token_hash: [u8; 32]) -> Result<Option<Ac
         return Ok(None);
     };
     let actor = Actor::from(account);
-    desk.recall().keep_session(commits, token_hash, actor.clone(), expires_ms);
+    desk.recall().keep_session(commits, token_hash, actor.clone(), now_ms, expires_ms);
     Ok(Some(actor))
 }
 

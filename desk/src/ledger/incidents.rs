@@ -87,6 +87,9 @@ pub struct HistoryItem {
     pub to: Value,
     /// True for a value that lost against an edit whose author had not seen it.
     pub lost: bool,
+    /// True where the site's clock was more than five minutes off, so that `at` is not when it was done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clock_off: bool,
     /// Why, where a reason was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -19,9 +19,11 @@ mod offers;
 mod photos;
 mod project;
 mod records;
+mod refusals;
 mod site;
 mod stats;
 mod sync;
+mod versions;
 
 use super::{
     Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
@@ -63,6 +65,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
     ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
     ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
+    ("V16__programs", include_str!("../../../migrations/sqlite/V16__programs.sql")),
     ("V17__arriving", include_str!("../../../migrations/sqlite/V17__arriving.sql")),
 ];
 

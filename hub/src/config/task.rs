@@ -39,6 +39,8 @@ pub enum Task {
         /// The node.
         node: Uuid,
     },
+    /// `node refused`.
+    ListRefused,
     /// `audit verify`.
     VerifyAudit,
     /// `backup`.

@@ -4,6 +4,7 @@ use super::credentials::{Caller, may_push, recheck};
 use super::{Intake, Refused};
 use bytes::Bytes;
 use desk::{Error, Refusal};
+use sync_protocol::HISTORIES_SINCE;
 use sync_protocol::batch::{BatchError, Push, PushHeader};
 use sync_protocol::message::{Limits, Outcome, PushAnswer, PushResult};
 use uuid::Uuid;
@@ -41,6 +42,7 @@ impl Intake {
         };
         drop(turn);
         account(caller, origin, &result);
+        let result = in_version(caller.protocol, result);
         self.note_contact(caller.node_id, None).await;
         Ok(PushAnswer { hub_id: self.inner.hub_id, epoch: self.epoch().await?, now_ms, result })
     }
@@ -79,6 +81,16 @@ impl Intake {
             error => self.failed(error),
         }
     }
+}
+
+/// What a version of the protocol has of a result.
+fn in_version(protocol: u32, mut result: PushResult) -> PushResult {
+    if protocol < HISTORIES_SINCE
+        && let PushResult::Accepted { receipt, .. } = &mut result
+    {
+        *receipt = None;
+    }
+    result
 }
 
 /// Unpacking a large push takes tens of milliseconds, which no other request should wait for.

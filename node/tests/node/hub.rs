@@ -228,6 +228,8 @@ impl State {
             head: self.head(),
             credential,
             durable_seq: 0,
+            version: String::new(),
+            protocols: Vec::new(),
             retired: false,
         }
     }

@@ -10,6 +10,7 @@ pub const MAX_MINOR: u64 = 9_007_199_254_740_991;
 pub(super) const REQUIRED: &str = "is required";
 
 /// A field, or a member of an object.
+#[derive(Debug)]
 pub(super) struct Part {
     pub(super) rule: Rule,
     /// Whether it can be taken away.
@@ -17,6 +18,7 @@ pub(super) struct Part {
 }
 
 /// What a value must be like.
+#[derive(Debug)]
 pub(super) enum Rule {
     /// Text of at most so many characters.
     Text(usize),

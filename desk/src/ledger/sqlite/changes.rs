@@ -211,7 +211,7 @@ fn store(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Stored> {
     Ok(Stored { id: ChangeId { origin: origin.id, seq }, hlc, change_no, record_id, parsed })
 }
 
-fn set_aside(
+pub(super) fn set_aside(
     db: &Connection,
     change_no: i64,
     record: Option<Uuid>,

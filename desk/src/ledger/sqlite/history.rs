@@ -90,6 +90,7 @@ fn item(told: &Told, kind: &str, field: Option<&str>, from: Value, to: Value, lo
         from,
         to,
         lost,
+        clock_off: told.hlc.tells_a_wrong_clock(told.change.at),
         reason: None,
     }
 }

@@ -5,12 +5,14 @@
 //! | `role` | `hub` or `node`; no row: a node's folder before `enroll` |
 //! | `hub_id`, `epoch` | the hub's identity and history |
 //! | `hub_key`, `restored`, `offer`, `receipt/ORIGIN` | see [`super::histories`] |
+//! | `hub_program`, `knows` | see [`super::versions`] |
 //! | `enrolment` | [`Enrolment`] as JSON |
 //! | `credential` | the node's secret (the file is readable by its owner alone) |
 //! | `link` | [`LinkState`] as JSON |
 //! | `photo_limits` | [`PhotoLimits`] as JSON, as the hub last said |
 //! | `notice` | [`crate::ledger::Notice`] as JSON: the last new beginning |
 //! | counter `pulled` | changes taken from the hub since enrolment |
+//! | counter `caught_up` | see [`super::versions`] |
 //! | counter `hlc` | last reading of the hybrid clock |
 //! | counter `reference/042/2026` | last running number of a store's year |
 //!
@@ -74,11 +76,25 @@ pub(super) fn tick(db: &Connection, now_ms: i64) -> Done<Hlc> {
     Ok(next)
 }
 
+/// The site's last reading of the clock.
+pub(super) fn last_reading(db: &Connection) -> Done<Hlc> {
+    Ok(Hlc::from_i64(counter(db, "hlc")?.unwrap_or(0)))
+}
+
 /// Moves the site's clock behind what it has seen.
 pub(super) fn observe(db: &Connection, seen: Hlc) -> Done<()> {
     let last = Hlc::from_i64(counter(db, "hlc")?.unwrap_or(0));
     if seen > last {
         set_counter(db, "hlc", seen.to_i64())?;
+    }
+    Ok(())
+}
+
+/// Moves the site's clock back to `latest`, where it stands later.
+pub(super) fn set_back(db: &Connection, latest: Hlc) -> Done<()> {
+    let last = counter(db, "hlc")?.map_or(latest, Hlc::from_i64);
+    if last > latest {
+        set_counter(db, "hlc", latest.to_i64())?;
     }
     Ok(())
 }

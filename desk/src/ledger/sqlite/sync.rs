@@ -96,6 +96,7 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
     let Some(stream) = origin(db, origin_id)? else {
         return Err(Fail::Broken("answers for a stream that is not here".to_owned()));
     };
+    let mut furthest: Option<Hlc> = None;
     for answer in answers {
         let found: Option<(i64, Option<Uuid>, i64)> = db
             .prepare_cached("SELECT change_no, record_id, hlc FROM changes WHERE origin_no = ?1 AND seq = ?2")?
@@ -118,7 +119,11 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
             && moved.to_i64() != hlc
         {
             changes::restamp(db, change_no, moved)?;
+            furthest = furthest.max(Some(moved.max(Hlc::new(answer.received_ms.saturating_add(MAX_AHEAD_MS), 0))));
         }
+    }
+    if let Some(furthest) = furthest {
+        set_back(db, &stream, answers, furthest)?;
     }
     // Never beyond what was recorded here, whatever the hub believes.
     let last = (applied_seq.min(stream.seq)) as i64;
@@ -131,6 +136,19 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
             .execute(params![stream.no, last])?;
     }
     Ok(())
+}
+
+/// After the hub placed changes earlier than they said, the site's last reading is no longer what a clock years ahead made
+/// it: else everything recorded after that clock was set right would stand after everybody else's edits.
+///
+/// No change that the hub holds stands later than the place it gave or 5 minutes after its clock, so that is where it is set
+/// back to, unless something that waits here stands later.
+fn set_back(db: &Connection, stream: &Origin, answers: &[Answer], furthest: Hlc) -> Done<()> {
+    let answered = answers.last().map_or(0, |answer| answer.seq);
+    let waiting: Option<i64> = db
+        .prepare_cached("SELECT max(hlc) FROM changes WHERE origin_no = ?1 AND seq > ?2")?
+        .query_row(params![stream.no, answered as i64], |row| row.get(0))?;
+    site::set_back(db, furthest.max(Hlc::from_i64(waiting.unwrap_or(0))))
 }
 
 /// Notes when the hub first had a record, if it is not known yet.
@@ -197,6 +215,7 @@ pub(super) fn take_push(
     let mut answers = Vec::with_capacity(push.bodies.len());
     let mut fed = Vec::new();
     let mut latest = Hlc::default();
+    let last = site::last_reading(db)?;
     for (seq, body) in (header.first_seq..).zip(&push.bodies) {
         if seq <= held {
             answers.push(answered(db, &stream, seq)?);
@@ -204,7 +223,7 @@ pub(super) fn take_push(
         }
         let parsed = Change::from_body(body);
         let claimed = parsed.as_ref().ok().map(Change::order);
-        let placed = claimed.map(|hlc| hlc.clamp(now_ms, MAX_AHEAD_MS));
+        let placed = claimed.map(|hlc| place(hlc, last, now_ms));
         latest = placed.map_or(latest, |hlc| latest.observe(hlc));
         let incoming = Incoming {
             origin: &mut stream,
@@ -239,6 +258,14 @@ pub(super) fn take_push(
     let receipt = Some(hub_key(db)?.receipt(epoch, stream.id, stream.seq, stream.head));
     let durable_seq = durable_seq(db, stream.id)?;
     Ok(PushResult::Accepted { applied_seq: stream.seq, durable_seq, head: stream.head, answers, receipt })
+}
+
+/// Where the hub places a change that says it stands at `claimed`: at most 5 minutes after its clock.
+///
+/// A hub whose clock was set back holds places of its own beyond that, up to `last`, its last reading. Whoever saw them has to be
+/// able to edit after them, so then anything up to the last place of that millisecond will do: nobody gets further ahead by it.
+fn place(claimed: Hlc, last: Hlc, now_ms: i64) -> Hlc {
+    claimed.clamp(now_ms, MAX_AHEAD_MS).max(claimed.min(Hlc::new(last.ms(), u16::MAX)))
 }
 
 /// Keeps the stream's link when a run from number `held` on has passed a mark.
