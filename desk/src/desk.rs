@@ -7,6 +7,7 @@ use crate::events::MAX_STREAMS;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Identity, SharedLedger};
 use crate::photos;
+use crate::quarantine;
 use chassis::blobs::{Blobs, Sha256};
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
@@ -210,6 +211,7 @@ impl Desk {
             () = jobs => {}
             () = photos::uploads::keep(&self) => {}
             () = photos::tidy::keep(&self) => {}
+            () = quarantine::keep(&self) => {}
         }
     }
 

@@ -17,6 +17,7 @@ mod multipart;
 pub mod object;
 pub mod openapi;
 pub mod photos;
+pub mod quarantine;
 pub mod reports;
 pub mod reviews;
 pub mod schema;
@@ -70,6 +71,12 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .route("/api/v1/uploads/{id}", post(uploads::overridden).layer(from_fn(long_lived)))
         .routes(routes!(stats::stats))
         .routes(routes!(reviews::list))
+        .routes(routes!(reviews::settle))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::get))
+        .routes(routes!(quarantine::retry))
+        .routes(routes!(quarantine::discard))
+        .routes(routes!(quarantine::edit))
         .routes(routes!(stores::list))
         .routes(routes!(users::list))
         .routes(routes!(events::events))

@@ -12,6 +12,7 @@ mod histories;
 mod inbox;
 mod incidents;
 mod photos;
+mod quarantine;
 mod records;
 mod site;
 pub mod sqlite;
@@ -21,8 +22,9 @@ pub use accounts::{Accounts, Failures, Store};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
-pub use incidents::{Comment, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
+pub use incidents::{Comment, Decided, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Said, Stats, Whole};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
+pub use quarantine::{Judgement, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Verdict, Word};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
 pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Site};
 pub use sync::{Anew, Audit, Beginning, OriginHead, PageApplied, PageQuery, PageResult, Replication, Unpushed};
@@ -34,10 +36,11 @@ pub type SharedLedger = Arc<dyn Ledger>;
 
 /// Everything a site persists.
 pub trait Ledger:
-    Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Send + Sync
+    Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Quarantine + Send + Sync
 {
 }
-impl<T: Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Send + Sync> Ledger
-    for T
+impl<
+    T: Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Quarantine + Send + Sync,
+> Ledger for T
 {
 }

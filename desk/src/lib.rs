@@ -19,6 +19,7 @@ pub mod http;
 pub mod incidents;
 pub mod ledger;
 pub mod photos;
+pub mod quarantine;
 pub mod reports;
 pub mod reviews;
 pub mod rules;

@@ -47,8 +47,10 @@ pub enum Act<'a> {
     Export,
     /// See files that belong to no incident yet, and say where they belong.
     FileInbox,
-    /// See fields in which two edits met.
+    /// See fields in which two edits met, and decide between them.
     SeeReviews,
+    /// See changes in quarantine, and decide about them.
+    Settle,
     /// See the accounts of the store.
     SeeAccounts,
     /// Make and change stores, accounts and nodes.
@@ -77,6 +79,7 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         | Act::Export
         | Act::FileInbox
         | Act::SeeReviews
+        | Act::Settle
         | Act::SeeAccounts => Role::Manager,
         Act::Administer => Role::Admin,
     };
@@ -102,6 +105,7 @@ fn forbidden(act: Act<'_>) -> &'static str {
         Act::Export => "only a manager exports incidents",
         Act::FileInbox => "only a manager sees and files what came through the drop folder",
         Act::SeeReviews => "only a manager decides between edits that met",
+        Act::Settle => "only a manager sees and settles what is in quarantine",
         Act::SeeAccounts => "only a manager sees the list of accounts",
         Act::Administer => "only an administrator, at headquarters, does this",
         Act::SeeOriginal { shown: true, .. } => {
@@ -180,6 +184,7 @@ mod tests {
             (Act::SeeDeleted, [false, true, true, true]),
             (Act::Export, [false, true, true, true]),
             (Act::SeeReviews, [false, true, true, true]),
+            (Act::Settle, [false, true, true, true]),
             (Act::SeeAccounts, [false, true, true, true]),
             (Act::Administer, [false, false, false, true]),
         ];

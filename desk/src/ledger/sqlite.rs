@@ -5,6 +5,7 @@
 
 mod accounts;
 mod anew;
+mod aside;
 mod audit;
 mod carry;
 mod changes;
@@ -18,7 +19,10 @@ mod incidents;
 mod offers;
 mod photos;
 mod project;
+mod quarantine;
 mod records;
+mod reviews;
+mod settle;
 mod site;
 mod stats;
 mod sync;
@@ -62,6 +66,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
     ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
     ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
+    ("V12__settlements", include_str!("../../../migrations/sqlite/V12__settlements.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -295,7 +300,15 @@ impl Incidents for SqliteLedger {
     }
 
     async fn reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error> {
-        self.read(move |db| incidents::reviews(db, store.as_deref(), limit)).await
+        self.read(move |db| reviews::list(db, store.as_deref(), false, limit)).await
+    }
+
+    async fn settled_reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error> {
+        self.read(move |db| reviews::list(db, store.as_deref(), true, limit)).await
+    }
+
+    async fn reviews_of(&self, incident: Uuid) -> Result<Vec<Review>, Error> {
+        self.read(move |db| reviews::of_incident(db, incident)).await
     }
 }
 

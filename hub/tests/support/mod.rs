@@ -287,9 +287,19 @@ pub fn incident(description: &str, id: Uuid) -> String {
 pub fn new_record(kind: &str, id: Uuid, set: &[(&str, &str)]) -> String {
     let set = set.iter().map(|(field, value)| ((*field).to_owned(), Value::from(*value))).collect();
     let (by, kind) = ("kim".to_owned(), kind.to_owned());
-    Change { at: NOW_MS, base: BTreeMap::new(), by, hlc: None, id, kind, new: true, set }
-        .to_body()
-        .unwrap()
+    Change {
+        at: NOW_MS,
+        base: BTreeMap::new(),
+        by,
+        hlc: None,
+        instead_of: None,
+        id,
+        kind,
+        new: true,
+        set,
+    }
+    .to_body()
+    .unwrap()
 }
 
 pub fn pushed(reply: &Reply) -> PushAnswer {

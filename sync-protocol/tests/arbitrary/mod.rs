@@ -93,6 +93,7 @@ pub fn nonsense() -> impl Strategy<Value = Vec<Made>> {
                     base: BTreeMap::new(),
                     by: format!("user-{at}"),
                     hlc: None,
+                    instead_of: None,
                     id: origin(99),
                     kind: "incident".to_owned(),
                     new,
@@ -152,6 +153,7 @@ impl Site {
             base: self.state.base_of(field).into_iter().map(|base| (field.to_owned(), base)).collect(),
             by: format!("user-{}", self.number),
             hlc: None,
+            instead_of: None,
             id: origin(99),
             kind: "incident".to_owned(),
             new: self.known.is_empty(),
@@ -161,6 +163,7 @@ impl Site {
         let made = Made {
             id: ChangeId { origin: origin(self.number), seq: self.seq },
             hlc: self.clock,
+            instead_of: None,
             change,
         };
         self.take(&made);

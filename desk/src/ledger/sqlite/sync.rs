@@ -6,7 +6,7 @@
 //! transaction. Neither direction looks at the other.
 
 use super::changes::{
-    self, Added, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
+    self, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
 };
 use super::fail::{Done, Fail};
 use super::histories::{durable_seq, hub_key};
@@ -97,18 +97,25 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
         return Err(Fail::Broken("answers for a stream that is not here".to_owned()));
     };
     for answer in answers {
-        let found: Option<(i64, Option<Uuid>, i64)> = db
-            .prepare_cached("SELECT change_no, record_id, hlc FROM changes WHERE origin_no = ?1 AND seq = ?2")?
-            .query_row(params![stream.no, answer.seq as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        let found: Option<(i64, Option<Uuid>, i64, bool)> = db
+            .prepare_cached(
+                "SELECT c.change_no, c.record_id, c.hlc, coalesce(q.settled, 0) FROM changes c \
+                 LEFT JOIN quarantine q ON q.change_no = c.change_no WHERE c.origin_no = ?1 AND c.seq = ?2",
+            )?
+            .query_row(params![stream.no, answer.seq as i64], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
             .optional()?;
-        let Some((change_no, record_id, hlc)) = found else {
+        let Some((change_no, record_id, hlc, settled)) = found else {
             continue;
         };
         let outcome = match &answer.outcome {
             Outcome::Quarantined { code, reason } => Some(format!("quarantined: {code}: {reason}")),
             Outcome::Deferred => Some("deferred".to_owned()),
             Outcome::Applied | Outcome::Merged | Outcome::Duplicate => None,
-        };
+        }
+        // Headquarters may not have heard yet that it was settled here.
+        .filter(|_| !settled);
         db.prepare_cached("UPDATE changes SET received_ms = ?2, outcome = ?3 WHERE change_no = ?1")?
             .execute(params![change_no, answer.received_ms, outcome])?;
         if let Some(record_id) = record_id {
@@ -215,16 +222,14 @@ pub(super) fn take_push(
             now_ms,
             claim: None,
         };
-        let Added { outcome, change_no, .. } = match failed {
+        let added = match failed {
             None => add(db, incoming)?,
             Some(reason) => add_aside(db, incoming, quarantine::FAILED, reason)?,
         };
-        if matches!(outcome, Outcome::Applied | Outcome::Merged) {
-            fed.push((scope.clone(), change_no));
-        }
+        fed.extend(added.told().map(|change_no| (scope.clone(), change_no)));
         answers.push(Answer {
             seq,
-            outcome,
+            outcome: added.outcome,
             received_ms: now_ms,
             hlc: placed.filter(|hlc| Some(*hlc) != claimed),
         });
@@ -289,8 +294,9 @@ fn answered(db: &Connection, stream: &Origin, seq: u64) -> Done<Answer> {
     let (change_no, received_ms, hlc, body): (i64, Option<i64>, i64, String) = db
         .prepare_cached("SELECT change_no, received_ms, hlc, body FROM changes WHERE origin_no = ?1 AND seq = ?2")?
         .query_row(params![stream.no, seq as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    // What a person decided against is settled: there is nothing more to say of it.
     let aside: Option<(bool, String, String)> = db
-        .prepare_cached("SELECT waits, code, reason FROM quarantine WHERE change_no = ?1")?
+        .prepare_cached("SELECT waits, code, reason FROM quarantine WHERE change_no = ?1 AND settled = 0")?
         .query_row([change_no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let outcome = match aside {
