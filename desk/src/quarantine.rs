@@ -3,6 +3,9 @@
 //! Each is kept as it came, whatever is decided. What is decided is recorded like everything else, goes to every site, and
 //! does the same there. After an upgrade everything in quarantine is tried again by itself ([`keep`]).
 
+pub mod answer;
+pub mod command;
+
 use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};

@@ -3,6 +3,7 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod quarantine;
 mod task;
 
 use chassis::config::{ConfigError, Layered, load_file};
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use uuid::Uuid;
 
+pub use quarantine::QuarantineCommand;
 pub use task::Task;
 
 /// The A.I.ncident program at headquarters.
@@ -49,6 +51,9 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Look the folder over: what is well, what is not, and what to do about it.
     Doctor(DoctorArgs),
+    /// Changes that could not be put into their records.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
 }
 
 /// Options of `backup`.
@@ -360,6 +365,7 @@ impl Command {
             Self::Backup(args) => args.resolve().map(Config::Admin),
             Self::Restore(args) => args.resolve().map(Config::Admin),
             Self::Doctor(args) => args.resolve().map(Config::Admin),
+            Self::Quarantine(command) => command.resolve().map(Config::Admin),
         }
     }
 }
