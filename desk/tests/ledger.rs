@@ -17,5 +17,9 @@ mod lists;
 mod offers;
 #[path = "ledger/pushes.rs"]
 mod pushes;
+#[path = "ledger/reviews.rs"]
+mod reviews;
+#[path = "ledger/settle.rs"]
+mod settle;
 #[path = "ledger/site.rs"]
 mod site;

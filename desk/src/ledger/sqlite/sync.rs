@@ -15,7 +15,7 @@ use crate::error::Refusal;
 use crate::ledger::{Identity, OriginHead, PageApplied, PageQuery, PageResult, Unpushed};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
 use sync_protocol::change::Change;
@@ -498,6 +498,7 @@ fn keep_seal(db: &Connection, stream: &Origin, line: &PageLine) -> Done<()> {
 pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<PageApplied> {
     let mut applied = PageApplied::default();
     let mut streams: BTreeMap<Uuid, Origin> = BTreeMap::new();
+    let mut late: BTreeSet<Uuid> = BTreeSet::new();
     let mut latest = Hlc::default();
     for line in &page.lines {
         let stream = match streams.entry(line.origin) {
@@ -527,6 +528,9 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
         let placed = line.hlc.or_else(|| parsed.as_ref().ok().map(Change::order));
         latest = placed.map_or(latest, |hlc| latest.observe(hlc));
         let received_ms = Some(line.received_ms);
+        if line.seq <= stream.seq {
+            late.insert(line.origin);
+        }
         let incoming = Incoming { origin: stream, body, parsed, hlc: placed, received_ms, now_ms, claim: None };
         let outcome = add_numbered(db, incoming, line.seq)?.outcome;
         keep_seal(db, stream, line)?;
@@ -535,7 +539,10 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
             applied.quarantined += 1;
         }
     }
-    for stream in streams.values() {
+    for stream in streams.values_mut() {
+        if late.contains(&stream.id) {
+            stream.head = link_at(db, stream.no, stream.id, stream.seq as i64)?;
+        }
         save_origin(db, stream)?;
     }
     changes::saw(db, latest)?;
