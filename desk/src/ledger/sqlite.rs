@@ -9,6 +9,7 @@ mod aside;
 mod audit;
 mod carry;
 mod changes;
+mod check;
 mod fail;
 mod filter;
 mod fleet;
@@ -42,6 +43,7 @@ use chassis::sqlite::jobs::SqliteQueue;
 use chassis::sqlite::rusqlite::{self, Connection};
 use chassis::sqlite::uploads::SqliteUploads;
 use chassis::sqlite::{Database, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
+pub use check::Check;
 use fail::{Done, Fail};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -79,6 +81,7 @@ pub struct SqliteLedger {
     ids: Ids,
     /// The generation's stamp, and how many commits there were when it was read.
     stamp: Arc<Mutex<Option<(u64, i64)>>>,
+    check: Option<Check>,
 }
 
 impl StoreError for Fail {
@@ -111,7 +114,14 @@ impl SqliteLedger {
             before_commit: project::INDEX_WAITING,
         };
         let options = OpenOptions { writing, ..OpenOptions::new(path, migrations) };
-        Ok(Self { db: Database::open(options)?, ids, stamp: Arc::default() })
+        Ok(Self { db: Database::open(options)?, ids, stamp: Arc::default(), check: None })
+    }
+
+    /// The same ledger, with a look at each pushed change before it is taken.
+    #[must_use]
+    pub fn with_check(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
     }
 
     /// The jobs kept in the same file.
@@ -470,7 +480,14 @@ impl Replication for SqliteLedger {
     }
 
     async fn take_push(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error> {
-        self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, None)).await
+        let check = self.check.clone();
+        self.write(move |db| {
+            if let Some(check) = &check {
+                check.look(&push.bodies);
+            }
+            sync::take_push(db, node_id, &scope, &push, now_ms, None)
+        })
+        .await
     }
 
     async fn keep_failed(
