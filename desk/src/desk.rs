@@ -9,6 +9,7 @@ use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Identity, SharedLedger};
 use crate::photos::heic::Opener;
 use crate::photos::{self, PhotoLimits, travels::Travels};
+use crate::quarantine;
 use crate::recall::Recall;
 use crate::reports::{self, flights::Flights};
 use chassis::blobs::{Blobs, Sha256};
@@ -331,6 +332,7 @@ impl Desk {
             () = photos::uploads::keep(&self) => {}
             () = photos::tidy::keep(&self) => {}
             () = jobs::measure(&self) => {}
+            () = quarantine::keep(&self) => {}
         }
     }
 

@@ -18,6 +18,7 @@ mod multipart;
 pub mod object;
 pub mod openapi;
 pub mod photos;
+pub mod quarantine;
 pub mod reports;
 pub mod reviews;
 pub mod schema;
@@ -75,6 +76,12 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::retry))
         .routes(routes!(jobs::discard))
+        .routes(routes!(reviews::settle))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::get))
+        .routes(routes!(quarantine::retry))
+        .routes(routes!(quarantine::discard))
+        .routes(routes!(quarantine::edit))
         .routes(routes!(stores::list))
         .routes(routes!(users::list))
         .routes(routes!(events::events))

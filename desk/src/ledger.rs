@@ -12,6 +12,7 @@ mod histories;
 mod inbox;
 mod incidents;
 mod photos;
+mod quarantine;
 mod records;
 mod refusals;
 mod site;
@@ -23,8 +24,9 @@ pub use accounts::{Accounts, Failures, Store};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Fork, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
-pub use incidents::{Comment, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
+pub use incidents::{Comment, Decided, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Said, Stats, Whole};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
+pub use quarantine::{Judgement, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Verdict, Word};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
 pub use refusals::{Refusals, RefusedRow};
 pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Site};
@@ -49,6 +51,7 @@ pub trait Ledger:
     + Fleet
     + Versions
     + Refusals
+    + Quarantine
     + Send
     + Sync
 {
@@ -65,6 +68,7 @@ impl<T> Ledger for T where
         + Fleet
         + Versions
         + Refusals
+        + Quarantine
         + Send
         + Sync
 {

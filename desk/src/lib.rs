@@ -20,6 +20,7 @@ pub mod incidents;
 pub mod jobs;
 pub mod ledger;
 pub mod photos;
+pub mod quarantine;
 pub mod recall;
 pub mod reports;
 pub mod reviews;

@@ -52,8 +52,10 @@ pub enum Act<'a> {
         /// Whether the site is headquarters, whose jobs are about every store.
         at_hub: bool,
     },
-    /// See fields in which two edits met.
+    /// See fields in which two edits met, and decide between them.
     SeeReviews,
+    /// See changes in quarantine, and decide about them.
+    Settle,
     /// See the accounts of the store.
     SeeAccounts,
     /// Make and change stores, accounts and nodes.
@@ -83,6 +85,7 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         | Act::FileInbox
         | Act::KeepJobs { at_hub: false }
         | Act::SeeReviews
+        | Act::Settle
         | Act::SeeAccounts => Role::Manager,
         Act::KeepJobs { at_hub: true } => Role::Hq,
         Act::Administer => Role::Admin,
@@ -111,6 +114,7 @@ fn forbidden(act: Act<'_>) -> &'static str {
         Act::KeepJobs { at_hub: false } => "only a manager sees what the site does by itself",
         Act::KeepJobs { at_hub: true } => "only headquarters sees what the hub does by itself",
         Act::SeeReviews => "only a manager decides between edits that met",
+        Act::Settle => "only a manager sees and settles what is in quarantine",
         Act::SeeAccounts => "only a manager sees the list of accounts",
         Act::Administer => "only an administrator, at headquarters, does this",
         Act::SeeOriginal { shown: true, .. } => {
@@ -191,6 +195,7 @@ mod tests {
             (Act::KeepJobs { at_hub: false }, [false, true, true, true]),
             (Act::KeepJobs { at_hub: true }, [false, false, true, true]),
             (Act::SeeReviews, [false, true, true, true]),
+            (Act::Settle, [false, true, true, true]),
             (Act::SeeAccounts, [false, true, true, true]),
             (Act::Administer, [false, false, false, true]),
         ];

@@ -30,7 +30,11 @@ mod login;
 mod patches;
 #[path = "api/photos.rs"]
 mod photos;
+#[path = "api/quarantine.rs"]
+mod quarantine;
 #[path = "api/reports.rs"]
 mod reports;
+#[path = "api/reviews.rs"]
+mod reviews;
 #[path = "api/site.rs"]
 mod site;

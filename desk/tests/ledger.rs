@@ -19,6 +19,10 @@ mod offers;
 mod pushes;
 #[path = "ledger/released.rs"]
 mod released;
+#[path = "ledger/reviews.rs"]
+mod reviews;
+#[path = "ledger/settle.rs"]
+mod settle;
 #[path = "ledger/site.rs"]
 mod site;
 #[path = "ledger/versions.rs"]

@@ -47,6 +47,9 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::VerifyAudit => return admin.verify(out).await,
         Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
         Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
+        Task::Quarantine(command) => {
+            desk::quarantine::command::run(&admin.desk, command, config.json).await.map_err(explain)?
+        }
         Task::Restore { .. } => String::new(),
     };
     say(out, &said)

@@ -3,6 +3,7 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod quarantine;
 mod serve;
 mod task;
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use uuid::Uuid;
 
+pub use quarantine::QuarantineCommand;
 pub use serve::{ServeArgs, ServeConfig};
 pub use task::Task;
 
@@ -50,6 +52,9 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Look the folder over: what is well, what is not, and what to do about it.
     Doctor(DoctorArgs),
+    /// Changes that could not be put into their records.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
 }
 
 /// Options of `backup`.
@@ -331,6 +336,7 @@ impl Command {
             Self::Backup(args) => args.resolve().map(Config::Admin),
             Self::Restore(args) => args.resolve().map(Config::Admin),
             Self::Doctor(args) => args.resolve().map(Config::Admin),
+            Self::Quarantine(command) => command.resolve().map(Config::Admin),
         }
     }
 }

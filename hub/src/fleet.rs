@@ -57,7 +57,7 @@ pub struct NodeItem {
     pub backlog: NodeBacklog,
     /// Changes the hub holds of it.
     pub applied_changes: u64,
-    /// Changes in quarantine on the node, as it last told.
+    /// Changes of it in quarantine, there as it last told or here, whichever are more.
     pub quarantined: u64,
     /// Its clock minus the hub's, in milliseconds.
     pub clock_offset_ms: i64,
@@ -158,7 +158,7 @@ fn item(row: NodeRow, now_ms: i64) -> NodeItem {
             blob_bytes: row.status.pending_blob_bytes,
         },
         applied_changes: row.applied_changes,
-        quarantined: row.status.quarantined,
+        quarantined: row.status.quarantined.max(row.quarantined),
         clock_offset_ms: row.clock_offset_ms,
         restored_at: row.restored_ms.map(format_rfc3339),
         forks: row.forks,

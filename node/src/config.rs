@@ -3,6 +3,10 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod quarantine;
+
+pub use quarantine::{QuarantineCommand, QuarantineConfig};
+
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::outbound::Backoff;
 use chassis::overlay;
@@ -42,6 +46,9 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Look the folder over: what is well, what is not, and what to do about it.
     Doctor(DoctorArgs),
+    /// Changes that could not be put into their records, here or at headquarters.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
 }
 
 /// Options of `backup`.

@@ -5,6 +5,7 @@
 //! [`replicator`] (how it keeps in step), [`enrolment`] (how a folder becomes a store's node), [`status`].
 
 pub mod app;
+pub mod aside;
 pub mod cache;
 pub mod config;
 pub mod enrolment;

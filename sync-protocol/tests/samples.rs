@@ -58,6 +58,7 @@ fn change(at: i64, record: Uuid, kind: &str, set: Value) -> Change {
         base: BTreeMap::new(),
         by: "kim".to_owned(),
         hlc: None,
+        instead_of: None,
         id: record,
         kind: kind.to_owned(),
         new: true,

@@ -20,7 +20,7 @@ const TAGS: [(&str, &str); 9] = [
     ("stores", "Stores"),
     ("users", "Accounts"),
     ("events", "What changes, as it changes"),
-    ("sync", "How a node stands with its hub"),
+    ("sync", "How a node stands with its hub, and what could not be taken"),
     ("fleet", "Headquarters' nodes"),
     ("site", "What a site does by itself"),
 ];

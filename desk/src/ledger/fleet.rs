@@ -50,6 +50,8 @@ pub struct NodeRow {
     pub forks: u64,
     /// The newest protocol version it speaks; 0: it has not said yet.
     pub newest_protocol: u32,
+    /// Changes of it that are in quarantine at the hub.
+    pub quarantined: u64,
 }
 
 /// A credential as it is checked.

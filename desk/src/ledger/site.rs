@@ -96,6 +96,8 @@ pub struct Backlog {
     pub pending_changes: u64,
     /// Changes in quarantine, here or (as its answers say) at the hub.
     pub quarantined: u64,
+    /// Grows with every settlement that the site hears of.
+    pub settled: u64,
 }
 
 /// The site's own single values.

@@ -5,9 +5,11 @@
 
 mod accounts;
 mod anew;
+mod aside;
 mod audit;
 mod carry;
 mod changes;
+mod check;
 mod fail;
 mod filter;
 mod fleet;
@@ -18,8 +20,11 @@ mod incidents;
 mod offers;
 mod photos;
 mod project;
+mod quarantine;
 mod records;
 mod refusals;
+mod reviews;
+mod settle;
 mod site;
 mod stats;
 mod sync;
@@ -40,6 +45,7 @@ use chassis::sqlite::jobs::SqliteQueue;
 use chassis::sqlite::rusqlite::{self, Connection};
 use chassis::sqlite::uploads::SqliteUploads;
 use chassis::sqlite::{Database, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
+pub use check::Check;
 use fail::{Done, Fail};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -65,6 +71,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
     ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
     ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
+    ("V12__settlements", include_str!("../../../migrations/sqlite/V12__settlements.sql")),
     ("V16__programs", include_str!("../../../migrations/sqlite/V16__programs.sql")),
     ("V17__arriving", include_str!("../../../migrations/sqlite/V17__arriving.sql")),
 ];
@@ -79,6 +86,7 @@ pub struct SqliteLedger {
     ids: Ids,
     /// The generation's stamp, and how many commits there were when it was read.
     stamp: Arc<Mutex<Option<(u64, i64)>>>,
+    check: Option<Check>,
 }
 
 impl StoreError for Fail {
@@ -111,7 +119,14 @@ impl SqliteLedger {
             before_commit: project::INDEX_WAITING,
         };
         let options = OpenOptions { writing, ..OpenOptions::new(path, migrations) };
-        Ok(Self { db: Database::open(options)?, ids, stamp: Arc::default() })
+        Ok(Self { db: Database::open(options)?, ids, stamp: Arc::default(), check: None })
+    }
+
+    /// The same ledger, with a look at each pushed change before it is taken.
+    #[must_use]
+    pub fn with_check(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
     }
 
     /// The jobs kept in the same file.
@@ -308,7 +323,15 @@ impl Incidents for SqliteLedger {
     }
 
     async fn reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error> {
-        self.read(move |db| incidents::reviews(db, store.as_deref(), limit)).await
+        self.read(move |db| reviews::list(db, store.as_deref(), false, limit)).await
+    }
+
+    async fn settled_reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error> {
+        self.read(move |db| reviews::list(db, store.as_deref(), true, limit)).await
+    }
+
+    async fn reviews_of(&self, incident: Uuid) -> Result<Vec<Review>, Error> {
+        self.read(move |db| reviews::of_incident(db, incident)).await
     }
 }
 
@@ -470,7 +493,14 @@ impl Replication for SqliteLedger {
     }
 
     async fn take_push(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error> {
-        self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, None)).await
+        let check = self.check.clone();
+        self.write(move |db| {
+            if let Some(check) = &check {
+                check.look(&push.bodies);
+            }
+            sync::take_push(db, node_id, &scope, &push, now_ms, None)
+        })
+        .await
     }
 
     async fn keep_failed(

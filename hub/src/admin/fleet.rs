@@ -18,8 +18,8 @@ impl Admin {
             return to_json(&serde_json::json!({ "items": nodes, "hub": hub }));
         }
         let mut table = format!(
-            "{:36}  {:16}  {:20}  {:10}  {:>7}  {:24}  NAME",
-            "NODE", "STORE", "STATE", "VERSION", "PENDING", "LAST CONTACT"
+            "{:36}  {:16}  {:20}  {:10}  {:>7}  {:>11}  {:24}  NAME",
+            "NODE", "STORE", "STATE", "VERSION", "PENDING", "QUARANTINED", "LAST CONTACT"
         );
         for node in nodes {
             let state = match (&node.revoked_at, node.online) {
@@ -29,8 +29,8 @@ impl Admin {
             };
             let contact = node.last_contact_at.as_deref().unwrap_or("never");
             table.push_str(&format!(
-                "\n{:36}  {:16}  {state:20}  {:10}  {:>7}  {contact:24}  {}",
-                node.node_id, node.store_code, node.version, node.lag, node.name
+                "\n{:36}  {:16}  {state:20}  {:10}  {:>7}  {:>11}  {contact:24}  {}",
+                node.node_id, node.store_code, node.version, node.lag, node.quarantined, node.name
             ));
             if let Some(versions) = &node.versions {
                 table.push_str(&format!("\n{:36}  {versions}", ""));

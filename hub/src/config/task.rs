@@ -60,4 +60,6 @@ pub enum Task {
         /// Whether every file is read.
         full: bool,
     },
+    /// `quarantine`.
+    Quarantine(desk::quarantine::command::Command),
 }

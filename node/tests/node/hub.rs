@@ -148,6 +148,7 @@ impl FakeHub {
             base: BTreeMap::new(),
             by: "kim".into(),
             hlc: None,
+            instead_of: None,
             id: Uuid::from_u128(0x1000 + u128::from(seq)),
             kind: "account".into(),
             new: true,

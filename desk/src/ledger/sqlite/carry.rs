@@ -6,12 +6,14 @@
 
 use super::changes::{self, Origin};
 use super::fail::{Done, Fail};
+use super::reviews::PREFIX;
 use super::sync::link_at;
 use chassis::sqlite::rusqlite::{Connection, params};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
 use sync_protocol::change::{Change, ChangeId, MAX_BODY_BYTES};
 use sync_protocol::merge::{DELETED, Deletion};
+use sync_protocol::record::SETTLEMENT;
 use uuid::Uuid;
 
 /// Moves every change of `old` after number `kept` to `new`, which is empty; answers how many.
@@ -79,25 +81,55 @@ fn sealed_again(
     let mut members: Map<String, Value> = serde_json::from_str(body).map_err(broken)?;
     let mut base = change.base.clone();
     for id in base.values_mut() {
-        if id.origin == old
-            && let Some(seq) = moved.get(&id.seq)
-        {
-            *id = ChangeId { origin: new, seq: *seq };
+        if let Some(there) = moved_to(*id, old, new, moved) {
+            *id = there;
         }
     }
     if base != change.base {
         members.insert("base".to_owned(), serde_json::to_value(base).map_err(broken)?);
+    }
+    if let Some(id) = change.instead_of.and_then(|id| moved_to(id, old, new, moved)) {
+        members.insert("instead_of".to_owned(), id.to_string().into());
     }
     if let Some(deletion) = renamed(change, old, kept, new, moved)
         && let Some(Value::Object(set)) = members.get_mut("set")
     {
         set.insert(DELETED.to_owned(), serde_json::to_value(deletion).map_err(broken)?);
     }
+    // What was decided is about the same changes under their new names.
+    if let Some(Value::Object(set)) = members.get_mut("set") {
+        for (field, value) in set.iter_mut() {
+            let place = match field.as_str() {
+                "change" if change.kind == SETTLEMENT => Some(value),
+                "decided" if change.kind == SETTLEMENT => value.get_mut("instead"),
+                field if field.starts_with(PREFIX) => value.get_mut("lost"),
+                _ => None,
+            };
+            match place {
+                Some(Value::Array(ids)) => ids.iter_mut().for_each(|id| rename(id, old, new, moved)),
+                Some(id) => rename(id, old, new, moved),
+                None => {}
+            }
+        }
+    }
     let short = serde_json::to_string(&members).map_err(broken)?;
     members.insert("hlc".to_owned(), serde_json::to_value(change.order()).map_err(broken)?);
     let whole = serde_json::to_string(&members).map_err(broken)?;
     // The place is where the body says with or without it; nothing must be too large for its hub because of it.
     Ok(if whole.len() <= MAX_BODY_BYTES { whole } else { short })
+}
+
+/// The name that a change of the old stream has under the new one; `None` when it stayed.
+fn moved_to(id: ChangeId, old: Uuid, new: Uuid, moved: &HashMap<u64, u64>) -> Option<ChangeId> {
+    let seq = moved.get(&id.seq).filter(|_| id.origin == old)?;
+    Some(ChangeId { origin: new, seq: *seq })
+}
+
+fn rename(value: &mut Value, old: Uuid, new: Uuid, moved: &HashMap<u64, u64>) {
+    let id = value.as_str().and_then(|text| text.parse().ok());
+    if let Some(id) = id.and_then(|id| moved_to(id, old, new, moved)) {
+        *value = id.to_string().into();
+    }
 }
 
 /// What a deletion had seen, under the names it has now; `None` when they are the same.

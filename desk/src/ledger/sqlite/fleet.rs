@@ -70,8 +70,10 @@ pub(super) fn nodes(db: &Connection, store: Option<&str>) -> Done<Vec<NodeRow>> 
     let mut statement = db.prepare_cached(
         "SELECT n.node_id, n.store_code, n.name, n.version, n.enrolled_ms, n.revoked_ms, n.last_contact_ms, n.clock_offset_ms, n.status, \
          coalesce((SELECT sum(o.seq) FROM origins o WHERE o.node_id = n.node_id), 0), n.restored_ms, \
-         (SELECT count(*) FROM forks f WHERE f.node_id = n.node_id), n.newest_protocol \
-         FROM nodes n WHERE ?1 IS NULL OR n.store_code = ?1 ORDER BY n.store_code, n.name, n.node_id",
+         (SELECT count(*) FROM forks f WHERE f.node_id = n.node_id), n.newest_protocol, coalesce(a.quarantined, 0) \
+         FROM nodes n LEFT JOIN (SELECT o.node_id, count(*) AS quarantined FROM quarantine q \
+           JOIN changes c ON c.change_no = q.change_no JOIN origins o ON o.origin_no = c.origin_no \
+           WHERE q.settled = 0 GROUP BY o.node_id) a ON a.node_id = n.node_id WHERE ?1 IS NULL OR n.store_code = ?1 ORDER BY n.store_code, n.name, n.node_id",
     )?;
     let mut rows = statement.query([store])?;
     let mut nodes = Vec::new();
@@ -91,6 +93,7 @@ pub(super) fn nodes(db: &Connection, store: Option<&str>) -> Done<Vec<NodeRow>> 
             restored_ms: row.get(10)?,
             forks: row.get::<_, i64>(11)? as u64,
             newest_protocol: row.get(12)?,
+            quarantined: row.get::<_, i64>(13)? as u64,
         });
     }
     Ok(nodes)

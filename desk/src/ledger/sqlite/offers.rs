@@ -8,7 +8,7 @@
 //! cannot be applied yet (its incident is another node's and not back) leaves nothing behind and is given again later:
 //! it had been applied once, so quarantine would be the wrong place for it.
 
-use super::changes::{self, Added, Incoming, add, feed, open_origin, origin, parse_scope, save_origin};
+use super::changes::{self, Incoming, add, feed, open_origin, origin, parse_scope, save_origin};
 use super::fail::{Done, Fail};
 use super::histories::{hub_key, is_among};
 use super::site;
@@ -184,13 +184,14 @@ fn take_one(
         now_ms,
         claim: None,
     };
-    let Added { outcome, change_no, .. } = add(db, incoming)?;
-    let given = match outcome {
+    let added = add(db, incoming)?;
+    let told: Vec<i64> = added.told().collect();
+    let given = match added.outcome {
         Outcome::Applied | Outcome::Merged | Outcome::Duplicate => {
             save_origin(db, &stream)?;
             keep_link_if_due(db, &stream, held)?;
             changes::saw(db, placed)?;
-            fed.push((line.scope.clone(), change_no));
+            fed.extend(told.into_iter().map(|change_no| (line.scope.clone(), change_no)));
             Given::Taken
         }
         Outcome::Deferred => refused(true, "an earlier change of its record is in quarantine"),

@@ -49,6 +49,18 @@ pub(super) fn project(db: &Connection, incident_no: i64, record: &Record) -> Don
         born.stamp.hlc.to_i64()
     ])?;
     pieces(db, record)?;
+    counted(db, incident_no)
+}
+
+/// Takes a photo off the tables; its contents stay where they are.
+pub(super) fn forget(db: &Connection, photo_no: i64, incident_no: Option<i64>) -> Done<()> {
+    db.prepare_cached("DELETE FROM pieces WHERE photo_no = ?1")?.execute([photo_no])?;
+    db.prepare_cached("DELETE FROM photos WHERE photo_no = ?1")?.execute([photo_no])?;
+    incident_no.map_or(Ok(()), |no| counted(db, no))
+}
+
+/// Brings what is shown with an incident up to its photos.
+fn counted(db: &Connection, incident_no: i64) -> Done<()> {
     db.prepare_cached(
         "UPDATE incidents SET photos_rev = photos_rev + 1, \
          photo_count = (SELECT count(*) FROM photos WHERE incident_no = ?1), \

@@ -1,6 +1,6 @@
 //! What records are looked up by: tables that follow from `records` and can be made anew from it at any time.
 
-use super::changes::{Record, load_record};
+use super::changes::{Record, load_record, load_record_no};
 use super::fail::Done;
 use super::photos;
 use crate::document::{Document, document};
@@ -160,6 +160,11 @@ fn comment(db: &Connection, incident: &Record, record: &Record) -> Done<()> {
         born.at,
         born.stamp.hlc.to_i64()
     ])?;
+    commented(db, incident)
+}
+
+/// Brings an incident's count and words up to its comments.
+fn commented(db: &Connection, incident: &Record) -> Done<()> {
     db.prepare_cached("UPDATE incidents SET comment_count = (SELECT count(*) FROM comments WHERE incident_no = ?1) WHERE incident_no = ?1")?
         .execute([incident.no])?;
     let made = document_of(incident);
@@ -214,6 +219,42 @@ fn account(db: &Connection, record: &Record) -> Done<()> {
     // A new password or a closed account ends what is open, at whichever site the news arrives.
     if before.is_some_and(|(hash, was_active)| hash != password_hash || (was_active && !active)) {
         db.prepare_cached("DELETE FROM sessions WHERE username = ?1")?.execute([text(state, "username")])?;
+    }
+    Ok(())
+}
+
+/// Takes a record off every table. Nothing may belong to it any more.
+pub(super) fn forget(db: &Connection, record: &Record) -> Done<()> {
+    let parent = record.parent_no;
+    db.prepare_cached("DELETE FROM reviews WHERE record_no = ?1")?.execute([record.no])?;
+    match record.kind.as_str() {
+        record::INCIDENT => {
+            for sql in [
+                "DELETE FROM temp.waiting WHERE incident_no = ?1",
+                "DELETE FROM incident_words WHERE rowid = ?1",
+                "DELETE FROM incident_names WHERE rowid = ?1",
+                "DELETE FROM incident_tags WHERE incident_no = ?1",
+                "DELETE FROM documents WHERE incident_no = ?1",
+                "DELETE FROM incidents WHERE incident_no = ?1",
+            ] {
+                db.prepare_cached(sql)?.execute([record.no])?;
+            }
+            db.prepare_cached("DELETE FROM idempotency WHERE incident_id = ?1")?.execute([record.id])?;
+        }
+        record::COMMENT => {
+            db.prepare_cached("DELETE FROM comments WHERE comment_no = ?1")?.execute([record.no])?;
+        }
+        record::PHOTO => photos::forget(db, record.no, parent)?,
+        record::SETTLEMENT => {
+            db.prepare_cached("DELETE FROM settlements WHERE settlement_no = ?1")?.execute([record.no])?;
+        }
+        _ => {}
+    }
+    db.prepare_cached("DELETE FROM records WHERE record_no = ?1")?.execute([record.no])?;
+    if record.kind == record::COMMENT
+        && let Some(incident) = parent.map(|no| load_record_no(db, no)).transpose()?.flatten()
+    {
+        commented(db, &incident)?;
     }
     Ok(())
 }

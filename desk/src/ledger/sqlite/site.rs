@@ -13,6 +13,8 @@
 //! | `notice` | [`crate::ledger::Notice`] as JSON: the last new beginning |
 //! | counter `pulled` | changes taken from the hub since enrolment |
 //! | counter `caught_up` | see [`super::versions`] |
+//! | counter `settled` | settlements heard of: whenever it grows, headquarters may have another answer |
+//! | `quarantine_tried` | see [`super::quarantine`] |
 //! | counter `hlc` | last reading of the hybrid clock |
 //! | counter `reference/042/2026` | last running number of a store's year |
 //!
@@ -212,11 +214,12 @@ pub(super) fn set_photo_limits(db: &Connection, limits: &PhotoLimits) -> Done<()
 pub(super) fn backlog(db: &Connection) -> Done<Backlog> {
     let quarantined: i64 = db
         .prepare_cached(
-            "SELECT (SELECT count(*) FROM quarantine) \
-                  + (SELECT count(*) FROM changes INDEXED BY changes_outcome WHERE outcome IS NOT NULL)",
+            "SELECT count(*) FROM (SELECT change_no FROM quarantine WHERE settled = 0 \
+             UNION SELECT change_no FROM changes INDEXED BY changes_outcome WHERE outcome IS NOT NULL)",
         )?
         .query_row([], |row| row.get(0))?;
-    let mut backlog = Backlog { quarantined: quarantined as u64, ..Backlog::default() };
+    let settled = counter(db, "settled")?.unwrap_or(0) as u64;
+    let mut backlog = Backlog { quarantined: quarantined as u64, settled, ..Backlog::default() };
     // One stream: what an earlier one had left was carried over when the node was enrolled anew.
     let mut streams = db.prepare_cached("SELECT origin, seq, head, acked_seq, mine FROM origins WHERE mine = 1")?;
     let mut rows = streams.query([])?;

@@ -6,7 +6,7 @@
 //! transaction. Neither direction looks at the other.
 
 use super::changes::{
-    self, Added, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
+    self, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
 };
 use super::fail::{Done, Fail};
 use super::histories::{durable_seq, hub_key};
@@ -15,7 +15,7 @@ use crate::error::Refusal;
 use crate::ledger::{Identity, OriginHead, PageApplied, PageQuery, PageResult, Unpushed};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
 use sync_protocol::change::Change;
@@ -98,18 +98,25 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
     };
     let mut furthest: Option<Hlc> = None;
     for answer in answers {
-        let found: Option<(i64, Option<Uuid>, i64)> = db
-            .prepare_cached("SELECT change_no, record_id, hlc FROM changes WHERE origin_no = ?1 AND seq = ?2")?
-            .query_row(params![stream.no, answer.seq as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        let found: Option<(i64, Option<Uuid>, i64, bool)> = db
+            .prepare_cached(
+                "SELECT c.change_no, c.record_id, c.hlc, coalesce(q.settled, 0) FROM changes c \
+                 LEFT JOIN quarantine q ON q.change_no = c.change_no WHERE c.origin_no = ?1 AND c.seq = ?2",
+            )?
+            .query_row(params![stream.no, answer.seq as i64], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
             .optional()?;
-        let Some((change_no, record_id, hlc)) = found else {
+        let Some((change_no, record_id, hlc, settled)) = found else {
             continue;
         };
         let outcome = match &answer.outcome {
             Outcome::Quarantined { code, reason } => Some(format!("quarantined: {code}: {reason}")),
             Outcome::Deferred => Some("deferred".to_owned()),
             Outcome::Applied | Outcome::Merged | Outcome::Duplicate => None,
-        };
+        }
+        // Headquarters may not have heard yet that it was settled here.
+        .filter(|_| !settled);
         db.prepare_cached("UPDATE changes SET received_ms = ?2, outcome = ?3 WHERE change_no = ?1")?
             .execute(params![change_no, answer.received_ms, outcome])?;
         if let Some(record_id) = record_id {
@@ -234,16 +241,14 @@ pub(super) fn take_push(
             now_ms,
             claim: None,
         };
-        let Added { outcome, change_no, .. } = match failed {
+        let added = match failed {
             None => add(db, incoming)?,
             Some(reason) => add_aside(db, incoming, quarantine::FAILED, reason)?,
         };
-        if matches!(outcome, Outcome::Applied | Outcome::Merged) {
-            fed.push((scope.clone(), change_no));
-        }
+        fed.extend(added.told().map(|change_no| (scope.clone(), change_no)));
         answers.push(Answer {
             seq,
-            outcome,
+            outcome: added.outcome,
             received_ms: now_ms,
             hlc: placed.filter(|hlc| Some(*hlc) != claimed),
         });
@@ -316,8 +321,9 @@ fn answered(db: &Connection, stream: &Origin, seq: u64) -> Done<Answer> {
     let (change_no, received_ms, hlc, body): (i64, Option<i64>, i64, String) = db
         .prepare_cached("SELECT change_no, received_ms, hlc, body FROM changes WHERE origin_no = ?1 AND seq = ?2")?
         .query_row(params![stream.no, seq as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    // What a person decided against is settled: there is nothing more to say of it.
     let aside: Option<(bool, String, String)> = db
-        .prepare_cached("SELECT waits, code, reason FROM quarantine WHERE change_no = ?1")?
+        .prepare_cached("SELECT waits, code, reason FROM quarantine WHERE change_no = ?1 AND settled = 0")?
         .query_row([change_no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let outcome = match aside {
@@ -519,6 +525,7 @@ fn keep_seal(db: &Connection, stream: &Origin, line: &PageLine) -> Done<()> {
 pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<PageApplied> {
     let mut applied = PageApplied::default();
     let mut streams: BTreeMap<Uuid, Origin> = BTreeMap::new();
+    let mut late: BTreeSet<Uuid> = BTreeSet::new();
     let mut latest = Hlc::default();
     for line in &page.lines {
         let stream = match streams.entry(line.origin) {
@@ -548,6 +555,9 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
         let placed = line.hlc.or_else(|| parsed.as_ref().ok().map(Change::order));
         latest = placed.map_or(latest, |hlc| latest.observe(hlc));
         let received_ms = Some(line.received_ms);
+        if line.seq <= stream.seq {
+            late.insert(line.origin);
+        }
         let incoming = Incoming { origin: stream, body, parsed, hlc: placed, received_ms, now_ms, claim: None };
         let outcome = add_numbered(db, incoming, line.seq)?.outcome;
         keep_seal(db, stream, line)?;
@@ -556,7 +566,10 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
             applied.quarantined += 1;
         }
     }
-    for stream in streams.values() {
+    for stream in streams.values_mut() {
+        if late.contains(&stream.id) {
+            stream.head = link_at(db, stream.no, stream.id, stream.seq as i64)?;
+        }
         save_origin(db, stream)?;
     }
     changes::saw(db, latest)?;

@@ -11,7 +11,8 @@
 //! that it is done is written last.
 
 use super::SqliteLedger;
-use super::changes::{load_record, put_together, set_aside};
+use super::aside::{self, Aside};
+use super::changes::{load_record, parent_of, put_together};
 use super::fail::{Done, Fail};
 use super::site::{counter, set_counter, set_value, value};
 use crate::error::Error;
@@ -105,24 +106,21 @@ fn take_in(db: &Connection, record_no: i64, id: Uuid, now_ms: i64) -> Done<u64> 
         .collect::<Result<_, _>>()?;
     let (mut taken, mut aside) = (0_u64, 0_u64);
     for (change_no, of_a_node, body) in rows {
+        let change = Change::from_body(&body).map_err(|e| Fail::Broken(format!("change {change_no}: {e}")))?;
+        let parent = parent_of(&change);
+        let keep_aside = |waits, code, reason: &str| {
+            let record = Some(id);
+            aside::keep(db, &Aside { change_no, record, parent, waits, code, reason, since_ms: now_ms, settled: false })
+        };
         if aside > 0 {
-            set_aside(
-                db,
-                change_no,
-                Some(id),
-                true,
-                "waits",
-                "an earlier change of the same record is in quarantine",
-                now_ms,
-            )?;
+            keep_aside(true, aside::WAITS.0, aside::WAITS.1)?;
             aside += 1;
             continue;
         }
-        let change = Change::from_body(&body).map_err(|e| Fail::Broken(format!("change {change_no}: {e}")))?;
         match wrong_with(&change, taken == 0, of_a_node) {
             None => taken += 1,
             Some((code, reason)) => {
-                set_aside(db, change_no, Some(id), false, code, &reason, now_ms)?;
+                keep_aside(false, code, &reason)?;
                 aside += 1;
             }
         }
