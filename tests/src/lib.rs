@@ -16,6 +16,7 @@ pub mod node;
 pub mod pictures;
 pub mod process;
 pub mod random;
+pub mod scenes;
 pub mod scratch;
 pub mod site;
 pub mod tell;
