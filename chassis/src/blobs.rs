@@ -16,9 +16,11 @@
 
 mod incoming;
 mod read;
+mod steps;
 
 pub use incoming::{Incoming, Kept};
 pub use read::Reading;
+pub use steps::Steps;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;

@@ -17,6 +17,7 @@ pub mod old;
 pub mod pictures;
 pub mod process;
 pub mod random;
+pub mod scenes;
 pub mod scratch;
 pub mod site;
 pub mod tell;
