@@ -7,6 +7,7 @@ use crate::events::MAX_STREAMS;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Identity, SharedLedger};
 use crate::photos;
+use crate::scrub::{self, Scrub};
 use chassis::blobs::{Blobs, Sha256};
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
@@ -62,6 +63,7 @@ struct Inner {
     identity: RwLock<Option<Identity>>,
     uploads: OnceLock<Uploads>,
     house: OnceLock<House>,
+    scrub: OnceLock<Scrub>,
     printing: Arc<Semaphore>,
     binding: Arc<Semaphore>,
 }
@@ -117,6 +119,7 @@ impl Desk {
             identity: RwLock::new(None),
             uploads: OnceLock::new(),
             house: OnceLock::new(),
+            scrub: OnceLock::new(),
             printing: Arc::new(Semaphore::new(photos::job::at_once())),
             binding: Arc::new(Semaphore::new(1)),
         };
@@ -193,6 +196,17 @@ impl Desk {
         self.inner.house.get_or_init(House::default)
     }
 
+    /// Tells how what is kept is looked through; once, before anything is served.
+    pub fn set_scrub(&self, scrub: Scrub) {
+        let _ = self.inner.scrub.set(scrub);
+    }
+
+    /// How what is kept is looked through.
+    #[must_use]
+    pub fn scrub(&self) -> Scrub {
+        *self.inner.scrub.get_or_init(Scrub::default)
+    }
+
     /// Whose turn it is to render a report.
     pub(crate) fn printing(&self) -> &Arc<Semaphore> {
         &self.inner.printing
@@ -210,6 +224,7 @@ impl Desk {
             () = jobs => {}
             () = photos::uploads::keep(&self) => {}
             () = photos::tidy::keep(&self) => {}
+            () = scrub::keep(&self) => {}
         }
     }
 

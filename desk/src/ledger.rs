@@ -12,6 +12,7 @@ mod histories;
 mod inbox;
 mod incidents;
 mod photos;
+mod proof;
 mod records;
 mod site;
 pub mod sqlite;
@@ -23,6 +24,7 @@ pub use histories::{Epoch, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
 pub use incidents::{Comment, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
+pub use proof::{Checkpoint, Damage, DamageCount, DamageKind, Holding, Proof, ScrubPart, ScrubState, ScrubStep, total};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
 pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Site};
 pub use sync::{Anew, Audit, Beginning, OriginHead, PageApplied, PageQuery, PageResult, Replication, Unpushed};
@@ -34,10 +36,10 @@ pub type SharedLedger = Arc<dyn Ledger>;
 
 /// Everything a site persists.
 pub trait Ledger:
-    Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Send + Sync
+    Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Proof + Send + Sync
 {
 }
-impl<T: Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Send + Sync> Ledger
-    for T
+impl<T: Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Proof + Send + Sync>
+    Ledger for T
 {
 }

@@ -22,6 +22,7 @@ pub mod photos;
 pub mod reports;
 pub mod reviews;
 pub mod rules;
+pub mod scrub;
 pub mod search;
 pub mod stats;
 pub mod steps;

@@ -2,6 +2,7 @@
 //! standard output and ends.
 
 mod keep;
+mod verify;
 
 use crate::config::{AdminConfig, Task};
 use crate::{fleet, site};
@@ -44,6 +45,7 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::ListNodes => admin.list_nodes().await?,
         Task::RevokeNode { node } => admin.revoke(node).await?,
         Task::VerifyAudit => return admin.verify(out).await,
+        Task::Verify { store } => return verify::run(&admin.desk, store, config.json, out).await,
         Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
         Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
         Task::Restore { .. } => String::new(),

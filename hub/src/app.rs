@@ -32,6 +32,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let _lock = folder.lock().map_err(failed)?;
     let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
     desk.set_house(config.house);
+    desk.set_scrub(config.scrub);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let router = http::router(&desk, intake, Some(metrics));

@@ -3,6 +3,7 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod scrub;
 mod task;
 
 use chassis::config::{ConfigError, Layered, load_file};
@@ -11,10 +12,13 @@ use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
 use desk::actor::Role;
+use desk::scrub::Scrub;
 use serde::Deserialize;
 use std::path::PathBuf;
 use uuid::Uuid;
 
+pub use scrub::VerifyArgs;
+use scrub::{ScrubArgs, ScrubLayer};
 pub use task::Task;
 
 /// The A.I.ncident program at headquarters.
@@ -43,6 +47,8 @@ pub enum Command {
     /// The integrity of what is kept.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Say of each node whether it holds what the hub holds.
+    Verify(VerifyArgs),
     /// Write everything that is kept into one file, while the hub serves or not, and check it.
     Backup(BackupArgs),
     /// Put a backup back into an empty folder; the stores then send again what it lacks.
@@ -165,6 +171,8 @@ pub struct ServeArgs {
     /// reaches it].
     #[arg(long, value_name = "URL", env = "AINCIDENT_HUB_PUBLIC_URL")]
     public_url: Option<String>,
+    #[command(flatten)]
+    scrub: ScrubArgs,
 }
 
 /// Options of a command that needs nothing else.
@@ -264,6 +272,7 @@ struct Layer {
     from: Option<PathBuf>,
     replace: Option<bool>,
     full: Option<bool>,
+    scrub: Option<ScrubLayer>,
 }
 
 overlay!(Layer {
@@ -287,6 +296,7 @@ overlay!(Layer {
     from,
     replace,
     full,
+    scrub,
 });
 
 /// Why the program cannot do as told.
@@ -321,6 +331,8 @@ pub struct ServeConfig {
     pub telemetry: TelemetryConfig,
     /// What the company says of itself.
     pub house: House,
+    /// How what is kept is looked through.
+    pub scrub: Scrub,
 }
 
 /// What every administration command has, ready to go.
@@ -357,6 +369,7 @@ impl Command {
             Self::Node(NodeCommand::List(args)) => args.resolve(Task::ListNodes).map(Config::Admin),
             Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::Admin),
             Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::Admin),
+            Self::Verify(args) => args.resolve().map(Config::Admin),
             Self::Backup(args) => args.resolve().map(Config::Admin),
             Self::Restore(args) => args.resolve().map(Config::Admin),
             Self::Doctor(args) => args.resolve().map(Config::Admin),
@@ -395,6 +408,7 @@ impl ServeArgs {
                 format: layer.log_format.unwrap_or(defaults.format),
             },
             house: house(layer.company, layer.public_url)?,
+            scrub: self.scrub.over(layer.scrub)?,
         })
     }
 }

@@ -3,6 +3,8 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod scrub;
+
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::outbound::Backoff;
 use chassis::overlay;
@@ -10,6 +12,8 @@ use chassis::secret::Redacted;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
+use desk::scrub::Scrub;
+use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +40,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Say how far this node is in step with headquarters.
     Status(StatusArgs),
+    /// Ask headquarters, and say whether both sides hold the same; where not, which records.
+    Verify(StatusArgs),
     /// Write everything that is kept into one file, while the node serves or not, and check it.
     Backup(BackupArgs),
     /// Put a backup back into an empty folder; what the node recorded since comes back from headquarters.
@@ -153,6 +159,8 @@ pub struct ServeArgs {
     /// reaches it].
     #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_PUBLIC_URL")]
     public_url: Option<String>,
+    #[command(flatten)]
+    scrub: ScrubArgs,
 }
 
 /// Options of `status`.
@@ -189,6 +197,8 @@ struct Layer {
     to: Option<PathBuf>,
     from: Option<PathBuf>,
     full: Option<bool>,
+    scrub: Option<ScrubLayer>,
+    verify_interval_s: Option<u64>,
 }
 
 overlay!(Layer {
@@ -211,7 +221,9 @@ overlay!(Layer {
     public_url,
     to,
     from,
-    full
+    full,
+    scrub,
+    verify_interval_s
 });
 
 /// `[link]` of the file.
@@ -286,6 +298,8 @@ pub struct ServeConfig {
     pub inbox: Option<PathBuf>,
     /// Room for what can be made again.
     pub cache_bytes: u64,
+    /// How what is kept is looked through.
+    pub scrub: Scrub,
 }
 
 /// `status`, ready to go.
@@ -448,7 +462,12 @@ impl ServeArgs {
             cache_bytes: cache_bytes(layer.cache_mib)?,
             inbox: layer.inbox,
             house: house(layer.company, layer.public_url)?,
-            tempo: Tempo { contents: policy(photos)?, ..tempo(layer.link.unwrap_or_default())? },
+            scrub: self.scrub.over(layer.scrub)?,
+            tempo: Tempo {
+                contents: policy(photos)?,
+                proof: self.scrub.verify_every(layer.verify_interval_s)?,
+                ..tempo(layer.link.unwrap_or_default())?
+            },
         })
     }
 }

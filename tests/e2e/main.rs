@@ -15,6 +15,7 @@ mod online;
 mod outage;
 mod photos;
 mod powercut;
+mod proof;
 mod refusals;
 mod restored;
 mod startup;

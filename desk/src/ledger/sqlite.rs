@@ -8,6 +8,7 @@ mod anew;
 mod audit;
 mod carry;
 mod changes;
+mod damage;
 mod fail;
 mod filter;
 mod fleet;
@@ -15,12 +16,16 @@ mod histories;
 mod history;
 mod inbox;
 mod incidents;
+mod mend;
 mod offers;
 mod photos;
 mod project;
+mod proof;
 mod records;
+mod scrub;
 mod site;
 mod stats;
+mod sums;
 mod sync;
 
 use super::{
@@ -62,6 +67,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
     ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
     ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
+    ("V13__proof", include_str!("../../../migrations/sqlite/V13__proof.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.

@@ -41,6 +41,11 @@ pub enum Task {
     },
     /// `audit verify`.
     VerifyAudit,
+    /// `verify`.
+    Verify {
+        /// Only this store's nodes.
+        store: Option<String>,
+    },
     /// `backup`.
     Backup {
         /// The file.

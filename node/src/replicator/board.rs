@@ -36,6 +36,8 @@ pub enum Part {
     Photos,
     /// Fetching photos.
     Fetch,
+    /// Holding what headquarters holds.
+    Proof,
     /// Reading or writing the node's own ledger.
     Ledger,
 }
@@ -49,6 +51,7 @@ impl Part {
             Self::Offer => "offer",
             Self::Photos => "photos",
             Self::Fetch => "fetch",
+            Self::Proof => "proof",
             Self::Ledger => "ledger",
         }
     }

@@ -1,6 +1,6 @@
 //! What records are looked up by: tables that follow from `records` and can be made anew from it at any time.
 
-use super::changes::{Record, load_record};
+use super::changes::{Record, load_record, load_record_no};
 use super::fail::Done;
 use super::photos;
 use crate::document::{Document, document};
@@ -216,6 +216,50 @@ fn account(db: &Connection, record: &Record) -> Done<()> {
         db.prepare_cached("DELETE FROM sessions WHERE username = ?1")?.execute([text(state, "username")])?;
     }
     Ok(())
+}
+
+/// Makes all rows of a record anew, also those that are gone, and those of what belongs to it.
+pub(super) fn again(db: &Connection, record: &Record) -> Done<()> {
+    if record.kind != record::INCIDENT {
+        self::record(db, record)?;
+        return match record.parent_no.map(|no| load_record_no(db, no)).transpose()?.flatten() {
+            Some(parent) => child(db, &parent, record),
+            None => Ok(()),
+        };
+    }
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO incidents (incident_no, incident_id, occurred_at_ms, store_code, status, category, severity, \
+         reported_by, deleted, reference, people, comment_count, photo_count, received_ms) \
+         VALUES (?1, ?2, 0, '', '', '', 3, '', 0, '', '', 0, 0, NULL)",
+    )?
+    .execute(params![record.no, record.id])?;
+    db.prepare_cached(
+        "UPDATE incidents SET incident_id = ?2, store_code = ?3, received_ms = ?4 WHERE incident_no = ?1",
+    )?
+    .execute(params![record.no, record.id, record.scope.store_code().unwrap_or(""), record.received_ms])?;
+    db.prepare_cached("INSERT OR IGNORE INTO documents (incident_no, version, doc) VALUES (?1, '', '')")?
+        .execute([record.no])?;
+    incident(db, record)?;
+    let mut statement = db.prepare_cached("SELECT record_no FROM records WHERE parent_no = ?1 ORDER BY record_no")?;
+    let children: Vec<i64> = statement.query_map([record.no], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for no in children {
+        // One that cannot be read is mended by itself.
+        if let Ok(Some(one)) = load_record_no(db, no) {
+            child(db, record, &one)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is shown of a record now, as it is kept: for what is set aside.
+pub(super) fn shown(db: &Connection, record: &Record) -> Done<Option<String>> {
+    let sql = match record.kind.as_str() {
+        record::INCIDENT => "SELECT CAST(doc AS BLOB) FROM documents WHERE incident_no = ?1",
+        record::COMMENT => "SELECT CAST(body AS BLOB) FROM comments WHERE comment_no = ?1",
+        _ => return Ok(None),
+    };
+    let bytes: Option<Vec<u8>> = db.prepare_cached(sql)?.query_row([record.no], |row| row.get(0)).optional()?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Compares the tables of one record with what its state says; answers what differs, in words.
