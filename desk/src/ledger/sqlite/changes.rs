@@ -371,8 +371,8 @@ pub(super) fn parent_of(change: &Change) -> Option<Uuid> {
 pub(super) fn insert_record(db: &Connection, record: &mut Record) -> Done<()> {
     let (sum_a, sum_b) = record_sum(record.id, &record.kind, &record.state).to_pair();
     db.prepare_cached(
-        "INSERT INTO records (record_id, kind, scope, parent_no, state, received_ms, bucket, sum_a, sum_b) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO records (record_id, kind, scope, parent_no, state, received_ms, bucket, sum_a, sum_b, record_no) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         record.id,
@@ -383,7 +383,9 @@ pub(super) fn insert_record(db: &Connection, record: &mut Record) -> Done<()> {
         record.received_ms,
         bucket_of(record.id),
         sum_a,
-        sum_b
+        sum_b,
+        // The next number, unless it had one.
+        Some(record.no).filter(|no| *no > 0)
     ])?;
     record.no = db.last_insert_rowid();
     Ok(())
@@ -449,9 +451,9 @@ pub(super) fn told(db: &Connection, record: Uuid) -> Done<Vec<Told>> {
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         let id = ChangeId { origin: row.get(0)?, seq: row.get::<_, i64>(1)? as u64 };
-        let body: String = row.get(4)?;
-        sums::check(row.get(5)?, Hlc::from_i64(row.get(2)?), &body, id)?;
-        let change = Change::from_body(&body).map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
+        let body = row.get_ref(4)?.as_str().map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
+        sums::check(row.get(5)?, Hlc::from_i64(row.get(2)?), body, id)?;
+        let change = Change::from_body(body).map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
         all.push(Told { id, hlc: Hlc::from_i64(row.get(2)?), site: row.get(3)?, change });
     }
     all.sort_by_key(|told| Stamp { hlc: told.hlc, id: told.id });

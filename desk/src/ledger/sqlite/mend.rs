@@ -186,7 +186,7 @@ pub(super) fn record(db: &Connection, id: Uuid, now_ms: i64, step: &mut ScrubSte
         }
         Some(_) if old.as_ref() != Some(&record.state) => Some("its state is not what its changes say".to_owned()),
         Some(_) if !is_as_kept => Some("its sum is not its state's".to_owned()),
-        Some(_) => project::compare(db, &record)?.map(|what| format!("{what} from what its changes say")),
+        Some(_) => compared(db, &record)?.map(|what| format!("{what} from what its changes say")),
     };
     let Some(what) = what else {
         return settled(db, id, now_ms, step);
@@ -201,10 +201,14 @@ pub(super) fn record(db: &Connection, id: Uuid, now_ms: i64, step: &mut ScrubSte
             .execute(params![record.no, record.kind, record.scope.to_string(), record.parent_no])?;
         save_state(db, &record)?;
     } else {
+        record.no = project::number_of(db, &record.kind, id)?.unwrap_or(0);
         insert_record(db, &mut record)?;
+        // An incident's status follows from its steps, which are found by its number.
+        record.state = rebuild(db, &record)?;
+        save_state(db, &record)?;
     }
     project::again(db, &record)?;
-    let still = project::compare(db, &record)?;
+    let still = compared(db, &record)?;
     let damage = Damage {
         kind: DamageKind::Record,
         name: id.hyphenated().to_string(),
@@ -221,6 +225,14 @@ pub(super) fn record(db: &Connection, id: Uuid, now_ms: i64, step: &mut ScrubSte
         Some(_) => step.found.push(damage),
     }
     Ok(())
+}
+
+/// What of a record's tables differs; also where they cannot be read.
+fn compared(db: &Connection, record: &Record) -> Done<Option<String>> {
+    match project::compare(db, record) {
+        Err(fail) if fail.is_damage() => Ok(Some("a table that cannot be read differs".to_owned())),
+        other => other,
+    }
 }
 
 /// A record that is as it should be is not damaged any more.
@@ -546,12 +558,13 @@ pub(super) fn is_well(db: &Connection, id: Uuid) -> Done<bool> {
     }
     let record = match load_record(db, id) {
         Ok(Some(record)) => record,
-        Ok(None) | Err(Fail::Broken(_)) => return Ok(false),
+        Ok(None) => return Ok(false),
+        Err(fail) if fail.is_damage() => return Ok(false),
         Err(other) => return Err(other),
     };
     match rebuild(db, &record) {
-        Ok(right) => Ok(right == state && project::compare(db, &record)?.is_none()),
-        Err(Fail::Broken(_)) => Ok(false),
+        Ok(right) => Ok(right == state && compared(db, &record)?.is_none()),
+        Err(fail) if fail.is_damage() => Ok(false),
         Err(other) => Err(other),
     }
 }

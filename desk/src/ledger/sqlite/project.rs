@@ -251,6 +251,24 @@ pub(super) fn again(db: &Connection, record: &Record) -> Done<()> {
     Ok(())
 }
 
+/// The number that a lost record had, where its tables still know.
+pub(super) fn number_of(db: &Connection, kind: &str, id: Uuid) -> Done<Option<i64>> {
+    let sql = match kind {
+        record::INCIDENT => "SELECT incident_no FROM incidents WHERE incident_id = ?1",
+        record::COMMENT => "SELECT comment_no FROM comments WHERE comment_id = ?1",
+        record::PHOTO => "SELECT photo_no FROM photos WHERE photo_id = ?1",
+        record::STORE => "SELECT store_no FROM stores WHERE store_id = ?1",
+        record::ACCOUNT => "SELECT account_no FROM accounts WHERE account_id = ?1",
+        _ => return Ok(None),
+    };
+    let no: Option<i64> = db.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
+    let Some(no) = no else { return Ok(None) };
+    let is_taken: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM records WHERE record_no = ?1)")?
+        .query_row([no], |row| row.get(0))?;
+    Ok((!is_taken).then_some(no))
+}
+
 /// What is shown of a record now, as it is kept: for what is set aside.
 pub(super) fn shown(db: &Connection, record: &Record) -> Done<Option<String>> {
     let sql = match record.kind.as_str() {
