@@ -1,11 +1,14 @@
 //! Looking a site's folder over: what is well, what is not, and what to do about it.
 
 use crate::desk::Desk;
+use crate::error::Error;
+use crate::ledger::Identity;
 use chassis::blobs::Sha256;
 use chassis::folder::DataFolder;
 use serde::Serialize;
 use std::path::Path;
 use sync_protocol::checksum::Compared;
+use uuid::Uuid;
 
 /// Clocks outside these years were never set: 2024-01-01 to 2100-01-01, milliseconds since 1970.
 const SANE_MS: std::ops::Range<i64> = 1_704_067_200_000..4_102_444_800_000;
@@ -147,12 +150,27 @@ async fn damage(desk: &Desk) -> Finding {
     )
 }
 
+/// The nodes that there are; at a node itself.
+async fn standing(desk: &Desk) -> Result<Vec<Uuid>, Error> {
+    if let Identity::Node(enrolment) = desk.ledger().identity().await? {
+        return Ok(vec![enrolment.node_id]);
+    }
+    let nodes = desk.ledger().nodes(None).await?;
+    Ok(nodes.into_iter().filter(|node| node.revoked_ms.is_none()).map(|node| node.node_id).collect())
+}
+
 /// Whether both sides hold the same, as last asked.
 async fn replicas(desk: &Desk) -> Finding {
     let all = match desk.ledger().checkpoints().await {
         Ok(all) => all,
         Err(error) => return Finding::new("replicas", Health::Fail, error.to_string()),
     };
+    let standing = match standing(desk).await {
+        Ok(standing) => standing,
+        Err(error) => return Finding::new("replicas", Health::Fail, error.to_string()),
+    };
+    // What was said by nodes that are no more says nothing of now.
+    let all: Vec<_> = all.into_iter().filter(|one| standing.contains(&one.node_id)).collect();
     let different: Vec<String> = all
         .iter()
         .filter(|one| one.state == Compared::Different)

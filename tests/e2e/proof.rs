@@ -14,10 +14,15 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 async fn pair(scratch: &Scratch) -> (Hub, Node) {
+    pair_with(scratch, "false").await
+}
+
+async fn pair_with(scratch: &Scratch, scrub_paused: &str) -> (Hub, Node) {
     let mut hub = Hub::with_stores(scratch, &["042"]).await;
     hub.stop().await;
     hub.env("AINCIDENT_HUB_SCRUB_INTERVAL_S", "1");
     hub.env("AINCIDENT_HUB_SCRUB_KIB_S", "1048576");
+    hub.env("AINCIDENT_HUB_SCRUB_PAUSED", scrub_paused);
     hub.start().await;
     let mut node = Node::new(scratch, &hub, "042", "node").await;
     for (name, value) in [
@@ -25,6 +30,7 @@ async fn pair(scratch: &Scratch) -> (Hub, Node) {
         ("AINCIDENT_NODE_VERIFY_INTERVAL_S", "1"),
         ("AINCIDENT_NODE_SCRUB_INTERVAL_S", "1"),
         ("AINCIDENT_NODE_SCRUB_KIB_S", "1048576"),
+        ("AINCIDENT_NODE_SCRUB_PAUSED", scrub_paused),
     ] {
         node.env(name, value);
     }
@@ -277,4 +283,145 @@ async fn a_flipped_byte_in_a_photo_is_found_by_the_scrub_and_healed_from_the_oth
             && there.stdout.contains(&contents[0])
     })
     .await;
+}
+
+/// What a record's row and its document say, in a closed ledger.
+fn kept(folder: &Path, id: &str) -> (String, String, String) {
+    let db = Connection::open(folder.join("ledger.sqlite")).unwrap();
+    let id = id.replace('-', "");
+    let sql = format!(
+        "SELECT r.state, d.doc, d.version FROM records r JOIN documents d ON d.incident_no = r.record_no WHERE r.record_id = x'{id}'"
+    );
+    db.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
+}
+
+/// Makes a closed ledger forget a change so well that nothing in it knows of it any more.
+fn forget(folder: &Path, id: &str, (state, doc, version): &(String, String, String), change: &str) {
+    let db = Connection::open(folder.join("ledger.sqlite")).unwrap();
+    db.pragma_update(None, "foreign_keys", false).unwrap();
+    let id = id.replace('-', "");
+    let number = format!("(SELECT record_no FROM records WHERE record_id = x'{id}')");
+    let forgotten = db.execute(&format!("DELETE FROM changes WHERE body LIKE '{change}'"), []).unwrap();
+    assert_eq!(forgotten, 1, "{change}");
+    db.execute(&format!("UPDATE documents SET doc = ?1, version = ?2 WHERE incident_no = {number}"), [doc, version])
+        .unwrap();
+    let sql = format!("UPDATE records SET state = ?1, sum_a = NULL, sum_b = NULL WHERE record_id = x'{id}'");
+    db.execute(&sql, [state]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_side_can_see_by_itself_is_found_by_comparing_and_healed_without_any_scrub() {
+    let mut rng = Rng::announced("proof-compared");
+    let scratch = Scratch::new("proof-compared");
+    let (mut hub, mut node) = pair_with(&scratch, "true").await;
+    let (manager, harriet) = (node.manager().await, hub.harriet().await);
+    let id = report(&manager, "a ladder fell").await;
+    let _ = manager.patch(&at(&id), &json!({ "zone": "stockroom" })).await.expect(200);
+    wait_until("the report at headquarters", PATIENCE, async || {
+        harriet.get(&at(&id)).await.json()["zone"] == "stockroom"
+    })
+    .await;
+    verified(&node).await;
+    node.stop().await;
+    let before = kept(node.folder(), &id);
+    node.start().await;
+    let manager = manager.at(node.url());
+    let _ = harriet.patch(&at(&id), &json!({ "title": "a ladder" })).await.expect(200);
+    wait_until("headquarters' edit at the store", PATIENCE, async || {
+        manager.get(&at(&id)).await.json()["title"] == "a ladder"
+    })
+    .await;
+    verified(&node).await;
+
+    // The store forgets headquarters' edit.
+    node.stop().await;
+    let whole = kept(node.folder(), &id);
+    forget(node.folder(), &id, &before, "%\"title\":\"a ladder\"%");
+    let told = json_of(&node.run(&["verify", "--json"]).await);
+    assert_eq!(
+        (&told["state"], &told["faults"]),
+        (&json!("different"), &json!([])),
+        "by itself it sees nothing: {told}"
+    );
+    assert!(told["scopes"].to_string().contains(&id), "it names the record: {told}");
+    node.start().await;
+    let manager = manager.at(node.url());
+    wait_until("headquarters' edit to be back", PATIENCE, async || {
+        manager.get(&at(&id)).await.json()["title"] == "a ladder"
+    })
+    .await;
+    verified(&node).await;
+    assert!(node.status().await["proof"]["mended"].as_u64().unwrap() > 0);
+    node.stop().await;
+    assert_eq!(kept(node.folder(), &id), whole, "what was recorded is there again, to the byte");
+    node.start().await;
+    let manager = manager.at(node.url());
+
+    // And headquarters the store's.
+    hub.stop().await;
+    let before = kept(hub.folder(), &id);
+    hub.start().await;
+    node.follow(&hub);
+    let harriet = harriet.at(hub.url());
+    let _ = manager.patch(&at(&id), &json!({ "location": "aisle 7" })).await.expect(200);
+    wait_until("the store's edit at headquarters", PATIENCE, async || {
+        harriet.get(&at(&id)).await.json()["location"] == "aisle 7"
+    })
+    .await;
+    verified(&node).await;
+    hub.stop().await;
+    let whole = kept(hub.folder(), &id);
+    forget(hub.folder(), &id, &before, "%aisle 7%");
+    hub.start().await;
+    node.follow(&hub);
+    let harriet = harriet.at(hub.url());
+    wait_until("the store's edit to be back at headquarters", PATIENCE, async || {
+        harriet.get(&at(&id)).await.json()["location"] == "aisle 7"
+    })
+    .await;
+    hub.audit().await;
+    verified(&hub).await;
+    verified(&node).await;
+    same(&id, &manager.get(&at(&id)).await.expect(200), &harriet.get(&at(&id)).await.expect(200));
+    hub.stop().await;
+    assert_eq!(kept(hub.folder(), &id), whole, "what was recorded is there again, to the byte");
+    hub.start().await;
+    node.follow(&hub);
+    let status = node.status().await;
+    assert!(status["proof"]["scrubbed_at"].is_null(), "the scrub was paused: {status}");
+
+    // A content that is damaged is never shown as it is.
+    let bytes = noisy_jpeg(&mut rng, 1600, 1200);
+    let _ = add_photo(&manager, &id, "ladder.jpg", bytes.clone()).await.expect(201);
+    wait_until("the photo at headquarters", PATIENCE, async || {
+        let photo = manager.get(&at(&id)).await.json()["photos"][0].clone();
+        photo["at_hub"] == "verified" && photo["state"] == "ready"
+    })
+    .await;
+    let photo = manager.get(&at(&id)).await.json()["photos"][0]["id"].as_str().unwrap().to_owned();
+    let contents = contents_of(node.folder());
+    wait_until("all of it at headquarters", PATIENCE, async || {
+        contents.iter().all(|sha256| content(&hub, sha256).exists())
+    })
+    .await;
+    for (sha256, variant) in contents.iter().zip(["thumbnail", "display", "original"]) {
+        let path = format!("/api/v1/photos/{photo}/{variant}");
+        let right = std::fs::read(content(&node, sha256)).unwrap();
+        flip(&content(&node, sha256));
+        wait_until(&format!("the right {variant}, and nothing else"), PATIENCE, async || {
+            match manager.try_send(manager.request("GET", &path)).await {
+                Ok(answer) if answer.status == 200 => {
+                    assert!(answer.body == right, "{variant}: a wrong answer");
+                    true
+                }
+                Ok(answer) => {
+                    assert_eq!(answer.status, 202, "{variant}");
+                    false
+                }
+                // Cut off before its end, so nobody takes it for the whole.
+                Err(_) => false,
+            }
+        })
+        .await;
+    }
 }
