@@ -12,6 +12,7 @@ use crate::photos::{self, PhotoLimits, travels::Travels};
 use crate::quarantine;
 use crate::recall::Recall;
 use crate::reports::{self, flights::Flights};
+use crate::scrub::{self, Scrub};
 use chassis::blobs::{Blobs, Sha256};
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
@@ -67,6 +68,7 @@ struct Inner {
     identity: RwLock<Option<Identity>>,
     uploads: OnceLock<Uploads>,
     house: OnceLock<House>,
+    scrub: OnceLock<Scrub>,
     printing: Arc<Semaphore>,
     binding: Arc<Semaphore>,
     arriving: Arc<Semaphore>,
@@ -161,6 +163,7 @@ impl Desk {
             identity: RwLock::new(None),
             uploads: OnceLock::new(),
             house: OnceLock::new(),
+            scrub: OnceLock::new(),
             printing: Arc::new(Semaphore::new(photos::job::at_once())),
             binding: Arc::new(Semaphore::new(1)),
             arriving: Arc::new(Semaphore::new(photos::MOST_ARRIVING)),
@@ -266,6 +269,17 @@ impl Desk {
         self.inner.heic.get().copied()
     }
 
+    /// Tells how what is kept is looked through; once, before anything is served.
+    pub fn set_scrub(&self, scrub: Scrub) {
+        let _ = self.inner.scrub.set(scrub);
+    }
+
+    /// How what is kept is looked through.
+    #[must_use]
+    pub fn scrub(&self) -> Scrub {
+        *self.inner.scrub.get_or_init(Scrub::default)
+    }
+
     /// Whose turn it is to render a report.
     pub(crate) fn printing(&self) -> &Arc<Semaphore> {
         &self.inner.printing
@@ -333,6 +347,7 @@ impl Desk {
             () = photos::tidy::keep(&self) => {}
             () = jobs::measure(&self) => {}
             () = quarantine::keep(&self) => {}
+            () = scrub::keep(&self) => {}
         }
     }
 

@@ -12,6 +12,7 @@ mod histories;
 mod inbox;
 mod incidents;
 mod photos;
+mod proof;
 mod quarantine;
 mod records;
 mod refusals;
@@ -26,6 +27,7 @@ pub use histories::{Epoch, Fork, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
 pub use incidents::{Comment, Decided, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Said, Stats, Whole};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
+pub use proof::{Checkpoint, Damage, DamageCount, DamageKind, Holding, Proof, ScrubPart, ScrubState, ScrubStep, total};
 pub use quarantine::{Judgement, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Verdict, Word};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
 pub use refusals::{Refusals, RefusedRow};
@@ -52,6 +54,7 @@ pub trait Ledger:
     + Versions
     + Refusals
     + Quarantine
+    + Proof
     + Send
     + Sync
 {
@@ -69,6 +72,7 @@ impl<T> Ledger for T where
         + Versions
         + Refusals
         + Quarantine
+        + Proof
         + Send
         + Sync
 {

@@ -25,6 +25,7 @@ pub mod recall;
 pub mod reports;
 pub mod reviews;
 pub mod rules;
+pub mod scrub;
 pub mod search;
 pub mod stats;
 pub mod steps;

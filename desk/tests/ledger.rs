@@ -15,6 +15,8 @@ mod convergence;
 mod lists;
 #[path = "ledger/offers.rs"]
 mod offers;
+#[path = "ledger/proof.rs"]
+mod proof;
 #[path = "ledger/pushes.rs"]
 mod pushes;
 #[path = "ledger/released.rs"]

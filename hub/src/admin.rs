@@ -3,6 +3,7 @@
 
 mod fleet;
 mod keep;
+mod verify;
 
 use crate::config::{AdminConfig, Task};
 use crate::site;
@@ -45,6 +46,7 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::RevokeNode { node } => admin.revoke(node).await?,
         Task::ListRefused => admin.list_refused().await?,
         Task::VerifyAudit => return admin.verify(out).await,
+        Task::Verify { store } => return verify::run(&admin.desk, store, config.json, out).await,
         Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
         Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
         Task::Quarantine(command) => {

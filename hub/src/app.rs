@@ -37,6 +37,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     desk.open_heic_with(Opener::of_this_program());
     desk.take_photo_limits(config.photos).await.map_err(failed)?;
     versions::catch_up(&desk).await.map_err(failed)?;
+    desk.set_scrub(config.scrub);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let router = http::router(&desk, intake, Some(metrics));

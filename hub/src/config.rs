@@ -4,6 +4,7 @@
 //! refused with their line.
 
 mod quarantine;
+mod scrub;
 mod serve;
 mod task;
 
@@ -17,6 +18,8 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 pub use quarantine::QuarantineCommand;
+use scrub::ScrubLayer;
+pub use scrub::VerifyArgs;
 pub use serve::{ServeArgs, ServeConfig};
 pub use task::Task;
 
@@ -46,6 +49,8 @@ pub enum Command {
     /// The integrity of what is kept.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Say of each node whether it holds what the hub holds.
+    Verify(VerifyArgs),
     /// Write everything that is kept into one file, while the hub serves or not, and check it.
     Backup(BackupArgs),
     /// Put a backup back into an empty folder; the stores then send again what it lacks.
@@ -250,6 +255,7 @@ struct Layer {
     from: Option<PathBuf>,
     replace: Option<bool>,
     full: Option<bool>,
+    scrub: Option<ScrubLayer>,
 }
 
 overlay!(Layer {
@@ -277,6 +283,7 @@ overlay!(Layer {
     from,
     replace,
     full,
+    scrub,
 });
 
 /// Why the program cannot do as told.
@@ -333,6 +340,7 @@ impl Command {
             Self::Node(NodeCommand::Refused(args)) => args.resolve(Task::ListRefused).map(Config::Admin),
             Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::Admin),
             Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::Admin),
+            Self::Verify(args) => args.resolve().map(Config::Admin),
             Self::Backup(args) => args.resolve().map(Config::Admin),
             Self::Restore(args) => args.resolve().map(Config::Admin),
             Self::Doctor(args) => args.resolve().map(Config::Admin),

@@ -11,10 +11,11 @@ pub use refused::{RefusedItem, refused};
 use crate::intake::codes;
 use chassis::clock::format_rfc3339;
 use desk::actor::{Actor, Role};
-use desk::ledger::{NewCode, NodeRow};
+use desk::ledger::{Checkpoint, NewCode, NodeRow};
 use desk::rules::{Act, check};
 use desk::{Desk, Error, Refusal};
 use serde::Serialize;
+use sync_protocol::checksum::Compared;
 use sync_protocol::scope::is_store_code;
 use uuid::Uuid;
 
@@ -69,6 +70,24 @@ pub struct NodeItem {
     pub newest_protocol: u32,
     /// That its program and the hub's are not of one age, and what to do; null when they are.
     pub versions: Option<String>,
+    /// Whether it holds what the hub holds, as it last asked; null: it never has.
+    pub proof: Option<NodeProof>,
+}
+
+/// Whether a node holds what the hub holds.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct NodeProof {
+    /// `equal`, `different` or `behind` (changes were on their way).
+    #[schema(example = "equal")]
+    pub state: String,
+    /// When it last asked; RFC 3339, UTC.
+    pub checked_at: String,
+    /// When all was last equal.
+    pub equal_at: Option<String>,
+    /// Things that it found damaged on its disk and that are not whole again.
+    pub damaged: u64,
+    /// Things that it found damaged and that are whole again.
+    pub mended: u64,
 }
 
 /// A new enrolment code, shown this once.
@@ -99,7 +118,33 @@ pub async fn nodes(desk: &Desk, actor: &Actor, store: Option<String>) -> Result<
     see(actor)?;
     let now_ms = desk.now_ms();
     let rows = desk.ledger().nodes(store).await?;
-    Ok(rows.into_iter().map(|row| item(row, now_ms)).collect())
+    let checkpoints = desk.ledger().checkpoints().await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let proof = proof(row.node_id, &checkpoints);
+            NodeItem { proof, ..item(row, now_ms) }
+        })
+        .collect())
+}
+
+fn proof(node_id: Uuid, checkpoints: &[Checkpoint]) -> Option<NodeProof> {
+    let of_node = || checkpoints.iter().filter(|one| one.node_id == node_id);
+    let has = |state| of_node().any(|one| one.state == state);
+    let state = if has(Compared::Different) {
+        "different"
+    } else if has(Compared::Behind) {
+        "behind"
+    } else {
+        "equal"
+    };
+    Some(NodeProof {
+        state: state.to_owned(),
+        checked_at: format_rfc3339(of_node().map(|one| one.at_ms).min()?),
+        equal_at: of_node().map(|one| one.equal_ms).min().flatten().map(format_rfc3339),
+        damaged: of_node().map(|one| one.damaged).max().unwrap_or(0),
+        mended: of_node().map(|one| one.mended).max().unwrap_or(0),
+    })
 }
 
 /// Makes a code that enrols one node of the store within the next 24 hours.
@@ -164,6 +209,7 @@ fn item(row: NodeRow, now_ms: i64) -> NodeItem {
         forks: row.forks,
         newest_protocol: row.newest_protocol,
         versions: ages(row.newest_protocol),
+        proof: None,
     }
 }
 

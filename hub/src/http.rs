@@ -1,6 +1,7 @@
 //! The table of contents of what the hub answers.
 
 mod blobs;
+mod checksums;
 pub mod forks;
 pub mod home;
 pub mod nodes;

@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod bell;
 pub mod blobs;
+pub mod checksums;
 pub mod codes;
 mod contacts;
 pub mod credentials;
@@ -100,6 +101,12 @@ impl Intake {
     #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.inner.desk.now_ms()
+    }
+
+    /// The desk behind it all.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.inner.desk
     }
 
     /// The ledger that requests are checked against.

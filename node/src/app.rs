@@ -42,6 +42,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     versions::catch_up(&desk).await.map_err(failed)?;
     desk.set_house(config.house);
     desk.open_heic_with(Opener::of_this_program());
+    desk.set_scrub(config.scrub);
     let replicator = Replicator::new(desk.clone(), config.tempo).on_machine(site::machine(&folder));
     let router = http::router(&desk, replicator.board(), Some(metrics));
 

@@ -4,6 +4,7 @@
 //! refused with their line.
 
 mod quarantine;
+mod scrub;
 
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
@@ -14,6 +15,8 @@ use chassis::secret::Redacted;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
+use desk::scrub::Scrub;
+use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +43,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Say how far this node is in step with headquarters.
     Status(StatusArgs),
+    /// Ask headquarters, and say whether both sides hold the same; where not, which records.
+    Verify(StatusArgs),
     /// Write everything that is kept into one file, while the node serves or not, and check it.
     Backup(BackupArgs),
     /// Put a backup back into an empty folder; what the node recorded since comes back from headquarters.
@@ -164,6 +169,8 @@ pub struct ServeArgs {
     /// [default: this site].
     #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_IMAGES_URL")]
     images_url: Option<String>,
+    #[command(flatten)]
+    scrub: ScrubArgs,
 }
 
 /// Options of `status`.
@@ -201,6 +208,8 @@ struct Layer {
     to: Option<PathBuf>,
     from: Option<PathBuf>,
     full: Option<bool>,
+    scrub: Option<ScrubLayer>,
+    verify_interval_s: Option<u64>,
 }
 
 overlay!(Layer {
@@ -224,7 +233,9 @@ overlay!(Layer {
     images_url,
     to,
     from,
-    full
+    full,
+    scrub,
+    verify_interval_s
 });
 
 /// `[link]` of the file.
@@ -299,6 +310,8 @@ pub struct ServeConfig {
     pub inbox: Option<PathBuf>,
     /// Room for what can be made again.
     pub cache_bytes: u64,
+    /// How what is kept is looked through.
+    pub scrub: Scrub,
 }
 
 /// `status`, ready to go.
@@ -462,7 +475,12 @@ impl ServeArgs {
             cache_bytes: cache_bytes(layer.cache_mib)?,
             inbox: layer.inbox,
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
-            tempo: Tempo { contents: policy(photos)?, ..tempo(layer.link.unwrap_or_default())? },
+            scrub: self.scrub.over(layer.scrub)?,
+            tempo: Tempo {
+                contents: policy(photos)?,
+                proof: self.scrub.verify_every(layer.verify_interval_s)?,
+                ..tempo(layer.link.unwrap_or_default())?
+            },
         })
     }
 }

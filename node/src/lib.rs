@@ -16,4 +16,5 @@ pub mod replicator;
 pub mod report;
 pub mod site;
 pub mod status;
+pub mod verify;
 pub mod witness;

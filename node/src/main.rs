@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use aincident_node::config::{Cli, Command, KeepConfig, UsageError};
-use aincident_node::{app, aside, enrolment, keep, report};
+use aincident_node::{app, aside, enrolment, keep, report, verify};
 use clap::Parser as _;
 
 /// For SQLite's allocations too: half the memory of the system's allocator under many short-lived threads.
@@ -49,6 +49,7 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended>
         Command::Quarantine(command) => {
             runtime.block_on(aside::run(command.resolve()?, &mut std::io::stdout())).map_err(failed)
         }
+        Command::Verify(args) => runtime.block_on(verify::run(args.resolve()?, &mut std::io::stdout())).map_err(failed),
         Command::Status(args) => runtime.block_on(report::run(args.resolve()?, &mut std::io::stdout())).map_err(failed),
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::replicator::link::Stop;
 use chassis::clock::format_rfc3339;
-use desk::ledger::{Backlog, Enrolment, HubProgram, Identity, LinkState, Notice, SharedLedger};
+use desk::ledger::{Backlog, Enrolment, HubProgram, Identity, LinkState, Notice, ScrubPart, SharedLedger};
 use serde::Serialize;
 use sync_protocol::change::Change;
+use sync_protocol::checksum::Compared;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -56,6 +57,26 @@ pub struct Status {
     pub last_error: Option<String>,
     /// When that is tried again.
     pub next_try_at: Option<String>,
+    /// Whether this node holds what headquarters holds, and what was found damaged here.
+    pub proof: Proof,
+}
+
+/// Whether this node holds what headquarters holds, as last asked, and what was found damaged here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Proof {
+    /// `equal`, `different`, `behind` (changes were on their way) or `never`.
+    #[schema(example = "equal")]
+    pub state: String,
+    /// When it was last asked.
+    pub checked_at: Option<String>,
+    /// When all was last equal.
+    pub equal_at: Option<String>,
+    /// Things that were found damaged and are not whole again; `doctor` names them.
+    pub damaged: u64,
+    /// Things that were found damaged and are whole again.
+    pub mended: u64,
+    /// When everything that is kept was last read through.
+    pub scrubbed_at: Option<String>,
 }
 
 /// A clock further off than this is worth a word, in milliseconds.
@@ -82,8 +103,39 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
         .map(|change| change.at);
     let durable_changes = ledger.durable_seq(backlog.origin).await?;
     let hub = ledger.hub_program().await?;
-    let status = Status { durable_changes, ..status(enrolment, &backlog, contents, first_ms, link) };
+    let proof = proof(ledger, enrolment.node_id).await?;
+    let status = Status { durable_changes, proof, ..status(enrolment, &backlog, contents, first_ms, link) };
     Ok(with_program(status, hub))
+}
+
+async fn proof(ledger: &SharedLedger, node_id: Uuid) -> Result<Proof, desk::Error> {
+    let mut compared = ledger.checkpoints().await?;
+    compared.retain(|one| one.node_id == node_id);
+    let has = |state| compared.iter().any(|one| one.state == state);
+    let state = if has(Compared::Different) {
+        "different"
+    } else if has(Compared::Behind) {
+        "behind"
+    } else if compared.is_empty() {
+        "never"
+    } else {
+        "equal"
+    };
+    let damage = ledger.damage_count().await?;
+    let mut scrubbed_ms = i64::MAX;
+    for part in ScrubPart::ALL {
+        let ended = ledger.scrub_state(part).await?.and_then(|state| state.ended_ms);
+        scrubbed_ms = scrubbed_ms.min(ended.unwrap_or(i64::MIN));
+    }
+    Ok(Proof {
+        state: state.to_owned(),
+        checked_at: compared.iter().map(|one| one.at_ms).min().map(format_rfc3339),
+        // Of the scope for which that is longest ago.
+        equal_at: compared.iter().map(|one| one.equal_ms).min().flatten().map(format_rfc3339),
+        damaged: damage.open,
+        mended: damage.mended,
+        scrubbed_at: (scrubbed_ms > i64::MIN).then(|| format_rfc3339(scrubbed_ms)),
+    })
 }
 
 /// The status of a folder before `enroll`.
@@ -111,6 +163,7 @@ pub fn unenrolled() -> Status {
         origin: None,
         last_error: None,
         next_try_at: None,
+        proof: Proof { state: "never".to_owned(), ..Proof::default() },
     }
 }
 
@@ -147,6 +200,7 @@ fn status(
         origin: Some(backlog.origin),
         last_error: link.last_error,
         next_try_at: link.next_try_ms.map(format_rfc3339),
+        proof: Proof::default(),
     }
 }
 
@@ -252,6 +306,16 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
             },
         ),
         ("versions", or(&status.versions, "of one age")),
+        (
+            "proof",
+            format!(
+                "{}, as of {}; last equal {}",
+                status.proof.state,
+                or(&status.proof.checked_at, "never"),
+                or(&status.proof.equal_at, "never")
+            ),
+        ),
+        ("damage", format!("{} found and not mended, {} mended", status.proof.damaged, status.proof.mended)),
         ("origin", status.origin.map_or_else(|| "-".to_owned(), |origin| origin.to_string())),
     ]);
     lines

@@ -6,11 +6,13 @@
 //!
 //! Reading order: [`change`] (what one edit looks like), [`chain`] (how a stream of them is sealed),
 //! [`merge`] (how they become a record), [`record`] (what each kind may hold), [`batch`] and
-//! [`message`] (how they cross the wire), [`seal`] (how a hub knows again what it gave away).
+//! [`message`] (how they cross the wire), [`seal`] (how a hub knows again what it gave away), [`checksum`] (how two sites
+//! find out that they hold the same).
 
 pub mod batch;
 pub mod chain;
 pub mod change;
+pub mod checksum;
 pub mod hlc;
 pub mod merge;
 pub mod message;

@@ -16,6 +16,7 @@ mod online;
 mod outage;
 mod photos;
 mod powercut;
+mod proof;
 mod refusals;
 mod restored;
 mod startup;

@@ -1,6 +1,6 @@
 //! Photos and other files of incidents.
 
-use super::content::whole_or_part;
+use super::content::{may_leave, whole_or_part};
 use super::door::Door;
 use super::multipart;
 use crate::desk::Desk;
@@ -219,13 +219,16 @@ async fn answer(desk: &Desk, delivery: Delivery, headers: &HeaderMap) -> Result<
         desk.want(sha256);
         return Ok(later(Wait::OnItsWay(None)));
     };
+    if !may_leave(desk, &reading, sha256).await? {
+        return Ok(later(Wait::OnItsWay(None)));
+    }
     if let Ok(media_type) = HeaderValue::from_str(&media_type) {
         kept.insert(CONTENT_TYPE, media_type);
     }
     if let Some(filename) = filename.as_deref().map(attachment) {
         kept.insert(CONTENT_DISPOSITION, filename);
     }
-    let mut response = whole_or_part(reading, sha256, headers, ());
+    let mut response = whole_or_part(desk, reading, sha256, headers, ());
     response.headers_mut().extend(kept);
     Ok(response)
 }

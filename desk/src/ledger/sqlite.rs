@@ -10,6 +10,7 @@ mod audit;
 mod carry;
 mod changes;
 mod check;
+mod damage;
 mod fail;
 mod filter;
 mod fleet;
@@ -17,16 +18,20 @@ mod histories;
 mod history;
 mod inbox;
 mod incidents;
+mod mend;
 mod offers;
 mod photos;
 mod project;
+mod proof;
 mod quarantine;
 mod records;
 mod refusals;
 mod reviews;
+mod scrub;
 mod settle;
 mod site;
 mod stats;
+mod sums;
 mod sync;
 mod versions;
 
@@ -72,6 +77,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
     ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
     ("V12__settlements", include_str!("../../../migrations/sqlite/V12__settlements.sql")),
+    ("V13__proof", include_str!("../../../migrations/sqlite/V13__proof.sql")),
     ("V16__programs", include_str!("../../../migrations/sqlite/V16__programs.sql")),
     ("V17__arriving", include_str!("../../../migrations/sqlite/V17__arriving.sql")),
 ];

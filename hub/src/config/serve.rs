@@ -1,10 +1,12 @@
 //! Options of `serve`.
 
+use super::scrub::ScrubArgs;
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::Args;
 use desk::House;
 use desk::photos::{MAX_PHOTO_BYTES, MAX_PHOTOS, PhotoLimits};
+use desk::scrub::Scrub;
 use std::path::PathBuf;
 
 /// Bytes of a MiB.
@@ -47,6 +49,8 @@ pub struct ServeArgs {
     /// Media types that any site takes, by content, such as `image/*,application/pdf` [default: any].
     #[arg(long, value_name = "TYPES", env = "AINCIDENT_HUB_PHOTO_TYPES", value_delimiter = ',')]
     photo_types: Option<Vec<String>>,
+    #[command(flatten)]
+    scrub: ScrubArgs,
 }
 
 /// `serve`, ready to go.
@@ -64,6 +68,8 @@ pub struct ServeConfig {
     pub house: House,
     /// What every site takes of photos.
     pub photos: PhotoLimits,
+    /// How what is kept is looked through.
+    pub scrub: Scrub,
 }
 
 impl ServeArgs {
@@ -94,6 +100,7 @@ impl ServeArgs {
             },
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             photos,
+            scrub: self.scrub.over(layer.scrub)?,
         })
     }
 }

@@ -43,6 +43,11 @@ pub enum Task {
     ListRefused,
     /// `audit verify`.
     VerifyAudit,
+    /// `verify`.
+    Verify {
+        /// Only this store's nodes.
+        store: Option<String>,
+    },
     /// `backup`.
     Backup {
         /// The file.

@@ -37,6 +37,8 @@ pub enum Part {
     Photos,
     /// Fetching photos.
     Fetch,
+    /// Holding what headquarters holds.
+    Proof,
     /// Reading or writing the node's own ledger.
     Ledger,
 }
@@ -50,6 +52,7 @@ impl Part {
             Self::Offer => "offer",
             Self::Photos => "photos",
             Self::Fetch => "fetch",
+            Self::Proof => "proof",
             Self::Ledger => "ledger",
         }
     }

@@ -7,11 +7,13 @@
 use super::changes::{self, Origin};
 use super::fail::{Done, Fail};
 use super::reviews::PREFIX;
+use super::sums;
 use super::sync::link_at;
 use chassis::sqlite::rusqlite::{Connection, params};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
 use sync_protocol::change::{Change, ChangeId, MAX_BODY_BYTES};
+use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::{DELETED, Deletion};
 use sync_protocol::record::SETTLEMENT;
 use uuid::Uuid;
@@ -19,13 +21,13 @@ use uuid::Uuid;
 /// Moves every change of `old` after number `kept` to `new`, which is empty; answers how many.
 pub(super) fn carry_over(db: &Connection, old: &Origin, kept: u64, new: &mut Origin) -> Done<u64> {
     let mut statement =
-        db.prepare("SELECT change_no, seq, body FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq")?;
-    let rows: Vec<(i64, i64, String)> = statement
-        .query_map(params![old.no, kept as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        db.prepare("SELECT change_no, seq, body, hlc FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq")?;
+    let rows: Vec<(i64, i64, String, i64)> = statement
+        .query_map(params![old.no, kept as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
     let mut moved: HashMap<u64, u64> = HashMap::new();
     let mut records: BTreeSet<Uuid> = BTreeSet::new();
-    for (change_no, seq, body) in &rows {
+    for (change_no, seq, body, hlc) in &rows {
         // A body that is no change goes along as it is: the hub will say what is wrong with it.
         let change = Change::from_body(body).ok();
         let body = match &change {
@@ -36,9 +38,15 @@ pub(super) fn carry_over(db: &Connection, old: &Origin, kept: u64, new: &mut Ori
         new.head = new.head.extend(body.as_bytes());
         moved.insert(*seq as u64, new.seq);
         db.prepare_cached(
-            "UPDATE changes SET origin_no = ?2, seq = ?3, body = ?4, outcome = NULL WHERE change_no = ?1",
+            "UPDATE changes SET origin_no = ?2, seq = ?3, body = ?4, outcome = NULL, digest = ?5 WHERE change_no = ?1",
         )?
-        .execute(params![change_no, new.no, new.seq as i64, body])?;
+        .execute(params![
+            change_no,
+            new.no,
+            new.seq as i64,
+            body,
+            sums::digest(Hlc::from_i64(*hlc), &body)
+        ])?;
         if let Some(change) = change {
             records.insert(change.id);
             if change.new {

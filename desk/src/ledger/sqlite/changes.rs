@@ -11,13 +11,14 @@
 
 use super::aside::{self, Aside};
 use super::fail::{Done, Fail};
-use super::{project, reviews, settle, site};
+use super::{project, reviews, settle, site, sums};
 use crate::document::Document;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::HashMap;
 use sync_protocol::chain::Link;
 use sync_protocol::change::{Change, ChangeId, MAX_BODY_BYTES, Malformed};
+use sync_protocol::checksum::{bucket_of, record_sum};
 use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::{Cell, RecordState, Stamp, Write};
 use sync_protocol::message::{Outcome, quarantine};
@@ -273,9 +274,9 @@ fn store(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Stored> {
     let hlc = hlc.unwrap_or_else(|| parsed.as_ref().map_or(Hlc::new(now_ms, 0), Change::order));
     let record_id = parsed.as_ref().ok().map(|change| change.id);
     db.prepare_cached(
-        "INSERT INTO changes (origin_no, seq, record_id, hlc, received_ms, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO changes (origin_no, seq, record_id, hlc, received_ms, body, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![origin.no, seq as i64, record_id, hlc.to_i64(), received_ms, body])?;
+    .execute(params![origin.no, seq as i64, record_id, hlc.to_i64(), received_ms, body, sums::digest(hlc, body)])?;
     let change_no = db.last_insert_rowid();
     // One that had been in quarantine at headquarters comes to a node late: whoever adds it puts the head right.
     if seq > origin.seq {
@@ -420,9 +421,11 @@ pub(super) fn parent_of(change: &Change) -> Option<Uuid> {
     change.set.get("incident_id").and_then(Value::as_str).and_then(|text| Uuid::try_parse(text).ok())
 }
 
-fn insert_record(db: &Connection, record: &mut Record) -> Done<()> {
+pub(super) fn insert_record(db: &Connection, record: &mut Record) -> Done<()> {
+    let (sum_a, sum_b) = record_sum(record.id, &record.kind, &record.state).to_pair();
     db.prepare_cached(
-        "INSERT INTO records (record_id, kind, scope, parent_no, state, received_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO records (record_id, kind, scope, parent_no, state, received_ms, bucket, sum_a, sum_b, record_no) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         record.id,
@@ -430,7 +433,12 @@ fn insert_record(db: &Connection, record: &mut Record) -> Done<()> {
         record.scope.to_string(),
         record.parent_no,
         state_text(record)?,
-        record.received_ms
+        record.received_ms,
+        bucket_of(record.id),
+        sum_a,
+        sum_b,
+        // The next number, unless it had one.
+        Some(record.no).filter(|no| *no > 0)
     ])?;
     record.no = db.last_insert_rowid();
     Ok(())
@@ -441,8 +449,9 @@ fn state_text(record: &Record) -> Done<String> {
 }
 
 pub(super) fn save_state(db: &Connection, record: &Record) -> Done<()> {
-    db.prepare_cached("UPDATE records SET state = ?2 WHERE record_no = ?1")?
-        .execute(params![record.no, state_text(record)?])?;
+    let (sum_a, sum_b) = record_sum(record.id, &record.kind, &record.state).to_pair();
+    db.prepare_cached("UPDATE records SET state = ?2, bucket = ?3, sum_a = ?4, sum_b = ?5 WHERE record_no = ?1")?
+        .execute(params![record.no, state_text(record)?, bucket_of(record.id), sum_a, sum_b])?;
     Ok(())
 }
 
@@ -489,15 +498,16 @@ pub(super) struct Told {
 /// Every merged change of one record, in the order of all changes.
 pub(super) fn told(db: &Connection, record: Uuid) -> Done<Vec<Told>> {
     let mut statement = db.prepare_cached(
-        "SELECT o.origin, c.seq, c.hlc, o.site, c.body, c.change_no FROM changes c JOIN origins o ON o.origin_no = c.origin_no \
+        "SELECT o.origin, c.seq, c.hlc, o.site, c.body, c.change_no, c.digest FROM changes c JOIN origins o ON o.origin_no = c.origin_no \
          WHERE c.record_id = ?1 AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.change_no = c.change_no)",
     )?;
     let mut rows = statement.query([record])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         let id = ChangeId { origin: row.get(0)?, seq: row.get::<_, i64>(1)? as u64 };
-        let body: String = row.get(4)?;
-        let change = Change::from_body(&body).map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
+        let body = row.get_ref(4)?.as_str().map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
+        sums::check(row.get(6)?, Hlc::from_i64(row.get(2)?), body, id)?;
+        let change = Change::from_body(body).map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
         all.push(Told { id, hlc: Hlc::from_i64(row.get(2)?), site: row.get(3)?, change, no: row.get(5)? });
     }
     all.sort_by_key(|told| Stamp { hlc: told.hlc, id: told.id });
@@ -535,8 +545,11 @@ pub(super) fn rebuild(db: &Connection, record: &Record) -> Done<RecordState> {
 
 /// Moves a change to another place in the order and puts its record together anew.
 pub(super) fn restamp(db: &Connection, change_no: i64, hlc: Hlc) -> Done<()> {
-    db.prepare_cached("UPDATE changes SET hlc = ?2 WHERE change_no = ?1")?
-        .execute(params![change_no, hlc.to_i64()])?;
+    let body: String = db
+        .prepare_cached("SELECT body FROM changes WHERE change_no = ?1")?
+        .query_row([change_no], |row| row.get(0))?;
+    db.prepare_cached("UPDATE changes SET hlc = ?2, digest = ?3 WHERE change_no = ?1")?
+        .execute(params![change_no, hlc.to_i64(), sums::digest(hlc, &body)])?;
     let record: Option<Uuid> = db
         .prepare_cached("SELECT record_id FROM changes WHERE change_no = ?1")?
         .query_row([change_no], |row| row.get(0))?;
@@ -594,7 +607,7 @@ pub(super) fn feed(db: &Connection, changes: &[(Scope, i64)]) -> Done<()> {
 }
 
 /// What a cursor says of the change it stands at: the first four bytes of its digest.
-fn tag(body: &str) -> u32 {
+pub(super) fn tag(body: &str) -> u32 {
     let [a, b, c, d, ..] = *blake3::hash(body.as_bytes()).as_bytes();
     u32::from_be_bytes([a, b, c, d])
 }

@@ -2,8 +2,8 @@
 
 use super::changes::Record;
 use super::fail::{Done, Fail};
-use super::site;
-use crate::ledger::{AtHub, Lane, Photo, PhotoFile, Piece};
+use super::{damage, site};
+use crate::ledger::{AtHub, DamageKind, Lane, Photo, PhotoFile, Piece};
 use chassis::blobs::Sha256;
 use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, Row, params};
@@ -190,6 +190,10 @@ pub(super) fn keep_blob(db: &Connection, sha256: Sha256, size_bytes: u64, now_ms
          ON CONFLICT (sha256) DO UPDATE SET kept_ms = excluded.kept_ms",
     )?
     .execute(params![sha256.to_string(), size_bytes as i64, now_ms])?;
+    let name = sha256.to_string();
+    if let Some(damage) = damage::mended(db, DamageKind::Content, &name, "its bytes came back", now_ms)? {
+        tracing::warn!(content = name, was = damage.what, "a content that was damaged is whole again");
+    }
     if site::is_hub(db)? {
         note_at_hub(db, &[sha256], AtHub::Verified)?;
     }

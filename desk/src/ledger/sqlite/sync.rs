@@ -10,7 +10,7 @@ use super::changes::{
 };
 use super::fail::{Done, Fail};
 use super::histories::{durable_seq, hub_key};
-use super::site;
+use super::{site, sums};
 use crate::error::Refusal;
 use crate::ledger::{Identity, OriginHead, PageApplied, PageQuery, PageResult, Unpushed};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
-use sync_protocol::change::Change;
+use sync_protocol::change::{Change, ChangeId};
 use sync_protocol::hlc::{Hlc, MAX_AHEAD_MS};
 use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult, quarantine};
 use sync_protocol::scope::Scope;
@@ -46,12 +46,16 @@ pub(super) fn unpushed(
         return Ok(None);
     };
     let after = after_seq.map_or(acked, |seq| seq as i64);
-    let mut statement =
-        db.prepare_cached("SELECT seq, body FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
+    let mut statement = db.prepare_cached(
+        "SELECT seq, body, hlc, digest FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+    )?;
     let mut rows = statement.query(params![origin_no, after, max_changes])?;
     let (mut bodies, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let body: String = row.get(1)?;
+        // Sent as it is, a damaged one would begin another history.
+        let id = ChangeId { origin, seq: row.get::<_, i64>(0)? as u64 };
+        sums::check(row.get(3)?, Hlc::from_i64(row.get(2)?), &body, id)?;
         bytes += body.len();
         if bytes > max_bytes && !bodies.is_empty() {
             break;
@@ -370,7 +374,7 @@ pub(super) fn cursors(db: &Connection) -> Done<BTreeMap<Scope, Option<String>>> 
 }
 
 /// What a cursor says.
-enum Cursor {
+pub(super) enum Cursor {
     /// The node has everything up to this number of the scope's feed.
     At(i64),
     /// It is of another epoch, or none of this hub's.
@@ -390,7 +394,13 @@ fn tag_at(db: &Connection, scope: &str, seq: i64) -> Done<Option<u32>> {
         .optional()?)
 }
 
-fn read_cursor(db: &Connection, scope: &Scope, cursor: Option<&str>, epoch: Uuid, key: &HubKey) -> Done<Cursor> {
+pub(super) fn read_cursor(
+    db: &Connection,
+    scope: &Scope,
+    cursor: Option<&str>,
+    epoch: Uuid,
+    key: &HubKey,
+) -> Done<Cursor> {
     let Some(cursor) = cursor else { return Ok(Cursor::At(0)) };
     let parts = || {
         let (of, rest) = cursor.split_once('.')?;
@@ -453,7 +463,7 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
             Cursor::Forgotten => return Ok(PageResult::Forgotten { epoch }),
         };
         let mut statement = db.prepare_cached(
-            "SELECT f.seq, o.origin, c.seq, o.site, c.received_ms, c.hlc, c.body FROM feed f \
+            "SELECT f.seq, o.origin, c.seq, o.site, c.received_ms, c.hlc, c.body, c.digest FROM feed f \
              CROSS JOIN changes c ON c.change_no = f.change_no CROSS JOIN origins o ON o.origin_no = c.origin_no \
              WHERE f.scope = ?1 AND f.seq > ?2 ORDER BY f.seq LIMIT ?3",
         )?;
@@ -475,6 +485,7 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
             bytes += body.len();
             at = row.get(0)?;
             let (site, placed): (String, _) = (row.get(3)?, Hlc::from_i64(row.get(5)?));
+            sums::check(row.get(7)?, placed, &body, ChangeId { origin, seq: row.get::<_, i64>(2)? as u64 })?;
             let mut line = line(scope, origin, row.get::<_, i64>(2)? as u64, row.get(4)?, placed, body)?;
             line.seal = Some(key.line(&line, &site, placed));
             header.sites.insert(origin, site);
