@@ -220,7 +220,7 @@ pub fn photo_id(incident_id: Uuid, sha256: Sha256) -> Uuid {
 
 async fn inspect(desk: &Desk, sha256: Sha256) -> Result<Inspection, Error> {
     let path = desk.blobs().path(sha256);
-    let found = tokio::task::spawn_blocking(move || header::inspect(&path)).await;
+    let found = chassis::heavy::run(move || header::inspect(&path)).await;
     found.map_err(|gone| Error::Fault(gone.to_string()))?.map_err(disk)
 }
 

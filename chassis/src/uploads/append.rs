@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use sha2::Digest as _;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// What arrives is synced and noted when so much has come …
@@ -131,6 +132,7 @@ impl Uploads {
         let mut noted = Instant::now();
         loop {
             let next = tokio::select! {
+                biased;
                 () = turn.leave.cancelled() => return Ok(false),
                 next = tokio::time::timeout(IDLE, bytes.next()) => next,
             };

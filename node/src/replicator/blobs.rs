@@ -148,6 +148,7 @@ async fn up(session: &Session, lanes: &Arc<Lanes>, cargo: Cargo) {
                 session.board.well(Part::Photos);
                 resting.forget_old();
                 tokio::select! {
+                    biased;
                     _ = committed.changed() => {}
                     () = sleep(SOON) => {}
                 }

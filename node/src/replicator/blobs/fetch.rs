@@ -30,6 +30,7 @@ pub(super) async fn run(session: &Session) {
                 session.board.well(Part::Fetch);
                 resting.forget_old();
                 tokio::select! {
+                    biased;
                     _ = committed.changed() => {}
                     _ = wanted.changed() => {}
                     () = sleep(SOON) => {}
