@@ -23,6 +23,8 @@ use world::Ended;
 
 /// Runs of `make test`. `AINCIDENT_SIM_RUNS` sets another number.
 const RUNS: u64 = 200;
+/// Failures after which it is enough.
+const ENOUGH: usize = 20;
 /// Runs within which each planted bug has to be found.
 const RUNS_PER_BUG: u64 = 60;
 
@@ -41,8 +43,8 @@ fn run(seed: u64, coverage: &Arc<Coverage>, bug: Option<Bug>) -> Result<Ended, S
     })
 }
 
-/// Runs seeds from `first` on, on all processors, until one fails or `runs` are done.
-fn many(first: u64, runs: u64, coverage: &Arc<Coverage>, bug: Option<Bug>) -> BTreeMap<u64, String> {
+/// Runs seeds from `first` on, on all processors, until `enough` failed or `runs` are done.
+fn many(first: u64, runs: u64, coverage: &Arc<Coverage>, bug: Option<Bug>, enough: usize) -> BTreeMap<u64, String> {
     let (next, failed) = (AtomicU64::new(first), Mutex::new(BTreeMap::new()));
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
@@ -50,7 +52,7 @@ fn many(first: u64, runs: u64, coverage: &Arc<Coverage>, bug: Option<Bug>) -> BT
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + runs || !failed.lock().unwrap().is_empty() {
+                    if seed >= first + runs || failed.lock().unwrap().len() >= enough {
                         return;
                     }
                     if let Err(why) = run(seed, coverage, bug) {
@@ -68,9 +70,12 @@ fn whatever_happens_nothing_acknowledged_is_lost_and_all_sites_end_alike() {
     let (first, runs) = (number("AINCIDENT_SIM_SEED").unwrap_or(1), number("AINCIDENT_SIM_RUNS").unwrap_or(RUNS));
     let coverage = Coverage::new();
     let begun = std::time::Instant::now();
-    let failed = many(first, runs, &coverage, None);
+    let failed = many(first, runs, &coverage, None, ENOUGH);
     println!("{}", coverage.table());
     println!("{runs} runs from seed {first} in {:.1} s", begun.elapsed().as_secs_f64());
+    for (seed, why) in &failed {
+        println!("seed {seed}: {}", why.lines().last().unwrap_or_default());
+    }
     if let Some((seed, why)) = failed.first_key_value() {
         panic!("seed {seed} (make sim SEED={seed} RUNS=1 repeats it)\n{why}");
     }
@@ -89,7 +94,7 @@ fn the_same_seed_is_the_same_run() {
 fn every_planted_bug_is_found() {
     let mut unfound = Vec::new();
     for bug in Bug::ALL {
-        let failed = many(1, RUNS_PER_BUG, &Coverage::new(), Some(bug));
+        let failed = many(1, RUNS_PER_BUG, &Coverage::new(), Some(bug), 1);
         match failed.first_key_value() {
             Some((seed, why)) => println!("{bug:?}: seed {seed}: {}", why.lines().last().unwrap_or_default()),
             None => unfound.push(bug),

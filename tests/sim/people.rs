@@ -27,8 +27,8 @@ pub struct Deed {
     pub site: String,
     /// What.
     pub what: &'static str,
-    /// The hub takes it, but not into a record.
-    pub is_poison: bool,
+    /// It may have been so already.
+    pub may_be_nothing: bool,
 }
 
 /// What has been recorded so far, by anybody.
@@ -61,7 +61,12 @@ impl Known {
         let word = format!("w{}", self.next);
         let actor = Actor::system(&word);
         let by = actor.username.clone();
-        let deed = |what, is_poison| Deed { by: by.clone(), site: seat.name.to_owned(), what, is_poison };
+        let deed = |what| Deed {
+            by: by.clone(),
+            site: seat.name.to_owned(),
+            what,
+            may_be_nothing: matches!(what, "step" | "delete" | "undelete"),
+        };
         let ours: Vec<Uuid> =
             self.incidents.iter().filter(|(_, store)| store == seat.store).map(|(id, _)| *id).collect();
         let chosen = if ours.is_empty() { 0 } else { rng.below(100) };
@@ -70,7 +75,7 @@ impl Known {
             if seat.is_hub {
                 request["store_code"] = seat.store.into();
             }
-            return self.report(seat, &actor, request).await.map(|()| deed("report", false));
+            return self.report(seat, &actor, request).await.map(|()| deed("report"));
         }
         // Mostly the latest ones: people meet there.
         let recent = &ours[ours.len().saturating_sub(3)..];
@@ -112,7 +117,7 @@ impl Known {
             96..98 => {
                 let request = json!({ "description": format!("{POISON} {word}") });
                 self.report(seat, &actor, request).await.inspect(|()| coverage.reached(Fault::PoisonFails))?;
-                return Some(deed("report that makes the hub fail", true));
+                return Some(deed("report that makes the hub fail"));
             }
             _ => {
                 let set = BTreeMap::from([
@@ -122,10 +127,10 @@ impl Known {
                 let fresh = seat.desk.ids().new_v7(seat.desk.now_ms());
                 self.raw(seat, &by, STORE, fresh, None, set).await?;
                 coverage.reached(Fault::PoisonRefused);
-                return Some(deed("change the hub does not take", true));
+                return Some(deed("change the hub does not take"));
             }
         };
-        done.map(|what| deed(what, false))
+        done.map(deed)
     }
 
     async fn report(&mut self, seat: &Seat<'_>, actor: &Actor, request: Value) -> Option<()> {

@@ -264,6 +264,10 @@ impl World {
         let seat = Seat { desk: &on.desk, name, store, is_hub, is_newer };
         for _ in 0..self.rng.between(1, 4) {
             if let Some(deed) = self.known.deed(&mut self.rng, &seat, &self.coverage).await {
+                // What was so already is not recorded again.
+                if deed.may_be_nothing && !check::authors(&on.look).contains_key(&deed.by) {
+                    continue;
+                }
                 self.trace.say(|| format!("{}: {} by {}", deed.site, deed.what, deed.by));
                 self.deeds.push(deed);
             }
