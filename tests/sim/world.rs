@@ -5,7 +5,7 @@ use crate::check;
 use crate::disk::{self, Part, Scratch};
 use crate::faults::{Coverage, Fault};
 use crate::people::{Deed, Known, Seat};
-use crate::site::{Hub, Machine, Node};
+use crate::site::{Hub, Machine, Node, Running};
 use crate::time::{T0, YEAR_MS};
 use crate::trace::Trace;
 use crate::wire::{Line, Weather, Wire};
@@ -109,6 +109,17 @@ pub async fn run(seed: u64, coverage: &Arc<Coverage>, bug: Option<Bug>, loud: bo
 fn look(folder: &Path) -> Connection {
     // Writable: a log that a power cut left behind has to be taken in first.
     Connection::open_with_flags(disk::database(folder), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap()
+}
+
+/// Whether a content waits at a node that has it, and the hub knows what it is of.
+async fn has_content(node: &Running, hub: &Running) -> bool {
+    for piece in node.desk.ledger().pieces_waiting(None, 100).await.unwrap() {
+        let is_known = hub.desk.ledger().is_piece(piece.sha256).await.unwrap();
+        if is_known && node.desk.blobs().contains(piece.sha256).await {
+            return true;
+        }
+    }
+    false
 }
 
 impl World {
@@ -499,7 +510,7 @@ impl World {
     }
 
     async fn person_enrols(&mut self, no: usize) {
-        let ready = |on: &Option<crate::site::Running>| on.as_ref().is_some_and(|on| !on.disk.is_dead());
+        let ready = |on: &Option<Running>| on.as_ref().is_some_and(|on| !on.disk.is_dead());
         if !ready(&self.hub.on) || !ready(&self.nodes[no].on) || self.temper.disks && !self.is_quiet() {
             return;
         }
@@ -541,7 +552,7 @@ impl World {
             }
         }
         let mut stopped = vec![0; self.nodes.len()];
-        for look in 0..1_000 {
+        for look in 0..180 {
             let span = if look < 60 { 5 } else { 60 };
             sleep(Duration::from_secs(span)).await;
             self.hold()?;
@@ -573,7 +584,7 @@ impl World {
             if ledger.offer_due().await.expect(name).is_some() {
                 return why("an offer is due");
             }
-            if !ledger.pieces_waiting(None, 1).await.expect(name).is_empty() && self.has_content(on).await {
+            if has_content(on, hub).await {
                 return why("contents wait");
             }
             let (cursors, heads) = (check::cursors(&on.look), hub.desk.ledger().scope_heads().await.ok()?);
@@ -589,16 +600,6 @@ impl World {
             }
         }
         None
-    }
-
-    /// Whether a content that waits is here to be sent.
-    async fn has_content(&self, on: &crate::site::Running) -> bool {
-        for piece in on.desk.ledger().pieces_waiting(None, 100).await.unwrap() {
-            if on.desk.blobs().contains(piece.sha256).await {
-                return true;
-            }
-        }
-        false
     }
 
     /// What has to be the case in the end.
