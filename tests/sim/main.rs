@@ -56,6 +56,7 @@ fn many(first: u64, runs: u64, coverage: &Arc<Coverage>, bug: Option<Bug>, enoug
                         return;
                     }
                     if let Err(why) = run(seed, coverage, bug) {
+                        println!("seed {seed}: {}", why.lines().last().unwrap_or_default());
                         failed.lock().unwrap().insert(seed, why);
                     }
                 }
@@ -73,9 +74,6 @@ fn whatever_happens_nothing_acknowledged_is_lost_and_all_sites_end_alike() {
     let failed = many(first, runs, &coverage, None, ENOUGH);
     println!("{}", coverage.table());
     println!("{runs} runs from seed {first} in {:.1} s", begun.elapsed().as_secs_f64());
-    for (seed, why) in &failed {
-        println!("seed {seed}: {}", why.lines().last().unwrap_or_default());
-    }
     if let Some((seed, why)) = failed.first_key_value() {
         panic!("seed {seed} (make sim SEED={seed} RUNS=1 repeats it)\n{why}");
     }
