@@ -22,6 +22,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
+use sync_protocol::message;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -290,7 +291,11 @@ impl Carrier for Line {
                 None => wire.deliver(&at, request).await,
             };
             let status = answered.as_ref().map(|answer| answer.status().as_u16());
-            wire.trace.say(|| format!("{name} ← {at} {path} {status:?}"));
+            let told = match path.as_str() {
+                message::path::GIVE | message::path::OFFER => answered.as_ref().map_or(&[][..], |answer| answer.body()),
+                _ => &[],
+            };
+            wire.trace.say(|| format!("{name} ← {at} {path} {status:?} {}", String::from_utf8_lossy(told)));
             let _ = answer.send(answered);
         }));
         if let Some(later) = fate.again {

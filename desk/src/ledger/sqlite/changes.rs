@@ -330,7 +330,10 @@ fn merge(db: &Connection, place: &Place<'_>, change: &Change, document: &mut Opt
 
     let mut conflict = false;
     for field in &applied.met {
-        if !losers(&writes_of(db, &record, field)?).is_empty() {
+        if losers(&writes_of(db, &record, field)?).is_empty() {
+            // It had looked lost because what links it to the standing one came later.
+            end_review(db, record.no, field)?;
+        } else {
             conflict = true;
             raise_review(db, record.no, field, now_ms)?;
         }
@@ -356,6 +359,11 @@ pub(super) fn step_into(incident: &mut RecordState, id: ChangeId, hlc: Hlc, step
 fn raise_review(db: &Connection, record_no: i64, field: &str, now_ms: i64) -> Done<()> {
     db.prepare_cached("INSERT INTO reviews (record_no, field, since_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
         .execute(params![record_no, field, now_ms])?;
+    Ok(())
+}
+
+fn end_review(db: &Connection, record_no: i64, field: &str) -> Done<()> {
+    db.prepare_cached("DELETE FROM reviews WHERE record_no = ?1 AND field = ?2")?.execute(params![record_no, field])?;
     Ok(())
 }
 
