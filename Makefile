@@ -32,7 +32,7 @@ test-packages: toolchain
 	@$(call need,$(BUILD_PACKAGES) $(TEST_PACKAGES))
 
 build: build-packages ## Both programs and the tests, unoptimised
-	$(CARGO) build --workspace --locked
+	$(CARGO) build --workspace --all-targets --locked
 
 release: build-packages
 	$(CARGO) build --workspace --bins --release --locked

@@ -24,6 +24,7 @@ pub use incoming::{Incoming, Kept};
 pub use read::Reading;
 pub use steps::Steps;
 
+use crate::heavy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
 use std::fs::{self, DirBuilder, File};
@@ -145,7 +146,8 @@ impl Blobs {
 
     /// Whether the content is here.
     pub async fn contains(&self, digest: Sha256) -> bool {
-        tokio::fs::try_exists(self.path(digest)).await.unwrap_or(false)
+        let path = self.path(digest);
+        off(move || fs::exists(path)).await.unwrap_or(false)
     }
 
     /// Reads the whole content and compares: false where it is damaged or gone.
@@ -207,7 +209,8 @@ impl Blobs {
     /// # Errors
     /// When the disk fails.
     pub async fn remove(&self, digest: Sha256) -> io::Result<()> {
-        gone_is_fine(tokio::fs::remove_file(self.path(digest)).await)
+        let path = self.path(digest);
+        off(move || gone_is_fine(fs::remove_file(path))).await
     }
 
     /// Contents that were kept, or found to be there, longer than `age` ago, from those whose digest begins with the byte
@@ -251,7 +254,8 @@ impl Blobs {
     /// How long the part that `id` wrote is; none: 0. Not all of it need have been synced: for who checks the whole by
     /// its digest.
     pub async fn part_length(&self, id: Uuid) -> u64 {
-        tokio::fs::metadata(self.part(id)).await.map_or(0, |part| part.len())
+        let part = self.part(id);
+        off(move || fs::metadata(part)).await.map_or(0, |part| part.len())
     }
 
     /// Removes the part that `id` wrote; fine where there is none.
@@ -259,7 +263,8 @@ impl Blobs {
     /// # Errors
     /// When the disk fails.
     pub async fn discard(&self, id: Uuid) -> io::Result<()> {
-        gone_is_fine(tokio::fs::remove_file(self.part(id)).await)
+        let part = self.part(id);
+        off(move || gone_is_fine(fs::remove_file(part))).await
     }
 
     /// Parts that nobody wrote to for `age`: cut off, unless their owner means to go on. `now`: by the clock of the file system.
@@ -285,7 +290,7 @@ impl Blobs {
 
 /// Runs `job` where it may wait.
 async fn off<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(job).await.unwrap_or_else(|gone| Err(io::Error::other(gone)))
+    heavy::run(job).await.unwrap_or_else(|failed| Err(io::Error::other(failed)))
 }
 
 /// Length and digest of at most `limit` bytes.

@@ -267,7 +267,7 @@ pub fn photo_id(incident_id: Uuid, sha256: Sha256) -> Uuid {
 
 async fn inspect(desk: &Desk, sha256: Sha256) -> Result<Inspection, Error> {
     let path = desk.blobs().path(sha256);
-    let found = tokio::task::spawn_blocking({
+    let found = chassis::heavy::run({
         let path = path.clone();
         move || header::inspect(&path)
     });

@@ -30,11 +30,11 @@ use credentials::Caller;
 use desk::Desk;
 use desk::ledger::{Identity, SharedLedger};
 use std::sync::Arc;
-use std::time::Instant;
 use strangers::Strangers;
 use sync_protocol::message::{Limits, NodeStatus};
 use sync_protocol::scope::Scope;
 use throttle::Throttle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

@@ -248,8 +248,11 @@ fn is_sound(answer: &EnrolAnswer) -> bool {
         && answer.scopes.iter().all(|scope| *scope == own || *scope == Scope::Company)
 }
 
-/// Keeps the enrolment, durably, under a new origin.
-async fn keep(
+/// Keeps the enrolment that `answer` grants, durably, under a new origin. `sent_ms`: the node's clock when it asked.
+///
+/// # Errors
+/// [`EnrolError::NotKept`].
+pub async fn keep(
     desk: &Desk,
     hub_url: String,
     ca_pem: Option<String>,

@@ -1,7 +1,8 @@
 //! How often what arrives is made durable: often enough that a crash costs little, rarely enough that the disk has time for
 //! other work.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Fewer bytes are not worth a flush before [`LONGEST`] is over.
 const STEP_BYTES: u64 = 64 * 1024;

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use sha2::Digest as _;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Longest pause between two pieces.
@@ -127,6 +128,7 @@ impl Uploads {
         let mut steps = Steps::new(Instant::now());
         loop {
             let next = tokio::select! {
+                biased;
                 () = turn.leave.cancelled() => return Ok(false),
                 next = tokio::time::timeout(IDLE, bytes.next()) => next,
             };

@@ -49,7 +49,7 @@ use chassis::ids::Ids;
 use chassis::sqlite::jobs::SqliteQueue;
 use chassis::sqlite::rusqlite::{self, Connection};
 use chassis::sqlite::uploads::SqliteUploads;
-use chassis::sqlite::{Database, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
+use chassis::sqlite::{Database, Disk, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
 pub use check::Check;
 use fail::{Done, Fail};
 use std::collections::BTreeMap;
@@ -118,6 +118,24 @@ impl SqliteLedger {
     /// # Errors
     /// As [`SqliteLedger::open`].
     pub fn open_with(path: &Path, ids: Ids, synchronous_off: bool) -> Result<Self, OpenError> {
+        Self::open_as(path, ids, synchronous_off, |options| options)
+    }
+
+    /// [`SqliteLedger::open`] for simulations: everything is done where it is asked for, as far as `disk` lets it, and nothing
+    /// waits for the real disk.
+    ///
+    /// # Errors
+    /// As [`SqliteLedger::open`].
+    pub fn open_in_place(path: &Path, ids: Ids, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        Self::open_as(path, ids, true, |options| OpenOptions { in_place: Some(disk), readers: 1, ..options })
+    }
+
+    fn open_as(
+        path: &Path,
+        ids: Ids,
+        synchronous_off: bool,
+        change: impl FnOnce(OpenOptions) -> OpenOptions,
+    ) -> Result<Self, OpenError> {
         let migrations = runner(MIGRATIONS).map_err(|detail| OpenError::Migration { path: path.to_owned(), detail })?;
         let writing = Writing {
             synchronous_off,
@@ -125,7 +143,7 @@ impl SqliteLedger {
             before_commit: project::INDEX_WAITING,
         };
         let options = OpenOptions { writing, ..OpenOptions::new(path, migrations) };
-        Ok(Self { db: Database::open(options)?, ids, stamp: Arc::default(), check: None })
+        Ok(Self { db: Database::open(change(options))?, ids, stamp: Arc::default(), check: None })
     }
 
     /// The same ledger, with a look at each pushed change before it is taken.

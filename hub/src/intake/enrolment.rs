@@ -2,8 +2,8 @@
 
 use super::{Intake, Refused, codes, common_version, scopes_of};
 use desk::ledger::NewNode;
-use std::time::Instant;
 use sync_protocol::message::{EnrolAnswer, EnrolRequest};
+use tokio::time::Instant;
 
 /// Longest name of a node, in characters.
 const MAX_NAME_CHARS: usize = 100;

@@ -9,6 +9,7 @@
 use super::credentials::{Caller, recheck};
 use super::{Intake, Refused};
 use bytes::Bytes;
+use chassis::heavy;
 use desk::ledger::{Identity, SharedLedger};
 use desk::{Desk, Error};
 use sync_protocol::HISTORIES_SINCE;
@@ -93,7 +94,7 @@ impl Intake {
         knows_histories(caller)?;
         let turn = self.inner.admission.take().await;
         let limits = self.inner.limits;
-        let page = tokio::task::spawn_blocking(move || Page::decode(&body, &limits)).await;
+        let page = heavy::run(move || Page::decode(&body, &limits)).await;
         let page = page.map_err(|panic| Refused::Malformed(format!("the batch cannot be read: {panic}")))?;
         let page = page.map_err(|error| match error {
             BatchError::TooLarge => Refused::TooLarge(error.to_string()),

@@ -3,6 +3,7 @@
 use super::credentials::{Caller, recheck};
 use super::enrolment::MAX_VERSION_CHARS;
 use super::{Intake, Refused};
+use chassis::heavy;
 use desk::ledger::{PageQuery, PageResult};
 use std::time::Duration;
 use sync_protocol::HISTORIES_SINCE;
@@ -84,6 +85,7 @@ impl Intake {
             loop {
                 let recheck_at = (Instant::now() + RECHECK).min(deadline);
                 tokio::select! {
+                    biased;
                     () = self.inner.stop.cancelled() => return Ok(page),
                     () = listener.rung() => break,
                     () = tokio::time::sleep_until(recheck_at) => {}
@@ -122,6 +124,6 @@ async fn pack(page: Page) -> Result<Vec<u8>, Refused> {
     if page.lines.is_empty() {
         return Ok(page.encode());
     }
-    let packed = tokio::task::spawn_blocking(move || page.encode()).await;
+    let packed = heavy::run(move || page.encode()).await;
     packed.map_err(|panic| Refused::Failed(desk::Error::Fault(format!("a page cannot be packed: {panic}"))))
 }

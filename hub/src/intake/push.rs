@@ -3,6 +3,7 @@
 use super::credentials::{Caller, may_push, recheck};
 use super::{Intake, Refused};
 use bytes::Bytes;
+use chassis::heavy;
 use desk::{Error, Refusal};
 use sync_protocol::HISTORIES_SINCE;
 use sync_protocol::batch::{BatchError, Push, PushHeader};
@@ -104,7 +105,7 @@ fn in_version(protocol: u32, mut result: PushResult) -> PushResult {
 
 /// Unpacking a large push takes tens of milliseconds, which no other request should wait for.
 async fn unpack(body: Bytes, limits: Limits) -> Result<Push, Refused> {
-    let unpacked = tokio::task::spawn_blocking(move || Push::decode(&body, &limits)).await;
+    let unpacked = heavy::run(move || Push::decode(&body, &limits)).await;
     let refuse = |error: BatchError| match error {
         BatchError::TooLarge => Refused::TooLarge(error.to_string()),
         BatchError::Malformed(_) | BatchError::ChainBroken => Refused::Malformed(error.to_string()),

@@ -192,6 +192,7 @@ async fn carry(
                 resting.forget_old();
             }
             tokio::select! {
+                biased;
                 Some(one) = load.under_way.next() => load.arrived.push(one),
                 // What is new may be more urgent than all that is under way; what rests may be due.
                 _ = committed.changed(), if load.has_room() => due = true,

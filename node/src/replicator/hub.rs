@@ -12,7 +12,8 @@ use chassis::blobs::Sha256;
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
 use chassis::outbound::{
-    Body, BreakerConfig, Method, Outbound, OutboundConfig, OutboundError, RequestBuilder, Response, Url, retry_after,
+    Body, BreakerConfig, Carrier, Method, Outbound, OutboundConfig, OutboundError, RequestBuilder, Response, Url,
+    retry_after,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +29,12 @@ pub const MOST_JSON_BYTES: u64 = 8 * 1024 * 1024;
 const STALLED: Duration = Duration::from_secs(15);
 /// How long an answer that has begun may take in all: the largest page over the slowest link.
 const MOST_TRANSFER: Duration = Duration::from_secs(600);
+/// The link is the client's breaker: one of its own would only hold `hello` back.
+const NEVER_OPEN: BreakerConfig = BreakerConfig {
+    failures: u32::MAX,
+    open_for: Duration::from_secs(5),
+    open_at_most: Duration::from_secs(60),
+};
 /// The most of a refusal's text that is shown.
 const MOST_DETAIL_CHARS: usize = 300;
 
@@ -438,7 +445,7 @@ impl Reply {
     }
 }
 
-/// A client for the hub. The link is its breaker: the client's own would only hold `hello` back.
+/// A client for the hub.
 ///
 /// # Errors
 /// When the certificates cannot be used.
@@ -454,6 +461,13 @@ pub fn clients(ca_pem: Option<&str>) -> Result<(Outbound, Outbound), OutboundErr
     Ok((outbound(ca_pem)?, client("hub-contents", ca_pem, true)?))
 }
 
+/// [`clients`] whose requests go by `carrier`.
+#[must_use]
+pub fn carried(carrier: &Arc<dyn Carrier>) -> (Outbound, Outbound) {
+    let over = |service| Outbound::over(service, Arc::clone(carrier), NEVER_OPEN);
+    (over("hub"), over("hub-contents"))
+}
+
 fn client(service: &'static str, ca_pem: Option<&str>, http1_only: bool) -> Result<Outbound, OutboundError> {
     Outbound::new(
         service,
@@ -464,7 +478,7 @@ fn client(service: &'static str, ca_pem: Option<&str>, http1_only: bool) -> Resu
             idle_timeout: MOST_TRANSFER,
             extra_ca_pem: ca_pem.map(|pem| pem.as_bytes().to_vec()),
             user_agent: concat!("aincident-node/", env!("CARGO_PKG_VERSION")).to_owned(),
-            breaker: BreakerConfig { failures: u32::MAX, ..BreakerConfig::default() },
+            breaker: NEVER_OPEN,
         },
     )
 }

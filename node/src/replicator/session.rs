@@ -164,6 +164,7 @@ impl Session {
                 return;
             }
             tokio::select! {
+                biased;
                 () = sleep_until(self.instant(at)) => {}
                 () = self.bell.notified() => {}
                 Ok(()) = view.changed() => {
@@ -192,6 +193,7 @@ impl Session {
                 return welcome;
             }
             tokio::select! {
+                biased;
                 () = sleep_until(self.instant(waiting.lane.due())) => {}
                 _ = gate.changed() => {}
             }

@@ -7,9 +7,9 @@ use crate::replicator::session::{Session, Waiting};
 use chassis::blobs::{Incoming, Sha256, Steps};
 use desk::photos::travels::Travel;
 use std::io;
-use std::time::Instant;
 use sync_protocol::message::path;
 use sync_protocol::record::MAX_PHOTO_BYTES;
+use tokio::time::Instant;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -32,6 +32,7 @@ pub(super) async fn run(session: &Session) {
                 session.board.well(Part::Fetch);
                 resting.forget_old();
                 tokio::select! {
+                    biased;
                     _ = committed.changed() => {}
                     _ = wanted.changed() => {}
                     () = sleep(SOON) => {}

@@ -76,6 +76,7 @@ pub(super) async fn content(
         body: Body::wrap_stream(bytes),
     };
     let sent = tokio::select! {
+        biased;
         sent = session.hub.transfer(transfer) => sent,
         () = progress.stalled() => Err(Failure::NoHub {
             why: format!("a photo did not move for {} s", STALLED.as_secs()),
