@@ -208,6 +208,7 @@ pub fn history(words: &str) -> Vec<HistoryItem> {
             from,
             to,
             lost: false,
+            clock_off: false,
             reason: None,
         };
     let step =
