@@ -209,6 +209,7 @@ pub fn history(words: &str) -> Vec<HistoryItem> {
             to,
             clock_off: false,
             lost: false,
+            clock_off: false,
             reason: None,
         };
     let step =

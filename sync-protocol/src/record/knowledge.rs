@@ -28,4 +28,18 @@ mod tests {
         assert_eq!(digests.len(), known.len());
         assert!(known.keys().all(|kind| !parts(kind).is_empty()) && parts("weather").is_empty());
     }
+
+    #[test]
+    fn no_kind_that_has_a_name_in_the_code_is_left_out() {
+        let named = include_str!("../record.rs").lines().filter_map(|line| {
+            let (_, kind) = line.strip_prefix("pub const ")?.split_once(": &str = \"")?;
+            kind.strip_suffix("\";")
+        });
+        let named: std::collections::BTreeSet<String> = named.map(str::to_owned).collect();
+        assert_eq!(
+            named,
+            knowledge().into_keys().collect(),
+            "list it above, or what older programs kept of it is never shown"
+        );
+    }
 }
