@@ -17,5 +17,6 @@ mod photos;
 mod powercut;
 mod refusals;
 mod restored;
+mod settle;
 mod startup;
 mod trust;
