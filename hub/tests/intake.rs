@@ -411,7 +411,7 @@ async fn a_pull_that_waits_gets_news_within_a_second_and_sleeps_through_its_own(
         store_code: Some("042".to_owned()),
         password: "a good password".to_owned(),
     };
-    desk::accounts::add(&beside, &desk::actor::Actor::system("test"), new).await.unwrap();
+    desk::accounts::add(&beside, &Actor::system("test"), new).await.unwrap();
     let told = Instant::now();
     let (page, heard) = waiting.await.unwrap();
     assert!(heard.saturating_duration_since(told) < Duration::from_secs(1));

@@ -11,6 +11,7 @@ mod carry;
 mod changes;
 mod check;
 mod fail;
+mod feed;
 mod filter;
 mod fleet;
 mod histories;

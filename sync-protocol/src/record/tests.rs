@@ -71,9 +71,9 @@ fn a_description_is_counted_in_characters_and_must_say_something() {
 
 #[test]
 fn optional_fields_can_be_taken_away_and_required_ones_cannot() {
-    for kind in [INCIDENT, COMMENT, STEP, STORE, ACCOUNT] {
+    for kind in [INCIDENT, COMMENT, STEP, SETTLEMENT, STORE, ACCOUNT] {
         for (name, part) in parts(kind) {
-            let field = name.replace("custom/*", "custom/key").replace('*', ID);
+            let field = name.replace("custom/*", "custom/key").replace("settled/*", "settled/title").replace('*', ID);
             assert!(knows(kind, &field), "{field}");
             assert!(!knows(kind, name) || !name.contains('*'), "{name}");
             assert_eq!(about(kind, &field, Value::Null).is_some(), part.required, "{kind} {field}");

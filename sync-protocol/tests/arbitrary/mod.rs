@@ -163,7 +163,6 @@ impl Site {
         let made = Made {
             id: ChangeId { origin: origin(self.number), seq: self.seq },
             hlc: self.clock,
-            instead_of: None,
             change,
         };
         self.take(&made);
