@@ -19,6 +19,7 @@ mod powercut;
 mod proof;
 mod refusals;
 mod restored;
+mod settle;
 mod startup;
 mod strangers;
 mod trust;

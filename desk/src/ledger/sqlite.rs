@@ -12,6 +12,7 @@ mod changes;
 mod check;
 mod damage;
 mod fail;
+mod feed;
 mod filter;
 mod fleet;
 mod histories;

@@ -26,7 +26,10 @@ fn report(id: Uuid, set: Value) -> String {
 #[tokio::test]
 async fn managers_see_what_is_in_quarantine_of_their_own_store_and_employees_see_nothing() {
     let hub = Site::hub().await;
-    let bad = report(Uuid::now_v7(), json!({"description": "x", "severity": 9, "reference": "042-2026-000001-AA"}));
+    let bad = report(
+        hub.desk.ids().new_v7(T0),
+        json!({"description": "x", "severity": 9, "reference": "042-2026-000001-AA"}),
+    );
     let origin = push(&hub, "042", &[bad.clone(), "rubbish".to_owned()]).await;
     let path = format!("/api/v1/quarantine/{origin}:1");
     for (username, statuses) in [("kim", [403, 403, 403, 403]), ("max", [200, 404, 404, 404])] {
@@ -84,7 +87,7 @@ async fn managers_see_what_is_in_quarantine_of_their_own_store_and_employees_see
 #[tokio::test]
 async fn a_manager_corrects_a_report_and_the_one_that_came_stays_kept() {
     let hub = Site::hub().await;
-    let id = Uuid::now_v7();
+    let id = hub.desk.ids().new_v7(T0);
     let bodies = [
         report(id, json!({"description": "x", "severity": 9, "reference": "042-2026-000001-AA"})),
         json!({"at": T0, "by": "kim", "id": id, "kind": "incident", "set": {"zone": "aisle"}}).to_string(),
@@ -105,7 +108,10 @@ async fn a_manager_corrects_a_report_and_the_one_that_came_stays_kept() {
         (edit(json!({"description": "x", "colour": "red"}), "r"), "colour"),
         (edit(json!({"zone": "aisle"}), "r"), "description"),
         (json!({"set": {"description": "x"}, "reason": "r", "kind": "comment"}), "kind"),
-        (json!({"set": {"description": "x"}, "reason": "r", "record_id": Uuid::now_v7()}), "record_id"),
+        (
+            json!({"set": {"description": "x"}, "reason": "r", "record_id": hub.desk.ids().new_v7(T0)}),
+            "record_id",
+        ),
         (json!({"set": {"description": "x"}, "reason": "r", "by": "pat"}), "by"),
     ] {
         assert_eq!(hub.post(&mia, &format!("{path}/edit"), &body).await.fields(), [field], "{body}");
@@ -138,8 +144,9 @@ async fn a_manager_corrects_a_report_and_the_one_that_came_stays_kept() {
 #[tokio::test]
 async fn a_long_body_is_cut_where_it_is_shown_and_a_password_is_nobodys_to_see() {
     let hub = Site::hub().await;
-    let long = report(Uuid::now_v7(), json!({"description": "x", "severity": 9, "note": "é".repeat(60_000)}));
-    let account = json!({"at": T0, "by": "kim", "id": Uuid::now_v7(), "kind": "account", "new": true,
+    let long =
+        report(hub.desk.ids().new_v7(T0), json!({"description": "x", "severity": 9, "note": "é".repeat(60_000)}));
+    let account = json!({"at": T0, "by": "kim", "id": hub.desk.ids().new_v7(T0), "kind": "account", "new": true,
         "set": {"username": "eve", "role": "admin", "password_hash": "$argon2id$secret"}})
     .to_string();
     let origin = push(&hub, "042", &[long.clone(), account]).await;
@@ -159,16 +166,16 @@ async fn a_long_body_is_cut_where_it_is_shown_and_a_password_is_nobodys_to_see()
 #[tokio::test]
 async fn after_an_upgrade_everything_is_tried_again_once() {
     let hub = Site::hub().await;
-    let ids: Vec<Uuid> = (0..3).map(|_| Uuid::now_v7()).collect();
+    let ids: Vec<Uuid> = (0..3).map(|_| hub.desk.ids().new_v7(T0)).collect();
     for id in &ids {
         let origin = hub.desk.ids().new_v7(T0);
         let bodies = [report(*id, json!({"description": "fine"}))];
         let push = Push::decode(&Push::encode(origin, 1, Link::start(origin), &bodies), &Limits::default()).unwrap();
         let scope = Scope::Store("042".to_owned());
-        let kept = hub.desk.ledger().keep_failed(Uuid::now_v7(), scope, push, "it failed".to_owned(), T0);
+        let kept = hub.desk.ledger().keep_failed(hub.desk.ids().new_v7(T0), scope, push, "it failed".to_owned(), T0);
         kept.await.unwrap();
     }
-    let bad = push(&hub, "042", &[report(Uuid::now_v7(), json!({"description": "x", "severity": 9}))]).await;
+    let bad = push(&hub, "042", &[report(hub.desk.ids().new_v7(T0), json!({"description": "x", "severity": 9}))]).await;
     assert_eq!(desk::quarantine::after_upgrade(&hub.desk, "9.9.9").await.unwrap(), 3);
     assert_eq!(desk::quarantine::after_upgrade(&hub.desk, "9.9.9").await.unwrap(), 0);
     let query = QuarantineQuery { limit: 10, ..QuarantineQuery::default() };

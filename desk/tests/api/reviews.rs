@@ -43,16 +43,16 @@ async fn a_review_is_settled_by_a_manager_of_its_store_or_headquarters_and_by_no
     hub.post(&kim, &path, &keep).await.problem(403);
     hub.post(&max, &path, &keep).await.problem(404);
     assert_eq!(open(&hub, &max).await.len(), 0);
-    for other in [format!("{incident}:title"), "x".to_owned(), format!("{}:zone", uuid::Uuid::now_v7())] {
+    for other in [format!("{incident}:title"), "x".to_owned(), format!("{}:zone", hub.desk.ids().new_v7(T0))] {
         hub.post(&mia, &format!("/api/v1/reviews/{other}/settle"), &keep).await.problem(404);
     }
     for (body, field) in [
         (json!({}), "keep"),
         (json!({"keep": "both"}), "keep"),
         (json!({"keep": "lost", "value": "aisle"}), "keep"),
-        (json!({"keep": "standing", "change": format!("{}:1", uuid::Uuid::now_v7())}), "keep"),
+        (json!({"keep": "standing", "change": format!("{}:1", hub.desk.ids().new_v7(T0))}), "keep"),
         (json!({"keep": "lost", "change": "x"}), "change"),
-        (json!({"keep": "lost", "change": format!("{}:1", uuid::Uuid::now_v7())}), "change"),
+        (json!({"keep": "lost", "change": format!("{}:1", hub.desk.ids().new_v7(T0))}), "change"),
         (json!({"value": "the moon"}), "zone"),
     ] {
         assert_eq!(hub.post(&mia, &path, &body).await.fields(), [field], "{body}");

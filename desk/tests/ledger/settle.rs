@@ -1,6 +1,7 @@
 //! People decide about changes in quarantine: the same at every site, whoever decides, in whatever order it is heard of.
 
 use crate::site::{T0, TestSite, set, store_042};
+use chassis::sqlite::rusqlite::Connection;
 use desk::Refusal;
 use desk::ledger::{
     Accounts as _, Incidents as _, Quarantine as _, QuarantineQuery, Quarantined, Replication as _, Settling,
@@ -528,4 +529,41 @@ async fn a_node_that_begins_anew_keeps_what_it_settled() {
         assert_eq!(site.ledger.quarantined(change).await.unwrap().unwrap().standing, Standing::Settled);
         assert_eq!(site.ledger.backlog().await.unwrap().quarantined, 0);
     }
+}
+
+#[test]
+fn a_ledger_of_before_there_were_settlements_knows_whose_children_wait() {
+    let db = Connection::open_in_memory().unwrap();
+    let (before, after) = desk::ledger::sqlite::MIGRATIONS.split_at(11);
+    for (_, sql) in before {
+        db.execute_batch(sql).unwrap();
+    }
+    let incident = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0001);
+    let bodies = [
+        json!({"id": Uuid::from_u128(2), "kind": "comment", "set": {"incident_id": incident, "body": "x"}}).to_string(),
+        json!({"id": incident, "kind": "incident", "set": {"incident_id": incident}}).to_string(),
+        json!({"id": Uuid::from_u128(3), "kind": "comment", "set": {"incident_id": "nonsense"}}).to_string(),
+        json!({"id": Uuid::from_u128(4), "kind": "comment", "set": {}}).to_string(),
+        "{not JSON".to_owned(),
+    ];
+    db.execute_batch(
+        "INSERT INTO origins (origin_no, origin, scope, site, mine, seq, head) VALUES (1, x'00', 'store/042', '042', 0, 5, x'00')",
+    )
+    .unwrap();
+    for (no, body) in (1_i64..).zip(&bodies) {
+        let sql = "INSERT INTO changes (change_no, origin_no, seq, hlc, body) VALUES (?1, 1, ?1, 0, ?2)";
+        db.execute(sql, (no, body)).unwrap();
+        let sql = "INSERT INTO quarantine (change_no, waits, code, reason, since_ms) VALUES (?1, 1, 'waits', '', 0)";
+        db.execute(sql, [no]).unwrap();
+    }
+    for (_, sql) in after {
+        db.execute_batch(sql).unwrap();
+    }
+    let mut statement = db.prepare("SELECT parent_id, settled FROM quarantine ORDER BY change_no").unwrap();
+    let rows: Vec<(Option<Uuid>, bool)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(rows, [(Some(incident), false), (None, false), (None, false), (None, false), (None, false)]);
 }

@@ -12,10 +12,11 @@
 use super::aside::{self, Aside};
 use super::fail::{Done, Fail};
 use super::{project, reviews, settle, site, sums};
+
+pub(super) use super::feed::{feed, tag};
 use crate::document::Document;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
 use serde_json::Value;
-use std::collections::HashMap;
 use sync_protocol::chain::Link;
 use sync_protocol::change::{Change, ChangeId, MAX_BODY_BYTES, Malformed};
 use sync_protocol::checksum::{bucket_of, record_sum};
@@ -575,41 +576,6 @@ pub(super) fn put_together(db: &Connection, id: Uuid) -> Done<()> {
         project::child(db, &parent, &record)?;
     }
     Ok(())
-}
-
-/// Gives merged changes their numbers in their scope's feed, in order: the last step of a hub's transaction.
-pub(super) fn feed(db: &Connection, changes: &[(Scope, i64)]) -> Done<()> {
-    let mut heads: HashMap<&Scope, i64> = HashMap::new();
-    for (scope, change_no) in changes {
-        let name = scope.to_string();
-        let head = match heads.get(scope) {
-            Some(head) => *head,
-            None => db
-                .prepare_cached("SELECT seq FROM scopes WHERE scope = ?1")?
-                .query_row([&name], |row| row.get(0))
-                .optional()?
-                .unwrap_or(0),
-        } + 1;
-        heads.insert(scope, head);
-        let body: String = db
-            .prepare_cached("SELECT body FROM changes WHERE change_no = ?1")?
-            .query_row([change_no], |row| row.get(0))?;
-        db.prepare_cached("INSERT INTO feed (scope, seq, change_no, tag) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![name, head, change_no, tag(&body)])?;
-    }
-    for (scope, head) in heads {
-        db.prepare_cached(
-            "INSERT INTO scopes (scope, seq) VALUES (?1, ?2) ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq",
-        )?
-        .execute(params![scope.to_string(), head])?;
-    }
-    Ok(())
-}
-
-/// What a cursor says of the change it stands at: the first four bytes of its digest.
-pub(super) fn tag(body: &str) -> u32 {
-    let [a, b, c, d, ..] = *blake3::hash(body.as_bytes()).as_bytes();
-    u32::from_be_bytes([a, b, c, d])
 }
 
 /// Moves the site's clock behind a change it took.

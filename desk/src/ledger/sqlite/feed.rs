@@ -1,0 +1,41 @@
+//! What each scope has to hear of, in commit order.
+
+use super::fail::Done;
+use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
+use sync_protocol::scope::Scope;
+
+/// Gives merged changes their numbers in their scope's feed, in order: the last step of a hub's transaction.
+pub(super) fn feed(db: &Connection, changes: &[(Scope, i64)]) -> Done<()> {
+    let mut heads: HashMap<&Scope, i64> = HashMap::new();
+    for (scope, change_no) in changes {
+        let name = scope.to_string();
+        let head = match heads.get(scope) {
+            Some(head) => *head,
+            None => db
+                .prepare_cached("SELECT seq FROM scopes WHERE scope = ?1")?
+                .query_row([&name], |row| row.get(0))
+                .optional()?
+                .unwrap_or(0),
+        } + 1;
+        heads.insert(scope, head);
+        let body: String = db
+            .prepare_cached("SELECT body FROM changes WHERE change_no = ?1")?
+            .query_row([change_no], |row| row.get(0))?;
+        db.prepare_cached("INSERT INTO feed (scope, seq, change_no, tag) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![name, head, change_no, tag(&body)])?;
+    }
+    for (scope, head) in heads {
+        db.prepare_cached(
+            "INSERT INTO scopes (scope, seq) VALUES (?1, ?2) ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq",
+        )?
+        .execute(params![scope.to_string(), head])?;
+    }
+    Ok(())
+}
+
+/// What a cursor says of the change it stands at: the first four bytes of its digest.
+pub(super) fn tag(body: &str) -> u32 {
+    let [a, b, c, d, ..] = *blake3::hash(body.as_bytes()).as_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
