@@ -17,7 +17,7 @@ need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 	echo "installing$$missing"; sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
 
-.PHONY: help build release demo test lint bench peers deb build-packages test-packages toolchain
+.PHONY: help build release demo test lint bench narrow peers deb build-packages test-packages toolchain
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -50,6 +50,9 @@ lint: build-packages ## Formatting, clippy, and the rules of the tree
 
 bench: release ## How fast, how small: a table (BENCH="--json FILE" writes it for machines)
 	@target/release/bench $(BENCH)
+
+narrow: release ## 20 MB of photos over 256 kbit/s, 600 ms there and back, 2 % loss (twelve minutes)
+	@target/release/bench --narrow $(BENCH)
 
 peers: build-packages ## Photos and reports beside sharp, Pillow and reportlab (needs node, npm and python3)
 	@tests/bench/peers/run.sh

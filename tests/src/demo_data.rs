@@ -173,7 +173,7 @@ impl DemoData {
                 orientation: picture.turned,
                 taken: taken.strftime("%Y:%m:%d %H:%M:%S").to_string(),
                 located: picture.located,
-                width: [2400, 2800, 2560][n % 3],
+                width: [3264, 3000, 3600][n % 3],
             };
             let seed = picture.file.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(131) + u64::from(byte));
             Photo { picture: picture.clone(), shot, seed }

@@ -12,6 +12,7 @@ pub mod http;
 pub mod hub;
 pub mod link;
 pub mod load;
+pub mod narrow;
 pub mod node;
 pub mod old;
 pub mod pictures;

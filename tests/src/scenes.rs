@@ -56,7 +56,7 @@ pub struct Shot {
     pub width: u32,
 }
 
-/// Takes it: a JPEG of one to three megabytes at 2400 pixels.
+/// Takes it: a JPEG of one to three megabytes at 3000 pixels.
 ///
 /// # Panics
 /// When it cannot be encoded.
@@ -66,7 +66,7 @@ pub fn take(shot: &Shot, seed: u64) -> Vec<u8> {
     let canvas = draw(shot.scene, &mut rng);
     let noise = 7.0 + rng.below(5) as f32;
     let photo = turned(&canvas.photo(shot.width, noise, &mut rng), shot.orientation);
-    jpeg(&photo, 88, Some(&exif(shot.orientation, &shot.taken, shot.located)))
+    jpeg(&photo, 90, Some(&exif(shot.orientation, &shot.taken, shot.located)))
 }
 
 fn draw(scene: Scene, rng: &mut Rng) -> Canvas {

@@ -124,9 +124,8 @@ impl Lane {
     /// Two lines of at most 80 columns: records, photos.
     fn drawn(&self) -> [String; 2] {
         let (all, there) = (self.content, self.content - self.content_pending.min(self.content));
-        let bar = |done, all| styled(GREEN, &figures::bar(done, all, 16));
-        let records =
-            format!("{:>2} of {:<2} incidents, {:>3} changes wait", self.arrived, self.recorded, self.pending);
+        let bar = |done, all| styled(GREEN, &figures::bar(done, all, 14));
+        let records = format!("{:>2} of {:<2} incidents, {:>3} wait", self.arrived, self.recorded, self.pending);
         let photos = format!(
             "{:>2} of {} thumbnails, {:>2} originals  {:>9}",
             self.thumbnails,

@@ -18,7 +18,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 /// How fast each store's link is once the hub is back: slow enough to see something, as many a store's link is.
-const LINK_KBPS: u32 = 12_000;
+const LINK_KBPS: u32 = 16_000;
 /// How long one way over the link takes.
 const LINK_LATENCY: Duration = Duration::from_millis(40);
 /// How many incidents are on their way into one node at a time.

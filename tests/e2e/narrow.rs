@@ -1,0 +1,23 @@
+//! A line of 256 kbit/s with 600 ms there and back that loses 2 %: records and thumbnails are there within a minute, and
+//! originals fill it. `make narrow` does the same with 20 MB.
+
+use aincident_tests::narrow::{Cargo, run};
+use aincident_tests::{Rng, figures, tell};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_narrow_line_records_and_thumbnails_come_first_and_originals_fill_it() {
+    let mut rng = Rng::announced("narrow");
+    let cargo = Cargo { incidents: 20, pixels: (240, 180), files: vec![180_000; 6] };
+    let found = run(&cargo, &mut rng).await;
+    tell(&format!(
+        "narrow: records after {}, thumbnails after {}, all after {}; then {} at {:.1} % of the line",
+        figures::time(found.records),
+        figures::time(found.thumbnails),
+        figures::time(found.all),
+        figures::bytes(found.bytes),
+        found.share * 100.0
+    ));
+    assert!(found.thumbnails < Duration::from_secs(60), "{found:?}");
+    assert!(found.share > 0.9, "{found:?}");
+}
