@@ -77,6 +77,9 @@ pub trait UploadStore: Send + Sync {
     async fn finish(&self, id: Uuid, result: String) -> Result<(), UploadError>;
     /// Removes an upload; fine where there is none.
     async fn remove(&self, id: Uuid) -> Result<(), UploadError>;
+    /// How many bytes are durable of an unfinished upload that says in its description (`sha256`, in hexadecimal) that it will be
+    /// that content; the furthest one of several.
+    async fn arriving(&self, sha256: Sha256) -> Result<Option<u64>, UploadError>;
     /// Uploads that are whole and have no result, of owners whose name begins with `owners`.
     async fn unfinished(&self, owners: &'static str, limit: u32) -> Result<Vec<Upload>, UploadError>;
     /// Uploads that expired before `now_ms`, of owners whose name begins with `owners`.

@@ -16,6 +16,7 @@ mod hello;
 pub mod hub;
 pub mod link;
 mod offer;
+pub mod proof;
 pub(crate) mod pull;
 mod push;
 pub(crate) mod session;
@@ -58,11 +59,18 @@ pub struct Tempo {
     pub stall: Duration,
     /// What headquarters gets of photos, when and how fast.
     pub contents: blobs::Policy,
+    /// How often it is made sure that both sides hold the same.
+    pub proof: Duration,
 }
 
 impl Default for Tempo {
     fn default() -> Self {
-        Self { pace: PACE, stall: STALL, contents: blobs::Policy::default() }
+        Self {
+            pace: PACE,
+            stall: STALL,
+            contents: blobs::Policy::default(),
+            proof: proof::EVERY,
+        }
     }
 }
 
@@ -182,6 +190,7 @@ impl Replicator {
                 () = pull::run(&session) => {}
                 () = offer::run(&session) => {}
                 () = blobs::run(&session, self.tempo.contents) => {}
+                () = proof::run(&session, self.tempo.proof) => {}
                 () = self.board.keep(self.desk.ledger()) => {}
             }
             // The loops are gone: no page that left the old stream out can be stored after the new beginning.

@@ -81,6 +81,9 @@ pub struct Change {
     pub hlc: Option<Hlc>,
     /// The record.
     pub id: Uuid,
+    /// The change that this one stands in for: one in quarantine, which it takes out of its record for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<ChangeId>,
     /// The record's kind: `incident`, `comment`, … A site keeps kinds it does not know.
     pub kind: String,
     /// True where the change records the record for the first time.

@@ -169,7 +169,7 @@ proptest! {
         at in 0..MAX_MS,
     ) {
         let id = ChangeId { origin: arbitrary::origin(0), seq: 1 };
-        let change = Change { at, base: BTreeMap::new(), by: "kim".into(), hlc: None, id: arbitrary::origin(9), kind, new: true, set };
+        let change = Change { at, base: BTreeMap::new(), by: "kim".into(), hlc: None, instead_of: None, id: arbitrary::origin(9), kind, new: true, set };
         let body = change.to_body().unwrap();
         let read = Change::from_body(&body).unwrap();
         prop_assert_eq!(&read, &change);

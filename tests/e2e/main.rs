@@ -3,6 +3,7 @@
 //! One target on purpose: it links once. Each file is one promise of the system and what is done to break it.
 
 mod backup;
+mod clocks;
 mod corpus;
 mod histories;
 mod hostile;
@@ -15,7 +16,10 @@ mod online;
 mod outage;
 mod photos;
 mod powercut;
+mod proof;
 mod refusals;
 mod restored;
 mod startup;
+mod strangers;
 mod trust;
+mod versions;

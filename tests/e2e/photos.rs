@@ -122,7 +122,15 @@ async fn photos_arrive_whole_over_a_line_that_is_cut_and_through_crashes_and_no_
     let photo = &photos_of(&harriet, &id).await[0];
     assert!(harriet.get(&path(photo, "original")).await.body == bytes);
     let up = node.link().traffic().up - kept;
-    tell(&format!("photos: four kills, {} bytes of original took {up} bytes up", bytes.len()));
+    let mut whole = bytes.len() as u64;
+    for variant in ["display", "thumbnail"] {
+        whole += harriet.get(&path(photo, variant)).await.body.len() as u64;
+    }
+    let more = (up as f64 / whole as f64 - 1.0) * 100.0;
+    tell(&format!(
+        "photos: {whole} bytes of contents took {up} bytes up, {more:.1} % more, four kills included"
+    ));
+    assert!(more < 5.0, "{up} bytes for {whole}");
     hub.audit().await;
 }
 

@@ -73,12 +73,7 @@ impl Planted {
     }
 
     /// One request to the hub with the bug.
-    pub async fn deliver(
-        &self,
-        wire: &Arc<Wire>,
-        host: &str,
-        request: Request<Body>,
-    ) -> Option<Response<Bytes>> {
+    pub async fn deliver(&self, wire: &Arc<Wire>, host: &str, request: Request<Body>) -> Option<Response<Bytes>> {
         match (self.bug, request.uri().path()) {
             (Bug::AppliedTwice | Bug::AcknowledgedTooSoon | Bug::HalfTaken | Bug::ClampUntold, path::PUSH) => {
                 self.push(wire, host, request).await
@@ -138,8 +133,7 @@ impl Planted {
                     later.deliver(&at, request).await;
                 }));
                 let head = push.header.head;
-                let result =
-                    PushResult::Accepted { applied_seq: last, durable_seq: 0, head, answers, receipt: None };
+                let result = PushResult::Accepted { applied_seq: last, durable_seq: 0, head, answers, receipt: None };
                 let body = serde_json::to_vec(&PushAnswer { result, ..model }).unwrap();
                 sealed(&parts.headers, Response::new(Bytes::new()), body)
             }
@@ -147,7 +141,9 @@ impl Planted {
                 let half = &push.bodies[..push.bodies.len() / 2];
                 let part = Push::encode(origin, first, push.header.prev, half);
                 let answer = wire.deliver(host, sent(part.into())).await?;
-                let Some(mut told) = accepted(&answer) else { return Some(answer) };
+                let Some(mut told) = accepted(&answer) else {
+                    return Some(answer);
+                };
                 if let PushResult::Accepted { applied_seq, head, answers, receipt, .. } = &mut told.result {
                     let from = first + answers.len() as u64;
                     answers.extend((from..=last).map(|seq| applied(seq, told.now_ms)));
@@ -157,7 +153,9 @@ impl Planted {
             }
             Bug::ClampUntold => {
                 let answer = wire.deliver(host, sent(body)).await?;
-                let Some(mut told) = accepted(&answer) else { return Some(answer) };
+                let Some(mut told) = accepted(&answer) else {
+                    return Some(answer);
+                };
                 if let PushResult::Accepted { answers, .. } = &mut told.result {
                     answers.iter_mut().for_each(|answer| answer.hlc = None);
                 }
@@ -170,7 +168,9 @@ impl Planted {
     async fn pull(&self, wire: &Arc<Wire>, host: &str, request: Request<Body>) -> Option<Response<Bytes>> {
         let headers = request.headers().clone();
         let answer = wire.deliver(host, request).await?;
-        let Ok(mut page) = Page::decode(answer.body(), &Limits::default()) else { return Some(answer) };
+        let Ok(mut page) = Page::decode(answer.body(), &Limits::default()) else {
+            return Some(answer);
+        };
         match self.bug {
             Bug::CursorPastAChange if page.lines.len() > 1 => drop(page.lines.pop()),
             Bug::LatestArrivalWins => {
@@ -184,7 +184,9 @@ impl Planted {
         for line in &mut page.lines {
             let mut body: Value = serde_json::from_str(line.body.get()).unwrap();
             let was = body.clone();
-            let Some(set) = body["set"].as_object_mut() else { continue };
+            let Some(set) = body["set"].as_object_mut() else {
+                continue;
+            };
             match self.bug {
                 Bug::UnknownFieldsDropped => set.retain(|field, _| !field.starts_with("future")),
                 Bug::DeleteUndone if set.contains_key("deleted") => drop(set.insert("deleted".into(), Value::Null)),

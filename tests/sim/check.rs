@@ -15,11 +15,7 @@ pub struct Held {
 /// Origin and number.
 pub type Id = (Uuid, i64);
 
-fn rows<T>(
-    db: &Connection,
-    sql: &str,
-    row: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
-) -> Vec<T> {
+fn rows<T>(db: &Connection, sql: &str, row: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
     let mut statement = db.prepare_cached(sql).unwrap();
     let rows = statement.query_map([], row).unwrap();
     rows.collect::<Result<_, _>>().unwrap()
@@ -43,7 +39,10 @@ pub fn changes(db: &Connection, scopes: &[String]) -> BTreeMap<Id, Held> {
         let held = Held { hlc: row.get(2)?, body: row.get(3)?, aside: row.get(5)? };
         Ok(((row.get(0)?, row.get(1)?), held, row.get::<_, String>(4)?))
     });
-    all.into_iter().filter(|(_, _, scope)| scopes.contains(scope)).map(|(id, held, _)| (id, held)).collect()
+    all.into_iter()
+        .filter(|(_, _, scope)| scopes.contains(scope))
+        .map(|(id, held, _)| (id, held))
+        .collect()
 }
 
 /// The stream a node records under, its last number, and the last one acknowledged.
@@ -117,7 +116,10 @@ fn records(db: &Connection, scopes: &[String]) -> BTreeMap<Uuid, Shown> {
     let all = rows(db, sql, |row| {
         Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?), row.get::<_, String>(5)?))
     });
-    all.into_iter().filter(|(_, _, scope)| scopes.contains(scope)).map(|(id, shown, _)| (id, shown)).collect()
+    all.into_iter()
+        .filter(|(_, _, scope)| scopes.contains(scope))
+        .map(|(id, shown, _)| (id, shown))
+        .collect()
 }
 
 /// Records that something in quarantine, here or there, is about: they differ until a person decides.

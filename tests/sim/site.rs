@@ -191,7 +191,9 @@ impl Node {
 
     /// A person enrols it, anew where it was enrolled, with a code of `hub`.
     pub async fn enrol(&mut self, hub: &Hub) {
-        let (Some(on), Some(headquarters)) = (&self.on, &hub.on) else { return };
+        let (Some(on), Some(headquarters)) = (&self.on, &hub.on) else {
+            return;
+        };
         let code = fleet::make_code(&headquarters.desk, &Actor::system("sim"), &self.store).await.unwrap().code;
         let request = EnrolRequest {
             code,
@@ -231,8 +233,7 @@ impl Hub {
         let mut identity = desk.ledger().identity().await.unwrap();
         if identity == Identity::Unenrolled {
             let now_ms = desk.now_ms();
-            identity =
-                desk.ledger().become_hub(desk.ids().new_v7(now_ms), desk.ids().new_v7(now_ms)).await.unwrap();
+            identity = desk.ledger().become_hub(desk.ids().new_v7(now_ms), desk.ids().new_v7(now_ms)).await.unwrap();
             poison(&self.machine.folder);
         }
         histories::after_restore(&desk).await.unwrap();

@@ -213,11 +213,9 @@ impl Line {
         };
         drop(state);
         let coverage = &self.wire.coverage;
-        for (happens, fault) in [
-            (late, Fault::RequestLate),
-            (fate.lost, Fault::RequestLost),
-            (astray.is_some(), Fault::StrangeHub),
-        ] {
+        for (happens, fault) in
+            [(late, Fault::RequestLate), (fate.lost, Fault::RequestLost), (astray.is_some(), Fault::StrangeHub)]
+        {
             if happens {
                 coverage.reached(fault);
             }

@@ -234,13 +234,17 @@ impl World {
 
     /// What holds at every moment.
     fn hold(&mut self) -> Result<(), String> {
-        let Some(hub) = self.hub.on.as_ref().filter(|on| !on.disk.is_dead()) else { return Ok(()) };
+        let Some(hub) = self.hub.on.as_ref().filter(|on| !on.disk.is_dead()) else {
+            return Ok(());
+        };
         let epoch = check::value(&hub.look, "epoch");
         if self.stale_epoch.is_some() && self.stale_epoch != epoch {
             self.stale_epoch = None;
         }
         for node in &self.nodes {
-            let Some(on) = node.on.as_ref().filter(|on| !on.disk.is_dead()) else { continue };
+            let Some(on) = node.on.as_ref().filter(|on| !on.disk.is_dead()) else {
+                continue;
+            };
             if self.stale_epoch.is_none()
                 && let Some(why) = check::unseen(&hub.look, &on.look)
             {
@@ -250,7 +254,9 @@ impl World {
                 let held = check::last(&hub.look, origin);
                 if held < acked {
                     let name = node.name();
-                    return Err(format!("{name}: {origin} is acknowledged up to {acked}, the hub holds it up to {held}"));
+                    return Err(format!(
+                        "{name}: {origin} is acknowledged up to {acked}, the hub holds it up to {held}"
+                    ));
                 }
             }
         }
@@ -268,7 +274,9 @@ impl World {
             // One store in two has the newer program.
             node.on.as_ref().map(|on| (on, node.name(), node.store.as_str(), false, no.is_multiple_of(2)))
         };
-        let Some((on, name, store, is_hub, is_newer)) = seat else { return };
+        let Some((on, name, store, is_hub, is_newer)) = seat else {
+            return;
+        };
         if on.disk.is_dead() {
             return;
         }
@@ -575,7 +583,9 @@ impl World {
         let hub = self.hub.on.as_ref()?;
         let epoch = check::value(&hub.look, "epoch")?;
         for node in &self.nodes {
-            let Some(on) = &node.on else { return Some(format!("{} is off", node.name())) };
+            let Some(on) = &node.on else {
+                return Some(format!("{} is off", node.name()));
+            };
             let why = |what: &str| Some(format!("{}: {what}; {}", node.name(), node.troubles()));
             let (ledger, name) = (on.desk.ledger(), "the node's ledger answers");
             if ledger.backlog().await.expect(name).pending_changes > 0 {
@@ -636,7 +646,8 @@ impl World {
         for sha256 in &self.known.photos {
             let mut somewhere = false;
             for on in self.nodes.iter().filter_map(|node| node.on.as_ref()) {
-                somewhere |= on.desk.ledger().is_piece(*sha256).await.unwrap() && on.desk.blobs().contains(*sha256).await;
+                somewhere |=
+                    on.desk.ledger().is_piece(*sha256).await.unwrap() && on.desk.blobs().contains(*sha256).await;
             }
             if hub.desk.blobs().contains(*sha256).await {
                 self.coverage.reached(Fault::Photo);

@@ -1,7 +1,7 @@
 //! Taking in more of an upload.
 
 use super::{Turn, Upload, UploadError, Uploads};
-use crate::blobs::Incoming;
+use crate::blobs::{Incoming, Steps};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use sha2::Digest as _;
@@ -10,10 +10,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// What arrives is synced and noted when so much has come …
-const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
-/// … or so much time has gone by.
-const CHECKPOINT_TIME: Duration = Duration::from_secs(1);
 /// Longest pause between two pieces.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -129,7 +125,7 @@ impl Uploads {
         mut bytes: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
         turn: &Turn,
     ) -> Result<bool, UploadError> {
-        let mut noted = Instant::now();
+        let mut steps = Steps::new(Instant::now());
         loop {
             let next = tokio::select! {
                 biased;
@@ -148,10 +144,11 @@ impl Uploads {
                 sum.update(&piece);
             }
             part.write(piece).await.map_err(full)?;
-            let due = part.length() - upload.offset_bytes >= CHECKPOINT_BYTES || noted.elapsed() >= CHECKPOINT_TIME;
+            let due = steps.is_due(part.length() - upload.offset_bytes, Instant::now());
             if due && matches!(sum, Sum::None) && part.length() < upload.length_bytes {
+                steps.begin(Instant::now());
                 self.checkpoint(upload, part).await?;
-                noted = Instant::now();
+                steps.done(Instant::now());
             }
         }
     }

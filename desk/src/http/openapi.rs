@@ -13,15 +13,16 @@ const ABOUT: &str = "Incident reports of a company's stores: the same calls on a
 Times are RFC 3339 UTC, ids are UUIDs, money is minor units and an ISO 4217 code. Errors are `application/problem+json`.";
 
 /// Tags in the order in which they are read.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("session", "Logging in and out"),
     ("incidents", "Recording, changing, finding and exporting incidents"),
     ("photos", "Photos of incidents"),
     ("stores", "Stores"),
     ("users", "Accounts"),
     ("events", "What changes, as it changes"),
-    ("sync", "How a node stands with its hub"),
+    ("sync", "How a node stands with its hub, and what could not be taken"),
     ("fleet", "Headquarters' nodes"),
+    ("site", "What a site does by itself"),
 ];
 
 /// Finishes the document that the routes of a site make.

@@ -70,5 +70,8 @@ pub(super) fn base_url(desk: &Desk, headers: &HeaderMap, uri: &Uri) -> String {
     }
     let scheme = if is_loopback(headers, uri) { "http" } else { "https" };
     let host = authority(headers, uri).and_then(|text| text.parse::<http::uri::Authority>().ok());
-    host.map_or_else(String::new, |host| format!("{scheme}://{host}"))
+    let Some(host) = host else { return String::new() };
+    let url = format!("{scheme}://{host}");
+    desk.was_reached_at(&url);
+    url
 }

@@ -4,6 +4,7 @@ use crate::error::Error;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sync_protocol::chain::Link;
+use sync_protocol::message::PhotoLimits;
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -95,6 +96,8 @@ pub struct Backlog {
     pub pending_changes: u64,
     /// Changes in quarantine, here or (as its answers say) at the hub.
     pub quarantined: u64,
+    /// Grows with every settlement that the site hears of.
+    pub settled: u64,
 }
 
 /// The site's own single values.
@@ -114,6 +117,10 @@ pub trait Site {
     async fn link_state(&self) -> Result<LinkState, Error>;
     /// Notes where the link stands, but for `pulled_changes` and `notice`, which other verbs keep.
     async fn set_link_state(&self, state: LinkState) -> Result<(), Error>;
+    /// What headquarters said it takes of photos.
+    async fn photo_limits(&self) -> Result<Option<PhotoLimits>, Error>;
+    /// Keeps what headquarters takes of photos.
+    async fn set_photo_limits(&self, limits: PhotoLimits) -> Result<(), Error>;
     /// How far the node is behind.
     async fn backlog(&self) -> Result<Backlog, Error>;
     /// Grows whenever anything was committed, by this process or another one.

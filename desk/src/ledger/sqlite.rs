@@ -5,9 +5,12 @@
 
 mod accounts;
 mod anew;
+mod aside;
 mod audit;
 mod carry;
 mod changes;
+mod check;
+mod damage;
 mod fail;
 mod filter;
 mod fleet;
@@ -15,13 +18,22 @@ mod histories;
 mod history;
 mod inbox;
 mod incidents;
+mod mend;
 mod offers;
 mod photos;
 mod project;
+mod proof;
+mod quarantine;
 mod records;
+mod refusals;
+mod reviews;
+mod scrub;
+mod settle;
 mod site;
 mod stats;
+mod sums;
 mod sync;
+mod versions;
 
 use super::{
     Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
@@ -38,6 +50,7 @@ use chassis::sqlite::jobs::SqliteQueue;
 use chassis::sqlite::rusqlite::{self, Connection};
 use chassis::sqlite::uploads::SqliteUploads;
 use chassis::sqlite::{Database, Disk, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
+pub use check::Check;
 use fail::{Done, Fail};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,6 +58,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
+use sync_protocol::message::PhotoLimits;
 use sync_protocol::message::{Answer, NodeStatus, PushResult};
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
@@ -62,6 +76,10 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
     ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
     ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
+    ("V12__settlements", include_str!("../../../migrations/sqlite/V12__settlements.sql")),
+    ("V13__proof", include_str!("../../../migrations/sqlite/V13__proof.sql")),
+    ("V16__programs", include_str!("../../../migrations/sqlite/V16__programs.sql")),
+    ("V17__arriving", include_str!("../../../migrations/sqlite/V17__arriving.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -74,6 +92,7 @@ pub struct SqliteLedger {
     ids: Ids,
     /// The generation's stamp, and how many commits there were when it was read.
     stamp: Arc<Mutex<Option<(u64, i64)>>>,
+    check: Option<Check>,
 }
 
 impl StoreError for Fail {
@@ -124,7 +143,14 @@ impl SqliteLedger {
             before_commit: project::INDEX_WAITING,
         };
         let options = OpenOptions { writing, ..OpenOptions::new(path, migrations) };
-        Ok(Self { db: Database::open(change(options))?, ids, stamp: Arc::default() })
+        Ok(Self { db: Database::open(change(options))?, ids, stamp: Arc::default(), check: None })
+    }
+
+    /// The same ledger, with a look at each pushed change before it is taken.
+    #[must_use]
+    pub fn with_check(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
     }
 
     /// The jobs kept in the same file.
@@ -225,6 +251,14 @@ impl Site for SqliteLedger {
         self.write(move |db| site::set_link_state(db, &state)).await
     }
 
+    async fn photo_limits(&self) -> Result<Option<PhotoLimits>, Error> {
+        self.look(site::photo_limits).await
+    }
+
+    async fn set_photo_limits(&self, limits: PhotoLimits) -> Result<(), Error> {
+        self.write(move |db| site::set_photo_limits(db, &limits)).await
+    }
+
     async fn backlog(&self) -> Result<Backlog, Error> {
         self.look(site::backlog).await
     }
@@ -313,7 +347,15 @@ impl Incidents for SqliteLedger {
     }
 
     async fn reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error> {
-        self.read(move |db| incidents::reviews(db, store.as_deref(), limit)).await
+        self.read(move |db| reviews::list(db, store.as_deref(), false, limit)).await
+    }
+
+    async fn settled_reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error> {
+        self.read(move |db| reviews::list(db, store.as_deref(), true, limit)).await
+    }
+
+    async fn reviews_of(&self, incident: Uuid) -> Result<Vec<Review>, Error> {
+        self.read(move |db| reviews::of_incident(db, incident)).await
     }
 }
 
@@ -424,7 +466,7 @@ impl Accounts for SqliteLedger {
         self.write(move |db| accounts::open_session(db, &token_hash, &username, now_ms, expires_ms)).await
     }
 
-    async fn session(&self, token_hash: [u8; 32], now_ms: i64) -> Result<Option<Account>, Error> {
+    async fn session(&self, token_hash: [u8; 32], now_ms: i64) -> Result<Option<(Account, i64)>, Error> {
         self.look(move |db| accounts::session(db, &token_hash, now_ms)).await
     }
 
@@ -475,7 +517,14 @@ impl Replication for SqliteLedger {
     }
 
     async fn take_push(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error> {
-        self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, None)).await
+        let check = self.check.clone();
+        self.write(move |db| {
+            if let Some(check) = &check {
+                check.look(&push.bodies);
+            }
+            sync::take_push(db, node_id, &scope, &push, now_ms, None)
+        })
+        .await
     }
 
     async fn keep_failed(

@@ -39,8 +39,15 @@ pub enum Task {
         /// The node.
         node: Uuid,
     },
+    /// `node refused`.
+    ListRefused,
     /// `audit verify`.
     VerifyAudit,
+    /// `verify`.
+    Verify {
+        /// Only this store's nodes.
+        store: Option<String>,
+    },
     /// `backup`.
     Backup {
         /// The file.
@@ -58,4 +65,6 @@ pub enum Task {
         /// Whether every file is read.
         full: bool,
     },
+    /// `quarantine`.
+    Quarantine(desk::quarantine::command::Command),
 }

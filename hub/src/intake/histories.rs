@@ -12,6 +12,7 @@ use bytes::Bytes;
 use chassis::heavy;
 use desk::ledger::{Identity, SharedLedger};
 use desk::{Desk, Error};
+use sync_protocol::HISTORIES_SINCE;
 use sync_protocol::batch::{BatchError, Page};
 use sync_protocol::message::{GiveAnswer, Given, GivenLine, HelloRequest, MAX_OFFER, OfferAnswer, OfferRequest};
 use uuid::Uuid;
@@ -73,8 +74,9 @@ impl Intake {
     /// What the hub lacks of what the node holds of others.
     ///
     /// # Errors
-    /// [`Refused::Malformed`]; [`Refused::Busy`] and [`Refused::Failed`].
+    /// [`Refused::Version`] in a version without it; [`Refused::Malformed`]; [`Refused::Busy`] and [`Refused::Failed`].
     pub async fn offer(&self, caller: &Caller, request: OfferRequest) -> Result<OfferAnswer, Refused> {
+        knows_histories(caller)?;
         if request.origins.len() > MAX_OFFER {
             return Err(Refused::Malformed(format!("at most {MAX_OFFER} origins can be offered at once")));
         }
@@ -86,9 +88,10 @@ impl Intake {
     /// Takes back what carries the hub's own seal, and answers once it is durable. The caller holds room for the body.
     ///
     /// # Errors
-    /// [`Refused::Malformed`] and [`Refused::TooLarge`] when it is no batch of lines within the limits;
-    /// [`Refused::Revoked`]; [`Refused::Busy`] and [`Refused::Failed`].
+    /// [`Refused::Version`] in a version without it; [`Refused::Malformed`] and [`Refused::TooLarge`] when it is no batch of
+    /// lines within the limits; [`Refused::Revoked`]; [`Refused::Busy`] and [`Refused::Failed`].
     pub async fn give(&self, caller: &Caller, body: Bytes) -> Result<GiveAnswer, Refused> {
+        knows_histories(caller)?;
         let turn = self.inner.admission.take().await;
         let limits = self.inner.limits;
         let page = heavy::run(move || Page::decode(&body, &limits)).await;
@@ -130,6 +133,11 @@ impl Intake {
         }
         Ok(answers)
     }
+}
+
+/// Offer and give are of version 2.
+fn knows_histories(caller: &Caller) -> Result<(), Refused> {
+    if caller.protocol < HISTORIES_SINCE { Err(Refused::Version) } else { Ok(()) }
 }
 
 /// Counts what came back, and says aloud what did not.

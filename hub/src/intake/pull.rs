@@ -6,6 +6,7 @@ use super::{Intake, Refused};
 use chassis::heavy;
 use desk::ledger::{PageQuery, PageResult};
 use std::time::Duration;
+use sync_protocol::HISTORIES_SINCE;
 use sync_protocol::batch::{MAX_PAGE_BODY_BYTES, Page};
 use sync_protocol::message::{NodeStatus, PullRequest};
 use tokio::time::Instant;
@@ -29,7 +30,10 @@ impl Intake {
         let deadline = Instant::now() + wait;
         self.note_contact(caller.node_id, told(&request.status)).await;
         let query = self.query(caller, request)?;
-        let page = self.next_page(caller, query, deadline).await?;
+        let mut page = self.next_page(caller, query, deadline).await?;
+        if caller.protocol < HISTORIES_SINCE {
+            page.lines.iter_mut().for_each(|line| line.seal = None);
+        }
         // Time has passed: revoked means from that moment on.
         recheck(self.ledger(), caller).await?;
         let result = if page.lines.is_empty() { "empty" } else { "changes" };

@@ -3,6 +3,7 @@
 //! "no hub there".
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use chassis::outbound::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sync_protocol::OLDEST_VERSION;
 use sync_protocol::message::{
     self, CredentialKeys, MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, credential_keys,
 };
@@ -57,6 +59,7 @@ pub struct Hub {
     node_id: Uuid,
     credential: Mutex<Arc<Credential>>,
     machine: Option<String>,
+    protocol: AtomicU32,
     ids: Ids,
     clock: SharedClock,
 }
@@ -123,6 +126,13 @@ pub enum Failure {
         /// When to come back, if whoever answered said so.
         retry_after: Option<Duration>,
     },
+    /// Something answers that is not this node's hub.
+    Stranger {
+        /// In words.
+        why: String,
+        /// When to come back, if it said so.
+        retry_after: Option<Duration>,
+    },
     /// The hub, proven, refuses.
     Refused(Refused),
     /// The hub, proven, answers something that this program cannot make sense of.
@@ -147,7 +157,7 @@ pub struct Refused {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoHub { why, .. } => f.write_str(why),
+            Self::NoHub { why, .. } | Self::Stranger { why, .. } => f.write_str(why),
             Self::Refused(refused) => write!(f, "headquarters refuses ({}): {}", refused.status, refused.detail),
             Self::Nonsense(what) => write!(f, "headquarters' answer cannot be used: {what}"),
             Self::Replaced => f.write_str("the credential was replaced while asking"),
@@ -160,10 +170,16 @@ impl Failure {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::NoHub { retry_after, .. } => *retry_after,
+            Self::NoHub { retry_after, .. } | Self::Stranger { retry_after, .. } => *retry_after,
             Self::Refused(refused) => refused.retry_after,
             Self::Nonsense(_) | Self::Replaced => None,
         }
+    }
+
+    /// Whether the hub itself did not answer.
+    #[must_use]
+    pub const fn is_unheard(&self) -> bool {
+        matches!(self, Self::NoHub { .. } | Self::Stranger { .. })
     }
 
     /// Whether a smaller request would have fared the same: it came at the wrong time.
@@ -198,6 +214,7 @@ impl Hub {
             node_id,
             credential,
             machine: None,
+            protocol: AtomicU32::new(OLDEST_VERSION),
             ids,
             clock,
         }
@@ -208,6 +225,20 @@ impl Hub {
     pub fn on_machine(mut self, machine: Option<String>) -> Self {
         self.machine = machine;
         self
+    }
+
+    /// Speaks this version of the protocol from the next request on, but for `hello`.
+    pub fn speak(&self, protocol: u32) {
+        self.protocol.store(protocol, Ordering::Relaxed);
+    }
+
+    /// The version for a request to `path`. `hello` looks the same in all of them, and an old hub reads only its own.
+    fn protocol(&self, path: &str) -> u32 {
+        if path == message::path::HELLO {
+            OLDEST_VERSION
+        } else {
+            self.protocol.load(Ordering::Relaxed)
+        }
     }
 
     /// The address as people know it.
@@ -321,7 +352,7 @@ impl Hub {
     ) -> Result<Bytes, Failure> {
         let reply = reply.map_err(|error| self.unreachable(&error))?;
         if !message::proves(&reply.proof, &credential.keys.proof, nonce, reply.status, &reply.body) {
-            return Err(Failure::NoHub { why: self.stranger(&reply), retry_after: reply.retry_after });
+            return Err(Failure::Stranger { why: self.stranger(&reply), retry_after: reply.retry_after });
         }
         if (200..300).contains(&reply.status) {
             return Ok(reply.body);
@@ -344,7 +375,7 @@ impl Hub {
         Ok(outbound
             .build(method, address(&self.base, path)?)
             .header("authorization", format!("Bearer {}.{}", self.node_id.hyphenated(), credential.secret))
-            .header(PROTOCOL_HEADER, sync_protocol::VERSION.to_string())
+            .header(PROTOCOL_HEADER, self.protocol(path).to_string())
             .header(NONCE_HEADER, nonce))
     }
 

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sync_protocol::HISTORIES_SINCE;
 use sync_protocol::batch::MEDIA_TYPE;
 use sync_protocol::message::{GiveAnswer, Given, MAX_OFFER, OfferAnswer, OfferRequest, path};
 use uuid::Uuid;
@@ -64,7 +65,12 @@ pub(super) async fn run(session: &Session) {
     let mut waiting = Waiting::new(session.pace);
     let mut rounds = 0;
     loop {
-        let _ = session.ready(&mut waiting).await;
+        let welcome = session.ready(&mut waiting).await;
+        if welcome.protocol < HISTORIES_SINCE {
+            // It stays due until headquarters is upgraded.
+            session.welcome_after(welcome.no).await;
+            continue;
+        }
         session.all_sent().await;
         let epoch = session.enrolment.epoch;
         match session.desk.ledger().offer_due().await {

@@ -35,6 +35,7 @@ fn state(kind: &str, value: Value) -> RecordState {
         base: BTreeMap::new(),
         by: "kim".into(),
         hlc: None,
+        instead_of: None,
         id: Uuid::nil(),
         kind: kind.into(),
         new: true,

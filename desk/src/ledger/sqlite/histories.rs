@@ -12,7 +12,7 @@ use super::fail::{Done, Fail};
 use super::offers;
 use super::site::{self, set_value, value};
 use crate::error::Error;
-use crate::ledger::{Epoch, Giving, Histories, Identity};
+use crate::ledger::{Epoch, Fork, Giving, Histories, Identity};
 use async_trait::async_trait;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -62,10 +62,40 @@ fn begin_epoch(db: &Connection, from: Uuid, fresh: Uuid, reason: &str, now_ms: i
 }
 
 fn epochs(db: &Connection, limit: u32) -> Done<Vec<Epoch>> {
+    // Rows are never removed, so their numbers have no gap; the first epoch has none.
     let mut statement =
-        db.prepare_cached("SELECT epoch, since_ms, reason FROM epochs ORDER BY epoch_no DESC LIMIT ?1")?;
-    let rows = statement
-        .query_map([limit], |row| Ok(Epoch { epoch: row.get(0)?, since_ms: row.get(1)?, reason: row.get(2)? }))?;
+        db.prepare_cached("SELECT epoch_no + 1, epoch, since_ms, reason FROM epochs ORDER BY epoch_no DESC LIMIT ?1")?;
+    let rows = statement.query_map([limit], |row| {
+        Ok(Epoch {
+            number: row.get(0)?,
+            epoch: row.get(1)?,
+            since_ms: row.get(2)?,
+            reason: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn forks(db: &Connection, store: Option<&str>, limit: u32) -> Done<Vec<Fork>> {
+    let mut statement = db.prepare_cached(
+        "SELECT f.fork_no, f.origin, f.node_id, n.store_code, n.name, f.agreed_seq, f.first_seq, \
+         1 + length(f.body) - length(replace(f.body, char(10), '')), f.since_ms \
+         FROM forks f LEFT JOIN nodes n ON n.node_id = f.node_id WHERE ?1 IS NULL OR n.store_code = ?1 \
+         ORDER BY f.fork_no DESC LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![store, limit], |row| {
+        let (store, name): (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
+        Ok(Fork {
+            no: row.get(0)?,
+            origin: row.get(1)?,
+            node_id: row.get(2)?,
+            known_as: store.zip(name),
+            agreed_seq: row.get::<_, i64>(5)? as u64,
+            first_seq: row.get::<_, i64>(6)? as u64,
+            changes: row.get::<_, i64>(7)? as u64,
+            since_ms: row.get(8)?,
+        })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -136,6 +166,10 @@ impl Histories for SqliteLedger {
 
     async fn epochs(&self, limit: u32) -> Result<Vec<Epoch>, Error> {
         self.look(move |db| epochs(db, limit)).await
+    }
+
+    async fn forks(&self, store: Option<String>, limit: u32) -> Result<Vec<Fork>, Error> {
+        self.read(move |db| forks(db, store.as_deref(), limit)).await
     }
 
     async fn mark_restored(&self) -> Result<(), Error> {

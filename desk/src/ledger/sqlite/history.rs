@@ -41,6 +41,11 @@ pub(super) fn history(db: &Connection, id: Uuid) -> Done<Vec<HistoryItem>> {
                 .get(field)
                 .and_then(|base| values.get(&(*base, field.as_str())))
                 .map_or(Value::Null, |value| (*value).clone());
+            if let Some(about) = field.strip_prefix(super::reviews::PREFIX) {
+                let kept = to.get("keep").cloned().unwrap_or(Value::Null);
+                items.push((stamp(told), item(told, "settled", Some(about), Value::Null, kept, false)));
+                continue;
+            }
             let line = match (field.as_str(), to.is_null()) {
                 (DELETED, false) => item(told, "deleted", None, Value::Bool(false), Value::Bool(true), is_lost),
                 (DELETED, true) => item(told, "restored", None, Value::Bool(true), Value::Bool(false), is_lost),
@@ -90,6 +95,7 @@ fn item(told: &Told, kind: &str, field: Option<&str>, from: Value, to: Value, lo
         from,
         to,
         lost,
+        clock_off: told.hlc.tells_a_wrong_clock(told.change.at),
         reason: None,
     }
 }

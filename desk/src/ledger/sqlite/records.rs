@@ -10,7 +10,7 @@ use chassis::sqlite::jobs::enqueue;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use sync_protocol::change::Change;
+use sync_protocol::change::{Change, ChangeId, Field};
 use sync_protocol::message::{Outcome, quarantine};
 use sync_protocol::record::{FieldError, INCIDENT};
 use sync_protocol::scope::Scope;
@@ -50,15 +50,15 @@ pub(super) fn record(
         let (scope, id) = (draft.scope.clone(), draft.id);
         let claim = claim.as_ref().filter(|_| draft.kind == INCIDENT && draft.new && !known_before);
         let occasion = Occasion { by: &by, at_ms, is_hub, claim };
-        let Added { change_no, document, .. } = apply(db, &mut origin, draft, &occasion)?;
+        let added = apply(db, &mut origin, draft, &occasion)?;
         save_origin(db, &origin)?;
+        fed.extend(added.told().map(|change_no| (scope.clone(), change_no)));
         if let Some(key) = claim.and_then(|claim| claim.key.as_deref().map(|key| (key, claim.digest))) {
             keep_key(db, key, id, at_ms)?;
         }
-        if let Some(document) = document {
+        if let Some(document) = added.document {
             incident = Some(row_of(id, &scope, document, is_hub.then_some(at_ms)));
         }
-        fed.push((scope, change_no));
     }
     for job in &jobs {
         enqueue(db, job, at_ms)?;
@@ -143,38 +143,49 @@ fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion
     if let (Some(year), Scope::Store(code)) = (draft.number_year, &draft.scope) {
         set.insert("reference".to_owned(), Value::from(reference(db, code, year, draft.id, is_hub)?));
     }
+    let Draft { kind, id, new, .. } = draft;
+    let own = Own { by, at_ms, kind, id, new, set, instead_of: None };
+    add_own(db, origin, own, is_hub, claim.map(|claim| &claim.digest))
+}
+
+/// A change that somebody makes here.
+pub(super) struct Own<'a> {
+    pub(super) by: &'a str,
+    pub(super) at_ms: i64,
+    pub(super) kind: &'a str,
+    pub(super) id: Uuid,
+    pub(super) new: bool,
+    pub(super) set: BTreeMap<Field, Value>,
+    pub(super) instead_of: Option<ChangeId>,
+}
+
+/// Seals a change into the site's own stream and merges it, or refuses it.
+pub(super) fn add_own(
+    db: &Connection,
+    origin: &mut Origin,
+    own: Own<'_>,
+    is_hub: bool,
+    claim: Option<&[u8; 32]>,
+) -> Done<Added> {
+    let Own { by, at_ms, kind, id, new, set, instead_of } = own;
     // A new record writes over nothing.
-    let state = if draft.new {
-        None
-    } else {
-        load_record(db, draft.id)?.map(|record| record.state)
-    };
+    let state = if new { None } else { load_record(db, id)?.map(|record| record.state) };
     let base: BTreeMap<_, _> = set
         .keys()
         .filter_map(|field| state.as_ref().and_then(|state| state.base_of(field)).map(|id| (field.clone(), id)))
         .collect();
-    let mut change = Change {
-        at: at_ms,
-        base,
-        by: by.to_owned(),
-        hlc: None,
-        id: draft.id,
-        kind: draft.kind.to_owned(),
-        new: draft.new,
-        set,
-    };
+    let (by, kind) = (by.to_owned(), kind.to_owned());
+    let mut change = Change { at: at_ms, base, by, hlc: None, id, instead_of, kind, new, set };
     change.set_order(site::tick(db, at_ms)?);
     let body = change
         .to_body()
         .map_err(|e| Refusal::Invalid(vec![FieldError { field: "body".to_owned(), message: e.0 }]))?;
-    let received_ms = is_hub.then_some(at_ms);
-    let claim = claim.map(|claim| &claim.digest);
     let incoming = Incoming {
         origin,
         body: &body,
         parsed: Ok(change),
         hlc: None,
-        received_ms,
+        received_ms: is_hub.then_some(at_ms),
         now_ms: at_ms,
         claim,
     };
@@ -191,6 +202,7 @@ fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion
                 let (field, message) = reason.split_once(": ").unwrap_or(("body", reason.as_str()));
                 Refusal::field(field, message).into()
             }
+            quarantine::NO_RECORD | quarantine::NOT_YOURS if instead_of.is_some() => Refusal::Conflict(reason).into(),
             _ => Fail::Broken(format!("a local change was not taken: {code}: {reason}")),
         }),
     }

@@ -1,6 +1,6 @@
 //! `PROTOCOL.md` lists every field with its limits; here the rules themselves say what it must list.
 
-use super::super::{ACCOUNT, COMMENT, INCIDENT, PHOTO, STEP, STORE, parts};
+use super::super::{ACCOUNT, COMMENT, INCIDENT, PHOTO, SETTLEMENT, STEP, STORE, parts};
 use super::{Part, Rule};
 
 fn words(rule: &Rule) -> String {
@@ -21,6 +21,8 @@ fn words(rule: &Rule) -> String {
         Rule::Scalar(most) => format!("text ≤ {most}, number, or true or false"),
         Rule::Object(_) => "object, see below".to_owned(),
         Rule::Deletion => "deletion".to_owned(),
+        Rule::ChangeId => "change id".to_owned(),
+        Rule::ChangeIds(most) => format!("list of ≤ {most} change ids"),
     }
 }
 
@@ -39,7 +41,7 @@ fn rows(of: &str, fields: &[(&str, Part)], out: &mut Vec<String>) {
 #[test]
 fn the_protocol_document_lists_every_field_as_it_is_checked() {
     let mut wanted = Vec::new();
-    for kind in [INCIDENT, COMMENT, PHOTO, STEP, STORE, ACCOUNT] {
+    for kind in [INCIDENT, COMMENT, PHOTO, STEP, SETTLEMENT, STORE, ACCOUNT] {
         rows(kind, parts(kind), &mut wanted);
     }
     let document = include_str!("../../../PROTOCOL.md");
