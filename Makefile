@@ -5,6 +5,10 @@ CARGO ?= cargo
 DEMO ?=
 # Extra words for the benchmarks: `make bench BENCH="--json figures.json"`.
 BENCH ?=
+# The first seed and how many, for the simulator: `make sim SEED=7 RUNS=1`.
+SEED ?= 1
+RUNS ?= 5000
+TRACE ?=
 
 # Needed to build: a C compiler (SQLite and zstd are compiled in).
 BUILD_PACKAGES := gcc libc6-dev
@@ -17,7 +21,7 @@ need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 	echo "installing$$missing"; sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
 
-.PHONY: help build release demo test lint bench narrow peers deb build-packages test-packages toolchain
+.PHONY: help build release demo test sim lint bench narrow peers deb build-packages test-packages toolchain
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -42,6 +46,10 @@ demo: release ## One hub and two stores here: an outage, the replication, the pr
 
 test: test-packages build ## Every test, over real processes too
 	$(CARGO) test --workspace --locked --no-fail-fast
+
+sim: build-packages ## Thousands of simulated histories, optimised (SEED=7 RUNS=1 repeats one; TRACE=1 tells it all)
+	AINCIDENT_SIM_SEED=$(SEED) AINCIDENT_SIM_RUNS=$(RUNS) $(if $(TRACE),AINCIDENT_SIM_TRACE=$(TRACE)) \
+		$(CARGO) test -p aincident-tests --test sim --release --locked -- --nocapture whatever_happens
 
 lint: build-packages ## Formatting, clippy, and the rules of the tree
 	$(CARGO) fmt --all --check

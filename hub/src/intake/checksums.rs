@@ -141,7 +141,7 @@ impl Intake {
             .changes_named(caller.scopes(), request.wanted, MAX_PAGE_BODY_BYTES as usize, self.now_ms())
             .await
             .map_err(|error| self.failed(error))?;
-        let packed = tokio::task::spawn_blocking(move || page.encode()).await;
+        let packed = chassis::heavy::run(move || page.encode()).await;
         packed.map_err(|panic| Refused::Failed(desk::Error::Fault(panic.to_string())))
     }
 
@@ -154,7 +154,7 @@ impl Intake {
     pub async fn mend(&self, caller: &Caller, body: Bytes) -> Result<GiveAnswer, Refused> {
         let _turn = self.inner.admission.take().await;
         let limits = self.inner.limits;
-        let page = tokio::task::spawn_blocking(move || Page::decode(&body, &limits)).await;
+        let page = chassis::heavy::run(move || Page::decode(&body, &limits)).await;
         let page = page.map_err(|panic| Refused::Malformed(format!("the batch cannot be read: {panic}")))?;
         let page = page.map_err(|error| match error {
             BatchError::TooLarge => Refused::TooLarge(error.to_string()),

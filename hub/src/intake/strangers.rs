@@ -70,6 +70,7 @@ impl Strangers {
     pub async fn keep(&self, ledger: &SharedLedger, stop: CancellationToken) {
         while !stop.is_cancelled() {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = self.bell.notified() => {}
             }
@@ -81,6 +82,7 @@ impl Strangers {
                 tracing::warn!(%error, "whom the hub refused cannot be written down");
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(EVERY) => {}
             }

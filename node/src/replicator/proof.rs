@@ -293,7 +293,7 @@ async fn fetch(desk: &Desk, hub: &Hub, scopes: Vec<Scope>, wanted: Vec<ChangeId>
             most_bytes: MAX_PAGE_BYTES,
         };
         let body = hub.call(call).await?;
-        let page = tokio::task::spawn_blocking(move || Page::decode(&body, &Limits::default())).await;
+        let page = chassis::heavy::run(move || Page::decode(&body, &Limits::default())).await;
         let page = page.map_err(Failure::nonsense)?.map_err(Failure::nonsense)?;
         let asked: BTreeSet<ChangeId> = wanted.iter().copied().collect();
         if !page.lines.iter().all(|line| asked.contains(&ChangeId { origin: line.origin, seq: line.seq })) {

@@ -6,6 +6,7 @@
 
 use super::fail::Done;
 use chassis::sqlite::rusqlite::{Connection, params};
+use sync_protocol::message::quarantine;
 use uuid::Uuid;
 
 /// Longest reason, in characters.
@@ -55,6 +56,26 @@ pub(super) fn is_before(db: &Connection, record: Uuid, change_no: i64) -> Done<b
             "SELECT EXISTS (SELECT 1 FROM quarantine WHERE record_id = ?1 AND settled = 0 AND change_no < ?2)",
         )?
         .query_row(params![record, change_no], |row| row.get(0))?)
+}
+
+/// Whether what is open of `record` is there only because nobody had recorded it: so whatever records it does not wait.
+pub(super) fn is_missed(db: &Connection, record: Uuid) -> Done<bool> {
+    let (open, bad): (i64, i64) = db
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(waits = 0 AND code <> ?2), 0) FROM quarantine WHERE record_id = ?1 AND settled = 0",
+        )?
+        .query_row(params![record, quarantine::NO_RECORD], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(open > 0 && bad == 0)
+}
+
+/// Whether anything open is about `record`, or about something that belongs to it.
+pub(super) fn is_awaited(db: &Connection, record: Uuid) -> Done<bool> {
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM quarantine WHERE record_id = ?1 AND settled = 0) \
+                 OR EXISTS (SELECT 1 FROM quarantine WHERE parent_id = ?1 AND settled = 0)",
+        )?
+        .query_row([record], |row| row.get(0))?)
 }
 
 /// A reason as it is told: what a body says may be in it, however long.

@@ -311,6 +311,7 @@ pub(super) fn merge(
     made: &mut Made,
 ) -> Done<Outcome> {
     let &Place { change_no, id, hlc, scope, received_ms, now_ms, claim } = place;
+    let ahead = ahead || (change.new && aside::is_missed(db, change.id)?);
     if !ahead && aside::is_before(db, change.id, change_no)? {
         return Ok(Outcome::Deferred);
     }
@@ -395,6 +396,9 @@ pub(super) fn merge(
         project::child(db, &parent, &record)?;
     }
 
+    if fresh && aside::is_awaited(db, change.id)? {
+        made.settling.release(change.id);
+    }
     if change.kind == record::SETTLEMENT {
         settle::take(db, &record, change, now_ms, &mut made.settling)?;
         return Ok(Outcome::Applied);

@@ -53,6 +53,11 @@ impl Settling {
         Self { todo: VecDeque::from([Todo::Try(change_no)]) }
     }
 
+    /// Tries again, besides, what waits of `record`.
+    pub(super) fn release(&mut self, record: Uuid) {
+        self.todo.push_back(Todo::Release(record));
+    }
+
     /// Tries again what waits of `record`.
     pub(super) fn releasing(record: Uuid) -> Self {
         Self { todo: VecDeque::from([Todo::Release(record)]) }

@@ -9,8 +9,7 @@ use desk::photos::travels::Travel;
 use std::io;
 use sync_protocol::message::path;
 use sync_protocol::record::MAX_PHOTO_BYTES;
-use tokio::time::Instant;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 /// Contents in one look at what is missing.

@@ -105,6 +105,7 @@ pub(super) async fn beside<T>(
     let mut question = pin!(question);
     loop {
         tokio::select! {
+            biased;
             answer = &mut question => return Some(answer),
             Some(one) = under_way.next() => {
                 let broken = matches!(one.1, Err(send::Unsent::Broken(_)));
