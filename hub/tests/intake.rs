@@ -19,9 +19,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::{Hub, NOW_MS, enrol, incident, new_record, pushed, send, until};
-use sync_protocol::batch::Push;
+use sync_protocol::batch::{Page, Push, raw_body};
 use sync_protocol::chain::Link;
-use sync_protocol::message::{Outcome, PROOF_HEADER, PushResult, path};
+use sync_protocol::checksum::{CHANGES, CHECKSUMS, MAX_RECORDS, MEND};
+use sync_protocol::message::{Limits, Outcome, PROOF_HEADER, PushResult, path};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -466,5 +467,49 @@ async fn one_incident_reaches_the_other_node_byte_for_byte() {
     one.record(std::slice::from_ref(&body)).await;
     let page = two.pull(&BTreeMap::new(), 0).await;
     assert!(page.lines.iter().any(|line| line.body.get() == body));
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn checksums_tell_a_node_of_its_own_scopes_only_and_mend_takes_nothing_that_is_not_missed() {
+    let hub = Hub::start().await;
+    let (mut node, mut other) = (hub.enrol("042").await, hub.enrol("043").await);
+    let bodies = node.incidents(2);
+    node.record(&bodies).await;
+    let theirs = other.incidents(1);
+    other.record(&theirs).await;
+    let zero = json!({"records": 0, "sum": "0".repeat(32)});
+    let ask = |origin: Uuid, scope: &str| json!({"origin": origin, "seq": 2, "cursors": {scope: null}, "sums": {scope: zero}});
+    let refused = node.ask(CHECKSUMS, ask(node.origin, "store/043").to_string().as_bytes()).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "not-yours"));
+    let refused = node.ask(CHECKSUMS, ask(other.origin, "store/042").to_string().as_bytes()).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "not-yours"));
+    let mut many = ask(node.origin, "store/042");
+    many["records"] = json!((0..=MAX_RECORDS).map(|n| Uuid::from_u128(n as u128)).collect::<Vec<_>>());
+    let refused = node.ask(CHECKSUMS, many.to_string().as_bytes()).await;
+    assert_eq!((refused.status, refused.code().as_str()), (400, "malformed"));
+
+    // Its own changes stand behind its cursor and are nothing that it lacks; the store itself, made at headquarters, is.
+    let answer = node.ask(CHECKSUMS, ask(node.origin, "store/042").to_string().as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer = answer.json()["scopes"]["store/042"].clone();
+    assert_eq!((&answer["state"], &answer["hub_lacks"]), (&json!("behind"), &json!(0)), "{answer}");
+    assert!(answer["node_lacks"].as_u64().unwrap() > 0, "{answer}");
+
+    let wanted = |origin: Uuid| json!({"wanted": [format!("{origin}:1")]}).to_string();
+    let page = |reply: support::Reply| Page::decode(&reply.body, &Limits::default()).unwrap();
+    let own = page(node.ask(CHANGES, wanted(node.origin).as_bytes()).await);
+    assert_eq!((own.lines.len(), own.lines[0].body.get()), (1, bodies[0].as_str()));
+    assert!(page(node.ask(CHANGES, wanted(other.origin).as_bytes()).await).lines.is_empty(), "another store's");
+
+    let mut altered = own.clone();
+    altered.lines[0].body = raw_body(&bodies[0].replace("incident 1", "incident 9")).unwrap();
+    altered.lines[0].seq = 7;
+    for (given, outcome) in [(&own, "known"), (&altered, "refused")] {
+        let answer = node.ask(MEND, &given.encode()).await;
+        assert_eq!((answer.status, answer.json()["answers"][0]["outcome"].as_str()), (200, Some(outcome)));
+    }
+    let answer = other.ask(MEND, &own.encode()).await;
+    assert_eq!(answer.json()["answers"][0]["outcome"], "refused", "of another store");
     hub.stop().await;
 }

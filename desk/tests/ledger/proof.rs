@@ -17,7 +17,10 @@ use uuid::Uuid;
 fn seed(test: &str) -> u64 {
     let seed = std::env::var("AINCIDENT_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(|| Ids::system().random_u64() >> 1);
-    println!("{test}: AINCIDENT_TEST_SEED={seed}");
+    #[allow(clippy::print_stdout, reason = "whoever sees the test fail needs it")]
+    {
+        println!("{test}: AINCIDENT_TEST_SEED={seed}");
+    }
     seed
 }
 

@@ -86,11 +86,22 @@ pub(super) async fn run(session: &Session, every: Duration) {
                 waiting.succeeded();
                 waiting.hold(session.now(), pause.min(every));
             }
-            // An older hub, or none: hello will tell which.
-            Err(Trouble::Link(Failure::NoHub { .. })) => waiting.hold(session.now(), every.min(SOON * 6)),
+            // An older hub, or none: hello will tell which. Nothing is wrong because of it.
+            Err(Trouble::Link(failure)) if is_unheard_of(&failure) => {
+                waiting.hold(session.now(), every.min(SOON * 6));
+            }
             Err(Trouble::Link(failure)) => session.lane_failed(Part::Proof, &mut waiting, &failure).await,
             Err(Trouble::Ledger(error)) => session.ledger_failed(&mut waiting, &error),
         }
+    }
+}
+
+/// Whether whoever answers knows nothing of the question, or nobody does.
+fn is_unheard_of(failure: &Failure) -> bool {
+    match failure {
+        Failure::NoHub { .. } => true,
+        Failure::Refused(refused) => matches!(refused.status, 404 | 405),
+        Failure::Nonsense(_) | Failure::Replaced => false,
     }
 }
 
