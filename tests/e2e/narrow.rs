@@ -8,7 +8,7 @@ use std::time::Duration;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_a_narrow_line_records_and_thumbnails_come_first_and_originals_fill_it() {
     let mut rng = Rng::announced("narrow");
-    let cargo = Cargo { incidents: 20, pixels: (240, 180), files: vec![110_000; 10] };
+    let cargo = Cargo { incidents: 20, pixels: (240, 180), files: vec![150_000; 8] };
     let found = run(&cargo, &mut rng).await;
     tell(&format!(
         "narrow: records after {}, thumbnails after {}, all after {}; then {} at {:.1} % of the line",
@@ -20,5 +20,5 @@ async fn over_a_narrow_line_records_and_thumbnails_come_first_and_originals_fill
     ));
     assert!(found.thumbnails < Duration::from_secs(60), "{found:?}");
     // Of so little, the last seconds, when fewer are on their way than fill the line, are much; of 20 MB it is over 0.9.
-    assert!(found.share > 0.85, "{found:?}");
+    assert!(found.share > 0.8, "{found:?}");
 }
