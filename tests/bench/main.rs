@@ -72,8 +72,9 @@ async fn narrow() -> Vec<Figure> {
         Figure::new("narrow line: 20 records at headquarters", found.records.as_secs_f64(), "s"),
         Figure::new("narrow line: their thumbnails, too", found.thumbnails.as_secs_f64(), "s"),
         Figure::new("narrow line: everything", found.all.as_secs_f64(), "s"),
-        Figure::new("narrow line: contents after the thumbnails", found.bytes as f64 / 1e6, "MB"),
+        Figure::new("narrow line: bytes after the thumbnails", found.bytes as f64 / 1e6, "MB"),
         Figure::new("narrow line: what these took of its width", found.share * 100.0, "%"),
+        Figure::new("narrow line: all bytes by those of the contents", found.sent, "x"),
     ]
 }
 

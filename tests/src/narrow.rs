@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(1800);
 pub struct Cargo {
     /// Incidents, each with a photo.
     pub incidents: usize,
-    /// Pixels of each photo.
+    /// Pixels of each photo: more than a thumbnail has, or that is its display image, too.
     pub pixels: (u16, u16),
     /// Further files of the first incident that nobody can show: their lengths in bytes.
     pub files: Vec<usize>,
@@ -40,10 +40,12 @@ pub struct Found {
     pub thumbnails: Duration,
     /// … to the last content verified there.
     pub all: Duration,
-    /// Bytes of contents that waited when the last thumbnail was there.
+    /// Bytes over the line since the last thumbnail was there.
     pub bytes: u64,
     /// Of the line's width, how much these took, 0.0 to 1.0.
     pub share: f64,
+    /// Bytes over the line in all, by those of the contents: what is sent twice would show here.
+    pub sent: f64,
 }
 
 /// Records `cargo` at a store that is cut off, gives it the narrow line, and watches.
@@ -85,13 +87,14 @@ pub async fn run(cargo: &Cargo, rng: &mut Rng) -> Found {
     })
     .await;
 
+    let (contents, before) = (waiting().await.1, node.link().traffic().up);
     node.link().set(Weather { kbps: KBPS, latency: LATENCY, loss: LOSS, ..Weather::default() });
     let begun = Instant::now();
     let all = cargo.incidents as u64;
     wait_until("the records at headquarters", PATIENCE, async || harriet.total().await == all).await;
     let records = begun.elapsed();
     let mut seen = BTreeSet::new();
-    let (thumbnails, bytes) = wait_for("the thumbnails at headquarters", PATIENCE, async || {
+    let (thumbnails, then) = wait_for("the thumbnails at headquarters", PATIENCE, async || {
         for item in harriet.list("").await {
             let Some(path) = item["thumbnail_url"].as_str().filter(|_| !seen.contains(&item["id"].to_string())) else {
                 continue;
@@ -103,16 +106,17 @@ pub async fn run(cargo: &Cargo, rng: &mut Rng) -> Found {
         if seen.len() < cargo.incidents {
             return None;
         }
-        Some((begun.elapsed(), waiting().await.1))
+        Some((begun.elapsed(), node.link().traffic().up))
     })
     .await;
     wait_until("all contents at headquarters", PATIENCE, async || waiting().await.0 == 0).await;
-    let took = begun.elapsed();
+    let (took, up) = (begun.elapsed(), node.link().traffic().up);
     for id in &incidents {
         let incident: Value = harriet.get(&format!("/api/v1/incidents/{id}")).await.expect(200);
         let photos = incident["photos"].as_array().expect("photos");
         assert!(!photos.is_empty() && photos.iter().all(|photo| photo["at_hub"] == "verified"), "{incident}");
     }
+    let (bytes, sent) = (up - then, (up - before) as f64 / contents as f64);
     let share = bytes as f64 / (took - thumbnails).as_secs_f64() / (f64::from(KBPS) * 125.0);
-    Found { records, thumbnails, all: took, bytes, share }
+    Found { records, thumbnails, all: took, bytes, share, sent }
 }

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 const STEP_BYTES: u64 = 64 * 1024;
 /// What little arrives is durable after so long, all the same.
 const LONGEST: Duration = Duration::from_millis(250);
-/// A flush is followed by so many times its own length without one: flushes take a ninth of the time at most, and a disk that
-/// is slow, or busy with other uploads, is asked less often by itself.
-const REST: u32 = 8;
+/// A flush is followed by so many times its own length without one: a disk that is slow, or busy with other uploads, is asked
+/// less often by itself.
+const REST: u32 = 3;
 /// However slow the disk.
-const LONGEST_REST: Duration = Duration::from_secs(2);
+const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// Tells when the next step is due. Each is begun with [`Steps::begin`] and ends with [`Steps::done`].
 #[derive(Clone, Copy, Debug)]
@@ -64,11 +64,11 @@ mod tests {
         assert!(steps.is_due(STEP_BYTES, start));
         steps.begin(start);
         steps.done(start + 5 * MS);
-        assert!(!steps.is_due(10 * STEP_BYTES, start + 44 * MS));
-        assert!(steps.is_due(STEP_BYTES, start + 45 * MS));
+        assert!(!steps.is_due(10 * STEP_BYTES, start + 19 * MS));
+        assert!(steps.is_due(STEP_BYTES, start + 20 * MS));
         steps.begin(start);
         steps.done(start + Duration::from_secs(5));
-        assert!(!steps.is_due(STEP_BYTES, start + Duration::from_secs(7) - MS));
-        assert!(steps.is_due(STEP_BYTES, start + Duration::from_secs(7)));
+        assert!(!steps.is_due(STEP_BYTES, start + Duration::from_secs(5) + LONGEST_REST - MS));
+        assert!(steps.is_due(STEP_BYTES, start + Duration::from_secs(5) + LONGEST_REST));
     }
 }

@@ -70,7 +70,10 @@ impl Cargo {
 
     /// Contents on their way at once: on a line that loses packets, one connection does not fill it.
     const fn at_once(self) -> usize {
-        3
+        match self {
+            Self::Small => 3,
+            Self::Originals => 4,
+        }
     }
 
     /// Where the ledger's list of what waits begins for it.
