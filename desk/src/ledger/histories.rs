@@ -99,8 +99,8 @@ pub trait Histories {
         max_changes: u32,
         max_bytes: usize,
     ) -> Result<Option<Giving>, Error>;
-    /// Node: records again, under its present stream, what it recorded under the ended stream `of` from number `first` on, had
-    /// acknowledged and holds no seal for: the hub forgot it and nobody can give it back. Answers how many changes.
+    /// Node: records again, under its present stream, what it recorded under the ended stream `of` from number `first` on, where
+    /// that was acknowledged and is held without a seal: the hub forgot it and it cannot be given. Answers how many changes.
     async fn record_again(&self, of: Uuid, first: u64) -> Result<u64, Error>;
     /// Node: the last receipt for `origin`.
     async fn receipt(&self, origin: Uuid) -> Result<Option<Receipt>, Error>;
