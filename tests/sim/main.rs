@@ -21,8 +21,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use world::Ended;
 
-/// Runs of `make test`. `AINCIDENT_SIM_RUNS` sets another number.
-const RUNS: u64 = 200;
+/// Runs of `make test`, unoptimised: about a minute on two processors. `AINCIDENT_SIM_RUNS` sets another number; `make sim` makes
+/// thousands, optimised.
+const RUNS: u64 = 120;
 /// Failures after which it is enough.
 const ENOUGH: usize = 20;
 /// Runs within which each planted bug has to be found.

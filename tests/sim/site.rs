@@ -6,7 +6,7 @@ use crate::wire::{Line, Wire};
 use aincident_hub::intake::{Intake, histories};
 use aincident_hub::{fleet, http};
 use aincident_node::enrolment;
-use aincident_node::replicator::board::{Board, Part as Lane};
+use aincident_node::replicator::board::{Board, Part as Lane, Trouble};
 use aincident_node::replicator::{Replicator, Tempo};
 use aincident_node::witness::Witness;
 use axum::body::Body;
@@ -179,9 +179,12 @@ impl Node {
         }
     }
 
-    /// Whether headquarters has to act before it syncs.
+    /// Whether a person has to act before it syncs: headquarters said stop, or was put back to before it knew this node.
     pub fn is_told_to_stop(&self) -> bool {
-        self.board.as_ref().is_some_and(|board| board.now().troubles.contains_key(&Lane::Stop))
+        let Some(board) = &self.board else { return false };
+        let troubles = board.now().troubles;
+        let unknown = |trouble: &Trouble| trouble.what.contains("does not know this node");
+        troubles.contains_key(&Lane::Stop) || troubles.get(&Lane::Link).is_some_and(unknown)
     }
 
     /// What troubles it, for a failure.

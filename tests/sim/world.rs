@@ -43,9 +43,9 @@ impl Temper {
             network: rng.chance(0.7),
             power: rng.chance(0.5),
             disks: rng.chance(0.3),
-            restores: rng.chance(0.3),
-            hub_restores: rng.chance(0.25),
-            copies: rng.chance(0.2),
+            restores: rng.chance(0.4),
+            hub_restores: rng.chance(0.35),
+            copies: rng.chance(0.15),
             clocks: rng.chance(0.4),
             strangers: rng.chance(0.15),
         }
@@ -188,15 +188,15 @@ impl World {
             self.bury().await;
             self.hold()?;
             match self.rng.below(100) {
-                0..58 => self.somebody_works().await,
-                58..64 => self.weather(),
-                64..76 => self.power().await,
-                76..79 => self.disks(),
-                79..82 => self.clocks(),
-                82..86 => self.image(),
-                86..90 => self.put_a_node_back().await,
-                90..93 => self.put_the_hub_back().await,
-                93..95 => self.copy_a_disk().await,
+                0..52 => self.somebody_works().await,
+                52..60 => self.weather(),
+                60..71 => self.power().await,
+                71..74 => self.disks(),
+                74..77 => self.clocks(),
+                77..85 => self.image(),
+                85..90 => self.put_a_node_back().await,
+                90..94 => self.put_the_hub_back().await,
+                94..95 => self.copy_a_disk().await,
                 95..97 => self.strangers().await,
                 97..99 => self.witnesses().await,
                 _ => self.enrol_anew().await,
@@ -397,7 +397,11 @@ impl World {
 
     /// Somebody makes a backup, of one machine.
     fn image(&mut self) {
-        let no = self.rng.below(self.nodes.len() as u64 + 1) as usize;
+        let no = if self.rng.chance(0.4) {
+            self.nodes.len()
+        } else {
+            self.rng.below(self.nodes.len() as u64) as usize
+        };
         let machine = self.nodes.get(no).map_or(&self.hub.machine, |node| &node.machine);
         let images = self.images.entry(machine.name.clone()).or_default();
         let to = self.scratch.path().join(format!("{}.image-{}", machine.name, images.len()));

@@ -60,6 +60,10 @@ pub trait Histories {
     /// Hub: begins a new epoch if the one that stands is still `from`, so that of several who find out at once only one
     /// does it; answers the one that stands then. The hub's own streams are closed: it never gives out their numbers again.
     async fn begin_epoch(&self, from: Uuid, reason: String, now_ms: i64) -> Result<Uuid, Error>;
+    /// Hub: whether `epoch` stands, or is one that it remembers.
+    async fn knows_epoch(&self, epoch: Uuid) -> Result<bool, Error>;
+    /// Hub: remembers that there was an epoch `epoch`, which it had forgotten.
+    async fn note_epoch(&self, epoch: Uuid) -> Result<(), Error>;
     /// Hub: the epochs but the first, the newest first; at most `limit`.
     async fn epochs(&self, limit: u32) -> Result<Vec<Epoch>, Error>;
     /// Hub: pushes that contradicted what it holds, the newest first; at most `limit`, of one store where it is named.
@@ -95,6 +99,9 @@ pub trait Histories {
         max_changes: u32,
         max_bytes: usize,
     ) -> Result<Option<Giving>, Error>;
+    /// Node: records again, under its present stream, what it recorded under the ended stream `of` from number `first` on, where
+    /// that was acknowledged and is held without a seal: the hub forgot it and it cannot be given. Answers how many changes.
+    async fn record_again(&self, of: Uuid, first: u64) -> Result<u64, Error>;
     /// Node: the last receipt for `origin`.
     async fn receipt(&self, origin: Uuid) -> Result<Option<Receipt>, Error>;
     /// Node: keeps a receipt in place of the one before.

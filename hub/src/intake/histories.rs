@@ -57,13 +57,22 @@ impl Intake {
     /// node's origin; answers the epoch that stands then.
     pub(super) async fn remember(&self, caller: &Caller, request: &HelloRequest, held: u64) -> Result<Uuid, Refused> {
         let epoch = self.epoch().await?;
-        if let Some(receipt) = request.acked.filter(|receipt| receipt.epoch == epoch && receipt.seq > held)
+        if let Some(receipt) = request.acked.filter(|receipt| receipt.epoch != epoch || receipt.seq > held)
             && self.ledger().hub_key().await.map_err(|error| self.failed(error))?.gave(request.origin, &receipt)
         {
-            let seq = receipt.seq;
-            return self
-                .forgot(epoch, &format!("a node holds its receipt for change {seq}, and it holds {held}"))
-                .await;
+            let (of, seq) = (receipt.epoch, receipt.seq);
+            if of == epoch {
+                return self
+                    .forgot(epoch, &format!("a node holds its receipt for change {seq}, and it holds {held}"))
+                    .await;
+            }
+            // Put back to before an epoch of its own: it would record again under streams that it had ended.
+            if !self.ledger().knows_epoch(of).await.map_err(|error| self.failed(error))? {
+                let epoch = self.forgot(epoch, &format!("a node holds its receipt of the epoch {of}")).await?;
+                // Afterwards: a crash in between finds the same out once more, and the other order never.
+                self.ledger().note_epoch(of).await.map_err(|error| self.failed(error))?;
+                return Ok(epoch);
+            }
         }
         if caller.is_ahead && request.epoch == epoch {
             return self.forgot(epoch, "a node has a credential of its own that it does not remember").await;

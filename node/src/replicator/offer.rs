@@ -150,6 +150,13 @@ async fn round(session: &Session) -> Result<Round, Trouble> {
             }
         }
     }
+    // What was recorded here, under an enrolment that the hub forgot, carries no seal of its own.
+    for (origin, first) in wanted {
+        let again = ledger.record_again(origin, first).await?;
+        if again > 0 {
+            tracing::warn!(%origin, first, again, "headquarters forgot what was recorded here under an earlier enrolment; it is sent again");
+        }
+    }
     metrics::counter!("aincident_given_changes_total").increment(round.taken);
     Ok(round)
 }

@@ -392,6 +392,7 @@ pub(super) fn merge(
         if change.kind == record::STEP && step_into(&mut parent.state, id, hlc, change) {
             save_state(db, &parent)?;
             project::record(db, &parent)?;
+            reviews::after_step(db, &parent, now_ms)?;
         }
         project::child(db, &parent, &record)?;
     }

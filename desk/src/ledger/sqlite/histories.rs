@@ -1,12 +1,13 @@
 //! When histories disagree: the hub's key and epochs, and what a node keeps for a hub that forgets.
 //!
-//! Rows of `site`: `hub_key` (64 hexadecimal characters), `restored`; at a node `offer` (the epoch for which an offer is
+//! Rows of `site`: `hub_key` (64 hexadecimal characters), `restored`, `epoch/EPOCH` for epochs that are over; at a node `offer` (the epoch for which an offer is
 //! due) and `receipt/ORIGIN` (JSON).
 //!
 //! A new epoch is one transaction: the name, the reason, and the end of the hub's own streams. Had it been cut in half, the
 //! hub would record under numbers that nodes hold with other bytes.
 
 use super::SqliteLedger;
+use super::anew;
 use super::changes::parse_scope;
 use super::fail::{Done, Fail};
 use super::offers;
@@ -54,11 +55,25 @@ fn begin_epoch(db: &Connection, from: Uuid, fresh: Uuid, reason: &str, now_ms: i
         return Ok(epoch);
     }
     set_value(db, "epoch", &fresh.to_string())?;
+    note_epoch(db, from)?;
     db.execute("DELETE FROM site WHERE name = 'restored'", [])?;
     db.execute("UPDATE origins SET mine = 0 WHERE mine = 1", [])?;
     let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
     db.execute("INSERT INTO epochs (epoch, since_ms, reason) VALUES (?1, ?2, ?3)", params![fresh, now_ms, reason])?;
     Ok(fresh)
+}
+
+/// Keeps in mind that there was an epoch, be it one that this ledger was put back behind.
+fn note_epoch(db: &Connection, epoch: Uuid) -> Done<()> {
+    set_value(db, &format!("epoch/{epoch}"), "1")
+}
+
+fn knows_epoch(db: &Connection, epoch: Uuid) -> Done<bool> {
+    let begun: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM epochs WHERE epoch = ?1)")?
+        .query_row([epoch], |row| row.get(0))?;
+    let stands = matches!(site::identity(db)?, Identity::Hub { epoch: standing, .. } if standing == epoch);
+    Ok(begun || stands || value(db, &format!("epoch/{epoch}"))?.is_some())
 }
 
 fn epochs(db: &Connection, limit: u32) -> Done<Vec<Epoch>> {
@@ -164,6 +179,14 @@ impl Histories for SqliteLedger {
         self.write(move |db| begin_epoch(db, from, fresh, &reason, now_ms)).await
     }
 
+    async fn knows_epoch(&self, epoch: Uuid) -> Result<bool, Error> {
+        self.look(move |db| knows_epoch(db, epoch)).await
+    }
+
+    async fn note_epoch(&self, epoch: Uuid) -> Result<(), Error> {
+        self.write(move |db| note_epoch(db, epoch)).await
+    }
+
     async fn epochs(&self, limit: u32) -> Result<Vec<Epoch>, Error> {
         self.look(move |db| epochs(db, limit)).await
     }
@@ -224,6 +247,10 @@ impl Histories for SqliteLedger {
         max_bytes: usize,
     ) -> Result<Option<Giving>, Error> {
         self.read(move |db| offers::to_give(db, &wanted, after, max_changes, max_bytes)).await
+    }
+
+    async fn record_again(&self, of: Uuid, first: u64) -> Result<u64, Error> {
+        self.write(move |db| anew::record_again(db, of, first)).await
     }
 
     async fn receipt(&self, origin: Uuid) -> Result<Option<Receipt>, Error> {

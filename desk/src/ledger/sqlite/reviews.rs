@@ -41,6 +41,14 @@ pub(super) fn after(db: &Connection, record: &Record, change: &Change, met: &[St
     Ok(conflict)
 }
 
+/// Looks at an incident that a step moved: a deletion is about its status too.
+pub(super) fn after_step(db: &Connection, incident: &Record, now_ms: i64) -> Done<()> {
+    if incident.state.cells.contains_key(DELETED) {
+        look(db, incident, &told(db, incident.id)?, DELETED, now_ms)?;
+    }
+    Ok(())
+}
+
 /// Looks again at every field of `record` that has a row, after its changes were put together anew.
 pub(super) fn again(db: &Connection, record: &Record) -> Done<()> {
     let rows: Vec<(String, i64)> = db

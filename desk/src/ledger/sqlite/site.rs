@@ -163,6 +163,9 @@ pub(super) fn become_node(db: &Connection, enrolment: &Enrolment, credential: &s
     let mut stream = changes::open_origin(db, origin, &scope, &enrolment.store_code, true, None)?;
     if let Some((before, acked)) = before {
         carry_over(db, &before, acked, &mut stream)?;
+        // The hub may have been put back since: what it forgot is offered, and which contents it has is asked anew.
+        set_value(db, "offer", &enrolment.epoch.to_string())?;
+        db.execute("UPDATE pieces SET at_hub = 0 WHERE at_hub > 0", [])?;
     }
     for scope in &enrolment.scopes {
         db.execute("INSERT INTO cursors (scope, cursor) VALUES (?1, '')", [scope.to_string()])?;
