@@ -209,7 +209,6 @@ pub fn history(words: &str) -> Vec<HistoryItem> {
             to,
             clock_off: false,
             lost: false,
-            clock_off: false,
             reason: None,
         };
     let step =

@@ -99,7 +99,7 @@ pub(super) async fn run(session: &Session, every: Duration) {
 /// Whether whoever answers knows nothing of the question, or nobody does.
 fn is_unheard_of(failure: &Failure) -> bool {
     match failure {
-        Failure::NoHub { .. } => true,
+        Failure::NoHub { .. } | Failure::Stranger { .. } => true,
         Failure::Refused(refused) => matches!(refused.status, 404 | 405),
         Failure::Nonsense(_) | Failure::Replaced => false,
     }
