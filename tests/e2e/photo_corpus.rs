@@ -62,7 +62,7 @@ fn real(folder: &Path) -> Vec<Row> {
         let kind = match name.split('/').next().unwrap_or_default() {
             "orientation" => Kind::Upright(name.rsplit_once('_').expect("a number").0.to_owned()),
             "bomb" => Kind::Refused,
-            "heic" => Kind::Kept,
+            "heic" if row[decodes].starts_with("FAIL") => Kind::Kept,
             "corrupt" if name.contains("fuzz") => Kind::Mad,
             "corrupt" if row[decodes].starts_with("FAIL open") => Kind::Kept,
             "corrupt" if row[decodes].starts_with("FAIL") => Kind::Damaged,

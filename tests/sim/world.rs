@@ -568,10 +568,10 @@ impl World {
             let span = if look < 60 { 5 } else { 60 };
             sleep(Duration::from_secs(span)).await;
             self.hold()?;
-            for no in 0..self.nodes.len() {
-                stopped[no] = if self.nodes[no].is_told_to_stop() { stopped[no] + span } else { 0 };
-                if stopped[no] > 400 {
-                    stopped[no] = 0;
+            for (no, stopped) in stopped.iter_mut().enumerate() {
+                *stopped = if self.nodes[no].is_told_to_stop() { *stopped + span } else { 0 };
+                if *stopped > 400 {
+                    *stopped = 0;
                     self.person_enrols(no).await;
                 }
             }

@@ -53,6 +53,11 @@ struct Told {
     why: Option<String>,
 }
 
+/// What the child said, and the bytes that it announced: EXIF, colour profile, pixels.
+type Answer = (Told, Vec<u8>, Vec<u8>, Vec<u8>);
+/// The same in the child, before it is said.
+type Found<'a> = (Told, &'a [u8], &'a [u8], Vec<u8>);
+
 /// Opens pictures of this kind, in programs that can start themselves again.
 #[derive(Clone, Copy, Debug)]
 pub struct Opener(());
@@ -106,7 +111,7 @@ impl Opener {
         }))
     }
 
-    async fn ask(self, path: &Path, what: &str) -> io::Result<Result<(Told, Vec<u8>, Vec<u8>, Vec<u8>), String>> {
+    async fn ask(self, path: &Path, what: &str) -> io::Result<Result<Answer, String>> {
         let mut child = Command::new(PROGRAM)
             .args([WORD, what])
             .env_clear()
@@ -130,7 +135,7 @@ impl Opener {
     }
 }
 
-async fn answer(child: &mut Child) -> io::Result<(Told, Vec<u8>, Vec<u8>, Vec<u8>)> {
+async fn answer(child: &mut Child) -> io::Result<Answer> {
     let out = child.stdout.take().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
     let mut out = BufReader::with_capacity(64 * 1024, out);
     let mut line = String::new();
@@ -201,7 +206,7 @@ fn open(with_pixels: bool) -> io::Result<()> {
     out.flush()
 }
 
-fn parts(file: &[u8], with_pixels: bool) -> heic_rs::Result<(Told, &[u8], &[u8], Vec<u8>)> {
+fn parts(file: &[u8], with_pixels: bool) -> heic_rs::Result<Found<'_>> {
     let about = heic_rs::probe(file)?;
     let context = Context::open(file)?;
     let properties = context.props(about.primary_item)?;

@@ -171,10 +171,10 @@ async fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, b
     session.link(Link::hello_succeeded);
     session.board.well(Part::Stop);
     session.board.well(Part::Link);
-    if let Some(photos) = answer.photos.clone() {
-        if let Err(error) = session.desk.take_photo_limits(photos).await {
-            tracing::debug!(%error, "what headquarters takes of photos could not be kept; it is told again");
-        }
+    if let Some(photos) = answer.photos.clone()
+        && let Err(error) = session.desk.take_photo_limits(photos).await
+    {
+        tracing::debug!(%error, "what headquarters takes of photos could not be kept; it is told again");
     }
     let HelloAnswer { limits, scopes, applied_seq, protocol, .. } = answer;
     session.welcome(Welcome { no, breaks, protocol, limits, scopes, origin, applied_seq });
