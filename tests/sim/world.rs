@@ -642,7 +642,7 @@ impl World {
             if !audit.faults.is_empty() {
                 return Err(format!("{}: its audit: {:?}", node.name(), audit.faults));
             }
-            let differs = check::differences(&hub.look, &on.look, &node.store);
+            let differs = check::differences(&hub.look, &on.look, &node.store, self.hub_forgot);
             if let Some(why) = differs.or_else(|| check::unshown(&hub.look, &on.look)) {
                 return Err(format!("{}: {why}", node.name()));
             }
