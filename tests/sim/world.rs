@@ -264,7 +264,9 @@ impl World {
     }
 
     async fn somebody_works(&mut self) {
-        let at_hub = self.rng.chance(0.3);
+        // A hub whose folder was put back behind its back finds out from the first node that calls. What is recorded at it before
+        // that uses numbers that nodes hold already; it is a matter of seconds and no part of what is promised.
+        let at_hub = self.rng.chance(0.3) && self.stale_epoch.is_none();
         let store = self.rng.pick(&["A", "B"]).to_string();
         let no = self.rng.below(self.nodes.len() as u64) as usize;
         let node = &self.nodes[no];
@@ -642,7 +644,7 @@ impl World {
             if !audit.faults.is_empty() {
                 return Err(format!("{}: its audit: {:?}", node.name(), audit.faults));
             }
-            let differs = check::differences(&hub.look, &on.look, &node.store);
+            let differs = check::differences(&hub.look, &on.look, &node.store, self.hub_forgot);
             if let Some(why) = differs.or_else(|| check::unshown(&hub.look, &on.look)) {
                 return Err(format!("{}: {why}", node.name()));
             }

@@ -10,6 +10,7 @@ use crate::ledger::{Decided, Review, Said};
 use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::{self, Connection, Row, params};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use sync_protocol::change::{Change, ChangeId};
 use sync_protocol::merge::{DELETED, RecordState, Settled, Stamp, losers, undecided};
 use uuid::Uuid;
@@ -49,18 +50,19 @@ pub(super) fn after_step(db: &Connection, incident: &Record, now_ms: i64) -> Don
     Ok(())
 }
 
-/// Looks again at every field of `record` that has a row, after its changes were put together anew.
+/// Looks again at every field of `record`, after its changes were put together anew: under other names or at other places they
+/// may have met where they had not, and the other way round.
 pub(super) fn again(db: &Connection, record: &Record) -> Done<()> {
-    let rows: Vec<(String, i64)> = db
-        .prepare_cached("SELECT field, since_ms FROM reviews WHERE record_no = ?1")?
-        .query_map([record.no], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let rows: Vec<String> = db
+        .prepare_cached("SELECT field FROM reviews WHERE record_no = ?1")?
+        .query_map([record.no], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    if rows.is_empty() {
-        return Ok(());
-    }
     let told = told(db, record.id)?;
-    for (field, since_ms) in rows {
-        look(db, record, &told, &field, since_ms)?;
+    let now_ms = told.iter().map(|told| told.change.at).max().unwrap_or(0);
+    let written = record.state.cells.keys().filter(|field| !field.starts_with(PREFIX));
+    let fields: BTreeSet<&String> = rows.iter().chain(written).collect();
+    for field in fields {
+        look(db, record, &told, field, now_ms)?;
     }
     Ok(())
 }
@@ -107,7 +109,7 @@ fn decisions<'a>(told: &'a [Told], field: &str) -> Vec<&'a Told> {
         .collect()
 }
 
-fn lost_of(told: &Told, field: &str) -> std::collections::BTreeSet<ChangeId> {
+fn lost_of(told: &Told, field: &str) -> BTreeSet<ChangeId> {
     let lost = told.change.set.get(&format!("{PREFIX}{field}")).and_then(|value| value.get("lost"));
     let ids = lost.and_then(Value::as_array).into_iter().flatten();
     ids.filter_map(|id| id.as_str()?.parse().ok()).collect()
