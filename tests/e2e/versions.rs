@@ -175,7 +175,8 @@ async fn todays_node_and_a_hub_of_version_1_lose_nothing_and_an_upgrade_brings_t
     let photo = noisy_jpeg(&mut Rng::announced("old-hub"), 640, 480);
     let _ = add_photo(&manager, up.rsplit('/').next().unwrap(), "a.jpg", photo).await.expect(201);
     wait_until("the photo at headquarters", PATIENCE, async || {
-        manager.get(&up).await.json()["photos"][0]["at_hub"] == "verified"
+        let photo = manager.get(&up).await.json()["photos"][0].clone();
+        photo["at_hub"] == "verified" && photo["state"] == "ready"
     })
     .await;
     let sync = manager.get("/api/v1/sync").await.expect(200);

@@ -38,9 +38,8 @@ mod versions;
 
 use super::{
     Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
-    Inbox, InboxItem, IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, OriginHead,
-    PageApplied, PageQuery, PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Review, Site, Stats,
-    Store, Unpushed, Whole,
+    IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, OriginHead, PageApplied, PageQuery,
+    PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Review, Site, Stats, Store, Unpushed, Whole,
 };
 use crate::actor::Account;
 use crate::error::Error;
@@ -79,8 +78,8 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
     ("V12__settlements", include_str!("../../../migrations/sqlite/V12__settlements.sql")),
     ("V13__proof", include_str!("../../../migrations/sqlite/V13__proof.sql")),
-    ("V16__programs", include_str!("../../../migrations/sqlite/V16__programs.sql")),
-    ("V17__arriving", include_str!("../../../migrations/sqlite/V17__arriving.sql")),
+    ("V14__programs", include_str!("../../../migrations/sqlite/V14__programs.sql")),
+    ("V15__arriving", include_str!("../../../migrations/sqlite/V15__arriving.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -404,32 +403,6 @@ impl Photos for SqliteLedger {
 
     async fn piece_in(&self, scope: Scope, sha256: Sha256) -> Result<Option<(u64, bool)>, Error> {
         self.look(move |db| photos::piece_in(db, &scope, sha256)).await
-    }
-}
-
-#[async_trait]
-impl Inbox for SqliteLedger {
-    async fn add_inbox_item(
-        &self,
-        id: Uuid,
-        sha256: Sha256,
-        size_bytes: u64,
-        filename: String,
-        now_ms: i64,
-    ) -> Result<(), Error> {
-        self.write(move |db| inbox::add(db, id, sha256, size_bytes, &filename, now_ms)).await
-    }
-
-    async fn inbox_items(&self, limit: u32) -> Result<Vec<InboxItem>, Error> {
-        self.look(move |db| inbox::all(db, limit)).await
-    }
-
-    async fn inbox_item(&self, id: Uuid) -> Result<Option<InboxItem>, Error> {
-        self.look(move |db| inbox::one(db, id)).await
-    }
-
-    async fn remove_inbox_item(&self, id: Uuid) -> Result<bool, Error> {
-        self.write(move |db| inbox::remove(db, id)).await
     }
 }
 

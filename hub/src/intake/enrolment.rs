@@ -60,7 +60,7 @@ impl Intake {
             credential,
             protocol,
             limits: self.inner.limits,
-            photos: Some((*photos).clone()),
+            photos: (protocol > 1).then(|| (*photos).clone()),
             now_ms,
         })
     }

@@ -52,7 +52,8 @@ impl Intake {
             protocol,
             scopes: caller.scopes(),
             limits: self.inner.limits,
-            photos: Some((*photos).clone()),
+            // As version 1 was, in whichever program.
+            photos: (!is_first).then(|| (*photos).clone()),
             now_ms,
             applied_seq,
             head,
