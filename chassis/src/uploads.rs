@@ -316,7 +316,15 @@ impl Uploads {
     async fn part(&self, upload: &Upload, turn: &mut Turn) -> Result<Incoming, UploadError> {
         match turn.part.take() {
             Some(part) if part.length() == upload.offset_bytes => Ok(part),
-            _ => Ok(self.inner.blobs.resume(upload.id, upload.offset_bytes).await?),
+            _ => {
+                // A restored database may name a part that was never in the backup: whoever sends it begins anew.
+                if self.inner.blobs.part_length(upload.id).await < upload.offset_bytes {
+                    tracing::warn!(upload = %upload.id, "a part of an upload is not on the disk any more; it is begun anew");
+                    self.inner.store.remove(upload.id).await?;
+                    return Err(UploadError::NotFound);
+                }
+                Ok(self.inner.blobs.resume(upload.id, upload.offset_bytes).await?)
+            }
         }
     }
 

@@ -115,7 +115,7 @@ async fn a_hub_restored_from_its_backup_gets_from_its_stores_what_it_lacks() {
     })
     .await;
     // The photo's contents may have come after the backup, and are sent again then.
-    wait_until("the photo verified at both", PATIENCE, async || {
+    wait_until("the photo verified at both", PATIENCE * 3, async || {
         let (here, there) = (manager.get(&path).await.expect(200), harriet.get(&path).await.expect(200));
         let verified = |incident: &Value| incident["photos"][0]["at_hub"] == "verified";
         verified(&here) && verified(&there) && here["version"] == there["version"]
