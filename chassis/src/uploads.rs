@@ -312,19 +312,19 @@ impl Uploads {
         Ok(())
     }
 
-    /// The part of `upload`, at its noted offset.
+    /// The part of `upload`, at its noted offset. One whose part is gone is forgotten: [`UploadError::NotFound`].
     async fn part(&self, upload: &Upload, turn: &mut Turn) -> Result<Incoming, UploadError> {
         match turn.part.take() {
             Some(part) if part.length() == upload.offset_bytes => Ok(part),
-            _ => {
+            _ => match self.inner.blobs.resume(upload.id, upload.offset_bytes).await {
                 // A restored database may name a part that was never in the backup: whoever sends it begins anew.
-                if self.inner.blobs.part_length(upload.id).await < upload.offset_bytes {
-                    tracing::warn!(upload = %upload.id, "a part of an upload is not on the disk any more; it is begun anew");
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    tracing::warn!(upload = %upload.id, %error, "an upload is begun anew");
                     self.inner.store.remove(upload.id).await?;
-                    return Err(UploadError::NotFound);
+                    Err(UploadError::NotFound)
                 }
-                Ok(self.inner.blobs.resume(upload.id, upload.offset_bytes).await?)
-            }
+                resumed => Ok(resumed?),
+            },
         }
     }
 

@@ -253,6 +253,9 @@ impl Desk {
 
     /// Notes where somebody reached this site.
     pub(crate) fn was_reached_at(&self, url: &str) {
+        if url.is_empty() {
+            return;
+        }
         let known = self.inner.reached_at.read().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(url);
         if !known {
             *self.inner.reached_at.write().unwrap_or_else(PoisonError::into_inner) = Some(url.to_owned());

@@ -13,7 +13,7 @@ use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use crate::ledger::{Draft, Filter, Recording, Staged, StagedRecord, Whole};
-use crate::recall::{Answered, Question, What};
+use crate::recall::{Question, What};
 use crate::rules::{self, Act};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -111,21 +111,18 @@ pub async fn get(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Error> {
     }
     let shown = Shown::of(&whole, desk);
     let question = Question::of(stamp, actor, What::Incident(id));
-    desk.recall().keep_answer(question, Answered::Tag(shown.etag.as_str().into()));
+    desk.recall().keep_tag(question, shown.etag.trim_matches('"'));
     Ok(shown)
 }
 
-/// The `ETag` of an incident that `actor` may see, in its quotes, where it is known without a look into the ledger.
+/// The `ETag` of an incident that `actor` may see, without its quotes, where it is known without a look into the ledger.
 ///
 /// # Errors
 /// [`Refusal::NotEnrolled`].
 pub async fn known_tag(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Option<Arc<str>>, Error> {
     desk.own_store().await?;
     let stamp = desk.ledger().generation().await?;
-    Ok(match desk.recall().answer(&Question::of(stamp, actor, What::Incident(id))) {
-        Some(Answered::Tag(tag)) => Some(tag),
-        Some(Answered::Content(_)) | None => None,
-    })
+    Ok(desk.recall().tag(&Question::of(stamp, actor, What::Incident(id))))
 }
 
 /// One incident as it was just written, whether deleted or not.

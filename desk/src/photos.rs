@@ -23,7 +23,7 @@ use crate::error::{Error, Refusal};
 use crate::incidents;
 use crate::incidents::body::Fields;
 use crate::ledger::{Draft, Lane, Photo, PhotoFile, Recording, Staged};
-use crate::recall::{Answered, Question, What};
+use crate::recall::{Question, What};
 use crate::rules::{self, Act};
 use chassis::blobs::{Kept, Sha256};
 use chassis::clock::format_rfc3339;
@@ -31,6 +31,7 @@ use chassis::jobs::NewJob;
 use header::{Inspection, Verdict};
 use serde_json::Value;
 use sniff::Format;
+use std::sync::Arc;
 use sync_protocol::record::{FieldError, PHOTO, check};
 use uuid::Uuid;
 
@@ -301,17 +302,14 @@ pub async fn get(desk: &Desk, actor: &Actor, id: Uuid) -> Result<PhotoFile, Erro
     Ok(file)
 }
 
-/// The content that `actor` was given of a photo before, where that is known without a look into the ledger.
+/// The digest of the content that `actor` was given of a photo before, where that is known without a look into the ledger.
 ///
 /// # Errors
 /// [`Refusal::NotEnrolled`].
-pub async fn known_content(desk: &Desk, actor: &Actor, id: Uuid, variant: Variant) -> Result<Option<Sha256>, Error> {
+pub async fn known_content(desk: &Desk, actor: &Actor, id: Uuid, variant: Variant) -> Result<Option<Arc<str>>, Error> {
     desk.own_store().await?;
     let stamp = desk.ledger().generation().await?;
-    Ok(match desk.recall().answer(&Question::of(stamp, actor, What::Content(id, variant))) {
-        Some(Answered::Content(sha256)) => Some(sha256),
-        Some(Answered::Tag(_)) | None => None,
-    })
+    Ok(desk.recall().tag(&Question::of(stamp, actor, What::Content(id, variant))))
 }
 
 /// What there is of a photo.
@@ -340,7 +338,7 @@ pub async fn deliver(desk: &Desk, actor: &Actor, id: Uuid, variant: Variant) -> 
         return Ok(Delivery::Later(Wait::OnItsWay(travels::percent(desk, piece).await?)));
     }
     let question = Question::of(stamp, actor, What::Content(id, variant));
-    desk.recall().keep_answer(question, Answered::Content(piece.sha256));
+    desk.recall().keep_tag(question, &piece.sha256.to_string());
     Ok(match variant {
         Variant::Original => Delivery::Here {
             sha256: piece.sha256,

@@ -6,7 +6,7 @@
 //! key, so nothing is ever removed because of one.
 
 use crate::actor::Actor;
-use chassis::blobs::Sha256;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Most sessions that are remembered.
@@ -45,15 +45,6 @@ impl Question {
     }
 }
 
-/// What was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answered {
-    /// An incident with this `ETag`, in its quotes.
-    Tag(std::sync::Arc<str>),
-    /// This content.
-    Content(Sha256),
-}
-
 /// A session that was looked up.
 #[derive(Clone)]
 struct Session {
@@ -65,7 +56,7 @@ struct Session {
 /// The memory.
 pub struct Recall {
     sessions: quick_cache::sync::Cache<(u64, [u8; 32]), Session>,
-    answers: quick_cache::sync::Cache<Question, Answered>,
+    answers: quick_cache::sync::Cache<Question, Arc<str>>,
 }
 
 impl Default for Recall {
@@ -91,15 +82,15 @@ impl Recall {
         self.sessions.insert((commits, token_hash), Session { actor, known_ms, expires_ms });
     }
 
-    /// What was answered to that before.
+    /// The `ETag`, without quotes, of what was answered to that before.
     #[must_use]
-    pub fn answer(&self, question: &Question) -> Option<Answered> {
+    pub fn tag(&self, question: &Question) -> Option<Arc<str>> {
         self.answers.get(question)
     }
 
-    /// Remembers an answer.
-    pub fn keep_answer(&self, question: Question, answered: Answered) {
-        self.answers.insert(question, answered);
+    /// Remembers the `ETag`, without quotes, of an answer.
+    pub fn keep_tag(&self, question: Question, tag: &str) {
+        self.answers.insert(question, tag.into());
     }
 }
 
@@ -142,12 +133,11 @@ mod tests {
     fn an_answer_is_known_to_whoever_may_still_see_it() {
         let recall = Recall::default();
         let what = What::Incident(Uuid::nil());
-        let answered = Answered::Tag("\"a\"".into());
-        recall.keep_answer(Question::of(1, &actor(Role::Manager), what), answered.clone());
-        assert_eq!(recall.answer(&Question::of(1, &actor(Role::Manager), what)), Some(answered));
-        assert_eq!(recall.answer(&Question::of(2, &actor(Role::Manager), what)), None);
-        assert_eq!(recall.answer(&Question::of(1, &actor(Role::Employee), what)), None);
+        recall.keep_tag(Question::of(1, &actor(Role::Manager), what), "a");
+        assert_eq!(recall.tag(&Question::of(1, &actor(Role::Manager), what)), Some("a".into()));
+        assert_eq!(recall.tag(&Question::of(2, &actor(Role::Manager), what)), None);
+        assert_eq!(recall.tag(&Question::of(1, &actor(Role::Employee), what)), None);
         let moved = Actor { store_code: Some("117".to_owned()), ..actor(Role::Manager) };
-        assert_eq!(recall.answer(&Question::of(1, &moved, what)), None);
+        assert_eq!(recall.tag(&Question::of(1, &moved, what)), None);
     }
 }

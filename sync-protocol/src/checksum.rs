@@ -9,6 +9,7 @@
 //! write what they like anyway.
 
 use crate::change::ChangeId;
+use crate::hex;
 use crate::hlc::Hlc;
 use crate::merge::{RecordState, Stamp};
 use crate::scope::Scope;
@@ -86,7 +87,7 @@ impl Sum {
 
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::write(&self.0, f)
     }
 }
 
@@ -105,10 +106,7 @@ impl std::str::FromStr for Sum {
     type Err = NotASum;
 
     fn from_str(text: &str) -> Result<Self, NotASum> {
-        if text.len() != 32 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(NotASum);
-        }
-        u128::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes())).map_err(|_| NotASum)
+        hex::read(text).map(Self).ok_or(NotASum)
     }
 }
 

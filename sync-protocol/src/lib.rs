@@ -13,6 +13,7 @@ pub mod batch;
 pub mod chain;
 pub mod change;
 pub mod checksum;
+mod hex;
 pub mod hlc;
 pub mod merge;
 pub mod message;

@@ -12,8 +12,9 @@ use futures::StreamExt as _;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-/// 200, 206 or 416 as `Range` asks. `held` is dropped when the last byte is on its way. What is asked for as a whole is checked
-/// while it leaves: one that is damaged never arrives whole, and is set aside.
+/// 200, 206 or 416 as `Range` asks. `held` is dropped when the last byte is on its way. Ask [`may_leave`]
+/// first. What is large and asked for as a whole is checked while it leaves: one that is damaged never arrives whole, and is set
+/// aside.
 pub fn whole_or_part<H: Send + 'static>(
     desk: &Desk,
     reading: Reading,
@@ -46,7 +47,7 @@ pub fn whole_or_part<H: Send + 'static>(
         let _ = &held;
         piece
     };
-    let body = if status == StatusCode::OK {
+    let body = if status == StatusCode::OK && size > CHECKED_FIRST_BYTES {
         let desk = desk.clone();
         let bad = move || {
             tokio::spawn(async move {

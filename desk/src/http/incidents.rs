@@ -12,7 +12,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use chassis::http::{ETag, Json, Path, Problem, QueryPairs};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use uuid::Uuid;
 
 /// List incidents
@@ -87,15 +87,12 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     if headers.contains_key(IF_NONE_MATCH)
         && let Some(tag) = incidents::known_tag(&desk, &actor, id).await?
-        && is_known(&tag, &headers)
+        && let Some(known) = not_modified(&tag, &headers)
     {
-        return Ok(not_modified(&tag));
+        return Ok(known);
     }
     let shown = incidents::get(&desk, &actor, id).await?;
-    if is_known(&shown.etag, &headers) {
-        return Ok(not_modified(&shown.etag));
-    }
-    Ok(whole(shown).into_response())
+    Ok(not_modified(shown.etag.trim_matches('"'), &headers).unwrap_or_else(|| whole(shown).into_response()))
 }
 
 /// Change an incident
@@ -116,8 +113,8 @@ pub async fn patch(
     uri: Uri,
     MergePatch(body): MergePatch,
 ) -> Result<Response, Problem> {
-    // For a report that is rendered before anybody asks.
-    base_url(&desk, &headers, &uri);
+    // A report that is rendered before anybody asks leads there.
+    desk.was_reached_at(&base_url(&desk, &headers, &uri));
     Ok(whole(patching::patch(&desk, &actor, id, if_match(&headers), body).await?).into_response())
 }
 
@@ -151,14 +148,11 @@ pub async fn restore(State(desk): State<Desk>, Door(actor): Door, Path(id): Path
     Ok(whole(incidents::restore(&desk, &actor, id).await?).into_response())
 }
 
-/// Whether the client has the answer of that `ETag`.
-fn is_known(tag: &str, headers: &HeaderMap) -> bool {
-    ETag::new(tag.trim_matches('"')).not_modified(headers)
-}
-
-fn not_modified(tag: &str) -> Response {
-    (StatusCode::NOT_MODIFIED, [(ETAG, tag.to_owned()), (CACHE_CONTROL, "private, no-cache".to_owned())])
-        .into_response()
+/// That the client has the answer of that `ETag` already, where it has.
+fn not_modified(tag: &str, headers: &HeaderMap) -> Option<Response> {
+    let tag = ETag::new(tag);
+    let answered = [(ETAG, tag.header_value()), (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))];
+    tag.not_modified(headers).then(|| (StatusCode::NOT_MODIFIED, answered).into_response())
 }
 
 /// A whole incident with its `ETag`. A client may keep it, but has to ask whether it is still right.
@@ -207,7 +201,6 @@ impl<S: Send + Sync> FromRequest<S> for MergePatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn if_match_takes_lists_and_the_star_and_no_weak_tags() {

@@ -9,7 +9,6 @@ use crate::photos::travels::{self, Whereabouts};
 use crate::photos::{self, Delivery, Variant, Wait};
 use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Response};
-use chassis::blobs::Sha256;
 use chassis::http::{ETag, Json, Path, Problem};
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -119,8 +118,8 @@ macro_rules! picture {
             headers: HeaderMap,
         ) -> Result<Response, Problem> {
             if headers.contains_key(IF_NONE_MATCH)
-                && let Some(sha256) = photos::known_content(&desk, &actor, id, Variant::$variant).await?
-                && let Some(known) = not_modified(sha256, &headers)
+                && let Some(digest) = photos::known_content(&desk, &actor, id, Variant::$variant).await?
+                && let Some(known) = not_modified(&digest, &headers)
             {
                 return Ok(known);
             }
@@ -188,8 +187,8 @@ fn later(wait: Wait) -> Response {
 }
 
 /// What is said of a content whatever becomes of the request.
-fn kept(sha256: Sha256) -> (ETag, HeaderMap) {
-    let tag = ETag::new(&sha256.to_string());
+fn kept(digest: &str) -> (ETag, HeaderMap) {
+    let tag = ETag::new(digest);
     let mut kept = HeaderMap::new();
     kept.insert(ETAG, tag.header_value());
     kept.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
@@ -197,8 +196,8 @@ fn kept(sha256: Sha256) -> (ETag, HeaderMap) {
 }
 
 /// That the client has it already, where it has.
-fn not_modified(sha256: Sha256, headers: &HeaderMap) -> Option<Response> {
-    let (tag, kept) = kept(sha256);
+fn not_modified(digest: &str, headers: &HeaderMap) -> Option<Response> {
+    let (tag, kept) = kept(digest);
     tag.not_modified(headers).then(|| (StatusCode::NOT_MODIFIED, kept).into_response())
 }
 
@@ -207,10 +206,11 @@ async fn answer(desk: &Desk, delivery: Delivery, headers: &HeaderMap) -> Result<
         Delivery::Here { sha256, media_type, filename } => (sha256, media_type, filename),
         Delivery::Later(wait) => return Ok(later(wait)),
     };
-    if let Some(known) = not_modified(sha256, headers) {
+    let digest = sha256.to_string();
+    if let Some(known) = not_modified(&digest, headers) {
         return Ok(known);
     }
-    let (_, mut kept) = kept(sha256);
+    let (_, mut kept) = kept(&digest);
     let reading = desk.blobs().open_read(sha256).await.map_err(photos::disk).map_err(Problem::from)?;
     let Some(reading) = reading else {
         // Somebody removed the file: whoever else has it is asked for it.

@@ -60,7 +60,9 @@ fn look(desk: &Desk, pairs: &[(String, String)], headers: &HeaderMap, uri: &Uri)
             _ => return Err(Problem::invalid(name.clone(), "there is no such parameter: only paper")),
         };
     }
-    Ok(Look { paper, base_url: base_url(desk, headers, uri) })
+    let base_url = base_url(desk, headers, uri);
+    desk.was_reached_at(&base_url);
+    Ok(Look { paper, base_url })
 }
 
 /// Where the site is reached: as it was configured, else as this client reaches it.
@@ -70,8 +72,5 @@ pub(super) fn base_url(desk: &Desk, headers: &HeaderMap, uri: &Uri) -> String {
     }
     let scheme = if is_loopback(headers, uri) { "http" } else { "https" };
     let host = authority(headers, uri).and_then(|text| text.parse::<http::uri::Authority>().ok());
-    let Some(host) = host else { return String::new() };
-    let url = format!("{scheme}://{host}");
-    desk.was_reached_at(&url);
-    url
+    host.map_or_else(String::new, |host| format!("{scheme}://{host}"))
 }
