@@ -49,12 +49,12 @@ test: test-packages build ## Every test, over real processes too
 
 sim: build-packages ## Thousands of simulated histories, optimised (SEED=7 RUNS=1 repeats one; TRACE=1 tells it all)
 	AINCIDENT_SIM_SEED=$(SEED) AINCIDENT_SIM_RUNS=$(RUNS) $(if $(TRACE),AINCIDENT_SIM_TRACE=$(TRACE)) \
-		$(CARGO) test -p aincident-tests --test sim --release --locked -- --nocapture whatever_happens
+		$(CARGO) test --workspace --test sim --release --locked -- --nocapture whatever_happens
 
 lint: build-packages ## Formatting, clippy, and the rules of the tree
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(CARGO) test -p aincident-tests --test tidy --locked --quiet
+	$(CARGO) test --workspace --test tidy --locked --quiet
 
 bench: release ## How fast, how small: a table (BENCH="--json FILE" writes it for machines)
 	@target/release/bench $(BENCH)

@@ -202,7 +202,7 @@ fn corrected(item: &Quarantined, correction: Correction) -> Result<Verdict, Refu
 /// it is polled.
 pub async fn keep(desk: &Desk) {
     if let Err(error) = after_upgrade(desk, env!("CARGO_PKG_VERSION")).await {
-        tracing::warn!(%error, "what is in quarantine cannot be tried again; it is at the next start");
+        tracing::warn!(%error, "what is in quarantine cannot all be tried again; a person can, or the next version does");
     }
     loop {
         match desk.ledger().go_on(desk.now_ms()).await {
@@ -226,7 +226,14 @@ pub async fn after_upgrade(desk: &Desk, version: &str) -> Result<u64, Error> {
     let mut taken = 0;
     while let Some(change_no) = desk.ledger().next_untried(version.to_owned()).await? {
         let (by, why) = ("system:upgrade".to_owned(), format!("tried again by version {version}"));
-        match desk.ledger().try_again(change_no, by, why, desk.now_ms()).await {
+        // Noted as tried already, so that one which ends the program is not tried for ever; a ledger that is busy is waited for.
+        let mut tried = desk.ledger().try_again(change_no, by.clone(), why.clone(), desk.now_ms()).await;
+        while let Err(Error::Unavailable(cause)) = &tried {
+            tracing::debug!(change_no, cause, "the ledger is busy");
+            tokio::time::sleep(GO_ON).await;
+            tried = desk.ledger().try_again(change_no, by.clone(), why.clone(), desk.now_ms()).await;
+        }
+        match tried {
             Ok(true) => {
                 tracing::info!(change_no, "a change that was in quarantine is in its record");
                 taken += 1;

@@ -255,6 +255,8 @@ struct Layer {
     from: Option<PathBuf>,
     replace: Option<bool>,
     full: Option<bool>,
+    settled: Option<bool>,
+    reason: Option<String>,
     scrub: Option<ScrubLayer>,
 }
 
@@ -283,6 +285,8 @@ overlay!(Layer {
     from,
     replace,
     full,
+    settled,
+    reason,
     scrub,
 });
 

@@ -208,6 +208,8 @@ struct Layer {
     to: Option<PathBuf>,
     from: Option<PathBuf>,
     full: Option<bool>,
+    settled: Option<bool>,
+    reason: Option<String>,
     scrub: Option<ScrubLayer>,
     verify_interval_s: Option<u64>,
 }
@@ -234,6 +236,8 @@ overlay!(Layer {
     to,
     from,
     full,
+    settled,
+    reason,
     scrub,
     verify_interval_s
 });

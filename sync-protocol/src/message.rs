@@ -323,8 +323,8 @@ pub enum Outcome {
     Applied,
     /// It met an edit its author had not seen; the later one stands, the other is in history and in review.
     Merged,
-    /// It is in the record already, sent before with the same bytes. One that was sent before and is *not* in the record
-    /// is answered `deferred` or `quarantined` again: the first answer may have been lost.
+    /// It is in the record already, sent before with the same bytes. Also one that a person decided against.
+    /// Any other that was sent before and is *not* in the record is answered `deferred` or `quarantined` again: the first answer may have been lost.
     Duplicate,
     /// Kept; waits behind an earlier change of the same record that is in quarantine.
     Deferred,

@@ -18,7 +18,7 @@ use uuid::Uuid;
 /// The data of an event. Its name is the record's kind, its id a number to resume from.
 #[derive(Serialize, ToSchema)]
 pub struct Changed {
-    /// The record's kind: `incident`, `comment`, `step`, `store`, `account`.
+    /// The record's kind: `incident`, `comment`, `step`, `photo`, `settlement`, `store`, `account`, or one of a later version.
     kind: String,
     /// The record.
     id: Uuid,

@@ -29,7 +29,7 @@ pub struct PhotoList {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes a multipart form")]
 pub struct PhotoForm {
-    /// A photo or another file; repeatable. At most 50 MiB each.
+    /// A photo or another file; repeatable. At most 50 MiB each, or less where headquarters takes less.
     #[schema(content_media_type = "application/octet-stream", value_type = String, format = Binary)]
     file: Vec<u8>,
     /// What its taker says about the files that follow it.

@@ -34,6 +34,7 @@ mod site;
 mod stats;
 mod sums;
 mod sync;
+mod together;
 mod versions;
 
 use super::{

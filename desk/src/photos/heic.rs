@@ -20,6 +20,7 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
 
 /// The child's first argument.
 const WORD: &str = "open-heic";
@@ -29,6 +30,8 @@ const PROGRAM: &str = "/proc/self/exe";
 const MOST_MEMORY: u64 = 280 * 1024 * 1024;
 /// Most of the child's time on a processor, in seconds.
 const MOST_CPU_S: u64 = 20;
+/// Most children at once: each takes as much memory as a picture may.
+static CHILDREN: Semaphore = Semaphore::const_new(1);
 /// How long the parent waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a picture takes while it is decoded, in bytes a pixel: its planes in the child, its colours there and here.
@@ -112,10 +115,13 @@ impl Opener {
     }
 
     async fn ask(self, path: &Path, what: &str) -> io::Result<Result<Answer, String>> {
+        let _turn = CHILDREN.acquire().await.map_err(io::Error::other)?;
+        let path = path.to_owned();
+        let file = chassis::heavy::run(move || File::open(path)).await.map_err(io::Error::other)??;
         let mut child = Command::new(PROGRAM)
             .args([WORD, what])
             .env_clear()
-            .stdin(Stdio::from(File::open(path)?))
+            .stdin(Stdio::from(file))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)

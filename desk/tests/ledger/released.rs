@@ -1,7 +1,7 @@
 //! Schemas as they were: what a program makes of an older folder is what it makes of a new one, and no row is lost.
 //!
 //! `migrations/released/schema-N-ROLE.sql` is a folder's whole database with the first N migrations applied, rows included,
-//! as a node's and as a hub's. Never edited: `AINCIDENT_FREEZE_SCHEMA=1` writes the ones of today's schema where they are
+//! as a node's and as a hub's. Never edited: `AINCIDENT_FREEZE_SCHEMA=N` writes the ones after the first N migrations where they are
 //! missing, which is done when a version is released.
 
 use chassis::ids::Ids;

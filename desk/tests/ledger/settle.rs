@@ -4,8 +4,8 @@ use crate::site::{T0, TestSite, set, store_042};
 use chassis::sqlite::rusqlite::Connection;
 use desk::Refusal;
 use desk::ledger::{
-    Accounts as _, Incidents as _, Quarantine as _, QuarantineQuery, Quarantined, Replication as _, Settling,
-    Site as _, Standing, Verdict,
+    Accounts as _, Incidents as _, Proof as _, Quarantine as _, QuarantineQuery, Quarantined, Replication as _,
+    Settling, Site as _, Standing, Verdict, Versions as _,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -184,6 +184,34 @@ async fn what_a_store_decides_against_leaves_its_record_at_both_sites_and_what_w
         panic!("{again:?}")
     };
     assert!(why.contains("mia"), "{why}");
+}
+
+#[tokio::test]
+async fn a_decision_that_came_before_a_site_knew_of_any_is_carried_out_by_the_program_that_does() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 64).await;
+    let id = node.incident("kim", T0, json!({"description": "a puddle", "zone": "aisle"})).await;
+    node.push_to(&hub, T0 + 5).await;
+    node.edit("kim", T0 + 10, id, json!({"zone": "office"})).await;
+    node.edit("kim", T0 + 11, id, json!({"title": "wet"})).await;
+    push_failing(&node, &hub, T0 + 20).await;
+    let change = open(&node).await[0].id;
+    settle(&hub, "pat", T0 + 30, change, discard()).await.unwrap();
+    sync(&node, &hub, T0 + 40).await;
+    alike(&node, &hub, &[id]).await;
+    // As a program left it that kept the decision without knowing what it was.
+    let db = Connection::open(node.folder.0.join("ledger.sqlite")).unwrap();
+    for sql in ["DELETE FROM settlements", "DELETE FROM quarantine", "DELETE FROM site WHERE name = 'knows'"] {
+        db.execute(sql, []).unwrap();
+    }
+    node.ledger.mend_records(vec![store_042()], vec![id], T0 + 50).await.unwrap();
+    let doc: Value = serde_json::from_str(&node.ledger.incident(id).await.unwrap().unwrap().doc).unwrap();
+    assert_eq!(doc["zone"], "office");
+
+    node.ledger.catch_up(T0 + 60).await.unwrap();
+    alike(&node, &hub, &[id]).await;
+    let told = node.ledger.quarantined(change).await.unwrap().unwrap();
+    assert_eq!((told.standing, words(&told)), (Standing::Settled, vec![("discard", "pat", "hub")]));
 }
 
 #[tokio::test]

@@ -26,8 +26,8 @@ pub struct ListArgs {
     #[command(flatten)]
     output: OutputArgs,
     /// Those that people decided against, instead of open ones.
-    #[arg(long)]
-    settled: bool,
+    #[arg(long, env = "AINCIDENT_HUB_SETTLED", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    settled: Option<bool>,
 }
 
 /// A change.
@@ -55,20 +55,35 @@ pub struct ReasonArgs {
 impl QuarantineCommand {
     pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
         match self {
-            Self::List(ListArgs { place, output, settled }) => resolve(place, output, Command::List { settled }),
-            Self::Show(ChangeArgs { id, place, output }) => resolve(place, output, Command::Show { id }),
+            Self::List(ListArgs { place, output, settled }) => {
+                let given = Layer { settled, ..Layer::default() };
+                resolve(place, output, given, |layer| Ok(Command::List { settled: layer.settled.unwrap_or(false) }))
+            }
+            Self::Show(ChangeArgs { id, place, output }) => {
+                resolve(place, output, Layer::default(), |_| Ok(Command::Show { id }))
+            }
             Self::Retry(ReasonArgs { change: ChangeArgs { id, place, output }, reason }) => {
-                resolve(place, output, Command::Retry { id, reason })
+                let given = Layer { reason, ..Layer::default() };
+                resolve(place, output, given, |layer| Ok(Command::Retry { id, reason: layer.reason.take() }))
             }
             Self::Discard(ReasonArgs { change: ChangeArgs { id, place, output }, reason }) => {
-                let reason = needed(reason, "--reason", "AINCIDENT_HUB_REASON")?;
-                resolve(place, output, Command::Discard { id, reason })
+                let given = Layer { reason, ..Layer::default() };
+                resolve(place, output, given, |layer| {
+                    let reason = needed(layer.reason.take(), "--reason", "AINCIDENT_HUB_REASON")?;
+                    Ok(Command::Discard { id, reason })
+                })
             }
         }
     }
 }
 
-fn resolve(place: PlaceArgs, output: OutputArgs, command: Command) -> Result<AdminConfig, UsageError> {
-    let (data_dir, layer) = place.layered(Layer { json: output.json, ..Layer::default() })?;
-    Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task: Task::Quarantine(command) })
+fn resolve(
+    place: PlaceArgs,
+    output: OutputArgs,
+    given: Layer,
+    command: impl FnOnce(&mut Layer) -> Result<Command, UsageError>,
+) -> Result<AdminConfig, UsageError> {
+    let (data_dir, mut layer) = place.layered(Layer { json: output.json, ..given })?;
+    let task = Task::Quarantine(command(&mut layer)?);
+    Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
 }

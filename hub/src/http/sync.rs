@@ -84,7 +84,7 @@ async fn push(
     intake.push(&caller, body).await.map(Json).map_err(problem)
 }
 
-/// 200 [`OfferAnswer`]; 400, 413, 503.
+/// 200 [`OfferAnswer`]; 400, 413, 426, 503.
 async fn offer(
     State(intake): State<Intake>,
     Extension(caller): Extension<Caller>,
@@ -95,7 +95,7 @@ async fn offer(
     intake.offer(&caller, request).await.map(Json).map_err(problem)
 }
 
-/// 200 [`GiveAnswer`], whatever became of the lines; 400, 413, 503.
+/// 200 [`GiveAnswer`], whatever became of the lines; 400, 413, 426, 503.
 async fn give(
     State(intake): State<Intake>,
     Extension(caller): Extension<Caller>,

@@ -43,7 +43,8 @@ impl Strangers {
             row.count += 1;
             row.proven |= proven;
             row.last_ms = now_ms;
-        } else if waiting.len() < MAX_WAITING {
+        } else if waiting.len() < MAX_WAITING || (proven && waiting.len() < 2 * MAX_WAITING) {
+            // Made-up names leave room for nodes that proved a secret.
             let agent = agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT_CHARS).collect();
             let row = RefusedRow {
                 node_id,

@@ -1,6 +1,6 @@
 //! Options of `quarantine`.
 
-use super::{StatusArgs, UsageError, needed};
+use super::{Layer, StatusArgs, UsageError, needed};
 use clap::{Args, Subcommand};
 use desk::quarantine::command::Command;
 use std::path::PathBuf;
@@ -25,8 +25,8 @@ pub struct ListArgs {
     #[command(flatten)]
     plain: StatusArgs,
     /// Those that people decided against, instead of open ones.
-    #[arg(long)]
-    settled: bool,
+    #[arg(long, env = "AINCIDENT_NODE_SETTLED", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    settled: Option<bool>,
 }
 
 /// A change.
@@ -66,17 +66,33 @@ impl QuarantineCommand {
     /// # Errors
     /// A file that cannot be used; an option that is missing.
     pub fn resolve(self) -> Result<QuarantineConfig, UsageError> {
-        let (plain, command) = match self {
-            Self::List(ListArgs { plain, settled }) => (plain, Command::List { settled }),
-            Self::Show(ChangeArgs { id, plain }) => (plain, Command::Show { id }),
+        match self {
+            Self::List(ListArgs { plain, settled }) => {
+                let given = Layer { settled, ..Layer::default() };
+                resolve(plain, given, |layer| Ok(Command::List { settled: layer.settled.unwrap_or(false) }))
+            }
+            Self::Show(ChangeArgs { id, plain }) => resolve(plain, Layer::default(), |_| Ok(Command::Show { id })),
             Self::Retry(ReasonArgs { change: ChangeArgs { id, plain }, reason }) => {
-                (plain, Command::Retry { id, reason })
+                let given = Layer { reason, ..Layer::default() };
+                resolve(plain, given, |layer| Ok(Command::Retry { id, reason: layer.reason.take() }))
             }
             Self::Discard(ReasonArgs { change: ChangeArgs { id, plain }, reason }) => {
-                (plain, Command::Discard { id, reason: needed(reason, "--reason", "AINCIDENT_NODE_REASON")? })
+                let given = Layer { reason, ..Layer::default() };
+                resolve(plain, given, |layer| {
+                    let reason = needed(layer.reason.take(), "--reason", "AINCIDENT_NODE_REASON")?;
+                    Ok(Command::Discard { id, reason })
+                })
             }
-        };
-        let place = plain.resolve()?;
-        Ok(QuarantineConfig { data_dir: place.data_dir, json: place.json, command })
+        }
     }
+}
+
+fn resolve(
+    plain: StatusArgs,
+    given: Layer,
+    command: impl FnOnce(&mut Layer) -> Result<Command, UsageError>,
+) -> Result<QuarantineConfig, UsageError> {
+    let (data_dir, mut layer) = plain.place.layered(Layer { json: plain.json, ..given })?;
+    let command = command(&mut layer)?;
+    Ok(QuarantineConfig { data_dir, json: layer.json.unwrap_or(false), command })
 }

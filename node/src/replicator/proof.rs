@@ -233,7 +233,7 @@ pub(crate) async fn locate(
         let Some(theirs) = told.scopes.get(&scope).filter(|theirs| theirs.state == Compared::Different) else {
             continue;
         };
-        let (ours, _) = desk.ledger().items(scope.clone(), buckets, MAX_ITEMS, afresh).await?;
+        let (ours, more) = desk.ledger().items(scope.clone(), buckets, MAX_ITEMS, afresh).await?;
         let mut sums: BTreeMap<Uuid, (Vec<_>, bool)> = BTreeMap::new();
         for item in ours.iter().chain(&theirs.items) {
             let entry = sums.entry(item.id).or_default();
@@ -241,8 +241,14 @@ pub(crate) async fn locate(
             entry.1 |= item.aside;
         }
         sums.retain(|_, (sums, _)| sums.len() != 2 || sums[0] != sums[1]);
-        // Beyond what the hub could tell nothing is known.
-        let last = theirs.items.last().filter(|_| theirs.more).map(|item| item.id);
+        // Beyond what either could tell nothing is known; it comes once these are mended.
+        let ends = [(&ours, more), (&theirs.items, theirs.more)];
+        let last = ends
+            .iter()
+            .filter(|(_, more)| *more)
+            .filter_map(|(items, _)| items.last())
+            .map(|item| item.id)
+            .min();
         sums.retain(|id, _| last.is_none_or(|last| *id <= last));
         let aside = sums.values().filter(|(_, aside)| *aside).count() as u64;
         let records = sums.into_iter().filter(|(_, (_, aside))| !aside).map(|(id, _)| id).collect();

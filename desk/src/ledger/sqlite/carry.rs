@@ -20,14 +20,19 @@ use uuid::Uuid;
 
 /// Moves every change of `old` after number `kept` to `new`, which is empty; answers how many.
 pub(super) fn carry_over(db: &Connection, old: &Origin, kept: u64, new: &mut Origin) -> Done<u64> {
-    let mut statement =
-        db.prepare("SELECT change_no, seq, body, hlc FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq")?;
-    let rows: Vec<(i64, i64, String, i64)> = statement
-        .query_map(params![old.no, kept as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+    let mut statement = db.prepare(
+        "SELECT change_no, seq, body, hlc, digest FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq",
+    )?;
+    let rows: Vec<(i64, i64, String, i64, Option<[u8; 16]>)> = statement
+        .query_map(params![old.no, kept as i64], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })?
         .collect::<Result<_, _>>()?;
     let mut moved: HashMap<u64, u64> = HashMap::new();
     let mut records: BTreeSet<Uuid> = BTreeSet::new();
-    for (change_no, seq, body, hlc) in &rows {
+    for (change_no, seq, body, hlc, digest) in &rows {
+        // One that is damaged stays damaged: with a digest of its own it would count as whole.
+        let is_whole = sums::is_whole(*digest, Hlc::from_i64(*hlc), body);
         // A body that is no change goes along as it is: the hub will say what is wrong with it.
         let change = Change::from_body(body).ok();
         let body = match &change {
@@ -45,7 +50,7 @@ pub(super) fn carry_over(db: &Connection, old: &Origin, kept: u64, new: &mut Ori
             new.no,
             new.seq as i64,
             body,
-            sums::digest(Hlc::from_i64(*hlc), &body)
+            if is_whole { Some(sums::digest(Hlc::from_i64(*hlc), &body)) } else { *digest }
         ])?;
         if let Some(change) = change {
             records.insert(change.id);

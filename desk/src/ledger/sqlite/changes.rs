@@ -14,6 +14,7 @@ use super::fail::{Done, Fail};
 use super::{project, reviews, settle, site, sums};
 
 pub(super) use super::feed::{feed, tag};
+pub(super) use super::together::{follow, put_together, rebuild, restamp};
 use crate::document::Document;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -168,7 +169,7 @@ pub(super) fn add(db: &Connection, incoming: Incoming<'_>) -> Done<Added> {
 /// Adds the stream's next change without merging it: as it came, in quarantine, for `reason`.
 pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, code: &str, reason: &str) -> Done<Added> {
     let seq = incoming.origin.seq + 1;
-    let (now_ms, stored) = (incoming.now_ms, store(db, incoming, seq)?);
+    let (now_ms, stored) = (incoming.now_ms, store(db, incoming, seq, None)?);
     let parent = stored.parsed.as_ref().ok().and_then(parent_of);
     let (change_no, record) = (stored.change_no, stored.record_id);
     let aside = Aside {
@@ -192,11 +193,17 @@ pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, code: &str, rea
 
 /// Like [`add`], under the number `seq`, which may leave a gap behind the stream's head.
 pub(super) fn add_numbered(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Added> {
+    add_back(db, incoming, seq, None)
+}
+
+/// Like [`add_numbered`], for a change that was lost and comes back: under the number `change_no` that it had here, where that is
+/// known, so that it comes before what came after it.
+pub(super) fn add_back(db: &Connection, incoming: Incoming<'_>, seq: u64, change_no: Option<i64>) -> Done<Added> {
     let Incoming { claim, received_ms, now_ms, .. } = incoming;
     let scope = incoming.origin.scope.clone();
     let of_a_node = incoming.origin.node_id.is_some();
     let is_too_large = incoming.body.len() > MAX_BODY_BYTES;
-    let Stored { id, hlc, change_no, record_id: record, parsed } = store(db, incoming, seq)?;
+    let Stored { id, hlc, change_no, record_id: record, parsed } = store(db, incoming, seq, change_no)?;
     let parent = parsed.as_ref().ok().and_then(parent_of);
     let place = Place { change_no, id, hlc, scope: &scope, received_ms, now_ms, claim };
     let mut made = Made::default();
@@ -269,15 +276,25 @@ struct Stored {
     parsed: Result<Change, Malformed>,
 }
 
-/// Keeps a body as it came and moves its stream on.
-fn store(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Stored> {
+/// Keeps a body as it came and moves its stream on. `no`: the number it is to have here.
+fn store(db: &Connection, incoming: Incoming<'_>, seq: u64, no: Option<i64>) -> Done<Stored> {
     let Incoming { origin, body, parsed, hlc, received_ms, now_ms, claim: _ } = incoming;
     let hlc = hlc.unwrap_or_else(|| parsed.as_ref().map_or(Hlc::new(now_ms, 0), Change::order));
     let record_id = parsed.as_ref().ok().map(|change| change.id);
     db.prepare_cached(
-        "INSERT INTO changes (origin_no, seq, record_id, hlc, received_ms, body, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO changes (change_no, origin_no, seq, record_id, hlc, received_ms, body, digest) \
+         VALUES (?8, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![origin.no, seq as i64, record_id, hlc.to_i64(), received_ms, body, sums::digest(hlc, body)])?;
+    .execute(params![
+        origin.no,
+        seq as i64,
+        record_id,
+        hlc.to_i64(),
+        received_ms,
+        body,
+        sums::digest(hlc, body),
+        no
+    ])?;
     let change_no = db.last_insert_rowid();
     // One that had been in quarantine at headquarters comes to a node late: whoever adds it puts the head right.
     if seq > origin.seq {
@@ -529,58 +546,6 @@ pub(super) fn writes_of(told: &[Told], field: &str) -> Vec<Write> {
             base: told.change.base.get(field).copied(),
         })
         .collect()
-}
-
-/// The state that a record's changes, and the steps that belong to it, amount to.
-pub(super) fn rebuild(db: &Connection, record: &Record) -> Done<RecordState> {
-    let mut state = RecordState::default();
-    for told in told(db, record.id)? {
-        state.apply(told.id, told.hlc, &told.change);
-    }
-    if record.kind == record::INCIDENT {
-        let mut steps = db.prepare_cached("SELECT record_id FROM records WHERE parent_no = ?1 AND kind = 'step'")?;
-        let steps: Vec<Uuid> = steps.query_map([record.no], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        for step in steps {
-            for told in told(db, step)? {
-                step_into(&mut state, told.id, told.hlc, &told.change);
-            }
-        }
-    }
-    Ok(state)
-}
-
-/// Moves a change to another place in the order and puts its record together anew.
-pub(super) fn restamp(db: &Connection, change_no: i64, hlc: Hlc) -> Done<()> {
-    let body: String = db
-        .prepare_cached("SELECT body FROM changes WHERE change_no = ?1")?
-        .query_row([change_no], |row| row.get(0))?;
-    db.prepare_cached("UPDATE changes SET hlc = ?2, digest = ?3 WHERE change_no = ?1")?
-        .execute(params![change_no, hlc.to_i64(), sums::digest(hlc, &body)])?;
-    let record: Option<Uuid> = db
-        .prepare_cached("SELECT record_id FROM changes WHERE change_no = ?1")?
-        .query_row([change_no], |row| row.get(0))?;
-    record.map_or(Ok(()), |record| put_together(db, record))
-}
-
-/// Puts a record, and the incident it belongs to, together anew from their changes.
-pub(super) fn put_together(db: &Connection, id: Uuid) -> Done<()> {
-    let Some(mut record) = load_record(db, id)? else {
-        return Ok(());
-    };
-    record.state = rebuild(db, &record)?;
-    save_state(db, &record)?;
-    project::record(db, &record)?;
-    reviews::again(db, &record)?;
-    if record.kind == record::SETTLEMENT {
-        settle::note(db, &record, false)?;
-    }
-    if let Some(mut parent) = record.parent_no.map(|no| load_record_no(db, no)).transpose()?.flatten() {
-        parent.state = rebuild(db, &parent)?;
-        save_state(db, &parent)?;
-        project::record(db, &parent)?;
-        project::child(db, &parent, &record)?;
-    }
-    Ok(())
 }
 
 /// Moves the site's clock behind a change it took.

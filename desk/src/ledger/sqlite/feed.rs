@@ -1,9 +1,14 @@
 //! What each scope has to hear of, in commit order.
 
-use super::fail::Done;
+use super::fail::{Done, Fail};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
+use serde_json::value::RawValue;
 use std::collections::HashMap;
+use sync_protocol::change::Change;
+use sync_protocol::hlc::Hlc;
+use sync_protocol::message::PageLine;
 use sync_protocol::scope::Scope;
+use uuid::Uuid;
 
 /// Gives merged changes their numbers in their scope's feed, in order: the last step of a hub's transaction.
 pub(super) fn feed(db: &Connection, changes: &[(Scope, i64)]) -> Done<()> {
@@ -38,4 +43,29 @@ pub(super) fn feed(db: &Connection, changes: &[(Scope, i64)]) -> Done<()> {
 pub(super) fn tag(body: &str) -> u32 {
     let [a, b, c, d, ..] = *blake3::hash(body.as_bytes()).as_bytes();
     u32::from_be_bytes([a, b, c, d])
+}
+
+/// A line of a page, not sealed yet.
+pub(super) fn line(
+    scope: &Scope,
+    origin: Uuid,
+    seq: u64,
+    received_ms: Option<i64>,
+    placed: Hlc,
+    body: String,
+) -> Done<PageLine> {
+    let claimed = Change::from_body(&body)
+        .map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?
+        .order();
+    let body =
+        RawValue::from_string(body).map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?;
+    Ok(PageLine {
+        origin,
+        seq,
+        scope: scope.clone(),
+        received_ms: received_ms.unwrap_or(0),
+        hlc: (placed != claimed).then_some(placed),
+        seal: None,
+        body,
+    })
 }

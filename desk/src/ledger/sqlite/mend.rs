@@ -8,11 +8,12 @@
 //! Everything here runs in the caller's transaction.
 
 use super::changes::{
-    self, Origin, Record, feed, insert_record, load_record, open_origin, origin, parent_of, parse_scope, rebuild,
-    save_state,
+    self, Incoming, Origin, Record, feed, insert_record, load_record, open_origin, origin, parent_of, parse_scope,
+    rebuild, save_state,
 };
 use super::fail::{Done, Fail};
-use super::{damage, project, site, sums};
+use super::sync::{keep_seal, place};
+use super::{damage, project, quarantine, settle, site, sums};
 use crate::ledger::{Damage, DamageKind, ScrubStep};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use sync_protocol::batch::Page;
 use sync_protocol::chain::Link;
 use sync_protocol::change::{Change, ChangeId};
 use sync_protocol::checksum::{Sum, record_sum};
-use sync_protocol::hlc::{Hlc, MAX_AHEAD_MS};
+use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::RecordState;
 use sync_protocol::message::{Given, GivenLine, PageLine};
 use sync_protocol::record;
@@ -208,6 +209,13 @@ pub(super) fn record(db: &Connection, id: Uuid, now_ms: i64, step: &mut ScrubSte
         save_state(db, &record)?;
     }
     project::again(db, &record)?;
+    changes::follow(db, &record)?;
+    // What could not be put into it while it was damaged.
+    let released = settle::work(db, settle::Settling::releasing(id), now_ms)?;
+    if site::is_hub(db)? {
+        quarantine::tell(db, &released)?;
+    }
+    let record = load_record(db, id)?.unwrap_or(record);
     let still = compared(db, &record)?;
     let damage = Damage {
         kind: DamageKind::Record,
@@ -404,7 +412,7 @@ fn one(
     if !taker.scopes.contains(&line.scope) {
         return Ok(refused(false, "the scope is not this node's"));
     }
-    let stream = match origin(db, line.origin)? {
+    let mut stream = match origin(db, line.origin)? {
         Some(stream) if stream.scope != line.scope => {
             return Ok(refused(false, "the stream belongs to another scope"));
         }
@@ -417,6 +425,8 @@ fn one(
     let placed = match &here {
         Here::Whole { body: held } => {
             return Ok(if held == body {
+                let name = ChangeId { origin: line.origin, seq: line.seq }.to_string();
+                damage::mended(db, DamageKind::Change, &name, "it is what was recorded", taker.now_ms)?;
                 Given::Known
             } else {
                 refused(false, "another change has its number here")
@@ -430,7 +440,7 @@ fn one(
         }
         // The bytes are proven and the place is not: none later than its own, nor further ahead than is ever allowed.
         Here::Damaged { .. } | Here::Gone if taker.is_chained => {
-            let most = change.order().clamp(taker.now_ms, MAX_AHEAD_MS);
+            let most = place(change.order(), site::last_reading(db)?, taker.now_ms);
             if said < most || !taker.is_hub { said } else { most }
         }
         // What others wrote a node has from the hub and from nobody else.
@@ -458,31 +468,26 @@ fn one(
             )?;
         }
         Here::Gone | Here::Whole { .. } => {
+            // By the same rules as any: what lost it may have lost, too, that it was kept out of its record.
             let place = if taker.is_hub { orphan(db, &line.scope, body)? } else { None };
-            db.prepare_cached(
-                "INSERT INTO changes (change_no, origin_no, seq, record_id, hlc, received_ms, body, digest, seal) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![
-                place,
-                stream.no,
-                line.seq as i64,
-                change.id,
-                placed.to_i64(),
-                line.received_ms,
+            let incoming = Incoming {
+                origin: &mut stream,
                 body,
-                digest,
-                line.seal.map(|seal| *seal.as_bytes())
-            ])?;
-            let change_no = db.last_insert_rowid();
-            if !is_own && line.seq > stream.seq {
-                changes::save_origin(
-                    db,
-                    &Origin { seq: line.seq, head: stream.head.extend(body.as_bytes()), ..stream.clone() },
-                )?;
+                parsed: Ok(change.clone()),
+                hlc: Some(placed),
+                received_ms: Some(line.received_ms),
+                now_ms: taker.now_ms,
+                claim: None,
+            };
+            let added = changes::add_back(db, incoming, line.seq, place)?;
+            keep_seal(db, &stream, line)?;
+            if !is_own {
+                changes::save_origin(db, &stream)?;
             }
-            if taker.is_hub && place.is_none() {
-                fed.push((line.scope.clone(), change_no));
+            if taker.is_hub {
+                // Where the feed still names it, it is told already.
+                let told = added.told().filter(|told| Some(*told) != place);
+                fed.extend(told.map(|change_no| (line.scope.clone(), change_no)));
             }
         }
     }

@@ -159,13 +159,14 @@ fn take_one(
     }
     let held = known.as_ref().map_or(0, |known| known.seq);
     if let Some(known) = known.as_ref().filter(|_| line.seq <= held) {
-        let same: bool = db
+        let same: Option<bool> = db
             .prepare_cached("SELECT body = ?3 FROM changes WHERE origin_no = ?1 AND seq = ?2")?
-            .query_row(params![known.no, line.seq as i64, body], |row| row.get(0))?;
-        return Ok(if same {
-            Given::Known
-        } else {
-            refused(false, "another change has its number here")
+            .query_row(params![known.no, line.seq as i64, body], |row| row.get(0))
+            .optional()?;
+        return Ok(match same {
+            Some(true) => Given::Known,
+            Some(false) => refused(false, "another change has its number here"),
+            None => refused(true, "it is gone here; it is taken back with proof, when checksums are compared"),
         });
     }
     if line.seq != held + 1 {

@@ -275,7 +275,7 @@ fn record(
 }
 
 /// Gives changes that went into their records to those who have to hear of them.
-fn tell(db: &Connection, changes: &[i64]) -> Done<()> {
+pub(super) fn tell(db: &Connection, changes: &[i64]) -> Done<()> {
     let mut fed = Vec::with_capacity(changes.len());
     for change_no in changes {
         let scope: String = db

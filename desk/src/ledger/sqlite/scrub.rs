@@ -271,6 +271,8 @@ fn again_change(db: &Connection, id: ChangeId, scope: &str, what: &str, now_ms: 
                 mend::record(db, id, now_ms, done)?;
             }
         }
+        let mended = damage::mended(db, DamageKind::Change, &id.to_string(), "it is what was recorded", now_ms)?;
+        done.mended.extend(mended);
         return Ok(());
     }
     mend::note_change(db, id, scope, what, Some(&body), now_ms, done)

@@ -8,14 +8,14 @@
 //! at once. Trying again decides nothing: it asks the rules once more, where the change is in quarantine.
 //!
 //! What waited is tried again in its order, in the same transaction, as a list of things to do and never by recursion: what
-//! a settlement releases may be a settlement. [`MAX_AT_ONCE`] bounds a transaction; [`super::quarantine::again`] takes the rest.
+//! a settlement releases may be a settlement. [`MAX_AT_ONCE`] bounds a transaction; [`super::quarantine::go_on`] takes the rest.
 
 use super::aside::{self, Aside};
 use super::changes::{
     self, Made, Place, Record, judge, keep_aside, load_record, merge, parent_of, parse_scope, quarantined, rebuild,
 };
 use super::fail::{Done, Fail};
-use super::{project, site};
+use super::{project, reviews, site};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -243,7 +243,7 @@ fn about(value: Option<&Value>) -> Option<ChangeId> {
     value.and_then(Value::as_str).and_then(|text| text.parse().ok())
 }
 
-fn decides(change: &Change) -> bool {
+pub(super) fn decides(change: &Change) -> bool {
     change.set.get("decided").is_some_and(|decided| !decided.is_null())
 }
 
@@ -378,6 +378,7 @@ fn take_out(db: &Connection, id: Uuid, now_ms: i64) -> Done<()> {
         parent.state = rebuild(db, &parent)?;
         changes::save_state(db, &parent)?;
         project::record(db, &parent)?;
+        reviews::after_step(db, &parent, now_ms)?;
     }
     Ok(())
 }

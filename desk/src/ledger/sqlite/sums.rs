@@ -27,11 +27,17 @@ pub(super) fn digest(hlc: Hlc, body: &str) -> [u8; 16] {
     bytes
 }
 
+/// Whether a change is what was recorded, as far as a digest tells; one from before there were any is taken as it is.
+pub(super) fn is_whole(kept: Option<[u8; 16]>, hlc: Hlc, body: &str) -> bool {
+    kept.is_none_or(|kept| kept == digest(hlc, body))
+}
+
 /// Makes sure that a change is what was recorded: nothing is made of one that is not, and it goes nowhere.
 pub(super) fn check(kept: Option<[u8; 16]>, hlc: Hlc, body: &str, id: ChangeId) -> Done<()> {
-    match kept {
-        Some(kept) if kept != digest(hlc, body) => Err(Fail::Broken(format!("change {id} is damaged"))),
-        _ => Ok(()),
+    if is_whole(kept, hlc, body) {
+        Ok(())
+    } else {
+        Err(Fail::Broken(format!("change {id} is damaged")))
     }
 }
 
@@ -138,7 +144,8 @@ pub(super) fn sum_again(db: &Connection, scope: &Scope) -> Done<bool> {
     Ok(true)
 }
 
-/// The records of some buckets.
+/// The records of some buckets in the order of their ids, at most `limit`, and whether there are more: both sides then stop at an
+/// id, and not each where its own table does.
 pub(super) fn items(
     db: &Connection,
     scope: &Scope,
@@ -150,20 +157,18 @@ pub(super) fn items(
     for bucket in wanted {
         is_wanted[usize::from(*bucket)] = true;
     }
-    let (mut items, mut more) = (Vec::new(), false);
+    let mut items = Vec::new();
     each_record(db, scope, afresh, |id, sum| {
         if is_wanted[usize::from(bucket_of(id))] {
-            if items.len() < limit {
-                items.push(RecordItem { id, sum, aside: false });
-            } else {
-                more = true;
-            }
+            items.push(RecordItem { id, sum, aside: false });
         }
     })?;
+    items.sort_unstable_by_key(|item| item.id);
+    let more = items.len() > limit;
+    items.truncate(limit);
     for item in &mut items {
         item.aside = is_aside(db, item.id)?;
     }
-    items.sort_unstable_by_key(|item| item.id);
     Ok((items, more))
 }
 

@@ -9,12 +9,12 @@ use super::changes::{
     self, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
 };
 use super::fail::{Done, Fail};
+pub(super) use super::feed::line;
 use super::histories::{durable_seq, hub_key};
 use super::{site, sums};
 use crate::error::Refusal;
 use crate::ledger::{Identity, OriginHead, PageApplied, PageQuery, PageResult, Unpushed};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
-use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
@@ -53,9 +53,13 @@ pub(super) fn unpushed(
     let (mut bodies, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let body: String = row.get(1)?;
-        // Sent as it is, a damaged one would begin another history.
+        // Sent as it is, a damaged one would begin another history. What comes before it goes.
+        let (digest, placed) = (row.get(3)?, Hlc::from_i64(row.get(2)?));
+        if !bodies.is_empty() && !sums::is_whole(digest, placed, &body) {
+            break;
+        }
         let id = ChangeId { origin, seq: row.get::<_, i64>(0)? as u64 };
-        sums::check(row.get(3)?, Hlc::from_i64(row.get(2)?), &body, id)?;
+        sums::check(digest, placed, &body, id)?;
         bytes += body.len();
         if bytes > max_bytes && !bodies.is_empty() {
             break;
@@ -273,7 +277,7 @@ pub(super) fn take_push(
 ///
 /// A hub whose clock was set back holds places of its own beyond that, up to `last`, its last reading. Whoever saw them has to be
 /// able to edit after them, so then anything up to the last place of that millisecond will do: nobody gets further ahead by it.
-fn place(claimed: Hlc, last: Hlc, now_ms: i64) -> Hlc {
+pub(super) fn place(claimed: Hlc, last: Hlc, now_ms: i64) -> Hlc {
     claimed.clamp(now_ms, MAX_AHEAD_MS).max(claimed.min(Hlc::new(last.ms(), u16::MAX)))
 }
 
@@ -482,10 +486,15 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
             if bytes + body.len() > query.max_bytes && !lines.is_empty() {
                 break;
             }
+            let (site, placed): (String, _) = (row.get(3)?, Hlc::from_i64(row.get(5)?));
+            let digest = row.get(7)?;
+            // What comes before a damaged one goes.
+            if !lines.is_empty() && !sums::is_whole(digest, placed, &body) {
+                break;
+            }
+            sums::check(digest, placed, &body, ChangeId { origin, seq: row.get::<_, i64>(2)? as u64 })?;
             bytes += body.len();
             at = row.get(0)?;
-            let (site, placed): (String, _) = (row.get(3)?, Hlc::from_i64(row.get(5)?));
-            sums::check(row.get(7)?, placed, &body, ChangeId { origin, seq: row.get::<_, i64>(2)? as u64 })?;
             let mut line = line(scope, origin, row.get::<_, i64>(2)? as u64, row.get(4)?, placed, body)?;
             line.seal = Some(key.line(&line, &site, placed));
             header.sites.insert(origin, site);
@@ -498,33 +507,8 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
     Ok(PageResult::Page(Page { header, lines }))
 }
 
-/// A line of a page, not sealed yet.
-pub(super) fn line(
-    scope: &Scope,
-    origin: Uuid,
-    seq: u64,
-    received_ms: Option<i64>,
-    placed: Hlc,
-    body: String,
-) -> Done<PageLine> {
-    let claimed = Change::from_body(&body)
-        .map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?
-        .order();
-    let body =
-        RawValue::from_string(body).map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?;
-    Ok(PageLine {
-        origin,
-        seq,
-        scope: scope.clone(),
-        received_ms: received_ms.unwrap_or(0),
-        hlc: (placed != claimed).then_some(placed),
-        seal: None,
-        body,
-    })
-}
-
 /// Keeps the hub's seal with the change it is on, for the day the hub has forgotten it.
-fn keep_seal(db: &Connection, stream: &Origin, line: &PageLine) -> Done<()> {
+pub(super) fn keep_seal(db: &Connection, stream: &Origin, line: &PageLine) -> Done<()> {
     let Some(seal) = line.seal else { return Ok(()) };
     db.prepare_cached(
         "UPDATE changes SET seal = ?3 WHERE origin_no = ?1 AND seq = ?2 AND seal IS NOT ?3 AND body = ?4",

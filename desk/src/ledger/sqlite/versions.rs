@@ -12,9 +12,11 @@
 
 use super::SqliteLedger;
 use super::aside::{self, Aside};
-use super::changes::{load_record, parent_of, put_together};
+use super::changes::{load_record, parent_of, put_together, told};
 use super::fail::{Done, Fail};
-use super::site::{counter, set_counter, set_value, value};
+use super::quarantine::tell;
+use super::settle::{self, Settling};
+use super::site::{counter, is_hub, set_counter, set_value, value};
 use crate::error::Error;
 use crate::ledger::{CaughtUp, HubProgram, Versions};
 use async_trait::async_trait;
@@ -29,6 +31,9 @@ use uuid::Uuid;
 
 /// Records brought up in one transaction.
 const AT_ONCE: u32 = 200;
+/// What the program knew that kept no `knows` yet; in a new folder there is nothing of any kind.
+const FIRST: [&str; 6] =
+    [record::INCIDENT, record::COMMENT, record::PHOTO, record::STEP, record::STORE, record::ACCOUNT];
 /// The counter of how far it got.
 const DONE: &str = "caught_up";
 
@@ -55,23 +60,13 @@ fn catch_up(db: &Connection, now_ms: i64) -> Done<Option<CaughtUp>> {
     let knows = record::knowledge();
     let before: Option<BTreeMap<String, String>> =
         value(db, "knows")?.and_then(|text| serde_json::from_str(&text).ok());
-    // A folder without the row is new, or of the first program, which knew what this one did when the row came.
-    let changed: Vec<&String> = before.as_ref().map_or_else(Vec::new, |before| {
-        knows
-            .iter()
-            .filter(|(kind, digest)| before.get(*kind) != Some(*digest))
-            .map(|(kind, _)| kind)
-            .collect()
-    });
-    let kinds = serde_json::to_string(&changed).map_err(|e| Fail::Broken(e.to_string()))?;
-    let after = counter(db, DONE)?.unwrap_or(0);
-    let some: Vec<(i64, Uuid, String)> = db
-        .prepare_cached(
-            "SELECT record_no, record_id, kind FROM records WHERE record_no > ?1 AND kind IN (SELECT value FROM json_each(?2)) \
-             ORDER BY record_no LIMIT ?3",
-        )?
-        .query_map(params![after, kinds, AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<_, _>>()?;
+    let is_as_before = |kind: &str, digest: &String| match &before {
+        Some(before) => before.get(kind) == Some(digest),
+        None => FIRST.contains(&kind),
+    };
+    let changed: Vec<&String> =
+        knows.iter().filter(|(kind, digest)| !is_as_before(kind, digest)).map(|(kind, _)| kind).collect();
+    let some = if changed.is_empty() { Vec::new() } else { of_kinds(db, &changed)? };
     let Some((last, _, _)) = some.last() else {
         db.execute("DELETE FROM counters WHERE name = ?1", [DONE])?;
         let text = serde_json::to_string(&knows).map_err(|e| Fail::Broken(e.to_string()))?;
@@ -86,11 +81,40 @@ fn catch_up(db: &Connection, now_ms: i64) -> Done<Option<CaughtUp>> {
         done.records += 1;
         if before.as_ref().is_some_and(|before| before.contains_key(kind)) {
             put_together(db, *id)?;
+        } else if kind == record::SETTLEMENT {
+            done.set_aside += take_in(db, *record_no, *id, now_ms)?;
+            carry_out(db, *id, now_ms)?;
         } else {
             done.set_aside += take_in(db, *record_no, *id, now_ms)?;
         }
     }
     Ok(Some(done))
+}
+
+/// Some records of these kinds behind those that are done.
+fn of_kinds(db: &Connection, kinds: &[&String]) -> Done<Vec<(i64, Uuid, String)>> {
+    let kinds = serde_json::to_string(kinds).map_err(|e| Fail::Broken(e.to_string()))?;
+    let mut statement = db.prepare_cached(
+        "SELECT record_no, record_id, kind FROM records WHERE record_no > ?1 AND kind IN (SELECT value FROM json_each(?2)) \
+         ORDER BY record_no LIMIT ?3",
+    )?;
+    let after = counter(db, DONE)?.unwrap_or(0);
+    let rows =
+        statement.query_map(params![after, kinds, AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Does what a settlement says that came before anybody here knew what one is.
+fn carry_out(db: &Connection, id: Uuid, now_ms: i64) -> Done<()> {
+    let Some(record) = load_record(db, id)? else {
+        return Ok(());
+    };
+    let mut settling = Settling::default();
+    for told in told(db, id)? {
+        settle::take(db, &record, &told.change, now_ms, &mut settling)?;
+    }
+    let released = settle::work(db, settling, now_ms)?;
+    if is_hub(db)? { tell(db, &released) } else { Ok(()) }
 }
 
 /// Does with a record whose kind was unknown what would have been done with its changes as they came; answers how many of
