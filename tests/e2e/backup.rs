@@ -140,7 +140,10 @@ async fn a_hub_restored_from_its_backup_gets_from_its_stores_what_it_lacks() {
     assert!(table.contains("epoch 2, since"), "{table}");
     // A flipped byte in a file is found.
     let blobs = walk(&hub.folder().join("blobs"));
-    let victim = blobs.first().unwrap();
+    let victim = blobs
+        .iter()
+        .find(|file| std::fs::read(file).is_ok_and(|bytes| bytes == photo))
+        .expect("the photo's file");
     let mut bytes = std::fs::read(victim).unwrap();
     bytes[0] ^= 1;
     std::fs::write(victim, bytes).unwrap();

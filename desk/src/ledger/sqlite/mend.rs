@@ -450,22 +450,18 @@ fn one(
         }
     };
     let digest = sums::digest(placed, body);
+    let id = ChangeId { origin: line.origin, seq: line.seq };
+    let (what, was) = match &here {
+        Here::Damaged { body, .. } => ("it is not what was recorded", Some(body.as_str())),
+        Here::Gone | Here::Whole { .. } => ("it is gone", None),
+    };
+    note_change(db, id, &line.scope.to_string(), what, was, taker.now_ms, &mut ScrubStep::default())?;
     match &here {
-        Here::Damaged { change_no, body: was, .. } => {
+        Here::Damaged { change_no, .. } => {
             db.prepare_cached(
                 "UPDATE changes SET body = ?2, hlc = ?3, digest = ?4, record_id = ?5, seal = coalesce(seal, ?6) WHERE change_no = ?1",
             )?
             .execute(params![change_no, body, placed.to_i64(), digest, change.id, line.seal.map(|seal| *seal.as_bytes())])?;
-            let id = ChangeId { origin: line.origin, seq: line.seq };
-            note_change(
-                db,
-                id,
-                &line.scope.to_string(),
-                "it is not what was recorded",
-                Some(was),
-                taker.now_ms,
-                &mut ScrubStep::default(),
-            )?;
         }
         Here::Gone | Here::Whole { .. } => {
             // By the same rules as any: what lost it may have lost, too, that it was kept out of its record.
@@ -491,9 +487,8 @@ fn one(
             }
         }
     }
-    let name = ChangeId { origin: line.origin, seq: line.seq }.to_string();
     let how = if taker.is_hub { "given back by a node" } else { "fetched from headquarters" };
-    damage::mended(db, DamageKind::Change, &name, how, taker.now_ms)?;
+    damage::mended(db, DamageKind::Change, &id.to_string(), how, taker.now_ms)?;
     records.push(change.id);
     records.extend(parent_of(&change));
     Ok(Given::Taken)
