@@ -18,12 +18,15 @@ use sync_protocol::merge::{DELETED, Deletion};
 use sync_protocol::record::SETTLEMENT;
 use uuid::Uuid;
 
+/// A change as it lies: its number here and in its stream, its body, its place, its digest.
+type Row = (i64, i64, String, i64, Option<[u8; 16]>);
+
 /// Moves every change of `old` after number `kept` to `new`, which is empty; answers how many.
 pub(super) fn carry_over(db: &Connection, old: &Origin, kept: u64, new: &mut Origin) -> Done<u64> {
     let mut statement = db.prepare(
         "SELECT change_no, seq, body, hlc, digest FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq",
     )?;
-    let rows: Vec<(i64, i64, String, i64, Option<[u8; 16]>)> = statement
+    let rows: Vec<Row> = statement
         .query_map(params![old.no, kept as i64], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })?
