@@ -14,6 +14,7 @@ pub mod http;
 pub mod ids;
 pub mod jobs;
 pub mod mark;
+pub mod memory;
 pub mod outbound;
 pub mod secret;
 pub mod shutdown;

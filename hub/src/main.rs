@@ -23,6 +23,9 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return complain(&error, USAGE),
     };
+    if matches!(config, Config::Serve(_)) {
+        chassis::memory::give_back_at_once();
+    }
     let mut runtime = match &config {
         Config::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
         Config::Admin(_) => tokio::runtime::Builder::new_current_thread(),

@@ -21,6 +21,9 @@ fn main() -> ExitCode {
         return ended;
     }
     let command = Cli::parse().command;
+    if matches!(command, Command::Serve(_)) {
+        chassis::memory::give_back_at_once();
+    }
     let mut runtime = match &command {
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long an answer may take.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
@@ -175,6 +175,20 @@ impl Client {
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request("GET", path)).await
+    }
+
+    /// GET; how long it takes until the answer begins. The rest is read and dropped.
+    ///
+    /// # Panics
+    /// Unless the answer is 200 and comes whole.
+    pub async fn begins_after(&self, path: &str) -> Duration {
+        let request = self.request("GET", path).build().expect("a request");
+        let begun = Instant::now();
+        let answer = self.http.execute(request).await.expect("an answer");
+        let taken = begun.elapsed();
+        assert_eq!(answer.status(), 200);
+        let _ = answer.bytes().await.expect("the rest");
+        taken
     }
 
     /// POST of a JSON value.

@@ -16,7 +16,7 @@ photo=$scratch/photo.jpg
 [ -f "$photo" ] || "$scratch/venv/bin/python" tests/bench/peers/pillow.py "$photo"
 echo "photo: $(wc -c < "$photo") bytes"
 {
-    cargo bench --quiet --locked -p desk --bench work -- "$photo"
+    cargo bench --quiet --locked --workspace --bench work -- "$photo"
     (cd "$scratch" && node sharp.mjs "$photo")
     "$scratch/venv/bin/python" tests/bench/peers/pillow.py "$photo" "$photo.display.jpg"
 } | awk -F '\t' 'NF == 4 { printf "%-45s %-10s %8s %s\n", $1, $2, $3, $4 }'
