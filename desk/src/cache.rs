@@ -98,10 +98,22 @@ impl Memory {
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
         let expected = usize::try_from(max_bytes / 16_384).unwrap_or(1024).max(16);
-        Self {
-            entries: quick_cache::sync::Cache::with_weighter(expected, max_bytes, Weight),
-            max_bytes,
-        }
+        // One part: each of several would have its share of the bytes, and none for a large report.
+        let options = quick_cache::OptionsBuilder::new()
+            .estimated_items_capacity(expected)
+            .weight_capacity(max_bytes)
+            .shards(1)
+            .build();
+        let entries = match options {
+            Ok(options) => quick_cache::sync::Cache::with_options(
+                options,
+                Weight,
+                quick_cache::DefaultHashBuilder::default(),
+                quick_cache::sync::DefaultLifecycle::default(),
+            ),
+            Err(_) => quick_cache::sync::Cache::with_weighter(expected, max_bytes, Weight),
+        };
+        Self { entries, max_bytes }
     }
 
     /// Looks without counting.
@@ -110,9 +122,9 @@ impl Memory {
         self.entries.get(&key)
     }
 
-    /// Keeps `value`, unless it alone would push out a quarter of everything.
+    /// Keeps `value`, unless it alone would push out most of everything.
     pub fn keep(&self, key: Key, value: Bytes) {
-        if value.len() as u64 <= self.max_bytes / 4 {
+        if value.len() as u64 <= self.max_bytes / 3 * 2 {
             self.entries.insert(key, value);
         }
         metrics::gauge!("cache_bytes", "layer" => "memory").set(self.entries.weight() as f64);
@@ -158,8 +170,11 @@ mod tests {
             assert!(cache.get(Kind::List, key(n)).await.is_some(), "{n}");
         }
         assert!(cache.entries.weight() <= 1_000_000);
-        cache.put(Kind::Report, key(5000), Bytes::from(vec![0; 300_000]));
-        assert!(cache.get(Kind::Report, key(5000)).await.is_none());
+        cache.put(Kind::Report, key(5000), Bytes::from(vec![0; 600_000]));
+        assert!(cache.get(Kind::Report, key(5000)).await.is_some());
+        assert!(cache.entries.weight() <= 1_000_000);
+        cache.put(Kind::Report, key(5001), Bytes::from(vec![0; 700_000]));
+        assert!(cache.get(Kind::Report, key(5001)).await.is_none());
     }
 
     #[test]
