@@ -132,7 +132,11 @@ impl Resting {
 /// Sends and fetches for as long as it is polled.
 pub(super) async fn run(session: &Session, policy: Policy) {
     let lanes = Arc::new(Lanes::new(policy, session.view.clone()));
-    tokio::join!(up(session, &lanes, Cargo::Small), up(session, &lanes, Cargo::Originals), fetch::run(session));
+    tokio::join!(
+        up(session, &lanes, Cargo::Small),
+        up(session, &lanes, Cargo::Originals),
+        fetch::run(session, &lanes)
+    );
 }
 
 async fn up(session: &Session, lanes: &Arc<Lanes>, cargo: Cargo) {

@@ -1,5 +1,6 @@
 //! Fetching contents that only headquarters has: the small ones of every photo, originals when somebody asks.
 
+use super::pace::Lanes;
 use super::{Broken, Resting, SOON};
 use crate::replicator::board::Part;
 use crate::replicator::hub::Failure;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 const LOOK: u32 = 32;
 
 /// Fetches for as long as it is polled.
-pub(super) async fn run(session: &Session) {
+pub(super) async fn run(session: &Session, lanes: &Lanes) {
     let mut waiting = Waiting::new(session.pace);
     let (mut committed, mut wanted) = (session.desk.ledger().committed(), session.desk.wanted());
     let mut resting = Resting::default();
@@ -24,7 +25,7 @@ pub(super) async fn run(session: &Session) {
         session.ready(&mut waiting).await;
         committed.mark_unchanged();
         wanted.mark_unchanged();
-        match round(session, &mut resting).await {
+        match round(session, lanes, &mut resting).await {
             Ok(true) => waiting.succeeded(),
             Ok(false) => {
                 waiting.succeeded();
@@ -44,14 +45,14 @@ pub(super) async fn run(session: &Session) {
 }
 
 /// Fetches what somebody waits for, then what is missing; false when there is nothing.
-async fn round(session: &Session, resting: &mut Resting) -> Result<bool, Broken> {
+async fn round(session: &Session, lanes: &Lanes, resting: &mut Resting) -> Result<bool, Broken> {
     let mut digests = session.desk.wanted().borrow().clone();
     let missing = session.desk.ledger().pieces_missing(LOOK).await?;
     digests.extend(missing.iter().map(|piece| piece.sha256));
     digests.retain(|digest| !resting.rests(*digest));
     digests.dedup();
     for sha256 in &digests {
-        match content(session, *sha256).await {
+        match content(session, lanes, *sha256).await {
             Ok(true) => {}
             Ok(false) => resting.later(*sha256, SOON),
             Err(Stopped::Alone(why)) => {
@@ -71,7 +72,7 @@ enum Stopped {
 }
 
 /// Fetches one content, from the byte that is here; false where headquarters has none, either.
-async fn content(session: &Session, sha256: Sha256) -> Result<bool, Stopped> {
+async fn content(session: &Session, lanes: &Lanes, sha256: Sha256) -> Result<bool, Stopped> {
     let disk = |error: io::Error| Stopped::Alone(format!("the disk: {error}"));
     let blobs = session.desk.blobs();
     let mut bytes = [0; 16];
@@ -92,6 +93,8 @@ async fn content(session: &Session, sha256: Sha256) -> Result<bool, Stopped> {
         match response.next().await {
             Ok(Some(piece)) if incoming.length() + piece.len() as u64 <= MAX_PHOTO_BYTES => {
                 metrics::counter!("aincident_blob_received_bytes_total").increment(piece.len() as u64);
+                // What is not read yet holds up whoever sends it.
+                lanes.turn(piece.len(), false).await;
                 incoming.write(piece).await.map_err(disk)?;
                 travel.at(incoming.length());
                 if steps.is_due(incoming.length() - durable, Instant::now()) {

@@ -24,6 +24,9 @@ const STALLED: Duration = Duration::from_secs(90);
 /// How long headquarters may take after the last byte was handed over: a full send buffer on a slow line, too.
 const ANSWER: Duration = Duration::from_secs(180);
 
+/// Time between two looks at whether originals may still go.
+const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(5);
+
 /// Why a content is not sent.
 pub(super) enum Unsent {
     /// It, for a reason of its own.
@@ -82,6 +85,8 @@ pub(super) async fn content(
             why: format!("a photo did not move for {} s", STALLED.as_secs()),
             retry_after: None,
         }),
+        // What headquarters has of it counts when the time comes again.
+        () = closed(session, lanes), if is_original && !item.wanted => return Err(Unsent::Moved),
     };
     match sent {
         Ok(_) => Ok(()),
@@ -93,6 +98,13 @@ pub(super) async fn content(
             Err(Unsent::Alone(refused.detail))
         }
         Err(failure) => Err(Unsent::Broken(Broken::Hub(failure))),
+    }
+}
+
+/// Returns when the time for originals is over.
+async fn closed(session: &Session, lanes: &Lanes) {
+    while lanes.policy.originals_may_go(session.now_ms()) {
+        sleep(LOOK_AT_THE_CLOCK).await;
     }
 }
 
