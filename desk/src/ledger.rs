@@ -7,6 +7,7 @@
 //! [`sqlite`] is the one behind it. A second one has to pass the same tests.
 
 mod accounts;
+mod erasures;
 mod fleet;
 mod histories;
 mod inbox;
@@ -18,6 +19,7 @@ pub mod sqlite;
 mod sync;
 
 pub use accounts::{Accounts, Failures, Store};
+pub use erasures::{Confirmation, Erasure, Erasures, Listing, Undone};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
@@ -34,10 +36,21 @@ pub type SharedLedger = Arc<dyn Ledger>;
 
 /// Everything a site persists.
 pub trait Ledger:
-    Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Send + Sync
+    Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Erasures + Fleet + Send + Sync
 {
 }
-impl<T: Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Fleet + Send + Sync> Ledger
-    for T
+impl<T> Ledger for T where
+    T: Site
+        + Records
+        + Incidents
+        + Photos
+        + Inbox
+        + Accounts
+        + Replication
+        + Histories
+        + Erasures
+        + Fleet
+        + Send
+        + Sync
 {
 }

@@ -19,6 +19,7 @@
 
 mod account;
 mod comment;
+mod erasure;
 mod incident;
 mod photo;
 mod rule;
@@ -32,7 +33,8 @@ pub use photo::MAX_PHOTO_BYTES;
 pub use rule::MAX_MINOR;
 pub use step::step_allowed;
 
-use crate::change::Field;
+use crate::change::{ChangeId, Field};
+use crate::erasure::is_mark;
 use crate::merge::{DELETED, RecordState};
 use rule::{Part, Rule};
 use serde_json::Value;
@@ -50,6 +52,9 @@ pub const STEP: &str = "step";
 pub const STORE: &str = "store";
 /// The kind of a person's account.
 pub const ACCOUNT: &str = "account";
+
+/// The kind of an order of erasure.
+pub const ERASURE: &str = "erasure";
 
 /// One thing that is wrong with an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +81,8 @@ pub fn check(kind: &str, set: &BTreeMap<Field, Value>) -> Vec<FieldError> {
     for (field, value) in set {
         if let Some(part) = part(kind, field) {
             part.check(field, value, &mut errors);
+        } else if is_mark(field) {
+            errors.push(FieldError::new(field, "is left by an order of erasure and cannot be written"));
         }
     }
     if kind == STEP {
@@ -158,6 +165,7 @@ fn parts(kind: &str) -> &'static [(&'static str, Part)] {
         STEP => step::FIELDS,
         STORE => store::FIELDS,
         ACCOUNT => account::FIELDS,
+        ERASURE => erasure::FIELDS,
         _ => &[],
     }
 }
@@ -172,10 +180,10 @@ fn part(kind: &str, field: &str) -> Option<&'static Part> {
     }
     let find = |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).map(|(_, part)| part);
     let element = |collection: &str, key: &str| {
-        let right = if collection == "custom" {
-            incident::is_custom_key(key)
-        } else {
-            rule::is_uuid(key)
+        let right = match collection {
+            "custom" => incident::is_custom_key(key),
+            "left" => key.parse::<ChangeId>().is_ok(),
+            _ => rule::is_uuid(key),
         };
         if right { find(&format!("{collection}/*")) } else { None }
     };

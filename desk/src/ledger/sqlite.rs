@@ -8,6 +8,7 @@ mod anew;
 mod audit;
 mod carry;
 mod changes;
+mod erasures;
 mod fail;
 mod filter;
 mod fleet;
@@ -62,6 +63,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
     ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
     ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
+    ("V14__erasures", include_str!("../../../migrations/sqlite/V14__erasures.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -238,7 +240,8 @@ impl Records for SqliteLedger {
         let ids = self.ids.clone();
         self.write(move |db| {
             let at_ms = recording.at_ms;
-            records::record(db, recording, || ids.new_v7(at_ms))
+            let salt = || ids.random_bytes::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
+            records::record(db, recording, || ids.new_v7(at_ms), salt)
         })
         .await
     }

@@ -50,6 +50,14 @@ pub(super) const FIELDS: &[(&str, Part)] = &[
     ("due_at", Part::optional(Rule::Time)),
     ("duplicate_of", Part::optional(Rule::Id)),
     ("custom/*", Part::optional(Rule::Scalar(2000))),
+    ("hold", Part::optional(Rule::Object(HOLD))),
+];
+
+/// Who holds the incident, so that nothing of it is erased.
+const HOLD: &[(&str, Part)] = &[
+    ("by", Part::required(Rule::Filled(100))),
+    ("at", Part::required(Rule::Time)),
+    ("reason", Part::required(Rule::Filled(2000))),
 ];
 
 const PERSON: &[(&str, Part)] = &[

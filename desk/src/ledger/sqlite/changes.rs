@@ -10,13 +10,14 @@
 //! At start there is nothing to do: no state lives outside these tables.
 
 use super::fail::{Done, Fail};
-use super::{project, site};
+use super::{erasures, project, site};
 use crate::document::Document;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::HashMap;
 use sync_protocol::chain::Link;
 use sync_protocol::change::{Change, ChangeId, Malformed};
+use sync_protocol::erasure;
 use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::{Cell, DELETED, RecordState, Stamp, Write, losers};
 use sync_protocol::message::{Outcome, quarantine};
@@ -155,14 +156,17 @@ pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, code: &str, rea
 pub(super) fn add_numbered(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Added> {
     let claim = incoming.claim;
     let (received_ms, now_ms, scope) = (incoming.received_ms, incoming.now_ms, incoming.origin.scope.clone());
-    let of_a_node = incoming.origin.node_id.is_some();
+    let pusher = incoming.origin.node_id;
     let Stored { id, hlc, change_no, record_id, parsed } = store(db, incoming, seq)?;
     let mut document = None;
     let outcome = match parsed {
         Err(malformed) => Outcome::Quarantined { code: quarantine::MALFORMED.to_owned(), reason: malformed.0 },
         // Whoever can write to a node's disk must not become an administrator of the hub by it.
-        Ok(change) if of_a_node && matches!(change.kind.as_str(), record::STORE | record::ACCOUNT) => {
+        Ok(change) if pusher.is_some() && matches!(change.kind.as_str(), record::STORE | record::ACCOUNT) => {
             quarantined(quarantine::NOT_YOURS, "only headquarters makes and changes stores and accounts")
+        }
+        Ok(change) if is_headquarters(db, pusher, &change)? => {
+            quarantined(quarantine::NOT_YOURS, "only headquarters orders an erasure, or holds an incident")
         }
         Ok(change) => {
             let place = Place { id, hlc, scope: &scope, received_ms, now_ms, claim };
@@ -187,6 +191,10 @@ pub(super) fn add_numbered(db: &Connection, incoming: Incoming<'_>, seq: u64) ->
     Ok(Added { outcome, change_no, document })
 }
 
+fn is_headquarters(db: &Connection, pusher: Option<Uuid>, change: &Change) -> Done<bool> {
+    pusher.map_or(Ok(false), |node_id| erasures::is_headquarters(db, node_id, change))
+}
+
 /// A change that is in its stream and not yet in its record.
 struct Stored {
     id: ChangeId,
@@ -201,11 +209,17 @@ fn store(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Stored> {
     let Incoming { origin, body, parsed, hlc, received_ms, now_ms, claim: _ } = incoming;
     let hlc = hlc.unwrap_or_else(|| parsed.as_ref().map_or(Hlc::new(now_ms, 0), Change::order));
     let record_id = parsed.as_ref().ok().map(|change| change.id);
+    // Values that an order names are never written, whenever they come.
+    let left = record_id.map_or(Ok(None), |id| erasures::left(db, id, body))?;
+    let (body, parsed) = left.as_ref().map_or((body, parsed), |left| (left.as_str(), Change::from_body(left)));
     db.prepare_cached(
         "INSERT INTO changes (origin_no, seq, record_id, hlc, received_ms, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute(params![origin.no, seq as i64, record_id, hlc.to_i64(), received_ms, body])?;
     let change_no = db.last_insert_rowid();
+    if left.is_some() || erasure::original(body.as_bytes()).is_some() {
+        erasures::note(db, change_no)?;
+    }
     origin.seq = seq;
     origin.head = origin.head.extend(body.as_bytes());
     Ok(Stored { id: ChangeId { origin: origin.id, seq }, hlc, change_no, record_id, parsed })
@@ -308,6 +322,7 @@ fn merge(db: &Connection, place: &Place<'_>, change: &Change, document: &mut Opt
     });
     let applied = record.state.apply(id, hlc, change);
     if fresh {
+        erasures::mark_state(db, record.id, &mut record.state)?;
         if let Some(wrong) = record::check_whole(&change.kind, &record.state).into_iter().next() {
             return Ok(quarantined(quarantine::BAD_VALUE, format!("{}: {}", wrong.field, wrong.message)));
         }
@@ -477,6 +492,7 @@ pub(super) fn rebuild(db: &Connection, record: &Record) -> Done<RecordState> {
             }
         }
     }
+    erasures::mark_state(db, record.id, &mut state)?;
     Ok(state)
 }
 
@@ -538,7 +554,7 @@ pub(super) fn feed(db: &Connection, changes: &[(Scope, i64)]) -> Done<()> {
 
 /// What a cursor says of the change it stands at: the first four bytes of its digest.
 fn tag(body: &str) -> u32 {
-    let [a, b, c, d, ..] = *blake3::hash(body.as_bytes()).as_bytes();
+    let [a, b, c, d, ..] = erasure::digest(body.as_bytes());
     u32::from_be_bytes([a, b, c, d])
 }
 

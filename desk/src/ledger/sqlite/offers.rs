@@ -18,6 +18,7 @@ use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 use sync_protocol::batch::Page;
 use sync_protocol::change::Change;
+use sync_protocol::erasure::digest;
 use sync_protocol::hlc::Hlc;
 use sync_protocol::message::{Given, GivenLine, Outcome, PageHeader, PageLine};
 use sync_protocol::scope::Scope;
@@ -158,10 +159,10 @@ fn take_one(
     }
     let held = known.as_ref().map_or(0, |known| known.seq);
     if let Some(known) = known.as_ref().filter(|_| line.seq <= held) {
-        let same: bool = db
-            .prepare_cached("SELECT body = ?3 FROM changes WHERE origin_no = ?1 AND seq = ?2")?
-            .query_row(params![known.no, line.seq as i64, body], |row| row.get(0))?;
-        return Ok(if same {
+        let held: String = db
+            .prepare_cached("SELECT body FROM changes WHERE origin_no = ?1 AND seq = ?2")?
+            .query_row(params![known.no, line.seq as i64], |row| row.get(0))?;
+        return Ok(if digest(held.as_bytes()) == digest(body.as_bytes()) {
             Given::Known
         } else {
             refused(false, "another change has its number here")

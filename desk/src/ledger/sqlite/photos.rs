@@ -2,7 +2,7 @@
 
 use super::changes::Record;
 use super::fail::{Done, Fail};
-use super::site;
+use super::{erasures, site};
 use crate::ledger::{AtHub, Lane, Photo, PhotoFile, Piece};
 use chassis::blobs::Sha256;
 use chassis::clock::format_rfc3339;
@@ -20,6 +20,9 @@ const LANES: [(&str, &str, Lane); 3] = [
 /// Brings the tables up to a photo of the incident `incident_no`.
 pub(super) fn project(db: &Connection, incident_no: i64, record: &Record) -> Done<()> {
     let Some(born) = &record.state.born else { return Ok(()) };
+    if erasures::is_content_erased(&record.state) {
+        return remove(db, incident_no, record.no);
+    }
     let text = |field: &str| record.state.get(field).and_then(Value::as_str);
     let number = |field: &str| record.state.get(field).and_then(Value::as_i64);
     db.prepare_cached(
@@ -49,6 +52,17 @@ pub(super) fn project(db: &Connection, incident_no: i64, record: &Record) -> Don
         born.stamp.hlc.to_i64()
     ])?;
     pieces(db, record)?;
+    count(db, incident_no)
+}
+
+/// A photo whose content was erased is none any more.
+fn remove(db: &Connection, incident_no: i64, photo_no: i64) -> Done<()> {
+    db.prepare_cached("DELETE FROM pieces WHERE photo_no = ?1")?.execute([photo_no])?;
+    db.prepare_cached("DELETE FROM photos WHERE photo_no = ?1")?.execute([photo_no])?;
+    count(db, incident_no)
+}
+
+fn count(db: &Connection, incident_no: i64) -> Done<()> {
     db.prepare_cached(
         "UPDATE incidents SET photos_rev = photos_rev + 1, \
          photo_count = (SELECT count(*) FROM photos WHERE incident_no = ?1), \
@@ -304,7 +318,8 @@ pub(super) fn compare(db: &Connection, record: &Record) -> Done<Option<String>> 
         text("caption"),
         text("state").unwrap_or_else(|| "processing".to_owned()),
     );
-    Ok((row != Some(says)).then(|| "the photos table differs".to_owned()))
+    let says = (!erasures::is_content_erased(&record.state)).then_some(says);
+    Ok((row != says).then(|| "the photos table differs".to_owned()))
 }
 
 /// The incident's photos, where it has any.

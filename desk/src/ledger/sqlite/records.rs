@@ -2,7 +2,7 @@
 
 use super::changes::{Added, Incoming, Origin, add, feed, load_record, open_origin, own_origin, save_origin};
 use super::fail::{Done, Fail};
-use super::{incidents, site};
+use super::{erasures, incidents, site};
 use crate::document::Document;
 use crate::error::Refusal;
 use crate::ledger::{Claim, Draft, Earlier, IncidentRow, Recording, Staged, StagedRecord};
@@ -19,11 +19,12 @@ use uuid::Uuid;
 /// Where headquarters' own running numbers begin, so that they never meet a store's.
 const HUB_NUMBERS_FROM: i64 = 500_000;
 
-/// `fresh_origin`: an id for a stream, should the hub have none for a scope yet.
+/// `fresh_origin`: an id for a stream, should the hub have none for a scope yet. `salt`: what nobody can guess.
 pub(super) fn record(
     db: &Connection,
     recording: Recording,
     fresh_origin: impl Fn() -> Uuid,
+    salt: impl Fn() -> String,
 ) -> Done<Option<IncidentRow>> {
     let Recording { records, by, at_ms, claim, jobs, plan } = recording;
     let mut staged = Staged::default();
@@ -49,7 +50,7 @@ pub(super) fn record(
         };
         let (scope, id) = (draft.scope.clone(), draft.id);
         let claim = claim.as_ref().filter(|_| draft.kind == INCIDENT && draft.new && !known_before);
-        let occasion = Occasion { by: &by, at_ms, is_hub, claim };
+        let occasion = Occasion { by: &by, at_ms, is_hub, claim, salt: salt() };
         let Added { change_no, document, .. } = apply(db, &mut origin, draft, &occasion)?;
         save_origin(db, &origin)?;
         if let Some(key) = claim.and_then(|claim| claim.key.as_deref().map(|key| (key, claim.digest))) {
@@ -135,10 +136,12 @@ struct Occasion<'a> {
     is_hub: bool,
     /// What the request for a new incident said of itself.
     claim: Option<&'a Claim>,
+    /// Keeps what is erased one day from being found out by its digest.
+    salt: String,
 }
 
 fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion<'_>) -> Done<Added> {
-    let &Occasion { by, at_ms, is_hub, claim } = occasion;
+    let &Occasion { by, at_ms, is_hub, claim, ref salt } = occasion;
     let mut set = draft.set;
     if let (Some(year), Scope::Store(code)) = (draft.number_year, &draft.scope) {
         set.insert("reference".to_owned(), Value::from(reference(db, code, year, draft.id, is_hub)?));
@@ -164,8 +167,9 @@ fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion
         set,
     };
     change.set_order(site::tick(db, at_ms)?);
+    let knows = erasures::known(db, &change.kind, change.id, &change.set)?;
     let body = change
-        .to_body()
+        .to_salted_body(salt, &knows)
         .map_err(|e| Refusal::Invalid(vec![FieldError { field: "body".to_owned(), message: e.0 }]))?;
     let received_ms = is_hub.then_some(at_ms);
     let claim = claim.map(|claim| &claim.digest);

@@ -140,6 +140,7 @@ pub(super) fn become_node(db: &Connection, enrolment: &Enrolment, credential: &s
     db.execute("DELETE FROM site WHERE name = 'notice'", [])?;
     db.execute("UPDATE origins SET mine = 0 WHERE mine = 1", [])?;
     db.execute("DELETE FROM cursors", [])?;
+    super::erasures::say_again(db)?;
     let mut stream = changes::open_origin(db, origin, &scope, &enrolment.store_code, true, None)?;
     if let Some((before, acked)) = before {
         carry_over(db, &before, acked, &mut stream)?;
