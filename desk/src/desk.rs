@@ -6,7 +6,7 @@ use crate::error::{Error, Refusal};
 use crate::events::MAX_STREAMS;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Identity, SharedLedger};
-use crate::photos;
+use crate::{erasures, photos};
 use chassis::blobs::{Blobs, Sha256};
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
@@ -210,6 +210,7 @@ impl Desk {
             () = jobs => {}
             () = photos::uploads::keep(&self) => {}
             () = photos::tidy::keep(&self) => {}
+            () = erasures::work::keep(&self) => {}
         }
     }
 

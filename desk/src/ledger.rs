@@ -23,7 +23,7 @@ pub use erasures::{Confirmation, Erasure, Erasures, Listing, Undone};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
-pub use incidents::{Comment, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
+pub use incidents::{Comment, ErasedBy, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
 pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Site};

@@ -76,8 +76,11 @@ pub trait Erasures {
     async fn erasures_undone(&self, limit: u32) -> Result<Vec<Undone>, Error>;
     /// Contents that orders removed and whose files may still be here.
     async fn erased_contents(&self, limit: u32) -> Result<Vec<Sha256>, Error>;
-    /// Notes that a content's file is gone, or is another photo's too. Forgets uploads of it; answers their ids.
-    async fn note_content_erased(&self, sha256: Sha256) -> Result<Vec<Uuid>, Error>;
+    /// Forgets a content that orders removed, and uploads of it: answers their ids; `None` where another photo has the same
+    /// content, which stays then.
+    async fn forget_erased(&self, sha256: Sha256) -> Result<Option<Vec<Uuid>>, Error>;
+    /// Notes that nothing is left to be done about a content that orders removed.
+    async fn note_erased(&self, sha256: Sha256) -> Result<(), Error>;
     /// Hub: changes of which only a part is left and no order tells the digest of that.
     async fn unlisted(&self, limit: u32) -> Result<Option<Listing>, Error>;
     /// Overwrites what was deleted: nothing that is not in a table any more is in the database's files afterwards. False when a

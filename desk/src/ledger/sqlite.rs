@@ -497,6 +497,14 @@ impl Fleet for SqliteLedger {
         self.write(move |db| fleet::add_code(db, &code)).await
     }
 
+    async fn add_replacement_code(&self, code: NewCode, replaces: Uuid) -> Result<(), Error> {
+        self.write(move |db| fleet::add_replacement_code(db, &code, replaces)).await
+    }
+
+    async fn node(&self, node_id: Uuid) -> Result<Option<NodeRow>, Error> {
+        self.look(move |db| fleet::node(db, node_id)).await
+    }
+
     async fn enrol(&self, node: NewNode) -> Result<Option<(Store, String)>, Error> {
         self.write(move |db| fleet::enrol(db, &node)).await
     }

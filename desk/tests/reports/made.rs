@@ -209,6 +209,7 @@ pub fn history(words: &str) -> Vec<HistoryItem> {
             to,
             lost: false,
             reason: None,
+            erased: None,
         };
     let step =
         |at: &str, from: &str, to: &str| item(at, "morgan", "hub", "step", Some("status"), from.into(), to.into());

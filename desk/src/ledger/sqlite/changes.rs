@@ -444,6 +444,8 @@ pub(super) struct Told {
     pub(super) id: ChangeId,
     pub(super) hlc: Hlc,
     pub(super) site: String,
+    /// Only a part of it is left.
+    pub(super) erased: bool,
     pub(super) change: Change,
 }
 
@@ -459,7 +461,8 @@ pub(super) fn told(db: &Connection, record: Uuid) -> Done<Vec<Told>> {
         let id = ChangeId { origin: row.get(0)?, seq: row.get::<_, i64>(1)? as u64 };
         let body: String = row.get(4)?;
         let change = Change::from_body(&body).map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
-        all.push(Told { id, hlc: Hlc::from_i64(row.get(2)?), site: row.get(3)?, change });
+        let erased = erasure::original(body.as_bytes()).is_some();
+        all.push(Told { id, hlc: Hlc::from_i64(row.get(2)?), site: row.get(3)?, erased, change });
     }
     all.sort_by_key(|told| Stamp { hlc: told.hlc, id: told.id });
     Ok(all)

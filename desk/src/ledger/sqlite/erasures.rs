@@ -12,11 +12,12 @@
 mod read;
 mod wipe;
 
-pub(super) use read::{examine, marks, named_fields};
+pub(super) use read::{examine, named_fields};
 
 use super::changes::{Record, load_record, load_record_no, put_together};
 use super::fail::{Done, Fail};
 use super::{histories, site, sync};
+use crate::erasures::marks;
 use crate::ledger::{Identity, Listing};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
@@ -38,6 +39,7 @@ pub(super) fn left(db: &Connection, record_id: Uuid, body: &str) -> Done<Option<
         return Ok(None);
     }
     let knows = erasure::knows(body);
+    // An order that the author knew took what was there before.
     let is_erased = |field: &str| fields.get(field).is_some_and(|orders| orders.iter().any(|id| !knows.contains(id)));
     Ok(redact(body, is_erased))
 }
@@ -300,7 +302,8 @@ pub(super) fn mark_state(db: &Connection, record_id: Uuid, state: &mut RecordSta
         let Some(order) = load_record_no(db, no)? else { continue };
         let Some(born) = &order.state.born else { continue };
         let fields = what(&order.state).remove(&record_id).unwrap_or_default();
-        let value = json!({"at": born.at, "by": born.by, "fields": fields});
+        let reason = order.state.get("reason").cloned().unwrap_or_default();
+        let value = json!({"at": born.at, "by": born.by, "fields": fields, "reason": reason});
         state.cells.insert(mark(order.id), Cell { value, stamp: born.stamp });
     }
     Ok(())
@@ -308,7 +311,7 @@ pub(super) fn mark_state(db: &Connection, record_id: Uuid, state: &mut RecordSta
 
 /// Whether an order removed the content of a photo.
 pub(super) fn is_content_erased(photo: &RecordState) -> bool {
-    marks(photo).any(|mark| mark.fields.iter().any(|field| field == CONTENT))
+    marks(photo).iter().any(|mark| mark.fields.iter().any(|field| field == CONTENT))
 }
 
 /// Hub: what is left of changes that no order tells of, as fields of the newest order that names their record.

@@ -10,12 +10,9 @@ use async_trait::async_trait;
 use chassis::blobs::Sha256;
 use chassis::clock::parse_rfc3339;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
-use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use sync_protocol::change::{ChangeId, Field};
-use sync_protocol::erasure::is_mark;
-use sync_protocol::merge::RecordState;
 use uuid::Uuid;
 
 /// The fields of a record that orders name, each with those orders.
@@ -30,20 +27,6 @@ pub(in super::super) fn named_fields(db: &Connection, record_id: Uuid) -> Done<H
         fields.entry(row.get(0)?).or_default().push(row.get(1)?);
     }
     Ok(fields)
-}
-
-/// What an order left in a record.
-#[derive(Deserialize)]
-pub(in super::super) struct Mark {
-    pub(in super::super) at: i64,
-    pub(in super::super) by: String,
-    pub(in super::super) fields: Vec<Field>,
-}
-
-/// The marks that orders left in a record.
-pub(in super::super) fn marks(state: &RecordState) -> impl Iterator<Item = Mark> {
-    let cells = state.cells.iter().filter(|(field, _)| is_mark(field));
-    cells.filter_map(|(_, cell)| Mark::deserialize(&cell.value).ok())
 }
 
 fn erasures(db: &Connection, store: Option<&str>, incident: Option<Uuid>, limit: u32) -> Done<Vec<Erasure>> {
@@ -126,22 +109,26 @@ fn contents(db: &Connection, limit: u32) -> Done<Vec<Sha256>> {
     rows.into_iter().map(|text| text.parse().map_err(|_| Fail::Broken(format!("{text:?} is no digest")))).collect()
 }
 
-/// The uploads that brought it here or are about to: of people by what became of them, of nodes by the digest they name.
-fn note_content(db: &Connection, sha256: Sha256) -> Done<Vec<Uuid>> {
+/// Uploads of people say what became of them, those of nodes name the digest.
+fn forget(db: &Connection, sha256: Sha256) -> Done<Option<Vec<Uuid>>> {
     let text = sha256.to_string();
-    db.prepare_cached("UPDATE erased_contents SET removed = 1 WHERE sha256 = ?1")?.execute([&text])?;
     let is_named: bool = db
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM pieces WHERE sha256 = ?1)")?
         .query_row([&text], |row| row.get(0))?;
     if is_named {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     db.prepare_cached("DELETE FROM blobs WHERE sha256 = ?1")?.execute([&text])?;
     db.prepare_cached("DELETE FROM inbox WHERE sha256 = ?1")?.execute([&text])?;
     let mut statement =
         db.prepare_cached("DELETE FROM uploads WHERE sha256 = ?2 OR instr(metadata, ?1) > 0 RETURNING upload_id")?;
     let gone = statement.query_map(params![text, sha256.as_bytes()], |row| row.get(0))?;
-    Ok(gone.collect::<Result<_, _>>()?)
+    Ok(Some(gone.collect::<Result<_, _>>()?))
+}
+
+fn note(db: &Connection, sha256: Sha256) -> Done<()> {
+    db.prepare_cached("UPDATE erased_contents SET removed = 1 WHERE sha256 = ?1")?.execute([sha256.to_string()])?;
+    Ok(())
 }
 
 /// Looks at every change of which only a part is left: an order says so, and where one tells the digest of that it is right.
@@ -207,8 +194,12 @@ impl Erasures for SqliteLedger {
         self.read(move |db| contents(db, limit)).await
     }
 
-    async fn note_content_erased(&self, sha256: Sha256) -> Result<Vec<Uuid>, Error> {
-        self.write(move |db| note_content(db, sha256)).await
+    async fn forget_erased(&self, sha256: Sha256) -> Result<Option<Vec<Uuid>>, Error> {
+        self.write(move |db| forget(db, sha256)).await
+    }
+
+    async fn note_erased(&self, sha256: Sha256) -> Result<(), Error> {
+        self.write(move |db| note(db, sha256)).await
     }
 
     async fn unlisted(&self, limit: u32) -> Result<Option<Listing>, Error> {
