@@ -249,12 +249,21 @@ fn plan(staged: &Staged, actor: &Actor, id: Uuid, new: &NewErasure) -> Result<Ve
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
-    Ok(vec![Draft { kind: ERASURE, id, scope: incident.scope.clone(), new: true, set, number_year: None }])
+    Ok(vec![Draft {
+        kind: ERASURE,
+        id,
+        scope: incident.scope.clone(),
+        new: true,
+        set,
+        number_year: None,
+    }])
 }
 
 /// Nobody holds the incident.
 fn free(incident: &StagedRecord) -> Result<(), Refusal> {
-    let Some(hold) = incident.state.get("hold") else { return Ok(()) };
+    let Some(hold) = incident.state.get("hold") else {
+        return Ok(());
+    };
     let text = |name: &str| hold.get(name).and_then(Value::as_str).unwrap_or("somebody");
     Err(Refusal::Conflict(format!(
         "{} holds this incident since {}: {}; nothing of it can be erased until the hold is released",
@@ -344,10 +353,10 @@ async fn with_sites(
         });
     }
     let public = |field: Field| field.replace('/', ".");
-    let what = order.what.into_iter().map(|(record_id, fields)| ErasedRecord {
-        record_id,
-        fields: fields.into_iter().map(public).collect(),
-    });
+    let what = order
+        .what
+        .into_iter()
+        .map(|(record_id, fields)| ErasedRecord { record_id, fields: fields.into_iter().map(public).collect() });
     Ok(ErasureItem {
         id: order.id,
         incident_id: order.incident_id,
@@ -400,7 +409,11 @@ pub async fn hold(desk: &Desk, actor: &Actor, id: Uuid, reason: Option<String>) 
         };
         let set = BTreeMap::from([("hold".to_owned(), to)]);
         let errors = check(INCIDENT, &set);
-        if errors.is_empty() { Ok(vec![incidents::edit(incident, set)]) } else { Err(Refusal::Invalid(errors)) }
+        if errors.is_empty() {
+            Ok(vec![incidents::edit(incident, set)])
+        } else {
+            Err(Refusal::Invalid(errors))
+        }
     };
     incidents::record(desk, actor, vec![id], Box::new(plan)).await?;
     incidents::get(desk, actor, id).await

@@ -148,7 +148,12 @@ pub async fn restore(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Erro
     written(desk, actor, id).await
 }
 
-pub(crate) async fn record(desk: &Desk, actor: &Actor, records: Vec<Uuid>, plan: crate::ledger::Plan) -> Result<(), Error> {
+pub(crate) async fn record(
+    desk: &Desk,
+    actor: &Actor,
+    records: Vec<Uuid>,
+    plan: crate::ledger::Plan,
+) -> Result<(), Error> {
     desk.own_store().await?;
     let recording = Recording {
         records,

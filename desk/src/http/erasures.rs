@@ -134,10 +134,6 @@ pub async fn hold(
     params(("id" = Uuid, Path, description = "The incident")),
     responses((status = 200, description = "Not held", body = Incident))
 )]
-pub async fn release(
-    State(desk): State<Desk>,
-    Door(actor): Door,
-    Path(id): Path<Uuid>,
-) -> Result<Response, Problem> {
+pub async fn release(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>) -> Result<Response, Problem> {
     Ok(whole(erasures::hold(&desk, &actor, id, None).await?).into_response())
 }

@@ -20,13 +20,19 @@ fn what_is_left_keeps_the_chain_and_everything_that_was_not_named() {
     let whole = body();
     let left = redact(&whole, |field| field == PERSON).unwrap();
     assert!(!left.contains("Zoë\"") && !left.contains("555") && !left.contains("salt"), "{left}");
-    assert!(left.contains("\"later\":1.50") && left.contains("Zoë ran"), "values that stay keep their bytes: {left}");
+    assert!(
+        left.contains("\"later\":1.50") && left.contains("Zoë ran"),
+        "values that stay keep their bytes: {left}"
+    );
     assert_eq!(digest(left.as_bytes()), *blake3::hash(whole.as_bytes()).as_bytes());
     let start = Link::start(Uuid::nil());
     assert_eq!(start.extend(left.as_bytes()), start.extend(whole.as_bytes()));
     let (was, is) = (Change::from_body(&whole).unwrap(), Change::from_body(&left).unwrap());
     assert_eq!(is.set[PERSON], json!({"roles": ["suspect"]}));
-    assert_eq!((is.at, is.by, is.id, is.set["category"].clone()), (was.at, was.by, was.id, was.set["category"].clone()));
+    assert_eq!(
+        (is.at, is.by, is.id, is.set["category"].clone()),
+        (was.at, was.by, was.id, was.set["category"].clone())
+    );
 }
 
 #[test]
@@ -73,7 +79,11 @@ fn what_is_left_is_always_a_value_that_every_site_takes() {
         (record::INCIDENT, "title", json!("x")),
         (record::INCIDENT, "tags", json!(["x"])),
         (record::INCIDENT, PERSON, json!({"name": "x", "injury": {"nature": "y"}})),
-        (record::INCIDENT, "items/019aa2b3-c000-7000-8000-000000000020", json!({"description": "x", "quantity": 2})),
+        (
+            record::INCIDENT,
+            "items/019aa2b3-c000-7000-8000-000000000020",
+            json!({"description": "x", "quantity": 2}),
+        ),
         (record::INCIDENT, "custom/k", json!("x")),
         (record::INCIDENT, "police/officer", json!("x")),
         (record::COMMENT, "body", json!("x")),

@@ -105,7 +105,9 @@ pub(super) fn project(db: &Connection, order: &Record) -> Done<()> {
     for (record, fields) in what(&order.state) {
         for field in fields {
             let new = db
-                .prepare_cached("INSERT OR IGNORE INTO erased_fields (record_id, field, erasure_no) VALUES (?1, ?2, ?3)")?
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO erased_fields (record_id, field, erasure_no) VALUES (?1, ?2, ?3)",
+                )?
                 .execute(params![record, field, order.no])?;
             if new > 0 {
                 named.insert(record);
@@ -238,7 +240,9 @@ fn unreadable(db: &Connection, values: &BTreeSet<String>) -> Done<()> {
 /// The digest of what is left, as orders tell it, with the hub's seal on it.
 fn listed(db: &Connection, order: &RecordState) -> Done<()> {
     for (field, cell) in &order.cells {
-        let Some(id) = field.strip_prefix("left/").and_then(|id| id.parse::<ChangeId>().ok()) else { continue };
+        let Some(id) = field.strip_prefix("left/").and_then(|id| id.parse::<ChangeId>().ok()) else {
+            continue;
+        };
         let found: Option<(i64, String)> = db
             .prepare_cached(
                 "SELECT c.change_no, c.body FROM origins o CROSS JOIN changes c ON c.origin_no = o.origin_no AND c.seq = ?2 \
@@ -251,7 +255,8 @@ fn listed(db: &Connection, order: &RecordState) -> Done<()> {
         if told != Some(blake3::hash(body.as_bytes()).to_hex().as_str()) {
             continue;
         }
-        db.prepare_cached("UPDATE erased_changes SET listed = 1 WHERE change_no = ?1")?.execute([change_no])?;
+        db.prepare_cached("UPDATE erased_changes SET listed = 1 WHERE change_no = ?1")?
+            .execute([change_no])?;
         let seal = cell.value.get("seal").and_then(Value::as_str);
         if let Some(seal) = seal.and_then(|seal| seal.parse::<sync_protocol::seal::Seal>().ok())
             && !site::is_hub(db)?
@@ -267,7 +272,9 @@ fn listed(db: &Connection, order: &RecordState) -> Done<()> {
 /// from a backup does it again.
 fn done_here(db: &Connection, order: &Record) -> Done<()> {
     let Some(own) = own_id(db)? else { return Ok(()) };
-    let Some(cell) = order.state.cells.get(&format!("done/{}", own.hyphenated())) else { return Ok(()) };
+    let Some(cell) = order.state.cells.get(&format!("done/{}", own.hyphenated())) else {
+        return Ok(());
+    };
     db.prepare_cached(
         "UPDATE erasures SET done_ms = coalesce(done_ms, ?3) WHERE erasure_no = ?1 \
          AND EXISTS (SELECT 1 FROM origins WHERE origin = ?2 AND mine = 1)",
@@ -338,7 +345,9 @@ pub(super) fn unlisted(db: &Connection, limit: u32) -> Done<Option<Listing>> {
             ))
         })?
         .collect::<Result<_, _>>()?;
-    let Some(order_no) = rows.first().map(|row| row.6) else { return Ok(None) };
+    let Some(order_no) = rows.first().map(|row| row.6) else {
+        return Ok(None);
+    };
     let order = load_record_no(db, order_no)?.ok_or_else(|| Fail::Broken("an order has no record".to_owned()))?;
     let key = histories::hub_key(db)?;
     let mut left = BTreeMap::new();

@@ -50,7 +50,9 @@ pub(super) fn history(db: &Connection, id: Uuid) -> Done<Vec<HistoryItem>> {
     let mut children = db.prepare_cached("SELECT record_no FROM records WHERE parent_no = ?1 ORDER BY record_no")?;
     let children: Vec<i64> = children.query_map([incident.no], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for child in children {
-        let Some(child) = load_record_no(db, child)? else { continue };
+        let Some(child) = load_record_no(db, child)? else {
+            continue;
+        };
         let gone = marks(&child.state);
         items.extend(orders(&child));
         for told in told(db, child.id)? {
@@ -97,7 +99,9 @@ fn orders(record: &Record) -> Vec<(Stamp, HistoryItem)> {
 
 /// A written value, or that it was erased.
 fn value_of(told: &Told, field: &str, gone: &[Mark]) -> (Value, Option<ErasedBy>) {
-    let Some(value) = told.change.set.get(field) else { return (Value::Null, None) };
+    let Some(value) = told.change.set.get(field) else {
+        return (Value::Null, None);
+    };
     let by = gone.iter().find(|mark| mark.fields.iter().any(|named| named == field));
     match by {
         // Others than those that were erased may have been written by the same change.

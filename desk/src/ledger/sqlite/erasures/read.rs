@@ -47,7 +47,9 @@ fn one(db: &Connection, no: i64) -> Done<Erasure> {
     let text = |field: &str| order.state.get(field).and_then(Value::as_str).unwrap_or_default();
     let mut done = BTreeMap::new();
     for (field, cell) in &order.state.cells {
-        let Some(site) = field.strip_prefix("done/").and_then(|id| Uuid::try_parse(id).ok()) else { continue };
+        let Some(site) = field.strip_prefix("done/").and_then(|id| Uuid::try_parse(id).ok()) else {
+            continue;
+        };
         let number = |name: &str| cell.value.get(name).and_then(Value::as_u64).unwrap_or(0);
         let at_ms = cell.value.get("at").and_then(Value::as_str).and_then(parse_rfc3339);
         let received_ms = received(db, cell.stamp.id)?;
@@ -97,7 +99,12 @@ fn undone(db: &Connection, limit: u32) -> Done<Vec<Undone>> {
         .collect::<Result<_, _>>()?;
     rows.into_iter()
         .map(|(id, scope, changes, contents)| {
-            Ok(Undone { id, scope: parse_scope(&scope)?, changes: changes as u64, contents: contents as u64 })
+            Ok(Undone {
+                id,
+                scope: parse_scope(&scope)?,
+                changes: changes as u64,
+                contents: contents as u64,
+            })
         })
         .collect()
 }
@@ -106,7 +113,9 @@ fn contents(db: &Connection, limit: u32) -> Done<Vec<Sha256>> {
     let mut statement =
         db.prepare_cached("SELECT DISTINCT sha256 FROM erased_contents WHERE removed = 0 ORDER BY sha256 LIMIT ?1")?;
     let rows: Vec<String> = statement.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    rows.into_iter().map(|text| text.parse().map_err(|_| Fail::Broken(format!("{text:?} is no digest")))).collect()
+    rows.into_iter()
+        .map(|text| text.parse().map_err(|_| Fail::Broken(format!("{text:?} is no digest"))))
+        .collect()
 }
 
 /// Uploads of people say what became of them, those of nodes name the digest.
@@ -127,7 +136,8 @@ fn forget(db: &Connection, sha256: Sha256) -> Done<Option<Vec<Uuid>>> {
 }
 
 fn note(db: &Connection, sha256: Sha256) -> Done<()> {
-    db.prepare_cached("UPDATE erased_contents SET removed = 1 WHERE sha256 = ?1")?.execute([sha256.to_string()])?;
+    db.prepare_cached("UPDATE erased_contents SET removed = 1 WHERE sha256 = ?1")?
+        .execute([sha256.to_string()])?;
     Ok(())
 }
 
@@ -144,7 +154,9 @@ pub(in super::super) fn examine(db: &Connection, audit: &mut Audit, found: u64) 
     while let Some(row) = rows.next()? {
         known += 1;
         let id = ChangeId { origin: row.get(0)?, seq: row.get::<_, i64>(1)? as u64 };
-        let (Some(record), body): (Option<Uuid>, String) = (row.get(2)?, row.get(3)?) else { continue };
+        let (Some(record), body): (Option<Uuid>, String) = (row.get(2)?, row.get(3)?) else {
+            continue;
+        };
         let told = told_of(db, record, id)?;
         let digest = blake3::hash(body.as_bytes()).to_hex();
         match told {

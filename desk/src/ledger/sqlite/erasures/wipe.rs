@@ -37,5 +37,7 @@ pub(super) async fn wipe(ledger: &SqliteLedger) -> Result<bool, Error> {
     }
     let db = ledger.db.clone();
     let wiped = tokio::task::spawn_blocking(move || db.wipe()).await;
-    wiped.map_err(|gone| Error::Fault(gone.to_string()))?.map_err(|error| Error::Unavailable(error.to_string()))
+    wiped
+        .map_err(|gone| Error::Fault(gone.to_string()))?
+        .map_err(|error| Error::Unavailable(error.to_string()))
 }
