@@ -26,7 +26,7 @@ pub use inbox::{Inbox, InboxItem};
 pub use incidents::{Comment, ErasedBy, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
-pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Site};
+pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Retirement, Site};
 pub use sync::{Anew, Audit, Beginning, OriginHead, PageApplied, PageQuery, PageResult, Replication, Unpushed};
 
 use std::sync::Arc;

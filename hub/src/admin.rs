@@ -1,6 +1,7 @@
 //! The administration commands: each does one thing through the same features as the API, prints what came of it on
 //! standard output and ends.
 
+mod erase;
 mod keep;
 
 use crate::config::{AdminConfig, Task};
@@ -43,6 +44,9 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::MakeCode { store } => admin.make_code(&store).await?,
         Task::ListNodes => admin.list_nodes().await?,
         Task::RevokeNode { node } => admin.revoke(node).await?,
+        Task::ReplaceNode { node } => admin.replace(node).await?,
+        Task::Erase(new) => admin.erase(new).await?,
+        Task::ListErasures => admin.list_erasures().await?,
         Task::VerifyAudit => return admin.verify(out).await,
         Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
         Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
@@ -91,6 +95,17 @@ impl Admin {
         if self.json { to_json(&code) } else { Ok(code.code) }
     }
 
+    async fn replace(&self, node: Uuid) -> Result<String, Failed> {
+        match fleet::replace(&self.desk, &self.actor, node).await {
+            Ok(code) if self.json => to_json(&code),
+            Ok(code) => Ok(code.code),
+            Err(Error::Refused(Refusal::NotFound)) => {
+                Err(Failed(format!("there is no node {node}; `node list` shows the ones there are")))
+            }
+            Err(error) => Err(explain(error)),
+        }
+    }
+
     async fn list_nodes(&self) -> Result<String, Failed> {
         let nodes = fleet::nodes(&self.desk, &self.actor, None).await.map_err(explain)?;
         if self.json {
@@ -103,6 +118,7 @@ impl Admin {
         for node in nodes {
             let state = match (&node.revoked_at, node.online) {
                 (Some(_), _) => "revoked",
+                (None, _) if node.retired_at.is_some() => "replaced",
                 (None, true) => "online",
                 (None, false) => "offline",
             };
@@ -131,7 +147,10 @@ impl Admin {
         let said = if self.json {
             to_json(&audit)?
         } else {
-            let mut said = format!("{} streams, {} changes, {} records", audit.origins, audit.changes, audit.records);
+            let mut said = format!(
+                "{} streams, {} changes, {} of them erased in part, {} records",
+                audit.origins, audit.changes, audit.erased, audit.records
+            );
             for fault in &audit.faults {
                 said.push('\n');
                 said.push_str(fault);

@@ -3,6 +3,7 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod erasure;
 mod task;
 
 use chassis::config::{ConfigError, Layered, load_file};
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use uuid::Uuid;
 
+pub use erasure::{EraseArgs, NodeReplaceArgs};
 pub use task::Task;
 
 /// The A.I.ncident program at headquarters.
@@ -43,6 +45,10 @@ pub enum Command {
     /// The integrity of what is kept.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Have a person's data erased at every site, for good; headquarters' part is done once the hub serves.
+    Erase(EraseArgs),
+    /// List what was erased, and which site has done it.
+    Erasures(PlainArgs),
     /// Write everything that is kept into one file, while the hub serves or not, and check it.
     Backup(BackupArgs),
     /// Put a backup back into an empty folder; the stores then send again what it lacks.
@@ -113,6 +119,8 @@ pub enum NodeCommand {
     List(PlainArgs),
     /// End a node's right to talk to this hub, at once.
     Revoke(NodeRevokeArgs),
+    /// Print a one-time code for new hardware; the node that enrols with it takes this one's place.
+    Replace(NodeReplaceArgs),
 }
 
 /// The integrity of what is kept.
@@ -356,6 +364,9 @@ impl Command {
             Self::Node(NodeCommand::Code(args)) => args.resolve().map(Config::Admin),
             Self::Node(NodeCommand::List(args)) => args.resolve(Task::ListNodes).map(Config::Admin),
             Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::Admin),
+            Self::Node(NodeCommand::Replace(args)) => args.resolve().map(Config::Admin),
+            Self::Erase(args) => args.resolve().map(Config::Admin),
+            Self::Erasures(args) => args.resolve(Task::ListErasures).map(Config::Admin),
             Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::Admin),
             Self::Backup(args) => args.resolve().map(Config::Admin),
             Self::Restore(args) => args.resolve().map(Config::Admin),

@@ -37,5 +37,7 @@ CREATE TABLE erased_contents (
 -- A node whose place another one took.
 ALTER TABLE nodes ADD COLUMN replaced_by BLOB;
 ALTER TABLE nodes ADD COLUMN retired_ms INTEGER;
+-- Changes that it sent since.
+ALTER TABLE nodes ADD COLUMN drained_changes INTEGER NOT NULL DEFAULT 0;
 -- The node that the one enrolled with this code replaces.
 ALTER TABLE enrolment_codes ADD COLUMN replaces BLOB;

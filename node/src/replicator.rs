@@ -18,6 +18,7 @@ pub mod link;
 mod offer;
 pub(crate) mod pull;
 mod push;
+mod retired;
 pub(crate) mod session;
 mod standing;
 mod view;

@@ -1,7 +1,7 @@
 //! How far the node is in step with headquarters: one answer for the API, for `status --json` and for people.
 
 use chassis::clock::format_rfc3339;
-use desk::ledger::{Backlog, Enrolment, Identity, LinkState, Notice, SharedLedger};
+use desk::ledger::{Backlog, Enrolment, Identity, LinkState, Notice, Retirement, SharedLedger};
 use serde::Serialize;
 use sync_protocol::change::Change;
 use utoipa::ToSchema;
@@ -40,6 +40,8 @@ pub struct Status {
     pub quarantined: u64,
     /// This node's clock minus the hub's, in milliseconds.
     pub clock_offset_ms: i64,
+    /// That another PC took this one's place, since when, and what became of what was still here.
+    pub replaced: Option<String>,
     /// That this node's history disagreed with headquarters' and what was done about it; until the node is enrolled anew.
     pub notice: Option<String>,
     /// The stream that this node records under.
@@ -73,7 +75,13 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
         .and_then(|run| run.bodies.first().and_then(|body| Change::from_body(body).ok()))
         .map(|change| change.at);
     let durable_changes = ledger.durable_seq(backlog.origin).await?;
-    Ok(Status { durable_changes, ..status(enrolment, &backlog, contents, first_ms, link) })
+    let replaced = ledger.retirement().await?.map(|retirement| in_place_of(&retirement, &backlog, contents.0));
+    let mut status = Status { durable_changes, ..status(enrolment, &backlog, contents, first_ms, link) };
+    if let Some(replaced) = replaced {
+        status.state.clone_from(&replaced);
+        status.replaced = Some(replaced);
+    }
+    Ok(status)
 }
 
 /// The status of a folder before `enroll`.
@@ -94,6 +102,7 @@ pub fn unenrolled() -> Status {
         pulled_changes: 0,
         quarantined: 0,
         clock_offset_ms: 0,
+        replaced: None,
         notice: None,
         origin: None,
         last_error: None,
@@ -127,11 +136,27 @@ fn status(
         pulled_changes: link.pulled_changes,
         quarantined: backlog.quarantined,
         clock_offset_ms: link.clock_offset_ms,
+        replaced: None,
         notice: link.notice.as_ref().map(told),
         origin: Some(backlog.origin),
         last_error: link.last_error,
         next_try_at: link.next_try_ms.map(format_rfc3339),
     }
+}
+
+/// That another PC took this one's place, for people.
+fn in_place_of(retirement: &Retirement, backlog: &Backlog, photos: u64) -> String {
+    let successor = if retirement.successor.is_empty() {
+        "another one"
+    } else {
+        &retirement.successor
+    };
+    let since = format_rfc3339(retirement.since_ms);
+    let left = match (backlog.pending_changes, photos) {
+        (0, 0) => format!("{} records still here were sent", retirement.waited),
+        (changes, photos) => format!("{changes} records and {photos} photos still here are being sent"),
+    };
+    format!("this PC was replaced by {successor} on {since}; {left}")
 }
 
 /// A new beginning, for people.
@@ -194,6 +219,7 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
         ("clock", format!("{} ms off", status.clock_offset_ms)),
         ("last error", or(&status.last_error, "none")),
         ("next try", or(&status.next_try_at, "-")),
+        ("replaced", or(&status.replaced, "no")),
         ("notice", or(&status.notice, "none")),
         ("origin", status.origin.map_or_else(|| "-".to_owned(), |origin| origin.to_string())),
     ]);

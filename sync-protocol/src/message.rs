@@ -4,6 +4,10 @@
 //! [`PROTOCOL_HEADER`] and a fresh [`NONCE_HEADER`]; every answer to it carries [`PROOF_HEADER`], without which the
 //! node believes nothing: a captive portal answers 200 too.
 
+mod successor;
+
+pub use successor::Successor;
+
 use crate::chain::Link;
 use crate::hlc::Hlc;
 use crate::scope::Scope;
@@ -316,6 +320,9 @@ pub struct HelloAnswer {
     /// Another node took this one's place: it may send what it still has, and gets nothing more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retired: bool,
+    /// Which one, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<Successor>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -498,6 +505,8 @@ pub mod refusal {
     pub const UNKNOWN_NODE: &str = "unknown-node";
     /// 403: headquarters revoked the node.
     pub const REVOKED: &str = "node-revoked";
+    /// 403: another node took this one's place; it may send, and gets nothing more.
+    pub const RETIRED: &str = "node-retired";
     /// 401: a newer credential of this node is in use: this is a copy or an old backup.
     pub const SUPERSEDED: &str = "credential-superseded";
     /// 409: the node belongs to another hub.

@@ -204,6 +204,7 @@ fn hello_answer() -> HelloAnswer {
         credential: Some(SECRET.to_owned()),
         durable_seq: 0,
         retired: false,
+        successor: None,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod backup;
 mod corpus;
+mod erasure;
 mod histories;
 mod hostile;
 mod hub_histories;
@@ -16,6 +17,7 @@ mod outage;
 mod photos;
 mod powercut;
 mod refusals;
+mod replace;
 mod restored;
 mod startup;
 mod trust;

@@ -120,6 +120,10 @@ async fn contents(desk: &Desk) -> Result<(), Error> {
                 for id in uploads {
                     desk.blobs().discard(id).await.map_err(crate::photos::disk)?;
                 }
+                // A fetch that was cut, under the name that the node gives it.
+                let mut name = [0; 16];
+                name.copy_from_slice(&sha256.as_bytes()[..16]);
+                desk.blobs().discard(Uuid::from_bytes(name)).await.map_err(crate::photos::disk)?;
                 desk.blobs().remove(sha256).await.map_err(crate::photos::disk)?;
                 desk.stop_wanting(sha256);
                 metrics::counter!("blobs_removed_total", "what" => "erased").increment(1);

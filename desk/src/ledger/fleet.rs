@@ -52,6 +52,8 @@ pub struct NodeRow {
     pub retired_ms: Option<i64>,
     /// See `retired_ms`.
     pub replaced_by: Option<Uuid>,
+    /// Changes it sent since then.
+    pub drained_changes: u64,
 }
 
 /// A credential as it is checked.

@@ -27,8 +27,8 @@ mod sync;
 use super::{
     Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
     Inbox, InboxItem, IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, OriginHead,
-    PageApplied, PageQuery, PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Review, Site, Stats,
-    Store, Unpushed, Whole,
+    PageApplied, PageQuery, PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Retirement, Review,
+    Site, Stats, Store, Unpushed, Whole,
 };
 use crate::actor::Account;
 use crate::error::Error;
@@ -207,6 +207,14 @@ impl Site for SqliteLedger {
 
     async fn set_link_state(&self, state: LinkState) -> Result<(), Error> {
         self.write(move |db| site::set_link_state(db, &state)).await
+    }
+
+    async fn retirement(&self) -> Result<Option<Retirement>, Error> {
+        self.look(site::retirement).await
+    }
+
+    async fn set_retirement(&self, retirement: Option<Retirement>) -> Result<(), Error> {
+        self.write(move |db| site::set_retirement(db, retirement.as_ref())).await
     }
 
     async fn backlog(&self) -> Result<Backlog, Error> {

@@ -39,6 +39,15 @@ pub enum Task {
         /// The node.
         node: Uuid,
     },
+    /// `node replace`.
+    ReplaceNode {
+        /// The node.
+        node: Uuid,
+    },
+    /// `erase`.
+    Erase(desk::erasures::NewErasure),
+    /// `erasures`.
+    ListErasures,
     /// `audit verify`.
     VerifyAudit,
     /// `backup`.

@@ -29,6 +29,8 @@ pub struct Caller {
     pub store_code: String,
     /// Its credential is one that this hub made and did not remember: it was restored from a backup.
     pub is_ahead: bool,
+    /// Another node took its place: it may send what it still has.
+    pub retired: bool,
 }
 
 /// Whether the stream may be this node's to push.
@@ -111,7 +113,7 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
         ledger.note_machine(node_id, machine.to_owned()).await.map_err(|e| deny(Refused::Failed(e)))?;
     }
     let is_ahead = matches!(standing, Standing::Ahead(_));
-    Ok((Caller { node_id, store_code: auth.store_code, is_ahead }, keys.proof))
+    Ok((Caller { node_id, store_code: auth.store_code, is_ahead, retired: auth.retired }, keys.proof))
 }
 
 /// Asks again whether `caller` may have what it waited for.
@@ -122,6 +124,19 @@ pub async fn recheck(ledger: &SharedLedger, caller: &Caller) -> Result<(), Refus
     match ledger.node_auth(caller.node_id).await.map_err(Refused::Failed)? {
         None => Err(Refused::UnknownNode),
         Some(auth) if auth.revoked => Err(Refused::Revoked),
+        Some(_) => Ok(()),
+    }
+}
+
+/// [`recheck`], for what only a node gets that is still a store's: nobody took its place meanwhile.
+///
+/// # Errors
+/// As [`recheck`]; [`Refused::Retired`].
+pub async fn may_pull(ledger: &SharedLedger, caller: &Caller) -> Result<(), Refused> {
+    match ledger.node_auth(caller.node_id).await.map_err(Refused::Failed)? {
+        None => Err(Refused::UnknownNode),
+        Some(auth) if auth.revoked => Err(Refused::Revoked),
+        Some(auth) if auth.retired => Err(Refused::Retired),
         Some(_) => Ok(()),
     }
 }
@@ -176,7 +191,13 @@ mod tests {
             used_ms: used.then_some(1),
         };
         let credentials = used.iter().enumerate().map(row).rev().collect();
-        NodeAuth { store_code: "042".to_owned(), revoked: false, machine: None, credentials }
+        NodeAuth {
+            store_code: "042".to_owned(),
+            revoked: false,
+            retired: false,
+            machine: None,
+            credentials,
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::credentials::{Caller, may_push};
 use super::enrolment::MAX_VERSION_CHARS;
 use super::{Intake, Refused, common_version};
 use sync_protocol::chain::Link;
-use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus};
+use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus, Successor};
 
 impl Intake {
     /// Says where the hub stands with the node's origin, and issues a new credential beside the one in use where the node
@@ -40,6 +40,7 @@ impl Intake {
         )
         .await;
 
+        let successor = if caller.retired { self.successor(caller).await? } else { None };
         let credential = if request.renew { Some(self.issue(caller, now_ms).await?) } else { None };
         Ok(HelloAnswer {
             hub_id: self.inner.hub_id,
@@ -52,8 +53,18 @@ impl Intake {
             head,
             credential,
             durable_seq,
-            retired: false,
+            retired: caller.retired,
+            successor,
         })
+    }
+
+    async fn successor(&self, caller: &Caller) -> Result<Option<Successor>, Refused> {
+        let node = self.ledger().node(caller.node_id).await.map_err(|error| self.failed(error))?;
+        let Some((since_ms, by)) = node.and_then(|node| node.retired_ms.zip(node.replaced_by)) else {
+            return Ok(None);
+        };
+        let by = self.ledger().node(by).await.map_err(|error| self.failed(error))?;
+        Ok(by.map(|by| Successor { name: by.name, since_ms }))
     }
 
     async fn issue(&self, caller: &Caller, now_ms: i64) -> Result<String, Refused> {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::board::Part;
 use super::hub::Failure;
 use super::link::{Link, Phase, Stop};
+use super::retired;
 use super::session::{Session, Welcome};
 use super::standing::{self, Parted};
 
@@ -42,6 +43,7 @@ pub(super) async fn run(session: &Session) {
                 }
                 session.saw_epoch(answer.epoch).await;
                 note_durable(session, request.origin, answer.durable_seq).await;
+                retired::note(session, &answer).await;
                 match parted(session, &request, &answer).await {
                     Ok(None) => {}
                     Ok(Some(parted)) => return session.part(parted).await,
@@ -151,7 +153,8 @@ fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, breaks:
     session.link(Link::hello_succeeded);
     session.board.well(Part::Stop);
     session.board.well(Part::Link);
-    let HelloAnswer { limits, scopes, applied_seq, .. } = answer;
+    let HelloAnswer { limits, scopes, applied_seq, retired, .. } = answer;
+    let scopes = if retired { Vec::new() } else { scopes };
     session.welcome(Welcome { no, breaks, limits, scopes, origin, applied_seq });
 }
 
@@ -188,6 +191,7 @@ mod tests {
             credential: None,
             durable_seq: 0,
             retired: false,
+            successor: None,
         };
         assert_eq!(objection(&answer(hub_id, 1), &request), None);
         assert_eq!(objection(&answer(origin, 1), &request), Some(Stop::WrongHub));

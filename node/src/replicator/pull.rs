@@ -25,6 +25,9 @@ const FIRST_CHANGES: u64 = 128;
 /// A page may take this much longer than the wait that was asked for.
 const STALLED: Duration = Duration::from_secs(15);
 
+/// How long nothing is asked for where there is nothing to be had.
+const NOTHING_TO_FETCH: Duration = Duration::from_secs(30);
+
 /// What to ask for.
 pub(crate) struct Ask<'a> {
     /// The scopes and where the node stands in them.
@@ -128,6 +131,11 @@ pub(super) async fn run(session: &Session) {
     let mut anew = false;
     loop {
         let welcome = session.ready(&mut waiting).await;
+        if welcome.scopes.is_empty() {
+            // Another PC took this one's place; a `hello` that says otherwise ends the wait.
+            waiting.hold(session.now(), NOTHING_TO_FETCH);
+            continue;
+        }
         batch.set_most(u64::from(welcome.limits.pull_changes));
         let ledger = session.desk.ledger();
         let (held, own) = match (ledger.cursors().await, ledger.backlog().await) {

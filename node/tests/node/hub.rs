@@ -227,6 +227,7 @@ impl State {
             credential,
             durable_seq: 0,
             retired: false,
+            successor: None,
         }
     }
 

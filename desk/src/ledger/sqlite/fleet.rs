@@ -50,6 +50,15 @@ fn retire(db: &Connection, node: &NewNode) -> Done<()> {
     Ok(())
 }
 
+/// Counts what a node sent after another one took its place.
+pub(super) fn count_drained(db: &Connection, node_id: Uuid, new: u64) -> Done<()> {
+    db.prepare_cached(
+        "UPDATE nodes SET drained_changes = drained_changes + ?2 WHERE node_id = ?1 AND retired_ms IS NOT NULL AND ?2 > 0",
+    )?
+    .execute(params![node_id, new as i64])?;
+    Ok(())
+}
+
 pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<(Store, String)>> {
     let used = db
         .prepare_cached("UPDATE enrolment_codes SET used_ms = ?2, node_id = ?3 WHERE code_hash = ?1 AND used_ms IS NULL AND expires_ms > ?2")?
@@ -101,7 +110,7 @@ fn rows(db: &Connection, store: Option<&str>, node_id: Option<Uuid>) -> Done<Vec
     let mut statement = db.prepare_cached(
         "SELECT n.node_id, n.store_code, n.name, n.version, n.enrolled_ms, n.revoked_ms, n.last_contact_ms, n.clock_offset_ms, n.status, \
          coalesce((SELECT sum(o.seq) FROM origins o WHERE o.node_id = n.node_id), 0), n.restored_ms, \
-         (SELECT count(*) FROM forks f WHERE f.node_id = n.node_id), n.retired_ms, n.replaced_by \
+         (SELECT count(*) FROM forks f WHERE f.node_id = n.node_id), n.retired_ms, n.replaced_by, n.drained_changes \
          FROM nodes n WHERE (?1 IS NULL OR n.store_code = ?1) AND (?2 IS NULL OR n.node_id = ?2) ORDER BY n.store_code, n.name, n.node_id",
     )?;
     let mut rows = statement.query(params![store, node_id])?;
@@ -123,6 +132,7 @@ fn rows(db: &Connection, store: Option<&str>, node_id: Option<Uuid>) -> Done<Vec
             forks: row.get::<_, i64>(11)? as u64,
             retired_ms: row.get(12)?,
             replaced_by: row.get(13)?,
+            drained_changes: row.get::<_, i64>(14)? as u64,
         });
     }
     Ok(nodes)

@@ -16,6 +16,8 @@ use sync_protocol::record::{FieldError, INCIDENT};
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
+/// How the program itself is called where it records something.
+const SYSTEM: &str = "system:";
 /// Where headquarters' own running numbers begin, so that they never meet a store's.
 const HUB_NUMBERS_FROM: i64 = 500_000;
 
@@ -40,6 +42,7 @@ pub(super) fn record(
         return Ok(None);
     }
     let is_hub = site::is_hub(db)?;
+    in_service(db, &by)?;
     let mut fed = Vec::new();
     let mut incident = None;
     for draft in drafts {
@@ -68,6 +71,20 @@ pub(super) fn record(
         feed(db, &fed)?;
     }
     Ok(incident)
+}
+
+/// A node whose place another one took is there to be read and emptied. What the program itself has to say of what is here
+/// still goes.
+fn in_service(db: &Connection, by: &str) -> Done<()> {
+    let Some(retirement) = site::retirement(db)?.filter(|_| !by.starts_with(SYSTEM)) else {
+        return Ok(());
+    };
+    let successor = if retirement.successor.is_empty() {
+        "another one"
+    } else {
+        &retirement.successor
+    };
+    Err(Refusal::Conflict(format!("this PC was replaced by {successor}: record it there")).into())
 }
 
 fn stage(db: &Connection, id: Uuid) -> Done<Option<StagedRecord>> {

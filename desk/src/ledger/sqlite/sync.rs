@@ -234,6 +234,7 @@ pub(super) fn take_push(
     save_origin(db, &stream)?;
     keep_link_if_due(db, &stream, held)?;
     feed(db, &fed)?;
+    super::fleet::count_drained(db, node_id, stream.seq - held)?;
     let Identity::Hub { epoch, .. } = site::identity(db)? else {
         return Err(Fail::Broken("only a hub takes a push".to_owned()));
     };
