@@ -104,7 +104,7 @@ async fn a_name_and_a_photo_are_in_no_file_of_any_site_once_every_site_has_confi
     let _ = harriet.post(&format!("{path}/release"), &json!({})).await.expect(200);
 
     // The second node is off when it is ordered, and somebody has edited there without knowing.
-    two.link().cut();
+    two.link().go_down();
     let late = json!({"people": [{"id": person, "name": NAME, "contact": "late quartermain", "roles": ["suspect"]}]});
     let _ = kim.patch(&path, &late).await.expect(200);
     two.stop().await;
@@ -119,7 +119,7 @@ async fn a_name_and_a_photo_are_in_no_file_of_any_site_once_every_site_has_confi
     assert_nowhere(hub.folder(), &photo);
     assert_nowhere(one.folder(), &photo);
 
-    two.link().mend();
+    two.link().heal();
     two.start().await;
     let kim = kim.at(two.url());
     wait_until("the second node to confirm", PATIENCE, async || order(&harriet).await["complete"] == true).await;

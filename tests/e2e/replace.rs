@@ -29,7 +29,7 @@ async fn new_hardware_gets_everything_though_it_is_killed_on_the_way_and_the_old
     }
     old.drained(&mia, PATIENCE).await;
     // The old PC is away, and goes on recording.
-    old.link().cut();
+    old.link().go_down();
     let mut only_there = Vec::new();
     for n in 0..20 {
         only_there.push(record(&mia, &format!("while it was away {n}")).await);
@@ -61,7 +61,7 @@ async fn new_hardware_gets_everything_though_it_is_killed_on_the_way_and_the_old
     assert!(again.code == Some(1) && again.stderr.contains("replaced already"), "{again:?}");
 
     // The old one is back: what it holds goes first, and it is told.
-    old.link().mend();
+    old.link().heal();
     wait_until("the old PC's reports at headquarters and at the new one", PATIENCE, async || {
         harriet.total().await == INCIDENTS + 20 && kim.total().await == INCIDENTS + 20
     })
@@ -101,7 +101,7 @@ async fn new_hardware_gets_everything_though_it_is_killed_on_the_way_and_the_old
     hub.audit().await;
 
     // It survives a restart without a line, too.
-    old.link().cut();
+    old.link().go_down();
     old.stop().await;
     old.start().await;
     let mia = mia.at(old.url());
