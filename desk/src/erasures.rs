@@ -5,6 +5,7 @@
 //! at every site by itself, and says so in the order's record. What is counted (category, severity, store, times, roles,
 //! amounts) stays.
 
+mod copies;
 pub mod work;
 
 use crate::actor::Actor;

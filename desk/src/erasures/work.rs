@@ -3,6 +3,7 @@
 //! At start and after every commit it asks for what is undone; everything it does can be done again, so a crash in between
 //! costs nothing. Nothing is said to be done before it is.
 
+use super::copies;
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::{Draft, Identity, Listing, Recording, Staged, Undone};
@@ -115,7 +116,7 @@ async fn contents(desk: &Desk) -> Result<(), Error> {
         if erased.is_empty() {
             return Ok(());
         }
-        for sha256 in erased {
+        for &sha256 in &erased {
             if let Some(uploads) = desk.ledger().forget_erased(sha256).await? {
                 for id in uploads {
                     desk.blobs().discard(id).await.map_err(crate::photos::disk)?;
@@ -128,6 +129,12 @@ async fn contents(desk: &Desk) -> Result<(), Error> {
                 desk.stop_wanting(sha256);
                 metrics::counter!("blobs_removed_total", "what" => "erased").increment(1);
             }
+        }
+        let (folders, looked_for) = (desk.copies().to_vec(), erased.iter().copied().collect());
+        let removed = tokio::task::spawn_blocking(move || copies::remove(&folders, &looked_for)).await;
+        let removed = removed.map_err(|gone| Error::Fault(gone.to_string()))?;
+        removed.map_err(crate::photos::disk)?;
+        for sha256 in erased {
             desk.ledger().note_erased(sha256).await?;
         }
     }
