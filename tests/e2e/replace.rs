@@ -90,8 +90,21 @@ async fn new_hardware_gets_everything_though_it_is_killed_on_the_way_and_the_old
     wait_until("headquarters' report at the new PC", PATIENCE, async || kim.total().await == INCIDENTS + 22).await;
     assert_eq!(mia.total().await, INCIDENTS + 20, "the old one gets nothing more");
 
-    let fleet = harriet.get("/api/v1/nodes?store=042").await.expect(200);
-    let item = fleet["items"].as_array().unwrap().iter().find(|item| item["node_id"] == old_id.as_str()).unwrap();
+    let of_old = async || {
+        let fleet = harriet.get("/api/v1/nodes?store=042").await.expect(200);
+        fleet["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|item| item["node_id"] == old_id.as_str())
+            .unwrap()
+            .clone()
+    };
+    wait_until("the fleet list to show that it is empty", PATIENCE, async || {
+        of_old().await["backlog"]["blobs"] == 0
+    })
+    .await;
+    let item = of_old().await;
     let new_id = new.status().await["node_id"].clone();
     assert!(item["retired_at"].is_string() && item["replaced_by"] == new_id, "{item}");
     // Twenty incidents, the photo and what its picture became.
