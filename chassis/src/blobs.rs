@@ -8,6 +8,8 @@
 //! counts only as far as its owner has noted an offset that was synced ([`Incoming::sync`]); what lies behind is cut off
 //! when it is taken up again.
 //!
+//! What is found to be something else than its name says is moved to `ROOT/damaged/NAME-…` ([`Blobs::set_aside`]), never deleted.
+//!
 //! At start there is nothing to do. Parts whose owner is gone are told by age ([`Blobs::stale_parts`]); so is content that was kept
 //! for something that did not come about ([`Blobs::resting`], [`Blobs::remove_resting`]).
 //!
@@ -16,10 +18,13 @@
 
 mod incoming;
 mod read;
+mod steps;
 
 pub use incoming::{Incoming, Kept};
 pub use read::Reading;
+pub use steps::Steps;
 
+use crate::heavy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
 use std::fs::{self, DirBuilder, File};
@@ -29,6 +34,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
+
+/// Where contents are kept that are not what their names say.
+const DAMAGED: &str = "damaged";
 
 /// The SHA-256 of some content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +124,7 @@ impl Blobs {
     /// When it cannot be made.
     pub fn open(root: &Path) -> io::Result<Self> {
         make(&root.join("incoming"))?;
+        make(&root.join(DAMAGED))?;
         // All at once, so that none is ever made while somebody waits for an answer.
         for first in 0..=u8::MAX {
             make(&root.join(format!("{first:02x}")))?;
@@ -137,7 +146,8 @@ impl Blobs {
 
     /// Whether the content is here.
     pub async fn contains(&self, digest: Sha256) -> bool {
-        tokio::fs::try_exists(self.path(digest)).await.unwrap_or(false)
+        let path = self.path(digest);
+        off(move || fs::exists(path)).await.unwrap_or(false)
     }
 
     /// Reads the whole content and compares: false where it is damaged or gone.
@@ -150,6 +160,36 @@ impl Blobs {
             Ok(file) => Ok(hash(file, u64::MAX)?.1 == digest),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
+        })
+        .await
+    }
+
+    /// Moves a content aside that is not what its name says, and answers what it is called there; `None` where it is whole, or
+    /// not here. `tag` makes the name another one than that of an earlier time.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn set_aside(&self, digest: Sha256, tag: i64) -> io::Result<Option<String>> {
+        let (path, gate, root) = (self.path(digest), Arc::clone(&self.gate), Arc::clone(&self.root));
+        off(move || {
+            // Not while somebody puts the right bytes in its place.
+            let _gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
+            match File::open(&path) {
+                Ok(file) => {
+                    if hash(file, u64::MAX)?.1 == digest {
+                        return Ok(None);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            }
+            let (folder, name) = (root.join(DAMAGED), format!("{digest}-{tag}"));
+            fs::rename(&path, folder.join(&name))?;
+            File::open(folder)?.sync_all()?;
+            if let Some(from) = path.parent() {
+                File::open(from)?.sync_all()?;
+            }
+            Ok(Some(name))
         })
         .await
     }
@@ -169,7 +209,8 @@ impl Blobs {
     /// # Errors
     /// When the disk fails.
     pub async fn remove(&self, digest: Sha256) -> io::Result<()> {
-        gone_is_fine(tokio::fs::remove_file(self.path(digest)).await)
+        let path = self.path(digest);
+        off(move || gone_is_fine(fs::remove_file(path))).await
     }
 
     /// Contents that were kept, or found to be there, longer than `age` ago, from those whose digest begins with the byte
@@ -213,7 +254,8 @@ impl Blobs {
     /// How long the part that `id` wrote is; none: 0. Not all of it need have been synced: for who checks the whole by
     /// its digest.
     pub async fn part_length(&self, id: Uuid) -> u64 {
-        tokio::fs::metadata(self.part(id)).await.map_or(0, |part| part.len())
+        let part = self.part(id);
+        off(move || fs::metadata(part)).await.map_or(0, |part| part.len())
     }
 
     /// Removes the part that `id` wrote; fine where there is none.
@@ -221,7 +263,8 @@ impl Blobs {
     /// # Errors
     /// When the disk fails.
     pub async fn discard(&self, id: Uuid) -> io::Result<()> {
-        gone_is_fine(tokio::fs::remove_file(self.part(id)).await)
+        let part = self.part(id);
+        off(move || gone_is_fine(fs::remove_file(part))).await
     }
 
     /// Parts that nobody wrote to for `age`: cut off, unless their owner means to go on. `now`: by the clock of the file system.
@@ -247,7 +290,7 @@ impl Blobs {
 
 /// Runs `job` where it may wait.
 async fn off<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(job).await.unwrap_or_else(|gone| Err(io::Error::other(gone)))
+    heavy::run(job).await.unwrap_or_else(|failed| Err(io::Error::other(failed)))
 }
 
 /// Length and digest of at most `limit` bytes.

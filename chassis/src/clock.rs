@@ -16,15 +16,41 @@ pub trait Clock: Send + Sync + 'static {
 /// A clock as it is passed around.
 pub type SharedClock = Arc<dyn Clock>;
 
+/// For tests of what a wrong clock does, over real processes: milliseconds to add to what the machine says.
+const TEST_OFFSET: &str = "AINCIDENT_TEST_CLOCK_OFFSET_MS";
+
 /// The machine's own clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl SystemClock {
-    /// The machine's clock, ready to be passed around.
+    /// The machine's clock, ready to be passed around. Moved where a test asks for it in the environment, and the log
+    /// says so.
     #[must_use]
     pub fn shared() -> SharedClock {
-        Arc::new(Self)
+        let Ok(asked) = std::env::var(TEST_OFFSET) else {
+            return Arc::new(Self);
+        };
+        let Ok(offset_ms) = asked.parse() else {
+            tracing::warn!(asked, "{TEST_OFFSET} is set to no number of milliseconds; the clock is not moved");
+            return Arc::new(Self);
+        };
+        tracing::warn!(
+            offset_ms,
+            "{TEST_OFFSET} is set: THIS PROGRAM'S CLOCK IS MOVED AND EVERY TIME IT WRITES IS WRONG; it is for tests only"
+        );
+        Arc::new(MovedClock { offset_ms })
+    }
+}
+
+/// The machine's clock, moved by a test.
+struct MovedClock {
+    offset_ms: i64,
+}
+
+impl Clock for MovedClock {
+    fn now_ms(&self) -> i64 {
+        SystemClock.now_ms().saturating_add(self.offset_ms)
     }
 }
 
@@ -144,6 +170,18 @@ mod tests {
         ] {
             assert_eq!(parse_rfc3339(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn leap_days_exist_in_leap_years_only_and_a_leap_second_is_the_second_before_it() {
+        for good in ["2028-02-29T00:00:00Z", "2000-02-29T23:59:59Z"] {
+            assert!(parse_rfc3339(good).is_some(), "{good}");
+        }
+        for bad in ["2026-02-29T00:00:00Z", "2100-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2026-12-31T23:59:61Z"] {
+            assert_eq!(parse_rfc3339(bad), None, "{bad}");
+        }
+        // 1970's milliseconds have no room for it; RFC 3339 allows it, so who sends it is not sent away.
+        assert_eq!(parse_rfc3339("2016-12-31T23:59:60Z"), parse_rfc3339("2016-12-31T23:59:59Z"));
     }
 
     #[test]

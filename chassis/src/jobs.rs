@@ -31,6 +31,8 @@ pub const MOST_CRASHES: u32 = 3;
 pub const MOST_ATTEMPTS: u32 = 12;
 /// The pauses between tries.
 const PACE: Backoff = Backoff { floor: Duration::from_secs(2), cap: Duration::from_secs(600) };
+/// No job is put off for longer; one that is due later than this after now was queued by a clock that has been set back since.
+const MOST_AHEAD_MS: i64 = 3_600_000;
 /// How long running jobs may take to end when the program stops.
 const GRACE: Duration = Duration::from_secs(5);
 /// The pause after the queue itself failed.
@@ -253,8 +255,10 @@ impl Runner {
         let now_ms = self.clock.now_ms();
         match self.queue.next_due(kind).await? {
             None => Ok(Next::In(Duration::from_secs(3600))),
-            Some(due_ms) if due_ms > now_ms => Ok(Next::In(Duration::from_millis((due_ms - now_ms) as u64))),
-            Some(_) => match self.queue.take(kind, now_ms).await? {
+            Some(due_ms) if due_ms > now_ms && due_ms - now_ms <= MOST_AHEAD_MS => {
+                Ok(Next::In(Duration::from_millis((due_ms - now_ms) as u64)))
+            }
+            Some(due_ms) => match self.queue.take(kind, now_ms.max(due_ms)).await? {
                 Some(job) => Ok(Next::Job(job)),
                 None => Ok(Next::In(QUEUE_AGAIN)),
             },

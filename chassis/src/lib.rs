@@ -9,6 +9,7 @@ pub mod blobs;
 pub mod clock;
 pub mod config;
 pub mod folder;
+pub mod heavy;
 pub mod http;
 pub mod ids;
 pub mod jobs;

@@ -13,6 +13,7 @@
 //! it relies on.
 
 mod error;
+mod in_place;
 pub mod jobs;
 mod lookout;
 mod migrate;
@@ -34,10 +35,12 @@ use rusqlite::{Connection, Transaction};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use error::{OpenError, ReadError, StoreError, WriteError};
+pub use in_place::{Disk, Moment};
 pub use migrate::runner;
 pub use refinery;
 pub use rusqlite;
 
+use in_place::InPlace;
 use lookout::Lookout;
 use readers::Readers;
 use writer::{Message, Shared, TypedJob};
@@ -61,6 +64,9 @@ pub struct OpenOptions {
     pub newest_schema: i32,
     /// What the writing connection is like.
     pub writing: Writing,
+    /// Everything is done where it is asked for, on no thread of its own, as far as this disk lets it: for simulations.
+    /// Commits of other processes are not noticed then.
+    pub in_place: Option<Arc<dyn Disk>>,
 }
 
 impl OpenOptions {
@@ -74,6 +80,7 @@ impl OpenOptions {
             migrations,
             readers: 4,
             writing: Writing::default(),
+            in_place: None,
         }
     }
 }
@@ -98,6 +105,7 @@ pub struct Database {
 
 struct Inner {
     path: PathBuf,
+    in_place: Option<InPlace>,
     queue: Option<mpsc::Sender<Message>>,
     writer: Option<JoinHandle<()>>,
     lookout: Option<Lookout>,
@@ -121,16 +129,23 @@ impl Database {
         let readers =
             Readers::open(&path, options.readers.clamp(1, 64)).map_err(|cause| OpenError::from_sqlite(&path, cause))?;
         let shared = Arc::new(Shared::new());
+        let readers = Arc::new(readers);
+        if let Some(disk) = options.in_place {
+            let in_place = Some(InPlace::new(connection, options.writing, disk));
+            let inner = Inner { path, in_place, queue: None, writer: None, lookout: None, readers, shared };
+            return Ok(Self { inner: Arc::new(inner) });
+        }
         let (queue, jobs) = mpsc::channel(QUEUE_JOBS);
         let lookout = Lookout::start(&path, queue.clone())?;
         let writer = writer::start(path.clone(), connection, options.writing, jobs, Arc::clone(&shared))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
+                in_place: None,
                 queue: Some(queue),
                 writer: Some(writer),
                 lookout: Some(lookout),
-                readers: Arc::new(readers),
+                readers,
                 shared,
             }),
         })
@@ -161,6 +176,9 @@ impl Database {
         T: Send + 'static,
         E: StoreError + Send + 'static,
     {
+        if let Some(in_place) = &self.inner.in_place {
+            return in_place.write(job, &self.inner.shared);
+        }
         let queue = self.queue()?;
         let place = match queue.try_reserve() {
             Ok(place) => place,
@@ -189,6 +207,9 @@ impl Database {
         T: Send + 'static,
         E: StoreError + Send + 'static,
     {
+        if let Some(in_place) = &self.inner.in_place {
+            return in_place.write(job, &self.inner.shared);
+        }
         let queue = self.queue()?;
         let place = block_on(queue.reserve()).map_err(|_| WriteError::Stopped)?;
         let (reply, answer) = oneshot::channel();
@@ -237,6 +258,9 @@ impl Database {
         E: Send + 'static,
     {
         let permit = self.inner.readers.permit().await?;
+        if self.inner.in_place.is_some() {
+            return self.inner.readers.run(permit, limit, job);
+        }
         let readers = Arc::clone(&self.inner.readers);
         tokio::task::spawn_blocking(move || readers.run(permit, limit, job))
             .await

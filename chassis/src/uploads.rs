@@ -77,6 +77,9 @@ pub trait UploadStore: Send + Sync {
     async fn finish(&self, id: Uuid, result: String) -> Result<(), UploadError>;
     /// Removes an upload; fine where there is none.
     async fn remove(&self, id: Uuid) -> Result<(), UploadError>;
+    /// How many bytes are durable of an unfinished upload that says in its description (`sha256`, in hexadecimal) that it will be
+    /// that content; the furthest one of several.
+    async fn arriving(&self, sha256: Sha256) -> Result<Option<u64>, UploadError>;
     /// Uploads that are whole and have no result, of owners whose name begins with `owners`.
     async fn unfinished(&self, owners: &'static str, limit: u32) -> Result<Vec<Upload>, UploadError>;
     /// Uploads that expired before `now_ms`, of owners whose name begins with `owners`.
@@ -309,11 +312,19 @@ impl Uploads {
         Ok(())
     }
 
-    /// The part of `upload`, at its noted offset.
+    /// The part of `upload`, at its noted offset. One whose part is gone is forgotten: [`UploadError::NotFound`].
     async fn part(&self, upload: &Upload, turn: &mut Turn) -> Result<Incoming, UploadError> {
         match turn.part.take() {
             Some(part) if part.length() == upload.offset_bytes => Ok(part),
-            _ => Ok(self.inner.blobs.resume(upload.id, upload.offset_bytes).await?),
+            _ => match self.inner.blobs.resume(upload.id, upload.offset_bytes).await {
+                // A restored database may name a part that was never in the backup: whoever sends it begins anew.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    tracing::warn!(upload = %upload.id, %error, "an upload is begun anew");
+                    self.inner.store.remove(upload.id).await?;
+                    Err(UploadError::NotFound)
+                }
+                resumed => Ok(resumed?),
+            },
         }
     }
 

@@ -2,11 +2,18 @@
 
 use crate::accounts::Hashing;
 use crate::cache::SharedCache;
+use crate::erasures;
 use crate::error::{Error, Refusal};
 use crate::events::MAX_STREAMS;
+use crate::jobs;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Identity, SharedLedger};
-use crate::{erasures, photos};
+use crate::photos::heic::Opener;
+use crate::photos::{self, PhotoLimits, travels::Travels};
+use crate::quarantine;
+use crate::recall::Recall;
+use crate::reports::{self, flights::Flights};
+use crate::scrub::{self, Scrub};
 use chassis::blobs::{Blobs, Sha256};
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
@@ -65,8 +72,16 @@ struct Inner {
     house: OnceLock<House>,
     /// Folders in which copies of contents may lie.
     copies: OnceLock<Vec<PathBuf>>,
+    scrub: OnceLock<Scrub>,
     printing: Arc<Semaphore>,
     binding: Arc<Semaphore>,
+    arriving: Arc<Semaphore>,
+    recall: Recall,
+    flights: Flights,
+    travels: Travels,
+    photo_limits: RwLock<Option<Arc<PhotoLimits>>>,
+    reached_at: RwLock<Option<String>>,
+    heic: OnceLock<Opener>,
 }
 
 /// What the company says of itself and of where it is reached.
@@ -76,11 +91,43 @@ pub struct House {
     pub company: String,
     /// Where people reach this site, such as `https://incidents.example.com`; none: as each of them happens to.
     pub public_url: Option<String>,
+    /// Where thumbnails are fetched from, where that is not this site itself: a cache in front of it.
+    pub images_url: Option<String>,
+}
+
+impl House {
+    /// What comes before the addresses of thumbnails; empty: nothing.
+    #[must_use]
+    pub fn images(&self) -> &str {
+        self.images_url.as_deref().unwrap_or_default()
+    }
+
+    /// What a configuration says; without a word each has its default.
+    ///
+    /// # Errors
+    /// In words, where an address is none.
+    pub fn new(
+        company: Option<String>,
+        public_url: Option<String>,
+        images_url: Option<String>,
+    ) -> Result<Self, String> {
+        let address = |name: &str, url: Option<String>| match url.map(|url| url.trim_end_matches('/').to_owned()) {
+            Some(url) if !(url.starts_with("https://") || url.starts_with("http://")) => {
+                Err(format!("{name} is {url:?}; give an address such as https://incidents.example.com"))
+            }
+            url => Ok(url),
+        };
+        Ok(Self {
+            company: company.unwrap_or(Self::default().company),
+            public_url: address("public_url", public_url)?,
+            images_url: address("images_url", images_url)?,
+        })
+    }
 }
 
 impl Default for House {
     fn default() -> Self {
-        Self { company: "A.I.ncident".to_owned(), public_url: None }
+        Self { company: "A.I.ncident".to_owned(), public_url: None, images_url: None }
     }
 }
 
@@ -121,8 +168,16 @@ impl Desk {
             uploads: OnceLock::new(),
             house: OnceLock::new(),
             copies: OnceLock::new(),
+            scrub: OnceLock::new(),
             printing: Arc::new(Semaphore::new(photos::job::at_once())),
             binding: Arc::new(Semaphore::new(1)),
+            arriving: Arc::new(Semaphore::new(photos::MOST_ARRIVING)),
+            recall: Recall::default(),
+            flights: Flights::default(),
+            travels: Travels::default(),
+            photo_limits: RwLock::new(None),
+            reached_at: RwLock::new(None),
+            heic: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -179,11 +234,9 @@ impl Desk {
     /// What does the site's jobs, as long as it serves.
     #[must_use]
     pub fn runner(&self) -> Runner {
-        Runner::new(Arc::clone(self.jobs()), Arc::clone(self.clock()), self.ids().clone()).kind(
-            photos::job::KIND,
-            photos::job::at_once(),
-            photos::job::handler(self.clone()),
-        )
+        Runner::new(Arc::clone(self.jobs()), Arc::clone(self.clock()), self.ids().clone())
+            .kind(photos::job::KIND, photos::job::at_once(), photos::job::handler(self.clone()))
+            .kind(reports::job::KIND, 1, reports::job::handler(self.clone()))
     }
 
     /// Tells what the company says of itself; once, before anything is served.
@@ -207,6 +260,44 @@ impl Desk {
         self.inner.copies.get().map_or(&[], Vec::as_slice)
     }
 
+    /// Where people reach this site, as far as it is known: as configured, else as somebody last did.
+    pub(crate) fn reached_at(&self) -> Option<String> {
+        let seen = || self.inner.reached_at.read().unwrap_or_else(PoisonError::into_inner).clone();
+        self.house().public_url.clone().or_else(seen)
+    }
+
+    /// Notes where somebody reached this site.
+    pub(crate) fn was_reached_at(&self, url: &str) {
+        if url.is_empty() {
+            return;
+        }
+        let known = self.inner.reached_at.read().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(url);
+        if !known {
+            *self.inner.reached_at.write().unwrap_or_else(PoisonError::into_inner) = Some(url.to_owned());
+        }
+    }
+
+    /// Has HEIC pictures shown; once, before anything is served. Without it they are kept, and cannot be shown.
+    pub fn open_heic_with(&self, opener: Opener) {
+        let _ = self.inner.heic.set(opener);
+    }
+
+    /// What opens HEIC pictures.
+    pub(crate) fn heic(&self) -> Option<Opener> {
+        self.inner.heic.get().copied()
+    }
+
+    /// Tells how what is kept is looked through; once, before anything is served.
+    pub fn set_scrub(&self, scrub: Scrub) {
+        let _ = self.inner.scrub.set(scrub);
+    }
+
+    /// How what is kept is looked through.
+    #[must_use]
+    pub fn scrub(&self) -> Scrub {
+        *self.inner.scrub.get_or_init(Scrub::default)
+    }
+
     /// Whose turn it is to render a report.
     pub(crate) fn printing(&self) -> &Arc<Semaphore> {
         &self.inner.printing
@@ -217,6 +308,54 @@ impl Desk {
         &self.inner.binding
     }
 
+    /// What is known without a look into the ledger.
+    #[must_use]
+    pub fn recall(&self) -> &Recall {
+        &self.inner.recall
+    }
+
+    /// Reports that are being rendered.
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.inner.flights
+    }
+
+    /// What is taken of photos: as headquarters said last, here too while it cannot be reached.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn photo_limits(&self) -> Result<Arc<PhotoLimits>, Error> {
+        if let Some(known) = self.inner.photo_limits.read().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Ok(known);
+        }
+        let limits = Arc::new(self.ledger().photo_limits().await?.unwrap_or_default().sane());
+        *self.inner.photo_limits.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&limits));
+        Ok(limits)
+    }
+
+    /// Keeps what is taken of photos from now on.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn take_photo_limits(&self, limits: PhotoLimits) -> Result<(), Error> {
+        let limits = limits.sane();
+        if *self.photo_limits().await? == limits {
+            return Ok(());
+        }
+        self.ledger().set_photo_limits(limits.clone()).await?;
+        *self.inner.photo_limits.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(limits));
+        Ok(())
+    }
+
+    /// How far contents have got that are on their way between the sites.
+    pub(crate) fn travels(&self) -> &Travels {
+        &self.inner.travels
+    }
+
+    /// Room for a file on its way in, as long as it is held.
+    pub(crate) fn arriving(&self) -> &Arc<Semaphore> {
+        &self.inner.arriving
+    }
+
     /// Does what a site does by itself, as long as it serves: jobs, and uploads to be finished or forgotten.
     pub async fn work(self) {
         let jobs = self.runner().run(self.stop().clone());
@@ -224,6 +363,9 @@ impl Desk {
             () = jobs => {}
             () = photos::uploads::keep(&self) => {}
             () = photos::tidy::keep(&self) => {}
+            () = jobs::measure(&self) => {}
+            () = quarantine::keep(&self) => {}
+            () = scrub::keep(&self) => {}
             () = erasures::work::keep(&self) => {}
         }
     }

@@ -1,15 +1,21 @@
 //! Looking a site's folder over: what is well, what is not, and what to do about it.
 
 use crate::desk::Desk;
+use crate::error::Error;
+use crate::ledger::Identity;
 use chassis::blobs::Sha256;
 use chassis::folder::DataFolder;
 use serde::Serialize;
 use std::path::Path;
+use sync_protocol::checksum::Compared;
+use uuid::Uuid;
 
 /// Clocks outside these years were never set: 2024-01-01 to 2100-01-01, milliseconds since 1970.
 const SANE_MS: std::ops::Range<i64> = 1_704_067_200_000..4_102_444_800_000;
 /// Room that a store needs for a day of photos, in bytes.
 const ROOM_BYTES: usize = 64 * 1024 * 1024;
+/// Damaged things that are named.
+const MAX_DAMAGE: u32 = 20;
 
 /// How it stands with something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -106,7 +112,89 @@ pub async fn examine(desk: &Desk, folder: &DataFolder, full: bool) -> Vec<Findin
         Ok(Err(error)) => Finding::new("files", Health::Fail, format!("the files cannot be read: {error}")),
         Err(gone) => Finding::new("files", Health::Fail, gone.to_string()),
     });
+    found.push(damage(desk).await);
+    found.push(replicas(desk).await);
     found
+}
+
+/// What the scrub, or somebody who needed it, found damaged.
+async fn damage(desk: &Desk) -> Finding {
+    let (count, list) = match (desk.ledger().damage_count().await, desk.ledger().damage(MAX_DAMAGE).await) {
+        (Ok(count), Ok(list)) => (count, list),
+        (Err(error), _) | (_, Err(error)) => return Finding::new("damage", Health::Fail, error.to_string()),
+    };
+    let names: Vec<String> = list
+        .iter()
+        .filter(|one| one.mended_ms.is_none())
+        .map(|one| format!("{} {}: {}", one.kind.as_str(), one.name, one.what))
+        .collect();
+    if count.open > 0 {
+        let what = "the other side is asked for them while both serve; what nobody has is in a backup, or lost";
+        let detail = format!("{} damaged and not mended: {}; {what}", count.open, names.join("; "));
+        return Finding::new("damage", Health::Fail, detail);
+    }
+    let last = list.first().and_then(|one| Some((one, one.mended_ms?)));
+    Finding::new(
+        "damage",
+        Health::Ok,
+        match last {
+            None => "nothing was ever found damaged".to_owned(),
+            Some((one, at_ms)) => format!(
+                "{} things were found damaged and are whole again, the last one {} {} at {}; look after this disk",
+                count.mended,
+                one.kind.as_str(),
+                one.name,
+                chassis::clock::format_rfc3339(at_ms)
+            ),
+        },
+    )
+}
+
+/// The nodes that there are; at a node itself.
+async fn standing(desk: &Desk) -> Result<Vec<Uuid>, Error> {
+    if let Identity::Node(enrolment) = desk.ledger().identity().await? {
+        return Ok(vec![enrolment.node_id]);
+    }
+    let nodes = desk.ledger().nodes(None).await?;
+    Ok(nodes.into_iter().filter(|node| node.revoked_ms.is_none()).map(|node| node.node_id).collect())
+}
+
+/// Whether both sides hold the same, as last asked.
+async fn replicas(desk: &Desk) -> Finding {
+    let all = match desk.ledger().checkpoints().await {
+        Ok(all) => all,
+        Err(error) => return Finding::new("replicas", Health::Fail, error.to_string()),
+    };
+    let standing = match standing(desk).await {
+        Ok(standing) => standing,
+        Err(error) => return Finding::new("replicas", Health::Fail, error.to_string()),
+    };
+    // What was said by nodes that are no more says nothing of now.
+    let all: Vec<_> = all.into_iter().filter(|one| standing.contains(&one.node_id)).collect();
+    let different: Vec<String> = all
+        .iter()
+        .filter(|one| one.state == Compared::Different)
+        .map(|one| format!("{} of node {}", one.scope, one.node_id))
+        .collect();
+    if !different.is_empty() {
+        let detail = format!("not the same on both sides: {}; run verify for which records", different.join(", "));
+        return Finding::new("replicas", Health::Fail, detail);
+    }
+    let oldest = all.iter().filter_map(|one| one.equal_ms).min();
+    Finding::new(
+        "replicas",
+        Health::Ok,
+        match oldest {
+            None => "not compared with the other side yet".to_owned(),
+            Some(at_ms) => {
+                format!(
+                    "{} scopes equal when last compared, none longer ago than {}",
+                    all.len(),
+                    chassis::clock::format_rfc3339(at_ms)
+                )
+            }
+        },
+    )
 }
 
 /// Whether there is room for some photos: the one honest question is to write.

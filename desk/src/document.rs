@@ -62,6 +62,9 @@ struct Shown<'a> {
     occurred_to: Option<&'a Value>,
     occurred_precision: &'a str,
     recorded_at: String,
+    /// The store's clock was off, so that `recorded_at` is not when it was recorded.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    clock_off: bool,
     reported_by: &'a str,
     zone: Option<&'a Value>,
     location: Option<&'a Value>,
@@ -164,6 +167,7 @@ pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
         occurred_to: value("occurred_to"),
         occurred_precision: text("occurred_precision").unwrap_or("exact"),
         recorded_at: format_rfc3339(recorded_ms),
+        clock_off: state.born.as_ref().is_some_and(|born| born.stamp.hlc.tells_a_wrong_clock(born.at)),
         reported_by,
         category,
         subcategory: value("subcategory"),

@@ -7,7 +7,7 @@ use crate::accounts::authenticate;
 use crate::actor::{Actor, Role};
 use crate::desk::Desk;
 use crate::error::Error;
-use crate::ledger::Event;
+use crate::ledger::{Epoch, Event, Identity};
 use crate::rules;
 use futures::Stream;
 use std::collections::VecDeque;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use sync_protocol::scope::Scope;
 use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
 
 /// How often a quiet stream shows that it is alive.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -30,6 +31,8 @@ const REST: Duration = Duration::from_millis(100);
 pub enum Told {
     /// Something changed.
     Changed(Event),
+    /// Headquarters has begun another history: told to its own people.
+    Epoch(Epoch),
     /// Nothing did for a while.
     Alive,
 }
@@ -40,6 +43,8 @@ struct Watch {
     token_hash: [u8; 32],
     committed: tokio::sync::watch::Receiver<u64>,
     last: i64,
+    /// The hub's history when it was last looked at; none at a node.
+    epoch: Option<Uuid>,
     ready: VecDeque<Event>,
     _place: OwnedSemaphorePermit,
 }
@@ -68,6 +73,7 @@ pub async fn follow(
         token_hash,
         committed,
         last,
+        epoch: standing(desk).await?,
         ready: VecDeque::new(),
         _place: place,
     };
@@ -83,6 +89,9 @@ async fn next(mut watch: Watch) -> Option<(Told, Watch)> {
         watch.committed.borrow_and_update();
         if !watch.is_open().await {
             return None;
+        }
+        if let Some(epoch) = watch.begun().await.ok()? {
+            return Some((Told::Epoch(epoch), watch));
         }
         let batch = watch.read().await.ok()?;
         if batch {
@@ -119,6 +128,19 @@ impl Watch {
         }
     }
 
+    /// The history that the hub has begun since it was last looked at, where `actor` may hear of it.
+    async fn begun(&mut self) -> Result<Option<Epoch>, Error> {
+        if self.epoch.is_none() || self.actor.role < Role::Hq {
+            return Ok(None);
+        }
+        let stands = standing(&self.desk).await?;
+        if stands == self.epoch {
+            return Ok(None);
+        }
+        self.epoch = stands;
+        Ok(self.desk.ledger().epochs(1).await?.into_iter().next())
+    }
+
     /// Reads on; `false` where there was nothing.
     async fn read(&mut self) -> Result<bool, Error> {
         let events = self
@@ -135,6 +157,14 @@ impl Watch {
     }
 }
 
+/// Which of its histories the hub is in; none at a node. Not from the desk, which remembers the one of its start.
+async fn standing(desk: &Desk) -> Result<Option<Uuid>, Error> {
+    Ok(match desk.ledger().identity().await? {
+        Identity::Hub { epoch, .. } => Some(epoch),
+        Identity::Node(_) | Identity::Unenrolled => None,
+    })
+}
+
 /// Whether `actor` may hear of changes in `scope`.
 fn may_hear(actor: &Actor, scope: &Scope) -> bool {
     match scope {
@@ -147,7 +177,6 @@ fn may_hear(actor: &Actor, scope: &Scope) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     #[test]
     fn a_stores_people_hear_of_their_store_and_the_company_only() {

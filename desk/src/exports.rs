@@ -108,7 +108,10 @@ pub async fn write(desk: &Desk, actor: &Actor, format: Format, filter: Filter, l
     let pages = Pages { desk: desk.clone(), filter, after: None, done: false };
     match format {
         Format::Csv => text(pages, |rows, first, _| csv::rows(rows, first)).await,
-        Format::Json => text(pages, |rows, first, last| Ok(json(rows, first, last))).await,
+        Format::Json => {
+            let images = desk.house().images().to_owned();
+            text(pages, move |rows, first, last| Ok(json(rows, first, last, &images))).await
+        }
         Format::Xlsx => spreadsheet(pages).await,
         Format::Pdf => document(desk, pages, &look).await,
         Format::Zip => reports(desk, actor, pages, look).await,
@@ -234,14 +237,14 @@ async fn reports(desk: &Desk, actor: &Actor, mut pages: Pages, look: Look) -> Re
 }
 
 /// A part of the array, with its brackets where it begins and ends.
-fn json(rows: &[Whole], first: bool, last: bool) -> Bytes {
+fn json(rows: &[Whole], first: bool, last: bool, images: &str) -> Bytes {
     let mut out = String::with_capacity(rows.iter().map(|whole| whole.row.doc.len() + 256).sum::<usize>() + 2);
     if first {
         out.push('[');
     }
     for (n, whole) in rows.iter().enumerate() {
         out.push_str(if first && n == 0 { "\n" } else { ",\n" });
-        answer::push_whole(&mut out, whole);
+        answer::push_whole(&mut out, whole, images);
     }
     if last {
         out.push_str("\n]\n");
@@ -260,7 +263,7 @@ mod tests {
         for parts in [vec![0], vec![1], vec![2, 0], vec![2, 2, 1]] {
             let mut text = Vec::new();
             for (n, count) in parts.iter().enumerate() {
-                text.extend_from_slice(&json(&rows(*count), n == 0, n + 1 == parts.len()));
+                text.extend_from_slice(&json(&rows(*count), n == 0, n + 1 == parts.len(), ""));
             }
             let array: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
             assert_eq!(array.len(), parts.iter().sum::<usize>());

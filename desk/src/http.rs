@@ -12,12 +12,14 @@ pub mod events;
 pub mod exports;
 pub mod history;
 pub mod incidents;
+pub mod jobs;
 pub mod kept;
 pub mod login;
 mod multipart;
 pub mod object;
 pub mod openapi;
 pub mod photos;
+pub mod quarantine;
 pub mod reports;
 pub mod reviews;
 pub mod schema;
@@ -55,6 +57,7 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(reports::report))
         .routes(routes!(comments::add))
         .routes(routes!(photos::add).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)))
+        .routes(routes!(photos::get))
         .routes(routes!(photos::display).layer(from_fn(long_lived)))
         .routes(routes!(photos::thumbnail).layer(from_fn(long_lived)))
         .routes(routes!(photos::original).layer(from_fn(long_lived)))
@@ -71,6 +74,15 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .route("/api/v1/uploads/{id}", post(uploads::overridden).layer(from_fn(long_lived)))
         .routes(routes!(stats::stats))
         .routes(routes!(reviews::list))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(jobs::discard))
+        .routes(routes!(reviews::settle))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::get))
+        .routes(routes!(quarantine::retry))
+        .routes(routes!(quarantine::discard))
+        .routes(routes!(quarantine::edit))
         .routes(routes!(stores::list))
         .routes(routes!(users::list))
         .routes(routes!(events::events))

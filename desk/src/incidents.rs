@@ -13,9 +13,11 @@ use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use crate::ledger::{Draft, Filter, Recording, Staged, StagedRecord, Whole};
+use crate::recall::{Question, What};
 use crate::rules::{self, Act};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use sync_protocol::merge::DELETED;
 use sync_protocol::record::INCIDENT;
 use uuid::Uuid;
@@ -32,8 +34,13 @@ pub struct Shown {
 }
 
 impl Shown {
-    fn of(whole: &Whole) -> Self {
-        Self { id: whole.row.id, etag: answer::etag_of(&whole.row), json: answer::whole(whole) }
+    fn of(whole: &Whole, desk: &Desk) -> Self {
+        let images = desk.house().images();
+        Self {
+            id: whole.row.id,
+            etag: answer::etag_at(&whole.row, images),
+            json: answer::whole(whole, images),
+        }
     }
 }
 
@@ -74,7 +81,7 @@ pub async fn list(desk: &Desk, actor: &Actor, query: query::ListQuery) -> Result
     let more = rows.len() > query.limit as usize;
     rows.truncate(query.limit as usize);
     let next = rows.last().filter(|_| more).map(|row| query::cursor((row.occurred_at_ms, row.id), &filter));
-    Ok(answer::page(&rows, next.as_deref()))
+    Ok(answer::page(&rows, next.as_deref(), desk.house().images()))
 }
 
 /// The filter as far as `actor` may look.
@@ -95,19 +102,34 @@ pub fn seen_by(actor: &Actor, mut filter: Filter) -> Result<Filter, Refusal> {
 /// [`Refusal::NotFound`], also where it is another store's; [`Refusal::Gone`] where it is deleted.
 pub async fn get(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Error> {
     desk.own_store().await?;
+    // Read before the incident: what changes in between leads to another stamp.
+    let stamp = desk.ledger().generation().await?;
     let whole = desk.ledger().incident_whole(id).await?.ok_or(Refusal::NotFound)?;
     rules::within(actor, &whole.row.store_code)?;
     if whole.row.deleted {
         return Err(Refusal::Gone.into());
     }
-    Ok(Shown::of(&whole))
+    let shown = Shown::of(&whole, desk);
+    let question = Question::of(stamp, actor, What::Incident(id));
+    desk.recall().keep_tag(question, shown.etag.trim_matches('"'));
+    Ok(shown)
+}
+
+/// The `ETag` of an incident that `actor` may see, without its quotes, where it is known without a look into the ledger.
+///
+/// # Errors
+/// [`Refusal::NotEnrolled`].
+pub async fn known_tag(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Option<Arc<str>>, Error> {
+    desk.own_store().await?;
+    let stamp = desk.ledger().generation().await?;
+    Ok(desk.recall().tag(&Question::of(stamp, actor, What::Incident(id))))
 }
 
 /// One incident as it was just written, whether deleted or not.
 async fn written(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Error> {
     let whole = desk.ledger().incident_whole(id).await?.ok_or(Refusal::NotFound)?;
     rules::within(actor, &whole.row.store_code)?;
-    Ok(Shown::of(&whole))
+    Ok(Shown::of(&whole, desk))
 }
 
 /// Deletes one: it keeps its history and can be brought back. Deleting it again changes nothing.

@@ -13,21 +13,31 @@ mod histories;
 mod inbox;
 mod incidents;
 mod photos;
+mod proof;
+mod quarantine;
 mod records;
+mod refusals;
 mod site;
 pub mod sqlite;
 mod sync;
+mod versions;
 
 pub use accounts::{Accounts, Failures, Store};
 pub use erasures::{Confirmation, Erasure, Erasures, Listing, Undone};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
-pub use histories::{Epoch, Giving, Histories};
+pub use histories::{Epoch, Fork, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
-pub use incidents::{Comment, ErasedBy, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Stats, Whole};
+pub use incidents::{
+    Comment, Decided, ErasedBy, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Said, Stats, Whole,
+};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
+pub use proof::{Checkpoint, Damage, DamageCount, DamageKind, Holding, Proof, ScrubPart, ScrubState, ScrubStep, total};
+pub use quarantine::{Judgement, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Verdict, Word};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
+pub use refusals::{Refusals, RefusedRow};
 pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Retirement, Site};
 pub use sync::{Anew, Audit, Beginning, OriginHead, PageApplied, PageQuery, PageResult, Replication, Unpushed};
+pub use versions::{CaughtUp, HubProgram, Versions};
 
 use std::sync::Arc;
 
@@ -36,7 +46,22 @@ pub type SharedLedger = Arc<dyn Ledger>;
 
 /// Everything a site persists.
 pub trait Ledger:
-    Site + Records + Incidents + Photos + Inbox + Accounts + Replication + Histories + Erasures + Fleet + Send + Sync
+    Site
+    + Records
+    + Incidents
+    + Photos
+    + Inbox
+    + Accounts
+    + Replication
+    + Histories
+    + Fleet
+    + Versions
+    + Refusals
+    + Quarantine
+    + Proof
+    + Erasures
+    + Send
+    + Sync
 {
 }
 impl<T> Ledger for T where
@@ -48,8 +73,12 @@ impl<T> Ledger for T where
         + Accounts
         + Replication
         + Histories
-        + Erasures
         + Fleet
+        + Versions
+        + Refusals
+        + Quarantine
+        + Proof
+        + Erasures
         + Send
         + Sync
 {

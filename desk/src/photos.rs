@@ -9,10 +9,12 @@
 
 pub mod derive;
 pub mod header;
+pub mod heic;
 pub mod job;
 pub mod pixels;
 pub mod sniff;
 pub mod tidy;
+pub mod travels;
 pub mod uploads;
 
 use crate::actor::Actor;
@@ -21,24 +23,28 @@ use crate::error::{Error, Refusal};
 use crate::incidents;
 use crate::incidents::body::Fields;
 use crate::ledger::{Draft, Lane, Photo, PhotoFile, Recording, Staged};
+use crate::recall::{Question, What};
 use crate::rules::{self, Act};
 use chassis::blobs::{Kept, Sha256};
 use chassis::clock::format_rfc3339;
 use chassis::jobs::NewJob;
 use header::{Inspection, Verdict};
 use serde_json::Value;
+use sniff::Format;
+use std::sync::Arc;
 use sync_protocol::record::{FieldError, PHOTO, check};
 use uuid::Uuid;
 
+pub use sync_protocol::message::{MAX_PHOTOS, PhotoLimits};
 pub use sync_protocol::record::MAX_PHOTO_BYTES;
 
-/// Most photos of one incident.
-pub const MAX_PHOTOS: u64 = 100;
+/// Most files that arrive at once.
+pub const MOST_ARRIVING: usize = 128;
 /// Longest file name that is kept, in characters.
 const MAX_FILENAME: usize = 200;
 
 /// What is asked of a photo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Variant {
     /// To look at.
     Display,
@@ -60,8 +66,17 @@ pub enum Delivery {
         /// What to call it, where it is to be saved.
         filename: Option<String>,
     },
-    /// It is being made, or on its way.
-    Later,
+    /// Not yet.
+    Later(Wait),
+}
+
+/// Why a content is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// It is being made, by the site that recorded the photo.
+    Making,
+    /// It comes from the other side; so much of it is here, of a hundred, where that is known.
+    OnItsWay(Option<u8>),
 }
 
 /// A file on its way in.
@@ -87,18 +102,40 @@ pub async fn admit(desk: &Desk, actor: &Actor, incident_id: Uuid) -> Result<(), 
     if row.deleted {
         return Err(Refusal::Gone.into());
     }
-    room(row.photo_count)?;
+    room(row.photo_count, desk.photo_limits().await?.per_incident)?;
     Ok(())
 }
 
-fn room(count: u64) -> Result<(), Refusal> {
-    if count >= MAX_PHOTOS {
-        return Err(Refusal::field(
-            "file",
-            format!("an incident has at most {MAX_PHOTOS} photos and this one has {count}"),
-        ));
+fn room(count: u64, most: u64) -> Result<(), Refusal> {
+    if count >= most {
+        return Err(Refusal::field("file", format!("an incident has at most {most} photos and this one has {count}")));
     }
     Ok(())
+}
+
+/// Refuses what headquarters would not take: told here, where somebody can still do something about it.
+fn fits(limits: &PhotoLimits, size_bytes: u64, media_type: &str) -> Result<(), Refusal> {
+    if size_bytes > limits.max_bytes {
+        return Err(Refusal::field("file", format!("a file may have at most {}", size_in_words(limits.max_bytes))));
+    }
+    if !limits.takes(media_type) {
+        let types = limits.media_types.join(", ");
+        return Err(Refusal::field("file", format!("this is {media_type}; headquarters takes only {types}")));
+    }
+    Ok(())
+}
+
+/// A length as people say it.
+#[must_use]
+pub fn size_in_words(bytes: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    if bytes >= MIB && bytes.is_multiple_of(MIB) {
+        format!("{} MiB", bytes / MIB)
+    } else if bytes >= 1024 {
+        format!("{} KiB", bytes / 1024)
+    } else {
+        format!("{bytes} bytes")
+    }
 }
 
 /// Records a photo whose bytes are durable. The same content is recorded once.
@@ -112,6 +149,11 @@ pub async fn add(desk: &Desk, actor: &Actor, incident_id: Uuid, new: NewPhoto) -
     if matches!(found.verdict, Verdict::Bomb(_)) {
         examine(desk, new.kept.sha256).await?;
     }
+    let limits = desk.photo_limits().await?;
+    if let Err(refusal) = fits(&limits, new.kept.size_bytes, found.format.media_type()) {
+        unwanted(desk, new.kept.sha256).await?;
+        return Err(refusal.into());
+    }
     let set = fields(incident_id, &new, &found);
     let errors: Vec<FieldError> = check(PHOTO, &set);
     if !errors.is_empty() {
@@ -123,7 +165,7 @@ pub async fn add(desk: &Desk, actor: &Actor, incident_id: Uuid, new: NewPhoto) -
         Verdict::Undecodable(_) | Verdict::Bomb(_) => Vec::new(),
     };
     let who = actor.clone();
-    let plan = move |staged: &Staged| plan(staged, &who, id, set);
+    let plan = move |staged: &Staged| plan(staged, &who, id, set, limits.per_incident);
     record(desk, &actor.username, vec![incident_id, id], jobs, plan).await?;
     let file = desk.ledger().photo(id).await?.ok_or(Refusal::NotFound)?;
     Ok(file.photo)
@@ -136,21 +178,27 @@ pub async fn add(desk: &Desk, actor: &Actor, incident_id: Uuid, new: NewPhoto) -
 pub async fn examine(desk: &Desk, sha256: Sha256) -> Result<(), Error> {
     match inspect(desk, sha256).await?.verdict {
         Verdict::Bomb(why) => {
-            if !desk.ledger().is_piece(sha256).await? {
-                desk.blobs().remove(sha256).await.map_err(disk)?;
-            }
+            unwanted(desk, sha256).await?;
             Err(Refusal::field("file", why).into())
         }
         Verdict::Decodable | Verdict::Undecodable(_) => Ok(()),
     }
 }
 
-fn plan(staged: &Staged, actor: &Actor, id: Uuid, set: Fields) -> Result<Vec<Draft>, Refusal> {
+/// Removes a content that is not taken, unless something names it already.
+async fn unwanted(desk: &Desk, sha256: Sha256) -> Result<(), Error> {
+    if !desk.ledger().is_piece(sha256).await? {
+        desk.blobs().remove(sha256).await.map_err(disk)?;
+    }
+    Ok(())
+}
+
+fn plan(staged: &Staged, actor: &Actor, id: Uuid, set: Fields, most: u64) -> Result<Vec<Draft>, Refusal> {
     let incident = incidents::standing(staged, actor)?;
     if staged.records.get(1).is_some_and(Option::is_some) {
         return Ok(Vec::new());
     }
-    room(incident.photo_count)?;
+    room(incident.photo_count, most)?;
     Ok(vec![Draft {
         kind: PHOTO,
         id,
@@ -220,8 +268,15 @@ pub fn photo_id(incident_id: Uuid, sha256: Sha256) -> Uuid {
 
 async fn inspect(desk: &Desk, sha256: Sha256) -> Result<Inspection, Error> {
     let path = desk.blobs().path(sha256);
-    let found = tokio::task::spawn_blocking(move || header::inspect(&path)).await;
-    found.map_err(|gone| Error::Fault(gone.to_string()))?.map_err(disk)
+    let found = chassis::heavy::run({
+        let path = path.clone();
+        move || header::inspect(&path)
+    });
+    let found = found.await.map_err(|gone| Error::Fault(gone.to_string()))?.map_err(disk)?;
+    match desk.heic() {
+        Some(opener) if found.format == Format::Heif => opener.inspect(&path, found).await.map_err(disk),
+        _ => Ok(found),
+    }
 }
 
 /// A disk that fails, as a feature says it.
@@ -247,11 +302,23 @@ pub async fn get(desk: &Desk, actor: &Actor, id: Uuid) -> Result<PhotoFile, Erro
     Ok(file)
 }
 
+/// The digest of the content that `actor` was given of a photo before, where that is known without a look into the ledger.
+///
+/// # Errors
+/// [`Refusal::NotEnrolled`].
+pub async fn known_content(desk: &Desk, actor: &Actor, id: Uuid, variant: Variant) -> Result<Option<Arc<str>>, Error> {
+    desk.own_store().await?;
+    let stamp = desk.ledger().generation().await?;
+    Ok(desk.recall().tag(&Question::of(stamp, actor, What::Content(id, variant))))
+}
+
 /// What there is of a photo.
 ///
 /// # Errors
 /// As [`get`]; [`Refusal::Forbidden`]; [`Refusal::NotFound`] for a picture of what cannot be shown.
 pub async fn deliver(desk: &Desk, actor: &Actor, id: Uuid, variant: Variant) -> Result<Delivery, Error> {
+    // Read before the photo: what changes in between leads to another stamp.
+    let stamp = desk.ledger().generation().await?;
     let file = get(desk, actor, id).await?;
     let shown = file.photo.state != "undecodable";
     let lane = match variant {
@@ -264,12 +331,14 @@ pub async fn deliver(desk: &Desk, actor: &Actor, id: Uuid, variant: Variant) -> 
         Variant::Thumbnail => Lane::Thumbnail,
     };
     let Some(piece) = file.piece(lane) else {
-        return Ok(Delivery::Later);
+        return Ok(Delivery::Later(Wait::Making));
     };
     if !piece.here {
         desk.want(piece.sha256);
-        return Ok(Delivery::Later);
+        return Ok(Delivery::Later(Wait::OnItsWay(travels::percent(desk, piece).await?)));
     }
+    let question = Question::of(stamp, actor, What::Content(id, variant));
+    desk.recall().keep_tag(question, &piece.sha256.to_string());
     Ok(match variant {
         Variant::Original => Delivery::Here {
             sha256: piece.sha256,

@@ -47,8 +47,15 @@ pub enum Act<'a> {
     Export,
     /// See files that belong to no incident yet, and say where they belong.
     FileInbox,
-    /// See fields in which two edits met.
+    /// See what the site does by itself, and have it tried again.
+    KeepJobs {
+        /// Whether the site is headquarters, whose jobs are about every store.
+        at_hub: bool,
+    },
+    /// See fields in which two edits met, and decide between them.
     SeeReviews,
+    /// See changes in quarantine, and decide about them.
+    Settle,
     /// See the accounts of the store.
     SeeAccounts,
     /// Make and change stores, accounts and nodes.
@@ -80,8 +87,11 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         | Act::SeeOriginal { .. }
         | Act::Export
         | Act::FileInbox
+        | Act::KeepJobs { at_hub: false }
         | Act::SeeReviews
+        | Act::Settle
         | Act::SeeAccounts => Role::Manager,
+        Act::KeepJobs { at_hub: true } => Role::Hq,
         Act::Erase | Act::Hold => Role::Hq,
         Act::Administer => Role::Admin,
     };
@@ -106,7 +116,10 @@ fn forbidden(act: Act<'_>) -> &'static str {
         Act::SeeDeleted => "only a manager sees what was deleted",
         Act::Export => "only a manager exports incidents",
         Act::FileInbox => "only a manager sees and files what came through the drop folder",
+        Act::KeepJobs { at_hub: false } => "only a manager sees what the site does by itself",
+        Act::KeepJobs { at_hub: true } => "only headquarters sees what the hub does by itself",
         Act::SeeReviews => "only a manager decides between edits that met",
+        Act::Settle => "only a manager sees and settles what is in quarantine",
         Act::SeeAccounts => "only a manager sees the list of accounts",
         Act::Erase => "only headquarters has data erased",
         Act::Hold => "only headquarters holds an incident or lets it go",
@@ -186,7 +199,10 @@ mod tests {
             (Act::Delete, [false, true, true, true]),
             (Act::SeeDeleted, [false, true, true, true]),
             (Act::Export, [false, true, true, true]),
+            (Act::KeepJobs { at_hub: false }, [false, true, true, true]),
+            (Act::KeepJobs { at_hub: true }, [false, false, true, true]),
             (Act::SeeReviews, [false, true, true, true]),
+            (Act::Settle, [false, true, true, true]),
             (Act::SeeAccounts, [false, true, true, true]),
             (Act::Administer, [false, false, false, true]),
             (Act::Erase, [false, false, true, true]),

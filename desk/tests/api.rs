@@ -20,6 +20,10 @@ mod events;
 mod exports;
 #[path = "api/incidents.rs"]
 mod incidents;
+#[path = "api/jobs.rs"]
+mod jobs;
+#[path = "api/known.rs"]
+mod known;
 #[path = "api/lists.rs"]
 mod lists;
 #[path = "api/login.rs"]
@@ -28,7 +32,11 @@ mod login;
 mod patches;
 #[path = "api/photos.rs"]
 mod photos;
+#[path = "api/quarantine.rs"]
+mod quarantine;
 #[path = "api/reports.rs"]
 mod reports;
+#[path = "api/reviews.rs"]
+mod reviews;
 #[path = "api/site.rs"]
 mod site;

@@ -15,7 +15,17 @@ mod convergence;
 mod lists;
 #[path = "ledger/offers.rs"]
 mod offers;
+#[path = "ledger/proof.rs"]
+mod proof;
 #[path = "ledger/pushes.rs"]
 mod pushes;
+#[path = "ledger/released.rs"]
+mod released;
+#[path = "ledger/reviews.rs"]
+mod reviews;
+#[path = "ledger/settle.rs"]
+mod settle;
 #[path = "ledger/site.rs"]
 mod site;
+#[path = "ledger/versions.rs"]
+mod versions;

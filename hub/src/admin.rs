@@ -2,10 +2,12 @@
 //! standard output and ends.
 
 mod erase;
+mod fleet;
 mod keep;
+mod verify;
 
 use crate::config::{AdminConfig, Task};
-use crate::{fleet, site};
+use crate::site;
 use chassis::folder::DataFolder;
 use desk::accounts::{self, NewAccount};
 use desk::actor::{Actor, Role};
@@ -13,7 +15,6 @@ use desk::stores::{self, NewStore};
 use desk::{Desk, Error, Refusal};
 use std::io::{BufRead as _, Read as _, Write};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// Longest password line read, in bytes.
 const MAX_PASSWORD_BYTES: u64 = 4096;
@@ -44,12 +45,17 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::MakeCode { store } => admin.make_code(&store).await?,
         Task::ListNodes => admin.list_nodes().await?,
         Task::RevokeNode { node } => admin.revoke(node).await?,
+        Task::ListRefused => admin.list_refused().await?,
         Task::ReplaceNode { node } => admin.replace(node).await?,
         Task::Erase(new) => admin.erase(new).await?,
         Task::ListErasures => admin.list_erasures().await?,
         Task::VerifyAudit => return admin.verify(out).await,
+        Task::Verify { store } => return verify::run(&admin.desk, store, config.json, out).await,
         Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
         Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
+        Task::Quarantine(command) => {
+            desk::quarantine::command::run(&admin.desk, command, config.json).await.map_err(explain)?
+        }
         Task::Restore { .. } => String::new(),
     };
     say(out, &said)
@@ -88,57 +94,6 @@ impl Admin {
             "id": account.id, "username": account.username, "display_name": account.display_name,
             "role": account.role.as_str(), "store_code": account.store_code,
         }))
-    }
-
-    async fn make_code(&self, store: &str) -> Result<String, Failed> {
-        let code = fleet::make_code(&self.desk, &self.actor, store).await.map_err(explain)?;
-        if self.json { to_json(&code) } else { Ok(code.code) }
-    }
-
-    async fn replace(&self, node: Uuid) -> Result<String, Failed> {
-        match fleet::replace(&self.desk, &self.actor, node).await {
-            Ok(code) if self.json => to_json(&code),
-            Ok(code) => Ok(code.code),
-            Err(Error::Refused(Refusal::NotFound)) => {
-                Err(Failed(format!("there is no node {node}; `node list` shows the ones there are")))
-            }
-            Err(error) => Err(explain(error)),
-        }
-    }
-
-    async fn list_nodes(&self) -> Result<String, Failed> {
-        let nodes = fleet::nodes(&self.desk, &self.actor, None).await.map_err(explain)?;
-        if self.json {
-            return to_json(&serde_json::json!({ "items": nodes }));
-        }
-        let mut table = format!(
-            "{:36}  {:16}  {:20}  {:10}  {:>7}  {:24}  NAME",
-            "NODE", "STORE", "STATE", "VERSION", "PENDING", "LAST CONTACT"
-        );
-        for node in nodes {
-            let state = match (&node.revoked_at, node.online) {
-                (Some(_), _) => "revoked",
-                (None, _) if node.retired_at.is_some() => "replaced",
-                (None, true) => "online",
-                (None, false) => "offline",
-            };
-            let contact = node.last_contact_at.as_deref().unwrap_or("never");
-            table.push_str(&format!(
-                "\n{:36}  {:16}  {state:20}  {:10}  {:>7}  {contact:24}  {}",
-                node.node_id, node.store_code, node.version, node.lag, node.name
-            ));
-        }
-        Ok(table)
-    }
-
-    async fn revoke(&self, node: Uuid) -> Result<String, Failed> {
-        match fleet::revoke(&self.desk, &self.actor, node).await {
-            Ok(()) => Ok(format!("revoked {node}")),
-            Err(Error::Refused(Refusal::NotFound)) => {
-                Err(Failed(format!("there is no node {node}; `node list` shows the ones there are")))
-            }
-            Err(error) => Err(explain(error)),
-        }
     }
 
     /// Says what was found even when it is bad, and fails then.

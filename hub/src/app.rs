@@ -7,6 +7,8 @@ use chassis::folder::DataFolder;
 use chassis::http::{announce, check_listen, serve_up_to};
 use chassis::shutdown::Shutdown;
 use chassis::telemetry;
+use desk::photos::heic::Opener;
+use desk::versions;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, lookup_host};
 
@@ -32,6 +34,10 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let _lock = folder.lock().map_err(failed)?;
     let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
     desk.set_house(config.house);
+    desk.open_heic_with(Opener::of_this_program());
+    desk.take_photo_limits(config.photos).await.map_err(failed)?;
+    versions::catch_up(&desk).await.map_err(failed)?;
+    desk.set_scrub(config.scrub);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let router = http::router(&desk, intake, Some(metrics));

@@ -4,19 +4,25 @@
 //! refused with their line.
 
 mod erasure;
+mod quarantine;
+mod scrub;
+mod serve;
 mod task;
 
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::overlay;
-use chassis::telemetry::{LogFormat, TelemetryConfig};
+use chassis::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
-use desk::House;
 use desk::actor::Role;
 use serde::Deserialize;
 use std::path::PathBuf;
 use uuid::Uuid;
 
 pub use erasure::{EraseArgs, NodeReplaceArgs};
+pub use quarantine::QuarantineCommand;
+use scrub::ScrubLayer;
+pub use scrub::VerifyArgs;
+pub use serve::{ServeArgs, ServeConfig};
 pub use task::Task;
 
 /// The A.I.ncident program at headquarters.
@@ -45,6 +51,8 @@ pub enum Command {
     /// The integrity of what is kept.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Say of each node whether it holds what the hub holds.
+    Verify(VerifyArgs),
     /// Have a person's data erased at every site, for good; headquarters' part is done once the hub serves.
     Erase(EraseArgs),
     /// List what was erased, and which site has done it.
@@ -55,6 +63,9 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Look the folder over: what is well, what is not, and what to do about it.
     Doctor(DoctorArgs),
+    /// Changes that could not be put into their records.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
 }
 
 /// Options of `backup`.
@@ -119,6 +130,8 @@ pub enum NodeCommand {
     List(PlainArgs),
     /// End a node's right to talk to this hub, at once.
     Revoke(NodeRevokeArgs),
+    /// List whom the hub refused: copies, revoked nodes, nodes of another hub, wrong secrets.
+    Refused(PlainArgs),
     /// Print a one-time code for new hardware; the node that enrols with it takes this one's place.
     Replace(NodeReplaceArgs),
 }
@@ -147,32 +160,6 @@ pub struct OutputArgs {
     /// For machines: one JSON value on standard output.
     #[arg(long, env = "AINCIDENT_HUB_JSON", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     json: Option<bool>,
-}
-
-/// Options of `serve`.
-#[derive(Debug, Args)]
-pub struct ServeArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-    /// Where to listen; port 0 picks a free one [default: 127.0.0.1:7700].
-    #[arg(long, value_name = "ADDRESS", env = "AINCIDENT_HUB_LISTEN")]
-    listen: Option<String>,
-    /// Serve other machines without TLS, such as behind a proxy that has it.
-    #[arg(long, env = "AINCIDENT_HUB_PLAIN_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    plain_http: Option<bool>,
-    /// What to log, such as `info` or `warn,aincident_hub=debug` [default: info].
-    #[arg(long, value_name = "FILTER", env = "AINCIDENT_HUB_LOG")]
-    log: Option<String>,
-    /// How log lines look: `text` or `json` [default: text].
-    #[arg(long, value_name = "FORMAT", env = "AINCIDENT_HUB_LOG_FORMAT")]
-    log_format: Option<LogFormat>,
-    /// What stands on letterheads [default: A.I.ncident].
-    #[arg(long, value_name = "NAME", env = "AINCIDENT_HUB_COMPANY")]
-    company: Option<String>,
-    /// Where people reach this site, such as <https://incidents.example.com>: for links in reports [default: as each client
-    /// reaches it].
-    #[arg(long, value_name = "URL", env = "AINCIDENT_HUB_PUBLIC_URL")]
-    public_url: Option<String>,
 }
 
 /// Options of a command that needs nothing else.
@@ -268,10 +255,17 @@ struct Layer {
     password_stdin: Option<bool>,
     company: Option<String>,
     public_url: Option<String>,
+    images_url: Option<String>,
+    photo_max_mib: Option<u64>,
+    photos_per_incident: Option<u64>,
+    photo_types: Option<Vec<String>>,
     to: Option<PathBuf>,
     from: Option<PathBuf>,
     replace: Option<bool>,
     full: Option<bool>,
+    settled: Option<bool>,
+    reason: Option<String>,
+    scrub: Option<ScrubLayer>,
 }
 
 overlay!(Layer {
@@ -291,10 +285,17 @@ overlay!(Layer {
     password_stdin,
     company,
     public_url,
+    images_url,
+    photo_max_mib,
+    photos_per_incident,
+    photo_types,
     to,
     from,
     replace,
     full,
+    settled,
+    reason,
+    scrub,
 });
 
 /// Why the program cannot do as told.
@@ -314,21 +315,6 @@ pub enum UsageError {
     /// Something given is not in range.
     #[error("{0}")]
     Range(String),
-}
-
-/// `serve`, ready to go.
-#[derive(Debug)]
-pub struct ServeConfig {
-    /// The data folder.
-    pub data_dir: PathBuf,
-    /// Where to listen.
-    pub listen: String,
-    /// Whether other machines may be served without TLS.
-    pub plain_http: bool,
-    /// Logging.
-    pub telemetry: TelemetryConfig,
-    /// What the company says of itself.
-    pub house: House,
 }
 
 /// What every administration command has, ready to go.
@@ -363,14 +349,17 @@ impl Command {
             Self::User(UserCommand::Add(args)) => args.resolve().map(Config::Admin),
             Self::Node(NodeCommand::Code(args)) => args.resolve().map(Config::Admin),
             Self::Node(NodeCommand::List(args)) => args.resolve(Task::ListNodes).map(Config::Admin),
+            Self::Node(NodeCommand::Refused(args)) => args.resolve(Task::ListRefused).map(Config::Admin),
             Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::Admin),
             Self::Node(NodeCommand::Replace(args)) => args.resolve().map(Config::Admin),
             Self::Erase(args) => args.resolve().map(Config::Admin),
             Self::Erasures(args) => args.resolve(Task::ListErasures).map(Config::Admin),
             Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::Admin),
+            Self::Verify(args) => args.resolve().map(Config::Admin),
             Self::Backup(args) => args.resolve().map(Config::Admin),
             Self::Restore(args) => args.resolve().map(Config::Admin),
             Self::Doctor(args) => args.resolve().map(Config::Admin),
+            Self::Quarantine(command) => command.resolve().map(Config::Admin),
         }
     }
 }
@@ -381,32 +370,6 @@ impl PlaceArgs {
         let mut layer = given.over(load_file(self.config.as_deref())?);
         let data_dir = needed(layer.data_dir.take(), "--data-dir", "AINCIDENT_HUB_DATA_DIR")?;
         Ok((data_dir, layer))
-    }
-}
-
-impl ServeArgs {
-    fn resolve(self) -> Result<ServeConfig, UsageError> {
-        let given = Layer {
-            listen: self.listen,
-            plain_http: self.plain_http,
-            log: self.log,
-            log_format: self.log_format,
-            company: self.company,
-            public_url: self.public_url,
-            ..Layer::default()
-        };
-        let (data_dir, layer) = self.place.layered(given)?;
-        let defaults = TelemetryConfig::default();
-        Ok(ServeConfig {
-            data_dir,
-            listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7700".to_owned()),
-            plain_http: layer.plain_http.unwrap_or(false),
-            telemetry: TelemetryConfig {
-                log: layer.log.unwrap_or(defaults.log),
-                format: layer.log_format.unwrap_or(defaults.format),
-            },
-            house: house(layer.company, layer.public_url)?,
-        })
     }
 }
 
@@ -507,17 +470,6 @@ impl NodeRevokeArgs {
         let (data_dir, _) = self.place.layered(Layer::default())?;
         Ok(AdminConfig { data_dir, json: false, task: Task::RevokeNode { node: self.node } })
     }
-}
-
-fn house(company: Option<String>, public_url: Option<String>) -> Result<House, UsageError> {
-    let defaults = House::default();
-    let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
-    if let Some(url) = public_url.as_ref().filter(|url| !(url.starts_with("https://") || url.starts_with("http://"))) {
-        return Err(UsageError::Range(format!(
-            "public_url is {url:?}; give an address such as https://incidents.example.com"
-        )));
-    }
-    Ok(House { company: company.unwrap_or(defaults.company), public_url })
 }
 
 fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {

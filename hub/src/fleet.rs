@@ -1,17 +1,26 @@
 //! Headquarters' view of its nodes: who there is, codes for new ones, and the end of old ones.
 
+mod forks;
+mod program;
+mod refused;
+
+pub use forks::{Fork, forks};
+pub use program::{Epoch, HubItem, program};
+pub use refused::{RefusedItem, refused};
+
 use crate::intake::codes;
 use chassis::clock::format_rfc3339;
 use desk::actor::{Actor, Role};
-use desk::ledger::{NewCode, NodeRow};
+use desk::ledger::{Checkpoint, NewCode, NodeRow};
 use desk::rules::{Act, check};
 use desk::{Desk, Error, Refusal};
 use serde::Serialize;
+use sync_protocol::checksum::Compared;
 use sync_protocol::scope::is_store_code;
 use uuid::Uuid;
 
 /// A node that called within this time counts as online, in milliseconds: two of the longest waits of a pull.
-const ONLINE_MS: i64 = 60_000;
+const ONLINE_MS: u64 = 60_000;
 
 /// What waits on a node.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -49,7 +58,7 @@ pub struct NodeItem {
     pub backlog: NodeBacklog,
     /// Changes the hub holds of it.
     pub applied_changes: u64,
-    /// Changes in quarantine on the node, as it last told.
+    /// Changes of it in quarantine, there as it last told or here, whichever are more.
     pub quarantined: u64,
     /// Its clock minus the hub's, in milliseconds.
     pub clock_offset_ms: i64,
@@ -57,12 +66,34 @@ pub struct NodeItem {
     pub restored_at: Option<String>,
     /// Pushes of it that contradicted what the hub holds: kept aside, and recorded again by the node under new numbers.
     pub forks: u64,
+    /// The newest version of the sync protocol that it speaks; 0 before it said so.
+    pub newest_protocol: u32,
+    /// That its program and the hub's are not of one age, and what to do; null when they are.
+    pub versions: Option<String>,
+    /// Whether it holds what the hub holds, as it last asked; null: it never has.
+    pub proof: Option<NodeProof>,
     /// When another PC took its place; what it still holds is in `backlog`.
     pub retired_at: Option<String>,
     /// The node that did.
     pub replaced_by: Option<Uuid>,
     /// Changes it sent since then.
     pub drained_changes: u64,
+}
+
+/// Whether a node holds what the hub holds.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct NodeProof {
+    /// `equal`, `different` or `behind` (changes were on their way).
+    #[schema(example = "equal")]
+    pub state: String,
+    /// When it last asked; RFC 3339, UTC.
+    pub checked_at: String,
+    /// When all was last equal.
+    pub equal_at: Option<String>,
+    /// Things that it found damaged on its disk and that are not whole again.
+    pub damaged: u64,
+    /// Things that it found damaged and that are whole again.
+    pub mended: u64,
 }
 
 /// A new enrolment code, shown this once.
@@ -77,17 +108,49 @@ pub struct Code {
     pub expires_at: String,
 }
 
+/// Whether `actor` may look at the fleet.
+fn see(actor: &Actor) -> Result<(), Error> {
+    if actor.role < Role::Hq {
+        return Err(Refusal::Forbidden("only headquarters sees the fleet".to_owned()).into());
+    }
+    Ok(())
+}
+
 /// All nodes by store and name; `store`: only that store's.
 ///
 /// # Errors
 /// [`Refusal::Forbidden`] for anybody below headquarters; when the ledger cannot be read.
 pub async fn nodes(desk: &Desk, actor: &Actor, store: Option<String>) -> Result<Vec<NodeItem>, Error> {
-    if actor.role < Role::Hq {
-        return Err(Refusal::Forbidden("only headquarters sees the fleet".to_owned()).into());
-    }
+    see(actor)?;
     let now_ms = desk.now_ms();
     let rows = desk.ledger().nodes(store).await?;
-    Ok(rows.into_iter().map(|row| item(row, now_ms)).collect())
+    let checkpoints = desk.ledger().checkpoints().await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let proof = proof(row.node_id, &checkpoints);
+            NodeItem { proof, ..item(row, now_ms) }
+        })
+        .collect())
+}
+
+fn proof(node_id: Uuid, checkpoints: &[Checkpoint]) -> Option<NodeProof> {
+    let of_node = || checkpoints.iter().filter(|one| one.node_id == node_id);
+    let has = |state| of_node().any(|one| one.state == state);
+    let state = if has(Compared::Different) {
+        "different"
+    } else if has(Compared::Behind) {
+        "behind"
+    } else {
+        "equal"
+    };
+    Some(NodeProof {
+        state: state.to_owned(),
+        checked_at: format_rfc3339(of_node().map(|one| one.at_ms).min()?),
+        equal_at: of_node().map(|one| one.equal_ms).min().flatten().map(format_rfc3339),
+        damaged: of_node().map(|one| one.damaged).max().unwrap_or(0),
+        mended: of_node().map(|one| one.mended).max().unwrap_or(0),
+    })
 }
 
 /// Makes a code that enrols one node of the store within the next 24 hours.
@@ -153,7 +216,7 @@ pub async fn revoke(desk: &Desk, actor: &Actor, node_id: Uuid) -> Result<(), Err
 }
 
 fn item(row: NodeRow, now_ms: i64) -> NodeItem {
-    let called_lately = row.last_contact_ms.is_some_and(|at| now_ms.saturating_sub(at) < ONLINE_MS);
+    let called_lately = row.last_contact_ms.is_some_and(|at| now_ms.abs_diff(at) < ONLINE_MS);
     NodeItem {
         node_id: row.node_id,
         store_code: row.store_code,
@@ -170,12 +233,31 @@ fn item(row: NodeRow, now_ms: i64) -> NodeItem {
             blob_bytes: row.status.pending_blob_bytes,
         },
         applied_changes: row.applied_changes,
-        quarantined: row.status.quarantined,
+        quarantined: row.status.quarantined.max(row.quarantined),
         clock_offset_ms: row.clock_offset_ms,
         restored_at: row.restored_ms.map(format_rfc3339),
         forks: row.forks,
+        newest_protocol: row.newest_protocol,
+        versions: ages(row.newest_protocol),
+        proof: None,
         retired_at: row.retired_ms.map(format_rfc3339),
         replaced_by: row.replaced_by,
         drained_changes: row.drained_changes,
+    }
+}
+
+/// Which of both programs is the older one, for people.
+fn ages(theirs: u32) -> Option<String> {
+    let ours = sync_protocol::VERSION;
+    if theirs == 0 || theirs == ours {
+        None
+    } else if theirs < ours {
+        Some(format!(
+            "the node's program is older than the hub's (protocol {theirs}, here {ours}): what it sends is taken; upgrade it when it suits"
+        ))
+    } else {
+        Some(format!(
+            "the node's program is newer than the hub's (protocol {theirs}, here {ours}): what the hub does not know yet is kept; upgrade the hub"
+        ))
     }
 }

@@ -1,6 +1,8 @@
 //! The table of contents of what the hub answers.
 
 mod blobs;
+mod checksums;
+pub mod forks;
 pub mod home;
 pub mod nodes;
 mod proof;
@@ -17,7 +19,8 @@ use std::sync::Arc;
 pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>) -> Router {
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
         .merge(desk::http::headquarters(desk.clone())) // POST and PATCH of stores and users
-        .merge(nodes::routes(desk.clone())); // the fleet
+        .merge(nodes::routes(desk.clone())) // the fleet
+        .merge(forks::routes(desk.clone())); // branches kept aside
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .merge(sync::routes(intake)) // /sync/v1, for nodes
         .merge(home::routes()) // /

@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod bell;
 pub mod blobs;
+pub mod checksums;
 pub mod codes;
 mod contacts;
 pub mod credentials;
@@ -16,6 +17,7 @@ pub mod histories;
 mod pull;
 mod push;
 mod refused;
+pub mod strangers;
 mod throttle;
 
 pub use refused::Refused;
@@ -28,10 +30,11 @@ use credentials::Caller;
 use desk::Desk;
 use desk::ledger::{Identity, SharedLedger};
 use std::sync::Arc;
-use std::time::Instant;
+use strangers::Strangers;
 use sync_protocol::message::{Limits, NodeStatus};
 use sync_protocol::scope::Scope;
 use throttle::Throttle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -48,6 +51,7 @@ struct Inner {
     admission: Admission,
     bell: Bell,
     contacts: Contacts,
+    strangers: Arc<Strangers>,
     throttle: Throttle,
     uploads: Uploads,
     stop: CancellationToken,
@@ -75,7 +79,21 @@ impl Intake {
         let uploads = blobs::uploads(&desk);
         let (swept, until) = (uploads.clone(), stop.clone());
         tokio::spawn(async move { until.run_until_cancelled(blobs::keep(swept)).await });
-        let inner = Inner { desk, hub_id, limits, admission, bell, contacts, throttle, uploads, stop };
+        let strangers = Arc::new(Strangers::default());
+        let (noted, ledger, until) = (Arc::clone(&strangers), Arc::clone(desk.ledger()), stop.clone());
+        tokio::spawn(async move { noted.keep(&ledger, until).await });
+        let inner = Inner {
+            desk,
+            hub_id,
+            limits,
+            admission,
+            bell,
+            contacts,
+            strangers,
+            throttle,
+            uploads,
+            stop,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -83,6 +101,12 @@ impl Intake {
     #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.inner.desk.now_ms()
+    }
+
+    /// The desk behind it all.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.inner.desk
     }
 
     /// The ledger that requests are checked against.
@@ -101,6 +125,12 @@ impl Intake {
     #[must_use]
     pub fn admission(&self) -> &Admission {
         &self.inner.admission
+    }
+
+    /// Whom the hub refused.
+    #[must_use]
+    pub fn strangers(&self) -> &Strangers {
+        &self.inner.strangers
     }
 
     /// Writes down that a node called, where that is worth a write. A failure costs a line in the fleet list, never

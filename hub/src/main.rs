@@ -16,6 +16,9 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(ended) = desk::photos::heic::child() {
+        return ended;
+    }
     let config = match Cli::parse().command.resolve() {
         Ok(config) => config,
         Err(error) => return complain(&error, USAGE),

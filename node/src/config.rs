@@ -3,6 +3,11 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod quarantine;
+mod scrub;
+
+pub use quarantine::{QuarantineCommand, QuarantineConfig};
+
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::outbound::Backoff;
 use chassis::overlay;
@@ -10,6 +15,8 @@ use chassis::secret::Redacted;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
+use desk::scrub::Scrub;
+use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,12 +43,17 @@ pub enum Command {
     Serve(ServeArgs),
     /// Say how far this node is in step with headquarters.
     Status(StatusArgs),
+    /// Ask headquarters, and say whether both sides hold the same; where not, which records.
+    Verify(StatusArgs),
     /// Write everything that is kept into one file, while the node serves or not, and check it.
     Backup(BackupArgs),
     /// Put a backup back into an empty folder; what the node recorded since comes back from headquarters.
     Restore(RestoreArgs),
     /// Look the folder over: what is well, what is not, and what to do about it.
     Doctor(DoctorArgs),
+    /// Changes that could not be put into their records, here or at headquarters.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
 }
 
 /// Options of `backup`.
@@ -153,6 +165,12 @@ pub struct ServeArgs {
     /// reaches it].
     #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_PUBLIC_URL")]
     public_url: Option<String>,
+    /// Where browsers fetch thumbnails from, where a cache of your own stands in front of this site; it has to pass cookies on
+    /// [default: this site].
+    #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_IMAGES_URL")]
+    images_url: Option<String>,
+    #[command(flatten)]
+    scrub: ScrubArgs,
 }
 
 /// Options of `status`.
@@ -186,9 +204,14 @@ struct Layer {
     inbox: Option<PathBuf>,
     company: Option<String>,
     public_url: Option<String>,
+    images_url: Option<String>,
     to: Option<PathBuf>,
     from: Option<PathBuf>,
     full: Option<bool>,
+    settled: Option<bool>,
+    reason: Option<String>,
+    scrub: Option<ScrubLayer>,
+    verify_interval_s: Option<u64>,
 }
 
 overlay!(Layer {
@@ -209,9 +232,14 @@ overlay!(Layer {
     inbox,
     company,
     public_url,
+    images_url,
     to,
     from,
-    full
+    full,
+    settled,
+    reason,
+    scrub,
+    verify_interval_s
 });
 
 /// `[link]` of the file.
@@ -286,6 +314,8 @@ pub struct ServeConfig {
     pub inbox: Option<PathBuf>,
     /// Room for what can be made again.
     pub cache_bytes: u64,
+    /// How what is kept is looked through.
+    pub scrub: Scrub,
 }
 
 /// `status`, ready to go.
@@ -427,6 +457,7 @@ impl ServeArgs {
             inbox: self.inbox,
             company: self.company,
             public_url: self.public_url,
+            images_url: self.images_url,
             link: self.link_max_backoff_ms.map(|ms| LinkLayer { max_backoff_ms: Some(ms) }),
             ..Layer::default()
         };
@@ -447,8 +478,13 @@ impl ServeArgs {
             },
             cache_bytes: cache_bytes(layer.cache_mib)?,
             inbox: layer.inbox,
-            house: house(layer.company, layer.public_url)?,
-            tempo: Tempo { contents: policy(photos)?, ..tempo(layer.link.unwrap_or_default())? },
+            house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
+            scrub: self.scrub.over(layer.scrub)?,
+            tempo: Tempo {
+                contents: policy(photos)?,
+                proof: self.scrub.verify_every(layer.verify_interval_s)?,
+                ..tempo(layer.link.unwrap_or_default())?
+            },
         })
     }
 }
@@ -462,17 +498,6 @@ impl StatusArgs {
         let (data_dir, layer) = self.place.layered(Layer { json: self.json, ..Layer::default() })?;
         Ok(StatusConfig { data_dir, json: layer.json.unwrap_or(false) })
     }
-}
-
-fn house(company: Option<String>, public_url: Option<String>) -> Result<House, UsageError> {
-    let defaults = House::default();
-    let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
-    if let Some(url) = public_url.as_ref().filter(|url| !(url.starts_with("https://") || url.starts_with("http://"))) {
-        return Err(UsageError::Range(format!(
-            "public_url is {url:?}; give an address such as https://incidents.example.com"
-        )));
-    }
-    Ok(House { company: company.unwrap_or(defaults.company), public_url })
 }
 
 fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {

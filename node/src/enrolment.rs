@@ -12,7 +12,7 @@ use std::time::Duration;
 use chassis::folder::{DataFolder, FolderError};
 use chassis::outbound::{Backoff, Method, OutboundError, Url};
 use desk::Desk;
-use desk::ledger::{Enrolment, Identity, LinkState};
+use desk::ledger::{Enrolment, HubProgram, Identity, LinkState};
 use sync_protocol::message::{EnrolAnswer, EnrolRequest, Limits, path, refusal};
 use sync_protocol::scope::{Scope, is_store_code};
 use tokio_util::sync::CancellationToken;
@@ -248,8 +248,11 @@ fn is_sound(answer: &EnrolAnswer) -> bool {
         && answer.scopes.iter().all(|scope| *scope == own || *scope == Scope::Company)
 }
 
-/// Keeps the enrolment, durably, under a new origin.
-async fn keep(
+/// Keeps the enrolment that `answer` grants, durably, under a new origin. `sent_ms`: the node's clock when it asked.
+///
+/// # Errors
+/// [`EnrolError::NotKept`].
+pub async fn keep(
     desk: &Desk,
     hub_url: String,
     ca_pem: Option<String>,
@@ -278,8 +281,14 @@ async fn keep(
         clock_offset_ms: offset_ms(sent_ms, now_ms, answer.now_ms),
         ..LinkState::default()
     };
-    // For people only; `serve` notes it anew.
+    if let Some(photos) = answer.photos.clone() {
+        desk.take_photo_limits(photos).await.map_err(not_kept)?;
+    }
+    // For people only; `serve` notes both anew.
     let _ = desk.ledger().set_link_state(link).await;
+    let newest = answer.protocol;
+    let seen = HubProgram { protocol: answer.protocol, newest, version: String::new() };
+    let _ = desk.ledger().see_hub_program(seen).await;
     Ok(enrolment)
 }
 
@@ -300,6 +309,7 @@ async fn fetch(
     let outbound = hub::clients(enrolment.ca_pem.as_deref()).map_err(|error| error.to_string())?;
     let (ids, clock) = (desk.ids().clone(), desk.clock().clone());
     let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, answer.credential.clone(), ids, clock);
+    hub.speak(answer.protocol);
     let (mut fetched, mut failures, mut anew) = (0_u64, 0_u32, false);
     loop {
         let why = match page(desk, &hub, enrolment, &answer.limits, anew).await {

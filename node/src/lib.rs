@@ -5,6 +5,7 @@
 //! [`replicator`] (how it keeps in step), [`enrolment`] (how a folder becomes a store's node), [`status`].
 
 pub mod app;
+pub mod aside;
 pub mod cache;
 pub mod config;
 pub mod enrolment;
@@ -15,4 +16,5 @@ pub mod replicator;
 pub mod report;
 pub mod site;
 pub mod status;
+pub mod verify;
 pub mod witness;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use aincident_node::config::{Cli, Command, KeepConfig, UsageError};
-use aincident_node::{app, enrolment, keep, report};
+use aincident_node::{app, aside, enrolment, keep, report, verify};
 use clap::Parser as _;
 
 /// For SQLite's allocations too: half the memory of the system's allocator under many short-lived threads.
@@ -17,6 +17,9 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(ended) = desk::photos::heic::child() {
+        return ended;
+    }
     let command = Cli::parse().command;
     let mut runtime = match &command {
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
@@ -43,6 +46,10 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended>
         Command::Backup(args) => keep(args.resolve()?, runtime),
         Command::Restore(args) => keep(args.resolve()?, runtime),
         Command::Doctor(args) => keep(args.resolve()?, runtime),
+        Command::Quarantine(command) => {
+            runtime.block_on(aside::run(command.resolve()?, &mut std::io::stdout())).map_err(failed)
+        }
+        Command::Verify(args) => runtime.block_on(verify::run(args.resolve()?, &mut std::io::stdout())).map_err(failed),
         Command::Status(args) => runtime.block_on(report::run(args.resolve()?, &mut std::io::stdout())).map_err(failed),
     }
 }

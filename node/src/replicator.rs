@@ -16,6 +16,7 @@ mod hello;
 pub mod hub;
 pub mod link;
 mod offer;
+pub mod proof;
 pub(crate) mod pull;
 mod push;
 mod retired;
@@ -26,7 +27,7 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::outbound::Backoff;
+use chassis::outbound::{Backoff, Carrier};
 use desk::Desk;
 use desk::ledger::{Anew, Beginning, Enrolment};
 use tokio::sync::watch;
@@ -59,11 +60,18 @@ pub struct Tempo {
     pub stall: Duration,
     /// What headquarters gets of photos, when and how fast.
     pub contents: blobs::Policy,
+    /// How often it is made sure that both sides hold the same.
+    pub proof: Duration,
 }
 
 impl Default for Tempo {
     fn default() -> Self {
-        Self { pace: PACE, stall: STALL, contents: blobs::Policy::default() }
+        Self {
+            pace: PACE,
+            stall: STALL,
+            contents: blobs::Policy::default(),
+            proof: proof::EVERY,
+        }
     }
 }
 
@@ -73,6 +81,7 @@ pub struct Replicator {
     desk: Desk,
     tempo: Tempo,
     machine: Option<String>,
+    carrier: Option<Arc<dyn Carrier>>,
     board: Arc<Board>,
     view: watch::Sender<View>,
 }
@@ -85,6 +94,7 @@ impl Replicator {
             desk,
             tempo,
             machine: None,
+            carrier: None,
             board: Arc::new(Board::new(Live::default())),
             view: watch::Sender::new(View::default()),
         }
@@ -94,6 +104,13 @@ impl Replicator {
     #[must_use]
     pub fn on_machine(mut self, machine: Option<String>) -> Self {
         self.machine = machine;
+        self
+    }
+
+    /// Reaches the hub by `carrier` and not over the network: for simulations.
+    #[must_use]
+    pub fn carried_by(mut self, carrier: Arc<dyn Carrier>) -> Self {
+        self.carrier = Some(carrier);
         self
     }
 
@@ -108,6 +125,7 @@ impl Replicator {
         while !stop.is_cancelled() {
             let mut work = tokio::spawn(self.clone().work());
             tokio::select! {
+                biased;
                 () = stop.cancelled() => work.abort(),
                 ended = &mut work => {
                     let why = ended.err().map(|error| error.to_string()).unwrap_or_default();
@@ -125,6 +143,7 @@ impl Replicator {
 
     async fn work(self) {
         tokio::select! {
+            biased;
             () = view::keep(&self.desk, &self.view) => {}
             () = view::count(&self.desk, &self.view) => {}
             () = self.sessions() => {}
@@ -163,6 +182,7 @@ impl Replicator {
             };
             let mut parted = None;
             tokio::select! {
+                biased;
                 _ = view.wait_for(|view| view.enrolment.as_ref() != Some(&enrolment)) => {}
                 found = session.parted() => parted = Some(found),
                 () = stalled(&session, self.tempo.stall) => self.stall(),
@@ -171,6 +191,7 @@ impl Replicator {
                 () = pull::run(&session) => {}
                 () = offer::run(&session) => {}
                 () = blobs::run(&session, self.tempo.contents) => {}
+                () = proof::run(&session, self.tempo.proof) => {}
                 () = self.board.keep(self.desk.ledger()) => {}
             }
             // The loops are gone: no page that left the old stream out can be stored after the new beginning.
@@ -197,7 +218,10 @@ impl Replicator {
         let secret =
             self.desk.ledger().credential().await.map_err(|e| format!("the credential cannot be read: {e}"))?;
         let secret = secret.ok_or("the node's credential is gone; enrol it with a new code and --replace")?;
-        let outbound = hub::clients(enrolment.ca_pem.as_deref()).map_err(|e| e.to_string())?;
+        let outbound = match &self.carrier {
+            Some(carrier) => hub::carried(carrier),
+            None => hub::clients(enrolment.ca_pem.as_deref()).map_err(|e| e.to_string())?,
+        };
         let (ids, clock) = (self.desk.ids().clone(), Arc::clone(self.desk.clock()));
         let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock)
             .on_machine(self.machine.clone());

@@ -97,6 +97,7 @@ async fn probed(desk: &Desk, kept: LinkState) -> Result<LinkState, ReportError> 
                 desk.ids().clone(),
                 desk.clock().clone(),
             );
+            hub.speak(ledger.hub_program().await?.protocol);
             let call = Call {
                 path: path::PULL,
                 media_type: "application/json",
@@ -112,7 +113,7 @@ async fn probed(desk: &Desk, kept: LinkState) -> Result<LinkState, ReportError> 
         (Err(error), _) => Err(Failure::NoHub { why: error.to_string(), retry_after: None }),
         (_, Err(error)) => Err(Failure::nonsense(error)),
     };
-    let reachable = !matches!(answer, Err(Failure::NoHub { .. }));
+    let reachable = !answer.as_ref().is_err_and(Failure::is_unheard);
     Ok(LinkState {
         hub_reachable: reachable,
         last_contact_ms: if reachable { Some(desk.now_ms()) } else { kept.last_contact_ms },

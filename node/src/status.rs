@@ -1,9 +1,11 @@
 //! How far the node is in step with headquarters: one answer for the API, for `status --json` and for people.
 
+use crate::replicator::link::Stop;
 use chassis::clock::format_rfc3339;
-use desk::ledger::{Backlog, Enrolment, Identity, LinkState, Notice, Retirement, SharedLedger};
+use desk::ledger::{Backlog, Enrolment, HubProgram, Identity, LinkState, Notice, Retirement, ScrubPart, SharedLedger};
 use serde::Serialize;
 use sync_protocol::change::Change;
+use sync_protocol::checksum::Compared;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -44,12 +46,39 @@ pub struct Status {
     pub replaced: Option<String>,
     /// That this node's history disagreed with headquarters' and what was done about it; until the node is enrolled anew.
     pub notice: Option<String>,
+    /// The protocol version that this node and headquarters speak with each other; 0 before they have.
+    pub protocol: u32,
+    /// The program at headquarters, where it says so.
+    #[schema(example = "0.1.0")]
+    pub hub_version: Option<String>,
+    /// That this program and the one at headquarters are not of one age, and what to do; null when they are.
+    pub versions: Option<String>,
     /// The stream that this node records under.
     pub origin: Option<Uuid>,
     /// What went wrong last, until it goes right again.
     pub last_error: Option<String>,
     /// When that is tried again.
     pub next_try_at: Option<String>,
+    /// Whether this node holds what headquarters holds, and what was found damaged here.
+    pub proof: Proof,
+}
+
+/// Whether this node holds what headquarters holds, as last asked, and what was found damaged here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Proof {
+    /// `equal`, `different`, `behind` (changes were on their way) or `never`.
+    #[schema(example = "equal")]
+    pub state: String,
+    /// When it was last asked.
+    pub checked_at: Option<String>,
+    /// When all was last equal.
+    pub equal_at: Option<String>,
+    /// Things that were found damaged and are not whole again; `doctor` names them.
+    pub damaged: u64,
+    /// Things that were found damaged and are whole again.
+    pub mended: u64,
+    /// When everything that is kept was last read through.
+    pub scrubbed_at: Option<String>,
 }
 
 /// A clock further off than this is worth a word, in milliseconds.
@@ -75,13 +104,46 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
         .and_then(|run| run.bodies.first().and_then(|body| Change::from_body(body).ok()))
         .map(|change| change.at);
     let durable_changes = ledger.durable_seq(backlog.origin).await?;
+    let hub = ledger.hub_program().await?;
+    let proof = proof(ledger, enrolment.node_id).await?;
     let replaced = ledger.retirement().await?.map(|retirement| in_place_of(&retirement, &backlog, contents.0));
-    let mut status = Status { durable_changes, ..status(enrolment, &backlog, contents, first_ms, link) };
+    let status = Status { durable_changes, proof, ..status(enrolment, &backlog, contents, first_ms, link) };
+    let mut status = with_program(status, hub);
     if let Some(replaced) = replaced {
         status.state.clone_from(&replaced);
         status.replaced = Some(replaced);
     }
     Ok(status)
+}
+
+async fn proof(ledger: &SharedLedger, node_id: Uuid) -> Result<Proof, desk::Error> {
+    let mut compared = ledger.checkpoints().await?;
+    compared.retain(|one| one.node_id == node_id);
+    let has = |state| compared.iter().any(|one| one.state == state);
+    let state = if has(Compared::Different) {
+        "different"
+    } else if has(Compared::Behind) {
+        "behind"
+    } else if compared.is_empty() {
+        "never"
+    } else {
+        "equal"
+    };
+    let damage = ledger.damage_count().await?;
+    let mut scrubbed_ms = i64::MAX;
+    for part in ScrubPart::ALL {
+        let ended = ledger.scrub_state(part).await?.and_then(|state| state.ended_ms);
+        scrubbed_ms = scrubbed_ms.min(ended.unwrap_or(i64::MIN));
+    }
+    Ok(Proof {
+        state: state.to_owned(),
+        checked_at: compared.iter().map(|one| one.at_ms).min().map(format_rfc3339),
+        // Of the scope for which that is longest ago.
+        equal_at: compared.iter().map(|one| one.equal_ms).min().flatten().map(format_rfc3339),
+        damaged: damage.open,
+        mended: damage.mended,
+        scrubbed_at: (scrubbed_ms > i64::MIN).then(|| format_rfc3339(scrubbed_ms)),
+    })
 }
 
 /// The status of a folder before `enroll`.
@@ -104,9 +166,13 @@ pub fn unenrolled() -> Status {
         clock_offset_ms: 0,
         replaced: None,
         notice: None,
+        protocol: 0,
+        hub_version: None,
+        versions: None,
         origin: None,
         last_error: None,
         next_try_at: None,
+        proof: Proof { state: "never".to_owned(), ..Proof::default() },
     }
 }
 
@@ -138,9 +204,46 @@ fn status(
         clock_offset_ms: link.clock_offset_ms,
         replaced: None,
         notice: link.notice.as_ref().map(told),
+        protocol: 0,
+        hub_version: None,
+        versions: None,
         origin: Some(backlog.origin),
         last_error: link.last_error,
         next_try_at: link.next_try_ms.map(format_rfc3339),
+        proof: Proof::default(),
+    }
+}
+
+/// What is known of the program at headquarters. Newest 0: nothing yet.
+fn with_program(status: Status, hub: HubProgram) -> Status {
+    let versions = ages(&hub, status.last_error.as_deref() == Some(Stop::Version.in_words()));
+    Status {
+        protocol: if hub.newest == 0 { 0 } else { hub.protocol },
+        hub_version: Some(hub.version).filter(|version| !version.is_empty()),
+        versions,
+        ..status
+    }
+}
+
+/// Which of the two programs is the older one, for people. `is_apart`: they have no version in common.
+fn ages(hub: &HubProgram, is_apart: bool) -> Option<String> {
+    let ours = sync_protocol::VERSION;
+    if is_apart {
+        return Some(format!(
+            "headquarters does not speak protocol {ours} nor the one before: nothing is sent until the older of both programs is upgraded; what is recorded here stays here"
+        ));
+    }
+    let theirs = hub.newest;
+    if theirs == 0 || theirs == ours {
+        None
+    } else if theirs < ours {
+        Some(format!(
+            "headquarters' program is older than this one (protocol {theirs}, here {ours}): everything is sent and kept, what it does not know yet shows there once it is upgraded"
+        ))
+    } else {
+        Some(format!(
+            "this program is older than headquarters' (protocol {ours}, there {theirs}): everything is sent and kept, what it does not know yet shows here once it is upgraded"
+        ))
     }
 }
 
@@ -221,6 +324,24 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
         ("next try", or(&status.next_try_at, "-")),
         ("replaced", or(&status.replaced, "no")),
         ("notice", or(&status.notice, "none")),
+        (
+            "protocol",
+            match &status.hub_version {
+                Some(version) => format!("{}, with headquarters' {version}", status.protocol),
+                None => status.protocol.to_string(),
+            },
+        ),
+        ("versions", or(&status.versions, "of one age")),
+        (
+            "proof",
+            format!(
+                "{}, as of {}; last equal {}",
+                status.proof.state,
+                or(&status.proof.checked_at, "never"),
+                or(&status.proof.equal_at, "never")
+            ),
+        ),
+        ("damage", format!("{} found and not mended, {} mended", status.proof.damaged, status.proof.mended)),
         ("origin", status.origin.map_or_else(|| "-".to_owned(), |origin| origin.to_string())),
     ]);
     lines
@@ -257,6 +378,16 @@ mod tests {
         assert_eq!(up_to(2, Some(120_000)), "1970-01-01T00:01:30Z");
         let never = status(enrolment(), &Backlog::default(), (0, 0), None, LinkState::default());
         assert_eq!((never.synced_up_to, never.hub_reachable), (None, false));
+    }
+
+    #[test]
+    fn programs_of_different_age_are_told_apart_in_plain_words() {
+        let hub = |newest| HubProgram { protocol: newest, newest, version: String::new() };
+        let ours = sync_protocol::VERSION;
+        assert_eq!((ages(&hub(ours), false), ages(&hub(0), false)), (None, None));
+        assert!(ages(&hub(ours - 1), false).unwrap().starts_with("headquarters' program is older"));
+        assert!(ages(&hub(ours + 1), false).unwrap().starts_with("this program is older"));
+        assert!(ages(&hub(ours), true).unwrap().contains("nothing is sent"));
     }
 
     #[test]

@@ -147,10 +147,12 @@ impl Witness {
             committed.mark_unchanged();
             self.write(desk, &mut last).await;
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(EVERY) => {}
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 changed = committed.changed() => if changed.is_err() { return },
             }
@@ -174,7 +176,7 @@ impl Witness {
             return;
         }
         let (mark, text) = (self.mark.clone(), serde_json::to_string(&seen).unwrap_or_default());
-        match tokio::task::spawn_blocking(move || mark.write(&text)).await {
+        match chassis::heavy::run(move || mark.write(&text)).await {
             Ok(Ok(())) => *last = Some(seen),
             // A witness that is behind proves less and is never wrong.
             Ok(Err(error)) => tracing::debug!(%error, "the witness could not be written"),

@@ -82,6 +82,9 @@ pub struct Change {
     pub hlc: Option<Hlc>,
     /// The record.
     pub id: Uuid,
+    /// The change that this one stands in for: one in quarantine, which it takes out of its record for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<ChangeId>,
     /// The record's kind: `incident`, `comment`, … A site keeps kinds it does not know.
     pub kind: String,
     /// True where the change records the record for the first time.
@@ -131,6 +134,8 @@ impl Change {
             #[serde(skip_serializing_if = "Option::is_none")]
             hlc: Option<Hlc>,
             id: Uuid,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            instead_of: Option<ChangeId>,
             kind: &'a str,
             #[serde(skip_serializing_if = "<[Uuid]>::is_empty")]
             knows: &'a [Uuid],
@@ -139,8 +144,20 @@ impl Change {
             salt: &'a str,
             set: &'a BTreeMap<Field, Value>,
         }
-        let Self { at, base, by, hlc, id, kind, new, set } = self;
-        let members = Recorded { at: *at, base, by, hlc: *hlc, id: *id, kind, knows, new: *new, salt, set };
+        let Self { at, base, by, hlc, id, instead_of, kind, new, set } = self;
+        let members = Recorded {
+            at: *at,
+            base,
+            by,
+            hlc: *hlc,
+            id: *id,
+            instead_of: *instead_of,
+            kind,
+            knows,
+            new: *new,
+            salt,
+            set,
+        };
         within(serde_json::to_string(&members).map_err(|e| Malformed(e.to_string()))?)
     }
 

@@ -76,6 +76,15 @@ impl Hlc {
         if seen.0 > self.0 { seen } else { self }
     }
 
+    /// Whether a change that stands here and says it was made at `at_ms` was made by a clock that was off: it says a later
+    /// time than the place it was given, or one long before everything its site had seen.
+    #[must_use]
+    pub const fn tells_a_wrong_clock(self, at_ms: i64) -> bool {
+        let ahead_ms = at_ms.saturating_sub(self.ms());
+        // What another site recorded may stand 5 minutes ahead, by a clock that is a little off itself.
+        ahead_ms > 0 || ahead_ms < -2 * MAX_AHEAD_MS
+    }
+
     /// `self`, or the latest reading allowed when it lies more than `max_ahead_ms` after `now_ms`:
     /// a PC that believes in 2031 must not win every edit.
     #[must_use]
@@ -128,5 +137,20 @@ impl<'de> Deserialize<'de> for Hlc {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
         text.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_tells_whether_the_clock_was_off() {
+        let place = Hlc::new(1_000_000_000, 3);
+        assert!(!place.tells_a_wrong_clock(1_000_000_000));
+        assert!(!place.tells_a_wrong_clock(1_000_000_000 - 2 * MAX_AHEAD_MS), "others may be ahead");
+        assert!(place.tells_a_wrong_clock(999_999_999 - 2 * MAX_AHEAD_MS), "1970");
+        assert!(place.tells_a_wrong_clock(1_000_000_001), "it was placed earlier than it said");
+        assert!(place.tells_a_wrong_clock(i64::MAX) && place.tells_a_wrong_clock(i64::MIN));
     }
 }

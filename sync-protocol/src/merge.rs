@@ -20,7 +20,7 @@ use crate::erasure::is_mark;
 use crate::hlc::Hlc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// The field that says whether a record is deleted: `null` or [`Deletion`].
@@ -210,6 +210,32 @@ pub fn losers(writes: &[Write]) -> Vec<ChangeId> {
     lost.sort_unstable();
     lost.dedup();
     lost.into_iter().map(|stamp| stamp.id).collect()
+}
+
+/// A person's decision about lost writes of one field.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settled {
+    /// The change that says so.
+    pub id: ChangeId,
+    /// The lost writes it is about.
+    pub lost: BTreeSet<ChangeId>,
+}
+
+/// The [`losers`] of one field that nobody has decided about. Sites that hold the same changes answer the same.
+///
+/// `settled`: all known decisions about the field, in any order. A value that a person chose in deciding and that another
+/// decision about the same loss wrote over is not put before people once more: both looked at the same values.
+#[must_use]
+pub fn undecided(writes: &[Write], settled: &[Settled]) -> Vec<ChangeId> {
+    let is_decided = |id: &ChangeId| settled.iter().any(|decision| decision.lost.contains(id));
+    let met_another = |id: &ChangeId| {
+        let own = settled.iter().filter(|decision| decision.id == *id);
+        own.into_iter()
+            .any(|own| settled.iter().any(|other| other.id != *id && !other.lost.is_disjoint(&own.lost)))
+    };
+    let mut lost = losers(writes);
+    lost.retain(|id| !is_decided(id) && !met_another(id));
+    lost
 }
 
 // ---- how a ledger keeps a state: stamps once, fields by number -------------------------------------------------

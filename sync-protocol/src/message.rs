@@ -4,19 +4,24 @@
 //! [`PROTOCOL_HEADER`] and a fresh [`NONCE_HEADER`]; every answer to it carries [`PROOF_HEADER`], without which the
 //! node believes nothing: a captive portal answers 200 too.
 
+mod proof;
 mod successor;
-
-pub use successor::Successor;
 
 use crate::chain::Link;
 use crate::hlc::Hlc;
 use crate::scope::Scope;
 use crate::seal::Seal;
+pub use proof::{CredentialKeys, credential_keys, proof, proves};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt;
+pub use successor::Successor;
 use uuid::Uuid;
+
+mod limits;
+
+pub use limits::{Limits, MAX_PHOTOS, PhotoLimits};
 
 /// Request: the protocol version of the body. Answer: the version it was answered in.
 pub const PROTOCOL_HEADER: &str = "aincident-protocol";
@@ -177,33 +182,6 @@ pub enum Have {
     Unknown,
 }
 
-/// What a hub takes, told in `hello` and enforced where things are captured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Most changes in one push.
-    pub push_changes: u32,
-    /// Largest push, in bytes as sent (compressed).
-    pub push_bytes: u64,
-    /// Largest body of one change, in bytes.
-    pub change_bytes: u64,
-    /// Most changes in one page of a pull.
-    pub pull_changes: u32,
-    /// Longest wait of a pull, in milliseconds.
-    pub wait_ms: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            push_changes: 1000,
-            push_bytes: 4 * 1024 * 1024,
-            change_bytes: crate::change::MAX_BODY_BYTES as u64,
-            pull_changes: 1000,
-            wait_ms: 25_000,
-        }
-    }
-}
-
 /// A node asks to be a store's, with a code that headquarters gave out once. Not `Debug`-printed whole: it holds a secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnrolRequest {
@@ -242,6 +220,9 @@ pub struct EnrolAnswer {
     pub scopes: Vec<Scope>,
     /// The hub's limits.
     pub limits: Limits,
+    /// What the hub takes of photos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photos: Option<PhotoLimits>,
     /// The hub's clock, milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -305,6 +286,9 @@ pub struct HelloAnswer {
     pub scopes: Vec<Scope>,
     /// The hub's limits.
     pub limits: Limits,
+    /// What the hub takes of photos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photos: Option<PhotoLimits>,
     /// The hub's clock, milliseconds since 1970.
     pub now_ms: i64,
     /// Number of the last change the hub holds of the node's origin; 0 for none.
@@ -317,6 +301,12 @@ pub struct HelloAnswer {
     /// Up to which number the hub's verified backup or replica holds the origin too.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub durable_seq: u64,
+    /// The hub program's version; since version 2.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// Protocol versions the hub speaks; since version 2, and none where a hub of version 1 answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protocols: Vec<u32>,
     /// Another node took this one's place: it may send what it still has, and gets nothing more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retired: bool,
@@ -338,8 +328,8 @@ pub enum Outcome {
     Applied,
     /// It met an edit its author had not seen; the later one stands, the other is in history and in review.
     Merged,
-    /// It is in the record already, sent before with the same bytes. One that was sent before and is *not* in the record
-    /// is answered `deferred` or `quarantined` again: the first answer may have been lost.
+    /// It is in the record already, sent before with the same bytes. Also one that a person decided against.
+    /// Any other that was sent before and is *not* in the record is answered `deferred` or `quarantined` again: the first answer may have been lost.
     Duplicate,
     /// Kept; waits behind an earlier change of the same record that is in quarantine.
     Deferred,
@@ -543,50 +533,6 @@ pub mod quarantine {
     pub const NO_RECORD: &str = "no-record";
     /// The hub failed while applying it; a person or a later version tries again.
     pub const FAILED: &str = "failed";
-}
-
-/// What a hub keeps of a credential: neither half gives the secret away.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct CredentialKeys {
-    /// Compared, in constant time, with what a request brings.
-    pub auth: [u8; 32],
-    /// Signs the answers.
-    pub proof: [u8; 32],
-}
-
-/// The keys that follow from a credential's secret.
-#[must_use]
-pub fn credential_keys(secret: &str) -> CredentialKeys {
-    CredentialKeys {
-        auth: blake3::derive_key("aincident 2026-11 node credential: auth", secret.as_bytes()),
-        proof: blake3::derive_key("aincident 2026-11 node credential: proof", secret.as_bytes()),
-    }
-}
-
-/// The proof that an answer comes from the hub that knows `key` and belongs to the request with `nonce`.
-///
-/// `BLAKE3 keyed hash (proof key)` over `nonce ‖ "\n" ‖ status as three digits ‖ "\n" ‖ body before any content coding`,
-/// as hexadecimal.
-#[must_use]
-pub fn proof(key: &[u8; 32], nonce: &str, status: u16, body: &[u8]) -> String {
-    let mut hasher = blake3::Hasher::new_keyed(key);
-    hasher.update(nonce.as_bytes());
-    hasher.update(format!("\n{status:03}\n").as_bytes());
-    hasher.update(body);
-    hasher.finalize().to_hex().to_string()
-}
-
-/// Whether `claimed` is [`proof`] of the rest; takes the same time whatever differs.
-#[must_use]
-pub fn proves(claimed: &str, key: &[u8; 32], nonce: &str, status: u16, body: &[u8]) -> bool {
-    let Ok(claimed) = blake3::Hash::from_hex(claimed.as_bytes()) else {
-        return false;
-    };
-    let Ok(right) = blake3::Hash::from_hex(proof(key, nonce, status, body).as_bytes()) else {
-        return false;
-    };
-    // `blake3::Hash` compares in constant time.
-    claimed == right
 }
 
 /// An enrolment code as it is compared: upper case, without spaces and dashes.

@@ -21,16 +21,20 @@ mod account;
 mod comment;
 mod erasure;
 mod incident;
+mod knowledge;
 mod photo;
 mod rule;
+mod settlement;
 mod step;
 mod store;
 pub mod time;
 pub mod vocabulary;
 
-pub use incident::{MAX_CUSTOM, MAX_ITEMS, MAX_PEOPLE, forced_severity};
+pub use incident::{MAX_CUSTOM, MAX_ITEMS, MAX_LOST, MAX_PEOPLE, forced_severity};
+pub use knowledge::knowledge;
 pub use photo::MAX_PHOTO_BYTES;
 pub use rule::MAX_MINOR;
+pub use settlement::settlement_of;
 pub use step::step_allowed;
 
 use crate::change::{ChangeId, Field};
@@ -48,11 +52,12 @@ pub const COMMENT: &str = "comment";
 pub const PHOTO: &str = "photo";
 /// The kind of one step of an incident's workflow.
 pub const STEP: &str = "step";
+/// The kind of what people decided about a change in quarantine.
+pub const SETTLEMENT: &str = "settlement";
 /// The kind of a store.
 pub const STORE: &str = "store";
 /// The kind of a person's account.
 pub const ACCOUNT: &str = "account";
-
 /// The kind of an order of erasure.
 pub const ERASURE: &str = "erasure";
 
@@ -163,6 +168,7 @@ fn parts(kind: &str) -> &'static [(&'static str, Part)] {
         COMMENT => comment::FIELDS,
         PHOTO => photo::FIELDS,
         STEP => step::FIELDS,
+        SETTLEMENT => settlement::FIELDS,
         STORE => store::FIELDS,
         ACCOUNT => account::FIELDS,
         ERASURE => erasure::FIELDS,
@@ -182,6 +188,8 @@ fn part(kind: &str, field: &str) -> Option<&'static Part> {
     let element = |collection: &str, key: &str| {
         let right = match collection {
             "custom" => incident::is_custom_key(key),
+            // A decision is about a field; one that only a newer version knows is kept as it is.
+            "settled" => !key.starts_with("settled/") && part(kind, key).is_some(),
             "left" => key.parse::<ChangeId>().is_ok(),
             _ => rule::is_uuid(key),
         };

@@ -8,6 +8,7 @@
 //! Every part has its length in front of it, so that no two different things are ever sealed as the same bytes.
 
 use crate::chain::Link;
+use crate::hex;
 use crate::hlc::Hlc;
 use crate::message::{PageLine, Receipt};
 use crate::scope::Scope;
@@ -52,7 +53,7 @@ impl Eq for Seal {}
 
 impl fmt::Display for Seal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::write(&self.0, f)
     }
 }
 
@@ -70,10 +71,7 @@ pub struct NotASeal;
 impl std::str::FromStr for Seal {
     type Err = NotASeal;
     fn from_str(text: &str) -> Result<Self, NotASeal> {
-        if text.len() != 32 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(NotASeal);
-        }
-        u128::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes())).map_err(|_| NotASeal)
+        hex::read(text).map(Self).ok_or(NotASeal)
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_protocol::change::{Change, ChangeId};
 use sync_protocol::hlc::{Hlc, MAX_MS};
-use sync_protocol::merge::{DELETED, RecordState, losers};
+use sync_protocol::merge::{DELETED, RecordState, Settled, losers, undecided};
 
 fn fields() -> impl Iterator<Item = &'static str> {
     FIELDS.into_iter().chain([DELETED])
@@ -169,7 +169,7 @@ proptest! {
         at in 0..MAX_MS,
     ) {
         let id = ChangeId { origin: arbitrary::origin(0), seq: 1 };
-        let change = Change { at, base: BTreeMap::new(), by: "kim".into(), hlc: None, id: arbitrary::origin(9), kind, new: true, set };
+        let change = Change { at, base: BTreeMap::new(), by: "kim".into(), hlc: None, instead_of: None, id: arbitrary::origin(9), kind, new: true, set };
         let body = change.to_body().unwrap();
         let read = Change::from_body(&body).unwrap();
         prop_assert_eq!(&read, &change);
@@ -245,4 +245,43 @@ fn a_change_that_deletes_a_record_and_writes_another_field_has_seen_that_field()
     change.set.insert("description".into(), "entered by mistake".into());
     site.state.apply(ChangeId { origin: arbitrary::origin(0), seq: 2 }, site.clock.next(0), &change);
     assert!(site.state.is_deleted());
+}
+
+/// A store and headquarters that changed a title without knowing of each other: the lost write, and the writes of both.
+fn met() -> (Site, Site, ChangeId) {
+    let (mut store, mut hub) = (Site::new(0, 0), Site::new(1, 0));
+    let first = store.set(0, "title", "first".into());
+    hub.take(&first);
+    let ours = store.set(1, "title", "store".into());
+    let theirs = hub.set(2, "title", "hub".into());
+    hub.take(&ours);
+    store.take(&theirs);
+    (store, hub, ours.id)
+}
+
+#[test]
+fn a_lost_write_is_undecided_until_somebody_decides_about_it() {
+    let (store, hub, lost) = met();
+    let writes = Made::writes_of(&all_of(&[store, hub]), "title");
+    assert_eq!(undecided(&writes, &[]), vec![lost]);
+    let about =
+        |lost: ChangeId, seq| Settled { id: ChangeId { origin: arbitrary::origin(2), seq }, lost: [lost].into() };
+    let another = ChangeId { origin: arbitrary::origin(0), seq: 99 };
+    assert_eq!(undecided(&writes, &[about(another, 1)]), vec![lost]);
+    assert_eq!(undecided(&writes, &[about(another, 1), about(lost, 2)]), vec![]);
+}
+
+#[test]
+fn what_two_people_chose_at_once_about_one_loss_is_not_put_before_people_again() {
+    let (mut store, mut hub, lost) = met();
+    let here = store.set(3, "title", "chosen in the store".into());
+    let there = hub.set(4, "title", "chosen at headquarters".into());
+    let writes = Made::writes_of(&all_of(&[store, hub]), "title");
+    assert_eq!(losers(&writes), vec![lost, here.id], "history tells of both");
+    let about = |id: ChangeId, lost: ChangeId| Settled { id, lost: [lost].into() };
+    let both = [about(here.id, lost), about(there.id, lost)];
+    assert_eq!(undecided(&writes, &both), vec![]);
+    assert_eq!(undecided(&writes, &[both[1].clone(), both[0].clone()]), vec![]);
+    // An edit that only one of them decided against is another matter.
+    assert_eq!(undecided(&writes, &both[..1]), vec![here.id]);
 }

@@ -1,5 +1,6 @@
-//! `samples/v1` is what version 1 looks like on the wire, frozen. These values in code and those bytes on disk must go
-//! on being the same thing in both directions, whatever becomes of the code between them.
+//! `samples/v1` is what version 1 looks like on the wire, `samples/v2` what version 2 adds or words otherwise, both frozen.
+//! These values in code and those bytes on disk must go on being the same thing in both directions, whatever becomes of
+//! the code between them.
 //!
 //! A new message gets a sample by `AINCIDENT_FREEZE_SAMPLES=1 cargo test -p sync-protocol --test samples`, which writes
 //! what is missing, never touches what is there, and then checks all of them.
@@ -17,10 +18,12 @@ use sync_protocol::erasure::{digest, redact};
 use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::RecordState;
 use sync_protocol::message::{
-    Answer, EnrolAnswer, EnrolRequest, HelloAnswer, HelloRequest, Limits, NodeStatus, Outcome, PageHeader, PageLine,
-    PullRequest, PushAnswer, PushResult, credential_keys, proof,
+    Answer, EnrolAnswer, EnrolRequest, GiveAnswer, Given, GivenLine, HelloAnswer, HelloRequest, Limits, NodeStatus,
+    OfferAnswer, OfferRequest, Outcome, PageHeader, PageLine, PullRequest, PushAnswer, PushResult, Receipt,
+    credential_keys, proof,
 };
 use sync_protocol::scope::Scope;
+use sync_protocol::seal::HubKey;
 use uuid::Uuid;
 
 const NOW: i64 = 1_795_392_000_000;
@@ -35,13 +38,19 @@ fn origin() -> Uuid {
     id(0xa)
 }
 
+/// `name` without a folder is of version 1.
 fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("samples/v1").join(name)
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("samples");
+    if name.contains('/') {
+        folder.join(name)
+    } else {
+        folder.join("v1").join(name)
+    }
 }
 
 fn read(name: &str) -> Vec<u8> {
     freeze_what_is_missing();
-    std::fs::read(file(name)).unwrap_or_else(|e| panic!("samples/v1/{name}: {e}"))
+    std::fs::read(file(name)).unwrap_or_else(|e| panic!("samples/{name}: {e}"))
 }
 
 fn change(at: i64, record: Uuid, kind: &str, set: Value) -> Change {
@@ -50,6 +59,7 @@ fn change(at: i64, record: Uuid, kind: &str, set: Value) -> Change {
         base: BTreeMap::new(),
         by: "kim".to_owned(),
         hlc: None,
+        instead_of: None,
         id: record,
         kind: kind.to_owned(),
         new: true,
@@ -172,6 +182,7 @@ fn enrol_answer() -> EnrolAnswer {
         protocol: 1,
         scopes: vec![Scope::Company, Scope::Store("042".to_owned())],
         limits: limits(),
+        photos: None,
         now_ms: NOW,
     }
 }
@@ -199,11 +210,14 @@ fn hello_answer() -> HelloAnswer {
         protocol: 1,
         scopes: vec![Scope::Company, Scope::Store("042".to_owned())],
         limits: limits(),
+        photos: None,
         now_ms: NOW,
         applied_seq: 0,
         head: Link::start(origin()),
         credential: Some(SECRET.to_owned()),
         durable_seq: 0,
+        version: String::new(),
+        protocols: Vec::new(),
         retired: false,
         successor: None,
     }
@@ -331,6 +345,158 @@ fn compressed() -> Vec<(&'static str, Vec<u8>)> {
     vec![("push.zst", push_bytes()), ("page.zst", page().encode())]
 }
 
+/// What version 2 adds.
+mod v2 {
+    use super::*;
+
+    pub fn key() -> HubKey {
+        HubKey::new([7; 32])
+    }
+
+    pub fn receipt() -> Receipt {
+        key().receipt(id(0xf1), origin(), 6, accepted_head())
+    }
+
+    fn accepted_head() -> Link {
+        bodies().iter().fold(Link::start(origin()), |link, body| link.extend(body.as_bytes()))
+    }
+
+    pub fn hello_request() -> HelloRequest {
+        HelloRequest {
+            protocols: vec![1, 2],
+            seq: 6,
+            head: accepted_head(),
+            renew: true,
+            acked: Some(receipt()),
+            ..super::hello_request()
+        }
+    }
+
+    pub fn hello_answer() -> HelloAnswer {
+        HelloAnswer {
+            protocol: 2,
+            applied_seq: 6,
+            head: accepted_head(),
+            credential: Some(key().secret(id(0xe0), 2)),
+            durable_seq: 4,
+            version: "0.1.0".to_owned(),
+            protocols: vec![1, 2],
+            ..super::hello_answer()
+        }
+    }
+
+    pub fn accepted() -> PushAnswer {
+        let mut answer = super::accepted();
+        if let PushResult::Accepted { receipt: sealed, durable_seq, .. } = &mut answer.result {
+            *sealed = Some(receipt());
+            *durable_seq = 4;
+        }
+        answer
+    }
+
+    /// The page of version 1 with the hub's seals, its cursors the hub's own.
+    pub fn page() -> Page {
+        let mut page = super::page();
+        for line in &mut page.lines {
+            let placed = line.hlc.unwrap_or_else(|| Change::from_body(line.body.get()).unwrap().order());
+            line.seal = Some(key().line(line, "hub", placed));
+        }
+        page
+    }
+
+    /// What a node gives back: lines as they came, in a batch without cursors.
+    pub fn give() -> Page {
+        let page = page();
+        Page {
+            header: PageHeader { cursors: BTreeMap::new(), more: false, now_ms: 0, ..page.header },
+            lines: page.lines,
+        }
+    }
+
+    pub fn offer_request() -> OfferRequest {
+        OfferRequest { origins: BTreeMap::from([(id(0xb), 8), (id(0xc), 3)]) }
+    }
+
+    pub fn offer_answer() -> OfferAnswer {
+        OfferAnswer { hub_id: id(0xf0), epoch: id(0xf2), wanted: BTreeMap::from([(id(0xb), 7)]) }
+    }
+
+    pub fn give_answer() -> GiveAnswer {
+        let line = |seq, outcome| GivenLine { origin: id(0xb), seq, outcome };
+        let refused = |later, reason: &str| Given::Refused { later, reason: reason.to_owned() };
+        GiveAnswer {
+            hub_id: id(0xf0),
+            epoch: id(0xf2),
+            answers: vec![
+                line(7, Given::Taken),
+                line(7, Given::Known),
+                line(8, refused(true, "something before it is missing")),
+                line(9, refused(false, "it does not carry this hub's seal")),
+            ],
+        }
+    }
+
+    /// What only the hub with the key computes, for a second implementation of a hub.
+    fn seals() -> Value {
+        let company = Scope::Company;
+        json!({
+            "key": "07".repeat(32), "secret_2": key().secret(id(0xe0), 2), "receipt": receipt(),
+            "lines": page().lines.iter().map(|line| line.seal).collect::<Vec<_>>(),
+            "cursor": format!("{}.7.0102030a{}", id(0xf1), key().cursor(&company, id(0xf1), 7, 0x0102_030a)),
+        })
+    }
+
+    pub fn written() -> Vec<(&'static str, Vec<u8>)> {
+        vec![
+            ("v2/hello-request.json", compact(&hello_request())),
+            ("v2/hello-answer.json", compact(&hello_answer())),
+            ("v2/push-answer-accepted.json", compact(&accepted())),
+            ("v2/page.ndjson", unpacked(&page().encode())),
+            ("v2/page.json", laid_out(&page().encode())),
+            ("v2/offer-request.json", compact(&offer_request())),
+            ("v2/offer-answer.json", compact(&offer_answer())),
+            ("v2/give.ndjson", unpacked(&give().encode())),
+            ("v2/give-answer.json", compact(&give_answer())),
+            ("v2/seals.json", serde_json::to_vec_pretty(&seals()).unwrap()),
+        ]
+    }
+
+    pub fn compressed() -> Vec<(&'static str, Vec<u8>)> {
+        vec![("v2/page.zst", page().encode()), ("v2/give.zst", give().encode())]
+    }
+}
+
+#[test]
+fn what_version_2_sent_is_read_as_it_was_meant_and_sent_as_it_was() {
+    same("v2/hello-request.json", &v2::hello_request());
+    same("v2/hello-answer.json", &v2::hello_answer());
+    same("v2/push-answer-accepted.json", &v2::accepted());
+    same("v2/offer-request.json", &v2::offer_request());
+    same("v2/offer-answer.json", &v2::offer_answer());
+    same("v2/give-answer.json", &v2::give_answer());
+    assert_eq!(Page::decode(&read("v2/page.zst"), &limits()).unwrap(), v2::page());
+    assert_eq!(Page::decode(&read("v2/give.zst"), &limits()).unwrap(), v2::give());
+    for (name, bytes) in v2::written() {
+        assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&read(name)), "{name}");
+    }
+    assert_eq!(unpacked(&read("v2/page.zst")), read("v2/page.ndjson"));
+    assert_eq!(unpacked(&read("v2/give.zst")), read("v2/give.ndjson"));
+}
+
+#[test]
+fn what_version_2_adds_does_not_disturb_a_reader_of_version_1() {
+    // Whoever drops the members that version 1 does not know is left with what version 1 would have been sent.
+    let mut answer: Value = serde_json::from_slice(&read("v2/push-answer-accepted.json")).unwrap();
+    answer.as_object_mut().unwrap().remove("receipt");
+    answer["durable_seq"] = json!(0);
+    assert_eq!(answer, serde_json::from_slice::<Value>(&read("push-answer-accepted.json")).unwrap());
+    let (old, new) = (Page::decode(&read("page.zst"), &limits()).unwrap(), v2::page());
+    assert_eq!(old.header, new.header);
+    for (old, new) in old.lines.iter().zip(&new.lines) {
+        assert!(new.seal.is_some() && *old == PageLine { seal: None, ..new.clone() });
+    }
+}
+
 fn same<T: DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, wanted: &T) {
     assert_eq!(&serde_json::from_slice::<T>(&read(name)).unwrap(), wanted, "{name}");
 }
@@ -384,8 +550,11 @@ fn freeze_what_is_missing() {
     if std::env::var_os("AINCIDENT_FREEZE_SAMPLES").is_none() {
         return;
     }
-    std::fs::create_dir_all(file("")).unwrap();
-    for (name, bytes) in written().into_iter().chain(compressed()) {
+    for folder in ["v1", "v2"] {
+        std::fs::create_dir_all(file(&format!("{folder}/"))).unwrap();
+    }
+    let second = v2::written().into_iter().chain(v2::compressed());
+    for (name, bytes) in written().into_iter().chain(compressed()).chain(second) {
         if !file(name).exists() {
             std::fs::write(file(name), bytes).unwrap();
         }

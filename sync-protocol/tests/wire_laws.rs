@@ -222,6 +222,7 @@ fn members_are_sorted_at_every_depth_so_that_one_edit_has_one_body() {
         base: [].into(),
         by: "kim".into(),
         hlc: None,
+        instead_of: None,
         id: origin(1),
         kind: "k".into(),
         new: false,

@@ -2,6 +2,8 @@
 //!
 //! `bench [--json FILE] [--incidents N] [--seconds S]`: N incidents in the ledger for the list (100,000), S seconds for each
 //! measurement (8). Figures of one run on one machine: compare them with another run on the same one.
+//!
+//! `bench --narrow`: nothing but 20 MB of photos over a narrow line that loses, some twelve minutes.
 
 mod creates;
 mod list;
@@ -17,6 +19,7 @@ struct Plan {
     incidents: u64,
     seconds: u64,
     json: Option<PathBuf>,
+    narrow: bool,
 }
 
 /// One line of the table.
@@ -38,19 +41,41 @@ impl Figure {
 }
 
 fn plan() -> Result<Plan, String> {
-    let mut plan = Plan { incidents: 100_000, seconds: 8, json: None };
+    let mut plan = Plan { incidents: 100_000, seconds: 8, json: None, narrow: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
         let number = |text: String| text.parse::<u64>().map_err(|_| format!("{text} is no number"));
         match word.as_str() {
             "--json" => plan.json = Some(PathBuf::from(value()?)),
+            "--narrow" => {
+                plan.narrow = true;
+                continue;
+            }
             "--incidents" => plan.incidents = number(value()?)?.max(1),
             "--seconds" => plan.seconds = number(value()?)?.max(1),
-            _ => return Err(format!("unknown option {word}; there are --json FILE, --incidents N and --seconds S")),
+            _ => {
+                return Err(format!(
+                    "unknown option {word}; there are --json FILE, --incidents N, --seconds S and --narrow"
+                ));
+            }
         }
     }
     Ok(plan)
+}
+
+/// Twenty incidents with a photo of a megabyte each, over 256 kbit/s with 600 ms there and back and 2 % loss.
+async fn narrow() -> Vec<Figure> {
+    let cargo = aincident_tests::narrow::Cargo { incidents: 20, pixels: (1300, 975), files: Vec::new() };
+    let found = aincident_tests::narrow::run(&cargo, &mut aincident_tests::Rng::new(20_261_128)).await;
+    vec![
+        Figure::new("narrow line: 20 records at headquarters", found.records.as_secs_f64(), "s"),
+        Figure::new("narrow line: their thumbnails, too", found.thumbnails.as_secs_f64(), "s"),
+        Figure::new("narrow line: everything", found.all.as_secs_f64(), "s"),
+        Figure::new("narrow line: bytes after the thumbnails", found.bytes as f64 / 1e6, "MB"),
+        Figure::new("narrow line: what these took of its width", found.share * 100.0, "%"),
+        Figure::new("narrow line: all bytes by those of the contents", found.sent, "x"),
+    ]
 }
 
 #[tokio::main]
@@ -62,7 +87,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let figures = steps::all(&plan).await;
+    let figures = if plan.narrow { narrow().await } else { steps::all(&plan).await };
     println!();
     for figure in &figures {
         println!("{}", figure.shown());

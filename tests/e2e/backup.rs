@@ -115,7 +115,7 @@ async fn a_hub_restored_from_its_backup_gets_from_its_stores_what_it_lacks() {
     })
     .await;
     // The photo's contents may have come after the backup, and are sent again then.
-    wait_until("the photo verified at both", PATIENCE, async || {
+    wait_until("the photo verified at both", PATIENCE * 3, async || {
         let (here, there) = (manager.get(&path).await.expect(200), harriet.get(&path).await.expect(200));
         let verified = |incident: &Value| incident["photos"][0]["at_hub"] == "verified";
         verified(&here) && verified(&there) && here["version"] == there["version"]
@@ -128,9 +128,22 @@ async fn a_hub_restored_from_its_backup_gets_from_its_stores_what_it_lacks() {
     assert!(harriet.get(&original).await.body == photo);
     store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;
     hub.audit().await;
+    // Headquarters' people see which history stands, since when and why.
+    let fleet = harriet.get("/api/v1/nodes").await.expect(200);
+    let epoch = &fleet["hub"]["epoch"];
+    assert_eq!(epoch["number"], 2, "{fleet}");
+    assert!(
+        epoch["since"].is_string() && epoch["reason"].as_str().is_some_and(|why| why.contains("backup")),
+        "{fleet}"
+    );
+    let table = hub.run(&["node", "list"]).await.ok("node list");
+    assert!(table.contains("epoch 2, since"), "{table}");
     // A flipped byte in a file is found.
     let blobs = walk(&hub.folder().join("blobs"));
-    let victim = blobs.first().unwrap();
+    let victim = blobs
+        .iter()
+        .find(|file| std::fs::read(file).is_ok_and(|bytes| bytes == photo))
+        .expect("the photo's file");
     let mut bytes = std::fs::read(victim).unwrap();
     bytes[0] ^= 1;
     std::fs::write(victim, bytes).unwrap();

@@ -3,6 +3,7 @@
 //! One target on purpose: it links once. Each file is one promise of the system and what is done to break it.
 
 mod backup;
+mod clocks;
 mod corpus;
 mod erasure;
 mod histories;
@@ -12,12 +13,18 @@ mod inbox;
 mod kill9;
 mod link;
 mod machine;
+mod narrow;
 mod online;
 mod outage;
+mod photo_corpus;
 mod photos;
 mod powercut;
+mod proof;
 mod refusals;
 mod replace;
 mod restored;
+mod settle;
 mod startup;
+mod strangers;
 mod trust;
+mod versions;

@@ -99,11 +99,14 @@ async fn photos_arrive_whole_over_a_line_that_is_cut_and_through_crashes_and_no_
     // Killed in the middle, one and the other.
     let id = incident(&kim, "killed").await;
     let bytes = noisy_jpeg(&mut rng, 4000, 3000);
+    node.link().set(Weather { kbps: 3_000, latency: Duration::from_millis(5), ..Weather::default() });
     let kept = node.link().traffic().up;
     let _ = add_photo(&kim, &id, "b.jpg", bytes.clone()).await.expect(201);
     let mut kim = kim;
     for round in 0..4 {
-        let_run(Duration::from_millis(rng.between(150, 400))).await;
+        // Some hundred kilobytes later it is in the middle of it again.
+        let enough = node.link().traffic().up + rng.between(400_000, 900_000);
+        wait_until("the photo to move", PATIENCE, async || node.link().traffic().up >= enough).await;
         if round % 2 == 0 {
             node.kill();
             node.start().await;
@@ -119,10 +122,24 @@ async fn photos_arrive_whole_over_a_line_that_is_cut_and_through_crashes_and_no_
         all_verified(&harriet, std::slice::from_ref(&id)).await && all_verified(&kim, std::slice::from_ref(&id)).await
     })
     .await;
+    wait_until("what is shown of it", PATIENCE, async || {
+        let photo = &photos_of(&harriet, &id).await[0];
+        let display = harriet.get(&path(photo, "display")).await;
+        display.status == 200 && harriet.get(&path(photo, "thumbnail")).await.status == 200
+    })
+    .await;
     let photo = &photos_of(&harriet, &id).await[0];
     assert!(harriet.get(&path(photo, "original")).await.body == bytes);
     let up = node.link().traffic().up - kept;
-    tell(&format!("photos: four kills, {} bytes of original took {up} bytes up", bytes.len()));
+    let mut whole = bytes.len() as u64;
+    for variant in ["display", "thumbnail"] {
+        whole += harriet.get(&path(photo, variant)).await.body.len() as u64;
+    }
+    let more = (up as f64 / whole as f64 - 1.0) * 100.0;
+    tell(&format!(
+        "photos: {whole} bytes of contents took {up} bytes up, {more:.1} % more, four kills included"
+    ));
+    assert!(more < 5.0, "{up} bytes for {whole}");
     hub.audit().await;
 }
 

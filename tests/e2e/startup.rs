@@ -23,23 +23,33 @@ async fn a_second_process_on_one_folder_is_refused_and_the_first_one_does_not_no
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
     let scratch = Scratch::new("newer");
-    let hub = Hub::with_stores(&scratch, &["042"]).await;
+    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
     let mut node = Node::enrolled(&scratch, &hub, "042").await;
     let manager = node.manager().await;
     let _ = manager.post("/api/v1/incidents", &json!({ "description": "kept" })).await.expect(201);
+    node.drained(&manager, std::time::Duration::from_secs(60)).await;
     node.stop().await;
+    hub.stop().await;
 
-    let database = node.folder().join("ledger.sqlite");
-    let change = |sql: &str| rusqlite::Connection::open(&database).unwrap().execute(sql, []).unwrap();
     let later = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) VALUES (9999, 'later', '2099-01-01T00:00:00Z', '1')";
-    change(later);
-    let ran = node.try_start().await.expect_err("a newer database was opened");
-    let line = ran.refused(1, "a newer database");
-    assert!(line.contains("newer"), "{line}");
-
-    change("DELETE FROM refinery_schema_history WHERE version = 9999");
+    for site in [&mut *hub, &mut *node] {
+        let database = site.folder().join("ledger.sqlite");
+        let change = |sql: &str| rusqlite::Connection::open(&database).unwrap().execute(sql, []).unwrap();
+        change(later);
+        let before = std::fs::read(&database).unwrap();
+        let ran = site.try_start().await.expect_err("a newer database was opened");
+        let line = ran.refused(1, "a newer database");
+        assert!(line.contains("9999") && line.contains("install the newer version again"), "{line}");
+        let line = site.run(&["doctor"]).await.refused(1, "a command on a newer database");
+        assert!(line.contains("9999"), "{line}");
+        assert_eq!(std::fs::read(&database).unwrap(), before, "the newer database was touched");
+        change("DELETE FROM refinery_schema_history WHERE version = 9999");
+    }
+    hub.start().await;
+    node.follow(&hub);
     node.start().await;
     assert_eq!(node.manager().await.total().await, 1);
+    assert_eq!(hub.harriet().await.total().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

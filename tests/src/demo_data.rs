@@ -2,6 +2,7 @@
 //!
 //! Times are kept as days ago and the store's wall clock, so that the demo is always about the last weeks.
 
+use crate::scenes::{self, Scene, Shot};
 use chassis::clock::{Clock as _, SystemClock, format_rfc3339};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -69,6 +70,33 @@ pub struct Incident {
     /// What was done with it afterwards.
     #[serde(default)]
     pub steps: Vec<Step>,
+    /// Photos of it.
+    #[serde(default)]
+    pub photos: Vec<Picture>,
+}
+
+/// A photo.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Picture {
+    /// Who took it.
+    pub by: String,
+    /// What it shows.
+    pub scene: Scene,
+    /// What the phone called it.
+    pub file: String,
+    /// What its taker says about it.
+    pub caption: Option<String>,
+    /// EXIF orientation, 1 to 8.
+    #[serde(default = "upright")]
+    pub turned: u8,
+    /// Whether the phone noted where.
+    #[serde(default)]
+    pub located: bool,
+}
+
+const fn upright() -> u8 {
+    1
 }
 
 /// The end of a range.
@@ -135,6 +163,22 @@ impl DemoData {
         if let Some(until) = &incident.until {
             report["occurred_to"] = json!(moment(until.days_ago, &until.at));
         }
+        // Taken ten minutes later, by clocks that know no zone.
+        let taken = (now.to_zoned(zone.clone()).date() - Span::new().days(incident.days_ago))
+            .to_datetime(format!("{}:00", incident.at).parse().expect("HH:MM"))
+            + Span::new().minutes(10);
+        let photos = incident.photos.iter().zip(0..).map(|(picture, n)| {
+            let shot = Shot {
+                scene: picture.scene,
+                orientation: picture.turned,
+                taken: taken.strftime("%Y:%m:%d %H:%M:%S").to_string(),
+                located: picture.located,
+                width: [3264, 3000, 3600][n % 3],
+            };
+            let seed = picture.file.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(131) + u64::from(byte));
+            Photo { picture: picture.clone(), shot, seed }
+        });
+        let photos = photos.collect();
         let due = format_rfc3339((now + Span::new().hours(7 * 24)).as_millisecond());
         let talk = incident.talk.iter().map(|remark| {
             let kind = remark.kind.as_deref().unwrap_or("comment");
@@ -148,7 +192,30 @@ impl DemoData {
             };
             (step.by.clone(), patch)
         });
-        Requests { by: incident.by.clone(), report, talk: talk.collect(), steps: steps.collect() }
+        Requests {
+            by: incident.by.clone(),
+            report,
+            photos,
+            talk: talk.collect(),
+            steps: steps.collect(),
+        }
+    }
+}
+
+/// A photo to be taken.
+#[derive(Clone, Debug)]
+pub struct Photo {
+    /// As it is told.
+    pub picture: Picture,
+    shot: Shot,
+    seed: u64,
+}
+
+impl Photo {
+    /// Takes it: a JPEG. Some tenths of a second of a processor's time.
+    #[must_use]
+    pub fn take(&self) -> Vec<u8> {
+        scenes::take(&self.shot, self.seed)
     }
 }
 
@@ -159,6 +226,8 @@ pub struct Requests {
     pub by: String,
     /// `POST /api/v1/incidents`.
     pub report: Value,
+    /// `POST …/photos`.
+    pub photos: Vec<Photo>,
     /// `POST …/comments`.
     pub talk: Vec<(String, Value)>,
     /// `PATCH`.
@@ -205,12 +274,30 @@ mod tests {
     }
 
     #[test]
+    fn every_scene_is_photographed_and_photos_come_from_both_stores_held_in_every_way() {
+        let data = DemoData::load();
+        let with = data.incidents.iter().filter(|incident| !incident.photos.is_empty());
+        let stores: BTreeSet<&str> = with.clone().map(|incident| incident.store.as_str()).collect();
+        assert!(with.count() >= 10 && stores.len() == 2);
+        let photos: Vec<&Picture> = data.incidents.iter().flat_map(|incident| &incident.photos).collect();
+        let held: BTreeSet<u8> = photos.iter().map(|photo| photo.turned).collect();
+        assert_eq!(held, (1..=8).collect());
+        let scenes: BTreeSet<Scene> = photos.iter().map(|photo| photo.scene).collect();
+        assert_eq!(scenes.len(), 10);
+        let files: BTreeSet<&str> = photos.iter().map(|photo| photo.file.as_str()).collect();
+        assert_eq!(files.len(), photos.len());
+        assert!(photos.iter().any(|photo| photo.located) && photos.len() >= 12);
+    }
+
+    #[test]
     fn every_request_of_the_demo_can_be_made() {
         let data = DemoData::load();
         let now = format_rfc3339(SystemClock.now_ms());
         for incident in &data.incidents {
             let requests = data.requests(incident);
-            let people = requests.talk.iter().chain(&requests.steps).map(|(by, _)| by).chain([&requests.by]);
+            let photos = requests.photos.iter().map(|photo| &photo.picture.by);
+            let people =
+                requests.talk.iter().chain(&requests.steps).map(|(by, _)| by).chain([&requests.by]).chain(photos);
             for by in people {
                 let person = data.staff.iter().find(|person| person.username == *by).unwrap_or_else(|| panic!("{by}"));
                 assert_eq!(person.store.as_ref(), Some(&incident.store), "{by}");

@@ -80,6 +80,19 @@ impl Answer {
     }
 }
 
+/// A client that knows nothing of anybody's API.
+///
+/// # Panics
+/// When no client can be built.
+#[must_use]
+pub fn plain_client() -> reqwest::Client {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    reqwest::Client::builder().no_proxy().timeout(ANSWER_DEADLINE).build().expect("an HTTP client")
+}
+
 impl Client {
     /// A client of the site at `base` (`http://127.0.0.1:PORT`) that has not logged in.
     ///
@@ -87,12 +100,7 @@ impl Client {
     /// When no client can be built.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_DEADLINE).build().expect("an HTTP client");
-        Self { http, base: base.trim_end_matches('/').to_owned(), token: None }
+        Self { http: plain_client(), base: base.trim_end_matches('/').to_owned(), token: None }
     }
 
     /// The client after a login.

@@ -5,24 +5,34 @@
 //! connection: HTTP keeps connections for long. The node knows the link's address only, so that a hub may come back
 //! on another port.
 
+mod road;
+
 use crate::random::Rng;
+use road::{Free, Road};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+/// Portions under way in one connection, one way.
+const UNDER_WAY: usize = 256;
 
 /// How the link is. Shares are of all exchanges, 0.0 to 1.0; what is left of 1.0 passes unharmed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weather {
     /// No connection is taken.
     pub down: bool,
-    /// Every chunk waits this long, each way.
+    /// How long bytes take from one end to the other, each way.
     pub latency: Duration,
-    /// Bandwidth each way in kilobits per second; 0 is unlimited.
+    /// Bandwidth each way in kilobits per second, for all connections together; 0 is unlimited.
     pub kbps: u32,
+    /// Share of segments that are lost on the way and come again, as TCP does it: later, and slower from then on.
+    pub loss: f64,
     /// The connection ends before anything of the request arrives.
     pub refuse: f64,
     /// The request is cut in its middle.
@@ -70,6 +80,8 @@ struct Shared {
     weather: Mutex<Weather>,
     rng: Mutex<Rng>,
     cut: watch::Sender<u64>,
+    /// Up and down.
+    free: [Free; 2],
     up: AtomicU64,
     down: AtomicU64,
     exchanges: AtomicU64,
@@ -97,13 +109,14 @@ impl Link {
     /// # Panics
     /// When no port is free.
     pub async fn to(port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let listener = listen().expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let shared = Arc::new(Shared {
             target: AtomicU16::new(port),
             weather: Mutex::default(),
             rng: Mutex::new(Rng::new(0)),
             cut: watch::Sender::new(0),
+            free: [Free::new(Instant::now()), Free::new(Instant::now())],
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
             exchanges: AtomicU64::new(0),
@@ -204,6 +217,17 @@ impl Shared {
     }
 }
 
+/// Listens on a free port as a line over land would: with its segments. On a loopback's huge ones a program hands megabytes to
+/// the kernel before the first byte has arrived.
+fn listen() -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    let segment = u32::try_from(road::SEGMENT).unwrap_or(u32::MAX);
+    socket2::SockRef::from(&socket).set_tcp_mss(segment)?;
+    socket.set_recv_buffer_size(4 * road::PORTION as u32)?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    socket.listen(1024)
+}
+
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((near, _)) = listener.accept().await {
         if shared.weather().down {
@@ -218,72 +242,130 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
+/// The exchange that a connection is in.
+struct Exchange {
+    fate: Fate,
+    /// Whether the next bytes from the node begin another one.
+    between: bool,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Up,
+    Down,
+}
+
+/// What becomes of a portion.
+enum Outcome {
+    Whole,
+    /// Its first half arrives, and nothing after that.
+    Half,
+    /// It is swallowed.
+    Nothing,
+}
+
 /// Carries one connection until either side, a cut or a fate ends it.
 async fn carry(mut near: TcpStream, shared: &Shared, mut cut: watch::Receiver<u64>) -> std::io::Result<()> {
     let mut far = TcpStream::connect(("127.0.0.1", shared.target.load(Ordering::SeqCst))).await?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
-    let (mut up, mut down) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
-    let mut fate = Fate::Pass;
-    let mut between = true;
-    loop {
-        tokio::select! {
-            changed = cut.changed() => {
-                let _ = changed;
-                return Ok(());
-            }
-            read = near.read(&mut up) => {
-                let chunk = match read? { 0 => return Ok(()), n => &mut up[..n] };
-                let weather = shared.weather();
-                if weather.down {
-                    return Ok(());
-                }
-                if std::mem::take(&mut between) {
-                    fate = shared.draw(&weather);
-                }
-                travel(&weather, chunk.len()).await;
-                match fate {
-                    Fate::Refuse => return Ok(()),
-                    Fate::BlackHole => continue,
-                    Fate::CutRequest => {
-                        far.write_all(&chunk[..chunk.len() / 2]).await?;
-                        return Ok(());
-                    }
-                    Fate::GarbleRequest => shared.garble(chunk),
-                    _ => {}
-                }
-                shared.up.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                far.write_all(chunk).await?;
-            }
-            read = far.read(&mut down) => {
-                let chunk = match read? { 0 => return Ok(()), n => &mut down[..n] };
-                let weather = shared.weather();
-                travel(&weather, chunk.len()).await;
-                between = true;
-                match fate {
-                    Fate::LoseReply => return Ok(()),
-                    Fate::CutReply => {
-                        near.write_all(&chunk[..chunk.len() / 2]).await?;
-                        return Ok(());
-                    }
-                    Fate::GarbleReply => shared.garble(chunk),
-                    _ => {}
-                }
-                shared.down.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                near.write_all(chunk).await?;
-            }
-        }
+    let exchange = Mutex::new(Exchange { fate: Fate::Pass, between: true });
+    let ((near_in, near_out), (far_in, far_out)) = (near.split(), far.split());
+    tokio::select! {
+        _ = cut.changed() => Ok(()),
+        ended = one_way(Way::Up, near_in, far_out, shared, &exchange) => ended,
+        ended = one_way(Way::Down, far_in, near_out, shared, &exchange) => ended,
     }
 }
 
-/// The time that `bytes` take in this weather.
-async fn travel(weather: &Weather, bytes: usize) {
-    let wire = match weather.kbps {
-        0 => Duration::ZERO,
-        kbps => Duration::from_secs_f64(bytes as f64 / (f64::from(kbps) * 125.0)),
+/// Carries what goes one way, until its end has arrived.
+async fn one_way(
+    way: Way,
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    shared: &Shared,
+    exchange: &Mutex<Exchange>,
+) -> std::io::Result<()> {
+    let (hand, mut take) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
+    let mut road = Road::new(Rng::new(shared.below(u64::MAX)));
+    let leaves = async move {
+        let mut portion = vec![0; road::PORTION];
+        loop {
+            let most = if shared.weather().loss > 0.0 { road::SEGMENT } else { road::PORTION };
+            let read = from.read(&mut portion[..most]).await?;
+            let weather = shared.weather();
+            if read == 0 {
+                return Ok(());
+            }
+            let chunk = &mut portion[..read];
+            let outcome = shared.befall(way, &weather, exchange, chunk)?;
+            let chunk = match outcome {
+                Outcome::Whole => &chunk[..],
+                Outcome::Half => &chunk[..read / 2],
+                Outcome::Nothing => continue,
+            };
+            let (free, counted) = match way {
+                Way::Up => (&shared.free[0], &shared.up),
+                Way::Down => (&shared.free[1], &shared.down),
+            };
+            let arrives = road.take(&weather, free, chunk.len()).await;
+            counted.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            if hand.send((arrives, chunk.to_vec())).await.is_err() || matches!(outcome, Outcome::Half) {
+                return Ok(());
+            }
+        }
     };
-    let time = weather.latency + wire;
-    if !time.is_zero() {
-        tokio::time::sleep(time).await;
+    let arrives = async {
+        while let Some((at, bytes)) = take.recv().await {
+            if at > Instant::now() {
+                sleep_until(at).await;
+            }
+            to.write_all(&bytes).await?;
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    tokio::try_join!(leaves, arrives)?;
+    Ok(())
+}
+
+impl Shared {
+    /// What happens to the next bytes of an exchange.
+    ///
+    /// # Errors
+    /// When the connection ends here.
+    fn befall(
+        &self,
+        way: Way,
+        weather: &Weather,
+        exchange: &Mutex<Exchange>,
+        chunk: &mut [u8],
+    ) -> std::io::Result<Outcome> {
+        let ended = || Err(std::io::ErrorKind::ConnectionAborted.into());
+        let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        if way == Way::Down {
+            exchange.between = true;
+            match exchange.fate {
+                Fate::LoseReply => return ended(),
+                Fate::CutReply => return Ok(Outcome::Half),
+                Fate::GarbleReply => self.garble(chunk),
+                _ => {}
+            }
+            return Ok(Outcome::Whole);
+        }
+        if weather.down {
+            return ended();
+        }
+        if std::mem::take(&mut exchange.between) {
+            exchange.fate = self.draw(weather);
+        }
+        match exchange.fate {
+            Fate::Refuse => return ended(),
+            Fate::BlackHole => return Ok(Outcome::Nothing),
+            Fate::CutRequest => return Ok(Outcome::Half),
+            Fate::GarbleRequest => self.garble(chunk),
+            _ => {}
+        }
+        Ok(Outcome::Whole)
     }
 }

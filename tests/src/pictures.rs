@@ -21,8 +21,26 @@ pub fn noisy_jpeg(rng: &mut Rng, width: u16, height: u16) -> Vec<u8> {
 /// # Panics
 /// When the connection fails.
 pub async fn add_photo(client: &Client, incident: &str, name: &str, bytes: Vec<u8>) -> Answer {
+    add_captioned(client, incident, name, None, bytes).await
+}
+
+/// The same with what its taker says about it.
+///
+/// # Panics
+/// When the connection fails.
+pub async fn add_captioned(
+    client: &Client,
+    incident: &str,
+    name: &str,
+    caption: Option<&str>,
+    bytes: Vec<u8>,
+) -> Answer {
     let part = reqwest::multipart::Part::bytes(bytes).file_name(name.to_owned());
-    let form = reqwest::multipart::Form::new().part("file", part);
+    let mut form = reqwest::multipart::Form::new();
+    if let Some(caption) = caption {
+        form = form.text("caption", caption.to_owned());
+    }
+    let form = form.part("file", part);
     let request = client.request("POST", &format!("/api/v1/incidents/{incident}/photos"));
     client.send(request.multipart(form)).await
 }

@@ -109,11 +109,11 @@ impl Incoming {
     async fn hand_over(&mut self) -> io::Result<()> {
         let mut part = self.take_part().await?;
         let portion = self.gathered.split().freeze();
-        self.working = Some(tokio::task::spawn_blocking(move || {
+        self.working = Some(tokio::spawn(off(move || {
             part.hasher.update(&portion);
             part.file.write_all(&portion)?;
             Ok(part)
-        }));
+        })));
         Ok(())
     }
 

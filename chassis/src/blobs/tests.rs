@@ -141,3 +141,36 @@ async fn content_that_rests_is_removed_unless_somebody_found_it_again() {
     assert!(!blobs.path(kept.sha256).exists());
     assert!(!blobs.remove_resting(kept.sha256, later, hour).await.unwrap());
 }
+
+#[tokio::test]
+async fn what_is_damaged_never_leaves_whole_and_is_set_aside_and_what_is_right_stays() {
+    use futures::StreamExt as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let folder = Folder::new("damaged");
+    let blobs = Blobs::open(&folder.0).unwrap();
+    let bytes = vec![7_u8; 600_000];
+    let kept = blobs.put(id(1), bytes.clone()).await.unwrap().sha256;
+    let leave = async || {
+        let called = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&called);
+        let reading = blobs.open_read(kept).await.unwrap().unwrap();
+        let pieces: Vec<_> = reading.checked(kept, move || noted.store(true, Ordering::Relaxed)).collect().await;
+        (pieces, called.load(Ordering::Relaxed))
+    };
+    let (pieces, called) = leave().await;
+    let came: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.unwrap().to_vec()).collect();
+    assert!(came == bytes && !called);
+    assert_eq!(blobs.set_aside(kept, 1).await.unwrap(), None, "it is right");
+
+    let mut wrong = bytes.clone();
+    wrong[599_999] ^= 1;
+    fs::write(blobs.path(kept), &wrong).unwrap();
+    let (pieces, called) = leave().await;
+    let came: usize = pieces.iter().flatten().map(Bytes::len).sum();
+    assert!(called && pieces.last().unwrap().is_err() && came < bytes.len(), "{came}");
+    let name = blobs.set_aside(kept, 1).await.unwrap().unwrap();
+    assert!(!blobs.contains(kept).await && fs::read(folder.0.join(DAMAGED).join(name)).unwrap() == wrong);
+    assert_eq!(blobs.set_aside(kept, 2).await.unwrap(), None, "it is gone");
+    assert!(!blobs.put(id(2), bytes).await.unwrap().already);
+    assert!(blobs.verify(kept).await.unwrap());
+}

@@ -150,7 +150,13 @@ async fn what_fails_is_tried_again_later_and_what_cannot_be_done_is_kept_for_a_p
     let stop = CancellationToken::new();
     let runner = Runner::new(Arc::clone(&queue), clock.clone(), Ids::seeded(1)).kind("test", 2, handler);
     let running = tokio::spawn(runner.run(stop.clone()));
-    until(async || queue.dead(10).await.unwrap().len() == 1 && queue.next_due("test").await.unwrap() > Some(1)).await;
+    // Both are put off by the clock as it is now: one still at work would be put off from where it is set to below.
+    until(async || {
+        let counts = queue.counts().await.unwrap();
+        let of = |state: &str| counts.iter().find(|count| count.state == state).map_or(0, |count| count.count);
+        (of("dead"), of("waiting"), of("running")) == (1, 2, 0) && queue.next_due("test").await.unwrap() > Some(1)
+    })
+    .await;
     let dead = queue.dead(10).await.unwrap().remove(0);
     assert_eq!((dead.key.as_str(), dead.error.as_str(), dead.attempts), ("never", "it is no photo", 1));
     clock.set(10_000_000);
@@ -181,4 +187,26 @@ async fn a_job_that_was_cut_off_is_done_again_but_not_for_ever() {
     queue.recover().await.unwrap();
     assert_eq!(queue.take("test", 10).await.unwrap(), None);
     assert!(queue.dead(1).await.unwrap()[0].error.contains("ended 3 times"));
+}
+
+#[tokio::test]
+async fn a_job_that_a_clock_years_ahead_queued_is_done_once_the_clock_is_right() {
+    let folder = Folder::new();
+    let db = open(&folder.0);
+    let (now_ms, year_2031_ms) = (1_795_132_800_000, 1_925_000_000_000);
+    queue_up(&db, vec![NewJob { run_at_ms: year_2031_ms, ..job("stranded", 0) }]).await;
+    let done = Arc::new(AtomicUsize::new(0));
+    let handler: Handler = {
+        let done = Arc::clone(&done);
+        Arc::new(move |_| {
+            done.fetch_add(1, Ordering::SeqCst);
+            async { Ok(()) }.boxed()
+        })
+    };
+    let stop = CancellationToken::new();
+    let runner = Runner::new(Arc::new(SqliteQueue::new(db)), ManualClock::new(now_ms), Ids::seeded(1));
+    let running = tokio::spawn(runner.kind("test", 1, handler).run(stop.clone()));
+    until(async || done.load(Ordering::SeqCst) == 1).await;
+    stop.cancel();
+    running.await.unwrap();
 }

@@ -158,6 +158,17 @@ impl UploadStore for SqliteUploads {
         .await
     }
 
+    async fn arriving(&self, sha256: Sha256) -> Result<Option<u64>, UploadError> {
+        self.look(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT max(offset_bytes) FROM uploads WHERE metadata ->> 'sha256' = ?1 AND result IS NULL",
+            )?;
+            let furthest: Option<i64> = statement.query_row([sha256.to_string()], |row| row.get(0))?;
+            Ok(furthest.map(|bytes| bytes as u64))
+        })
+        .await
+    }
+
     async fn unfinished(&self, owners: &'static str, limit: u32) -> Result<Vec<Upload>, UploadError> {
         // Noted as whole, or with all its bytes noted and nothing after that.
         let condition = "result IS NULL AND offset_bytes = length_bytes AND substr(owner, 1, length(?1)) = ?1";

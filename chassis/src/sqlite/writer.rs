@@ -68,7 +68,7 @@ impl Shared {
         metrics::gauge!("sqlite_write_queue_jobs").set((queue.max_capacity() - queue.capacity()) as f64);
     }
 
-    fn bump(&self) {
+    pub(super) fn bump(&self) {
         self.committed.send_modify(|generation| *generation += 1);
     }
 

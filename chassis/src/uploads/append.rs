@@ -1,18 +1,15 @@
 //! Taking in more of an upload.
 
 use super::{Turn, Upload, UploadError, Uploads};
-use crate::blobs::Incoming;
+use crate::blobs::{Incoming, Steps};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use sha2::Digest as _;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-/// What arrives is synced and noted when so much has come …
-const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
-/// … or so much time has gone by.
-const CHECKPOINT_TIME: Duration = Duration::from_secs(1);
 /// Longest pause between two pieces.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -128,9 +125,10 @@ impl Uploads {
         mut bytes: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
         turn: &Turn,
     ) -> Result<bool, UploadError> {
-        let mut noted = Instant::now();
+        let mut steps = Steps::new(Instant::now());
         loop {
             let next = tokio::select! {
+                biased;
                 () = turn.leave.cancelled() => return Ok(false),
                 next = tokio::time::timeout(IDLE, bytes.next()) => next,
             };
@@ -146,10 +144,11 @@ impl Uploads {
                 sum.update(&piece);
             }
             part.write(piece).await.map_err(full)?;
-            let due = part.length() - upload.offset_bytes >= CHECKPOINT_BYTES || noted.elapsed() >= CHECKPOINT_TIME;
+            let due = steps.is_due(part.length() - upload.offset_bytes, Instant::now());
             if due && matches!(sum, Sum::None) && part.length() < upload.length_bytes {
+                steps.begin(Instant::now());
                 self.checkpoint(upload, part).await?;
-                noted = Instant::now();
+                steps.done(Instant::now());
             }
         }
     }

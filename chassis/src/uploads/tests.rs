@@ -86,6 +86,22 @@ fn pieces(bytes: &Bytes, cut: bool) -> impl stream::Stream<Item = Result<Bytes, 
 }
 
 #[tokio::test]
+async fn an_upload_whose_part_a_backup_did_not_have_is_begun_anew() {
+    let mut bench = Bench::new();
+    let whole = content(100_000);
+    let upload = bench.uploads.create("kim", 100_000, Metadata::new()).await.unwrap();
+    let half = pieces(&whole.slice(..50_000), true);
+    assert_eq!(bench.uploads.append("kim", upload.id, 0, None, half).await.unwrap().upload.offset_bytes, 50_000);
+    bench.blobs.discard(upload.id).await.unwrap();
+    bench = bench.again();
+    let rest = pieces(&whole.slice(50_000..), false);
+    let gone = bench.uploads.append("kim", upload.id, 50_000, None, rest).await.unwrap_err();
+    assert!(matches!(gone, UploadError::NotFound), "{gone}");
+    assert!(bench.uploads.open_of("kim").await.unwrap().is_empty());
+    bench.end();
+}
+
+#[tokio::test]
 async fn what_arrived_before_a_cut_counts_also_after_a_crash() {
     let mut bench = Bench::new();
     let whole = content(100_000);

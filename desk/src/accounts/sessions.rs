@@ -80,12 +80,23 @@ pub async fn logout(desk: &Desk, token_hash: [u8; 32]) -> Result<(), Error> {
     desk.ledger().close_session(token_hash).await
 }
 
-/// Who is behind a session; `None` where it has ended or its account is no longer active.
+/// Who is behind a session; `None` where it has ended or its account is no longer active. Costs nothing while nothing was
+/// committed.
 ///
 /// # Errors
 /// What the ledger says.
 pub async fn authenticate(desk: &Desk, token_hash: [u8; 32]) -> Result<Option<Actor>, Error> {
-    Ok(desk.ledger().session(token_hash, desk.now_ms()).await?.map(Actor::from))
+    // Read before the session: what is committed in between makes the next question look again.
+    let (commits, now_ms) = (*desk.ledger().committed().borrow(), desk.now_ms());
+    if let Some(actor) = desk.recall().session(commits, token_hash, now_ms) {
+        return Ok(Some(actor));
+    }
+    let Some((account, expires_ms)) = desk.ledger().session(token_hash, now_ms).await? else {
+        return Ok(None);
+    };
+    let actor = Actor::from(account);
+    desk.recall().keep_session(commits, token_hash, actor.clone(), now_ms, expires_ms);
+    Ok(Some(actor))
 }
 
 /// What is kept of a token.

@@ -1,5 +1,9 @@
 //! A content by its digest, whole or in part.
 
+use crate::desk::Desk;
+use crate::error::Error;
+use crate::photos::disk;
+use crate::scrub;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use chassis::blobs::{Reading, Sha256};
@@ -8,8 +12,16 @@ use futures::StreamExt as _;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-/// 200, 206 or 416 as `Range` asks. `held` is dropped when the last byte is on its way.
-pub fn whole_or_part<H: Send + 'static>(reading: Reading, sha256: Sha256, headers: &HeaderMap, held: H) -> Response {
+/// 200, 206 or 416 as `Range` asks. `held` is dropped when the last byte is on its way. Ask [`may_leave`]
+/// first. What is large and asked for as a whole is checked while it leaves: one that is damaged never arrives whole, and is set
+/// aside.
+pub fn whole_or_part<H: Send + 'static>(
+    desk: &Desk,
+    reading: Reading,
+    sha256: Sha256,
+    headers: &HeaderMap,
+    held: H,
+) -> Response {
     let (size, tag) = (reading.size_bytes, ETag::new(&sha256.to_string()));
     let mut answered = HeaderMap::new();
     answered.insert(ETAG, tag.header_value());
@@ -31,11 +43,40 @@ pub fn whole_or_part<H: Send + 'static>(reading: Reading, sha256: Sha256, header
         }
     };
     answered.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    let stream = reading.stream(first, length).map(move |piece| {
+    let hold = move |piece| {
         let _ = &held;
         piece
-    });
-    (status, answered, Body::from_stream(stream)).into_response()
+    };
+    let body = if status == StatusCode::OK && size > CHECKED_FIRST_BYTES {
+        let desk = desk.clone();
+        let bad = move || {
+            tokio::spawn(async move {
+                if let Err(error) = scrub::damaged(&desk, sha256).await {
+                    tracing::error!(%sha256, %error, "a content is damaged, and that cannot be noted");
+                }
+            });
+        };
+        Body::from_stream(reading.checked(sha256, bad).map(hold))
+    } else {
+        Body::from_stream(reading.stream(first, length).map(hold))
+    };
+    (status, answered, body).into_response()
+}
+
+/// Contents of at most so many bytes are read whole and checked before anything is answered.
+const CHECKED_FIRST_BYTES: u64 = 256 * 1024;
+
+/// Whether a content may be given away: a small one is checked first, and set aside where it is damaged. Larger ones are checked
+/// while they leave.
+///
+/// # Errors
+/// When disk or ledger cannot be used.
+pub async fn may_leave(desk: &Desk, reading: &Reading, sha256: Sha256) -> Result<bool, Error> {
+    if reading.size_bytes > CHECKED_FIRST_BYTES || desk.blobs().verify(sha256).await.map_err(disk)? {
+        return Ok(true);
+    }
+    scrub::damaged(desk, sha256).await?;
+    Ok(false)
 }
 
 /// The part of `size` bytes that `Range` asks for: first byte and length. `None`: all of it, also where several parts are

@@ -6,6 +6,7 @@ use crate::events::{self, Told};
 use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
+use chassis::clock::format_rfc3339;
 use chassis::http::Problem;
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -17,7 +18,7 @@ use uuid::Uuid;
 /// The data of an event. Its name is the record's kind, its id a number to resume from.
 #[derive(Serialize, ToSchema)]
 pub struct Changed {
-    /// The record's kind: `incident`, `comment`, `step`, `store`, `account`.
+    /// The record's kind: `incident`, `comment`, `step`, `photo`, `settlement`, `store`, `account`, or one of a later version.
     kind: String,
     /// The record.
     id: Uuid,
@@ -25,10 +26,24 @@ pub struct Changed {
     incident_id: Option<Uuid>,
 }
 
+/// The data of the event `epoch`, which headquarters' people hear of at the hub: it has begun another history, because it was
+/// put back to an older state; what it had forgotten comes back from its nodes.
+#[derive(Serialize, ToSchema)]
+pub struct Begun {
+    /// Which one it is; the first is 1.
+    number: u32,
+    /// Its name.
+    epoch: Uuid,
+    /// Since when.
+    since: String,
+    /// Why.
+    reason: String,
+}
+
 /// Follow changes
 ///
 /// Server-sent events: what changed, as it changes, for whoever may see it. `Last-Event-ID` resumes behind an event.
-/// Ends with the session.
+/// Ends with the session. At the hub, headquarters' people also hear `epoch`: that it has begun another history.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events", operation_id = "follow_events",
     params(("Last-Event-ID" = Option<i64>, Header, description = "The last event the client has", minimum = 0)),
@@ -55,6 +70,12 @@ fn number(value: &HeaderValue) -> Option<i64> {
 fn event(told: Told) -> Event {
     match told {
         Told::Alive => Event::default().comment("alive"),
+        Told::Epoch(epoch) => {
+            let since = format_rfc3339(epoch.since_ms);
+            let data = Begun { number: epoch.number, epoch: epoch.epoch, since, reason: epoch.reason };
+            // Without a number: it is no change, and nothing resumes from it.
+            Event::default().event("epoch").data(serde_json::to_string(&data).unwrap_or_default())
+        }
         Told::Changed(event) => {
             let data = Changed { kind: event.kind.clone(), id: event.id, incident_id: event.incident_id };
             // A kind that is no plain word (of a later version) would break the stream's lines.

@@ -2,16 +2,17 @@
 
 use super::door::Door;
 use super::kept;
+use super::reports::base_url;
 use super::schema::{FilterParams, Incident, IncidentPage, IncidentPatch, NewIncident, PageParams};
 use crate::cache::Kind;
 use crate::desk::Desk;
 use crate::incidents::body::Body;
-use crate::incidents::{self, IfMatch, Shown, draft, patch as patching, query};
+use crate::incidents::{self, IfMatch, Shown, answer, draft, patch as patching, query};
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use chassis::http::{ETag, Json, Path, Problem, QueryPairs};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
-use http::{HeaderMap, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use uuid::Uuid;
 
 /// List incidents
@@ -84,12 +85,14 @@ pub async fn get(
     Path(id): Path<Uuid>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let shown = incidents::get(&desk, &actor, id).await?;
-    if ETag::new(shown.etag.trim_matches('"')).not_modified(&headers) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, shown.etag), (CACHE_CONTROL, "private, no-cache".to_owned())])
-            .into_response());
+    if headers.contains_key(IF_NONE_MATCH)
+        && let Some(tag) = incidents::known_tag(&desk, &actor, id).await?
+        && let Some(known) = not_modified(&tag, &headers)
+    {
+        return Ok(known);
     }
-    Ok(whole(shown).into_response())
+    let shown = incidents::get(&desk, &actor, id).await?;
+    Ok(not_modified(shown.etag.trim_matches('"'), &headers).unwrap_or_else(|| whole(shown).into_response()))
 }
 
 /// Change an incident
@@ -107,8 +110,11 @@ pub async fn patch(
     Door(actor): Door,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
+    uri: Uri,
     MergePatch(body): MergePatch,
 ) -> Result<Response, Problem> {
+    // A report that is rendered before anybody asks leads there.
+    desk.was_reached_at(&base_url(&desk, &headers, &uri));
     Ok(whole(patching::patch(&desk, &actor, id, if_match(&headers), body).await?).into_response())
 }
 
@@ -142,6 +148,13 @@ pub async fn restore(State(desk): State<Desk>, Door(actor): Door, Path(id): Path
     Ok(whole(incidents::restore(&desk, &actor, id).await?).into_response())
 }
 
+/// That the client has the answer of that `ETag` already, where it has.
+fn not_modified(tag: &str, headers: &HeaderMap) -> Option<Response> {
+    let tag = ETag::new(tag);
+    let answered = [(ETAG, tag.header_value()), (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))];
+    tag.not_modified(headers).then(|| (StatusCode::NOT_MODIFIED, answered).into_response())
+}
+
 /// A whole incident with its `ETag`. A client may keep it, but has to ask whether it is still right.
 pub(super) fn whole(shown: Shown) -> impl IntoResponse {
     let headers = [
@@ -159,7 +172,8 @@ fn if_match(headers: &HeaderMap) -> IfMatch {
         return IfMatch::Absent;
     }
     // Tags of ours hold no comma, so a comma always parts two of them.
-    let tags: Vec<String> = values.flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned()).collect();
+    let tags: Vec<String> =
+        values.flat_map(|value| value.split(',')).map(|tag| answer::without_place(tag.trim())).collect();
     if tags.iter().any(|tag| tag == "*") {
         IfMatch::Absent
     } else {
@@ -187,7 +201,6 @@ impl<S: Send + Sync> FromRequest<S> for MergePatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn if_match_takes_lists_and_the_star_and_no_weak_tags() {

@@ -14,7 +14,7 @@ use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYP
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 /// Answers JSON from the cache, or makes it. It may depend on `actor` by role and store alone, on `pairs`, and on what the
-/// ledger's generation stands for.
+/// ledger's generation and the house stand for.
 ///
 /// # Errors
 /// What `make` says.
@@ -31,7 +31,8 @@ where
 {
     let stamp = desk.ledger().generation().await?.to_le_bytes();
     let sight = rules::sight(actor).unwrap_or_default();
-    let mut parts: Vec<&[u8]> = vec![&stamp, actor.role.as_str().as_bytes(), sight.as_bytes()];
+    let images = desk.house().images().as_bytes();
+    let mut parts: Vec<&[u8]> = vec![&stamp, actor.role.as_str().as_bytes(), sight.as_bytes(), images];
     for (name, value) in pairs {
         parts.extend([name.as_bytes(), value.as_bytes()]);
     }

@@ -1,7 +1,7 @@
 //! Files out of a form, and parts of files.
 
 use crate::desk::Desk;
-use crate::photos::{MAX_PHOTO_BYTES, NewPhoto, disk};
+use crate::photos::{MAX_PHOTO_BYTES, NewPhoto, disk, size_in_words};
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
 use chassis::blobs::Incoming;
@@ -19,12 +19,13 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Takes the files of a form to the disk. `caption` is about the files behind it, or, as the last field, about all.
 pub async fn receive(desk: &Desk, mut form: Multipart) -> Result<Vec<NewPhoto>, Problem> {
     let (mut files, mut caption) = (Vec::new(), None);
+    let most_bytes = desk.photo_limits().await?.max_bytes;
     while let Some(field) = in_time(form.next_field()).await? {
         match field.name() {
             Some("file") if files.len() == MAX_FILES => {
                 return Err(Problem::invalid("file", format!("at most {MAX_FILES} files at once")));
             }
-            Some("file") => files.push(file(desk, field, caption.clone()).await?),
+            Some("file") => files.push(file(desk, field, caption.clone(), most_bytes).await?),
             Some("caption") => caption = Some(text(field).await?),
             other => {
                 let name = other.unwrap_or_default().to_owned();
@@ -41,10 +42,10 @@ pub async fn receive(desk: &Desk, mut form: Multipart) -> Result<Vec<NewPhoto>, 
     Ok(files)
 }
 
-async fn file(desk: &Desk, field: Field<'_>, caption: Option<String>) -> Result<NewPhoto, Problem> {
+async fn file(desk: &Desk, field: Field<'_>, caption: Option<String>, most_bytes: u64) -> Result<NewPhoto, Problem> {
     let filename = field.file_name().unwrap_or("file").to_owned();
     let mut incoming = desk.blobs().begin(desk.ids().new_v7(desk.now_ms())).await.map_err(disk)?;
-    match fill(&mut incoming, field).await {
+    match fill(&mut incoming, field, most_bytes).await {
         Ok(()) => {}
         Err(problem) => {
             incoming.discard().await.map_err(disk)?;
@@ -55,10 +56,10 @@ async fn file(desk: &Desk, field: Field<'_>, caption: Option<String>) -> Result<
     Ok(NewPhoto { kept, filename, caption })
 }
 
-async fn fill(incoming: &mut Incoming, mut field: Field<'_>) -> Result<(), Problem> {
+async fn fill(incoming: &mut Incoming, mut field: Field<'_>, most_bytes: u64) -> Result<(), Problem> {
     while let Some(bytes) = in_time(field.chunk()).await? {
-        if incoming.length() + bytes.len() as u64 > MAX_PHOTO_BYTES {
-            return Err(too_large());
+        if incoming.length() + bytes.len() as u64 > most_bytes {
+            return Err(too_large(most_bytes));
         }
         incoming.write(bytes).await.map_err(disk)?;
     }
@@ -79,14 +80,14 @@ async fn text(mut field: Field<'_>) -> Result<String, Problem> {
     String::from_utf8(text).map_err(|_| Problem::invalid("caption", "must be text in UTF-8"))
 }
 
-fn too_large() -> Problem {
-    Problem::too_large(format!("a file may have at most {} MiB", MAX_PHOTO_BYTES / (1024 * 1024)))
+fn too_large(most_bytes: u64) -> Problem {
+    Problem::too_large(format!("a file may have at most {}", size_in_words(most_bytes)))
 }
 
 async fn in_time<T>(piece: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Problem> {
     match tokio::time::timeout(IDLE, piece).await {
         Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large(MAX_PHOTO_BYTES)),
         Ok(Err(_)) => Err(Problem::bad_request("the form is damaged or broke off; send it again")),
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,

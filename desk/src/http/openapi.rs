@@ -13,15 +13,16 @@ const ABOUT: &str = "Incident reports of a company's stores: the same calls on a
 Times are RFC 3339 UTC, ids are UUIDs, money is minor units and an ISO 4217 code. Errors are `application/problem+json`.";
 
 /// Tags in the order in which they are read.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("session", "Logging in and out"),
     ("incidents", "Recording, changing, finding and exporting incidents"),
     ("photos", "Photos of incidents"),
     ("stores", "Stores"),
     ("users", "Accounts"),
     ("events", "What changes, as it changes"),
-    ("sync", "How a node stands with its hub"),
+    ("sync", "How a node stands with its hub, and what could not be taken"),
     ("fleet", "Headquarters' nodes"),
+    ("site", "What a site does by itself"),
 ];
 
 /// Finishes the document that the routes of a site make.
@@ -95,8 +96,12 @@ fn add_problems(path: &str, method: &str, operation: &mut Operation) {
         ),
         (403, true, "Whoever is logged in may not do this"),
         (404, path.contains('{'), "There is no such thing, or none that one may see"),
-        (409, writes && takes_body && !is_login, "It contradicts what is there"),
-        (410, of_incident && !path.ends_with("/restore"), "The incident was deleted"),
+        (409, writes && (takes_body || path.ends_with("/retry")) && !is_login, "It contradicts what is there"),
+        (
+            410,
+            (of_incident && !path.ends_with("/restore")) || path.starts_with("/api/v1/photos/"),
+            "The incident was deleted",
+        ),
         (412, of_incident && matches!(method, "patch" | "delete"), "It was changed meanwhile"),
         (413, takes_body, "The body is too large"),
         (415, takes_body, "This kind of content is not read here"),

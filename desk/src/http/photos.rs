@@ -1,17 +1,20 @@
 //! Photos and other files of incidents.
 
-use super::content::whole_or_part;
+use super::content::{may_leave, whole_or_part};
 use super::door::Door;
 use super::multipart;
 use crate::desk::Desk;
 use crate::ledger::Photo;
-use crate::photos::{self, Delivery, Variant};
+use crate::photos::travels::{self, Whereabouts};
+use crate::photos::{self, Delivery, Variant, Wait};
 use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Response};
 use chassis::http::{ETag, Json, Path, Problem};
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -26,7 +29,7 @@ pub struct PhotoList {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes a multipart form")]
 pub struct PhotoForm {
-    /// A photo or another file; repeatable. At most 50 MiB each.
+    /// A photo or another file; repeatable. At most 50 MiB each, or less where headquarters takes less.
     #[schema(content_media_type = "application/octet-stream", value_type = String, format = Binary)]
     file: Vec<u8>,
     /// What its taker says about the files that follow it.
@@ -51,6 +54,7 @@ pub async fn add(
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Result<Response, Problem> {
     photos::admit(&desk, &actor, incident_id).await?;
+    let _room = arriving(&desk)?;
     let form = form
         .map_err(|_| Problem::unsupported_media("send the files as multipart/form-data, each in a field named file"))?;
     let mut items = Vec::new();
@@ -58,6 +62,37 @@ pub async fn add(
         items.push(photos::add(&desk, &actor, incident_id, new).await?);
     }
     Ok((StatusCode::CREATED, Json(PhotoList { items })).into_response())
+}
+
+/// Room for what arrives, until it has.
+pub(super) fn arriving(desk: &Desk) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(desk.arriving())
+        .try_acquire_owned()
+        .map_err(|_| Problem::unavailable("busy", "too many files arrive at once; send it again in a moment", 2))
+}
+
+/// A photo, and where it is.
+#[derive(Serialize, ToSchema)]
+pub struct PhotoStatus {
+    #[serde(flatten)]
+    photo: Photo,
+    #[serde(flatten)]
+    whereabouts: Whereabouts,
+}
+
+/// What is known of a photo
+///
+/// Whether its pictures are made, what of it is here, and how far it has got to headquarters.
+#[utoipa::path(
+    get, path = "/api/v1/photos/{id}", tag = "photos", operation_id = "get_photo",
+    params(("id" = Uuid, Path, description = "The photo")),
+    responses((status = 200, description = "The photo", body = PhotoStatus))
+)]
+pub async fn get(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>) -> Result<Response, Problem> {
+    let file = photos::get(&desk, &actor, id).await?;
+    let whereabouts = travels::whereabouts(&desk, &file).await?;
+    let status = PhotoStatus { photo: file.photo, whereabouts };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(status)).into_response())
 }
 
 macro_rules! picture {
@@ -82,6 +117,12 @@ macro_rules! picture {
             Path(id): Path<Uuid>,
             headers: HeaderMap,
         ) -> Result<Response, Problem> {
+            if headers.contains_key(IF_NONE_MATCH)
+                && let Some(digest) = photos::known_content(&desk, &actor, id, Variant::$variant).await?
+                && let Some(known) = not_modified(&digest, &headers)
+            {
+                return Ok(known);
+            }
             answer(&desk, photos::deliver(&desk, &actor, id, Variant::$variant).await?, &headers).await
         }
     };
@@ -115,46 +156,79 @@ picture!(
 /// What a picture that is not there yet says.
 #[derive(Serialize, ToSchema)]
 pub struct Waiting {
-    /// `processing`.
+    /// `processing`: it is being made. `on_its_way`: the other side sends it.
+    #[schema(pattern = "^(processing|on_its_way)$")]
     state: &'static str,
+    /// How much of it is here, of a hundred, where that is known.
+    #[schema(required = true, maximum = 100)]
+    percent: Option<u8>,
     /// In words.
-    detail: &'static str,
+    detail: String,
 }
 
-fn later() -> Response {
-    let waiting = Waiting {
-        state: "processing",
-        detail: "the picture is being made, or on its way: it will be here in a moment",
+fn later(wait: Wait) -> Response {
+    let waiting = match wait {
+        Wait::Making => Waiting {
+            state: "processing",
+            percent: None,
+            detail: "the picture is being made: it will be here in a moment".to_owned(),
+        },
+        Wait::OnItsWay(percent) => Waiting {
+            state: "on_its_way",
+            percent,
+            detail: match percent {
+                Some(percent) => format!("it is on its way from the other side: {percent} % of it are here"),
+                None => "it is not here yet; the other side was asked for it and sends it as soon as there is a line"
+                    .to_owned(),
+            },
+        },
     };
     (StatusCode::ACCEPTED, [(RETRY_AFTER, "1"), (CACHE_CONTROL, "no-store")], Json(waiting)).into_response()
 }
 
-async fn answer(desk: &Desk, delivery: Delivery, headers: &HeaderMap) -> Result<Response, Problem> {
-    let Delivery::Here { sha256, media_type, filename } = delivery else {
-        return Ok(later());
-    };
-    let tag = ETag::new(&sha256.to_string());
+/// What is said of a content whatever becomes of the request.
+fn kept(digest: &str) -> (ETag, HeaderMap) {
+    let tag = ETag::new(digest);
     let mut kept = HeaderMap::new();
     kept.insert(ETAG, tag.header_value());
     kept.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
-    if tag.not_modified(headers) {
-        return Ok((StatusCode::NOT_MODIFIED, kept).into_response());
+    (tag, kept)
+}
+
+/// That the client has it already, where it has.
+fn not_modified(digest: &str, headers: &HeaderMap) -> Option<Response> {
+    let (tag, kept) = kept(digest);
+    tag.not_modified(headers).then(|| (StatusCode::NOT_MODIFIED, kept).into_response())
+}
+
+async fn answer(desk: &Desk, delivery: Delivery, headers: &HeaderMap) -> Result<Response, Problem> {
+    let (sha256, media_type, filename) = match delivery {
+        Delivery::Here { sha256, media_type, filename } => (sha256, media_type, filename),
+        Delivery::Later(wait) => return Ok(later(wait)),
+    };
+    let digest = sha256.to_string();
+    if let Some(known) = not_modified(&digest, headers) {
+        return Ok(known);
     }
+    let (_, mut kept) = kept(&digest);
     let reading = desk.blobs().open_read(sha256).await.map_err(photos::disk).map_err(Problem::from)?;
     let Some(reading) = reading else {
         // Somebody removed the file: whoever else has it is asked for it.
         tracing::error!(%sha256, "a content is not in its place; it is fetched from the other side where that has it");
         desk.ledger().lose_blob(sha256).await?;
         desk.want(sha256);
-        return Ok(later());
+        return Ok(later(Wait::OnItsWay(None)));
     };
+    if !may_leave(desk, &reading, sha256).await? {
+        return Ok(later(Wait::OnItsWay(None)));
+    }
     if let Ok(media_type) = HeaderValue::from_str(&media_type) {
         kept.insert(CONTENT_TYPE, media_type);
     }
     if let Some(filename) = filename.as_deref().map(attachment) {
         kept.insert(CONTENT_DISPOSITION, filename);
     }
-    let mut response = whole_or_part(reading, sha256, headers, ());
+    let mut response = whole_or_part(desk, reading, sha256, headers, ());
     response.headers_mut().extend(kept);
     Ok(response)
 }

@@ -60,7 +60,9 @@ fn look(desk: &Desk, pairs: &[(String, String)], headers: &HeaderMap, uri: &Uri)
             _ => return Err(Problem::invalid(name.clone(), "there is no such parameter: only paper")),
         };
     }
-    Ok(Look { paper, base_url: base_url(desk, headers, uri) })
+    let base_url = base_url(desk, headers, uri);
+    desk.was_reached_at(&base_url);
+    Ok(Look { paper, base_url })
 }
 
 /// Where the site is reached: as it was configured, else as this client reaches it.

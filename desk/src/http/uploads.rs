@@ -1,8 +1,8 @@
 //! Uploads that go on where they were cut: tus 1.0.0 (<https://tus.io/protocols/resumable-upload>).
 
 use super::door::Door;
+use super::photos::arriving;
 use crate::desk::Desk;
-use crate::photos::MAX_PHOTO_BYTES;
 use crate::photos::uploads::owner;
 use axum::body::Body;
 use axum::extract::State;
@@ -12,12 +12,9 @@ use chassis::http::{Path, Problem};
 use http::HeaderMap;
 use uuid::Uuid;
 
-fn tus(desk: &Desk) -> Tus {
-    Tus {
-        uploads: desk.uploads().clone(),
-        base: "/api/v1/uploads",
-        max_bytes: MAX_PHOTO_BYTES,
-    }
+async fn tus(desk: &Desk) -> Result<Tus, Problem> {
+    let max_bytes = desk.photo_limits().await?.max_bytes;
+    Ok(Tus { uploads: desk.uploads().clone(), base: "/api/v1/uploads", max_bytes })
 }
 
 /// What is spoken here
@@ -25,8 +22,8 @@ fn tus(desk: &Desk) -> Tus {
     options, path = "/api/v1/uploads", tag = "photos", operation_id = "describe_uploads",
     responses((status = 204, description = "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size`, `Tus-Checksum-Algorithm`"))
 )]
-pub async fn options(State(desk): State<Desk>) -> Response {
-    tus(&desk).options()
+pub async fn options(State(desk): State<Desk>) -> Result<Response, Problem> {
+    Ok(tus(&desk).await?.options())
 }
 
 /// Begin an upload
@@ -52,7 +49,8 @@ pub async fn begin(
     body: Body,
 ) -> Result<Response, Problem> {
     desk.own_store().await?;
-    Ok(tus(&desk).create(&owner(&actor), &headers, body).await)
+    let _room = arriving(&desk)?;
+    Ok(tus(&desk).await?.create(&owner(&actor), &headers, body).await)
 }
 
 /// How much of an upload there is
@@ -68,8 +66,13 @@ pub async fn begin(
         (status = 412, description = "Another version of tus"),
     )
 )]
-pub async fn look(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>, headers: HeaderMap) -> Response {
-    tus(&desk).head(&owner(&actor), id, &headers).await
+pub async fn look(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    Path(id): Path<Uuid>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    Ok(tus(&desk).await?.head(&owner(&actor), id, &headers).await)
 }
 
 /// Send more of an upload
@@ -94,8 +97,9 @@ pub async fn send(
     Path(id): Path<Uuid>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
-    tus(&desk).patch(&owner(&actor), id, &headers, body).await
+) -> Result<Response, Problem> {
+    let _room = arriving(&desk)?;
+    Ok(tus(&desk).await?.patch(&owner(&actor), id, &headers, body).await)
 }
 
 /// Give an upload up
@@ -111,23 +115,27 @@ pub async fn send(
         (status = 412, description = "Another version of tus"),
     )
 )]
-pub async fn end(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>, headers: HeaderMap) -> Response {
-    tus(&desk).delete(&owner(&actor), id, &headers).await
-}
-
-/// For clients that can only POST: `X-HTTP-Method-Override` says what is meant.
-pub async fn overridden(
+pub async fn end(
     State(desk): State<Desk>,
     Door(actor): Door,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
+) -> Result<Response, Problem> {
+    Ok(tus(&desk).await?.delete(&owner(&actor), id, &headers).await)
+}
+
+/// For clients that can only POST: `X-HTTP-Method-Override` says what is meant.
+pub async fn overridden(
+    state: State<Desk>,
+    door: Door,
+    id: Path<Uuid>,
+    headers: HeaderMap,
     body: Body,
-) -> Response {
-    use axum::response::IntoResponse as _;
+) -> Result<Response, Problem> {
     match headers.get("x-http-method-override").map(http::HeaderValue::as_bytes) {
-        Some(b"PATCH") => tus(&desk).patch(&owner(&actor), id, &headers, body).await,
-        Some(b"DELETE") => tus(&desk).delete(&owner(&actor), id, &headers).await,
-        Some(b"HEAD") => tus(&desk).head(&owner(&actor), id, &headers).await,
-        _ => Problem::method_not_allowed().into_response(),
+        Some(b"PATCH") => send(state, door, id, headers, body).await,
+        Some(b"DELETE") => end(state, door, id, headers).await,
+        Some(b"HEAD") => look(state, door, id, headers).await,
+        _ => Err(Problem::method_not_allowed()),
     }
 }

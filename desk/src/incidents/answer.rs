@@ -28,8 +28,31 @@ pub fn etag_of(row: &IncidentRow) -> String {
     format!("\"{}\"", &hasher.finalize().to_hex()[..32])
 }
 
-/// One line of a list: the document, counts and names. Appended to `out`.
-pub fn push_item(out: &mut String, row: &IncidentRow) {
+/// The `ETag` of an answer whose thumbnails are fetched from `images`: another one for another place.
+#[must_use]
+pub fn etag_at(row: &IncidentRow, images: &str) -> String {
+    let tag = etag_of(row);
+    if images.is_empty() {
+        return tag;
+    }
+    format!("{}{PLACE}{}\"", tag.trim_end_matches('"'), &blake3::hash(images.as_bytes()).to_hex()[..8])
+}
+
+/// What parts an `ETag` from the place of its thumbnails.
+const PLACE: char = '-';
+
+/// An `ETag` without the place of its thumbnails: what says which incident, and which of its versions, was seen.
+#[must_use]
+pub fn without_place(tag: &str) -> String {
+    match tag.split_once(PLACE) {
+        Some((incident, _)) if tag.starts_with('"') => format!("{incident}\""),
+        _ => tag.to_owned(),
+    }
+}
+
+/// One line of a list: the document, counts and names, with a thumbnail that is fetched from `images` (empty: this site).
+/// Appended to `out`.
+pub fn push_item(out: &mut String, row: &IncidentRow, images: &str) {
     // The document is an object with members; everything else goes in before its closing brace.
     out.push_str(row.doc.trim_end().strip_suffix('}').unwrap_or(&row.doc));
     out.push_str(",\"received_at\":");
@@ -50,16 +73,17 @@ pub fn push_item(out: &mut String, row: &IncidentRow) {
     );
     match row.thumbnail {
         Some(id) => {
-            let _ = write!(out, "\"/api/v1/photos/{}/thumbnail\"}}", id.hyphenated());
+            push_text(out, &format!("{images}/api/v1/photos/{}/thumbnail", id.hyphenated()));
+            out.push('}');
         }
         None => out.push_str("null}"),
     }
 }
 
 /// The whole incident. Appended to `out`.
-pub fn push_whole(out: &mut String, whole: &Whole) {
+pub fn push_whole(out: &mut String, whole: &Whole, images: &str) {
     let Whole { row, comments, photos } = whole;
-    push_item(out, row);
+    push_item(out, row, images);
     out.pop();
     out.push_str(",\"photos\":");
     out.push_str(&serde_json::to_string::<[Photo]>(photos).unwrap_or_else(|_| "[]".to_owned()));
@@ -71,23 +95,23 @@ pub fn push_whole(out: &mut String, whole: &Whole) {
 
 /// The whole incident as a text of its own.
 #[must_use]
-pub fn whole(whole: &Whole) -> String {
+pub fn whole(whole: &Whole, images: &str) -> String {
     let mut out =
         String::with_capacity(whole.row.doc.len() + 256 + whole.comments.len() * 256 + whole.photos.len() * 512);
-    push_whole(&mut out, whole);
+    push_whole(&mut out, whole, images);
     out
 }
 
 /// A page of a list: `{items, next_cursor}`.
 #[must_use]
-pub fn page(rows: &[IncidentRow], next_cursor: Option<&str>) -> String {
+pub fn page(rows: &[IncidentRow], next_cursor: Option<&str>, images: &str) -> String {
     let mut out = String::with_capacity(rows.iter().map(|row| row.doc.len() + 192).sum::<usize>() + 64);
     out.push_str("{\"items\":[");
     for (n, row) in rows.iter().enumerate() {
         if n > 0 {
             out.push(',');
         }
-        push_item(&mut out, row);
+        push_item(&mut out, row, images);
     }
     out.push_str("],\"next_cursor\":");
     match next_cursor {
@@ -140,7 +164,8 @@ pub(crate) mod tests {
     #[test]
     fn a_whole_incident_is_one_json_object_with_everything() {
         let whole: Value =
-            serde_json::from_str(&whole(&Whole { row: row(), comments: vec![comment()], photos: Vec::new() })).unwrap();
+            serde_json::from_str(&whole(&Whole { row: row(), comments: vec![comment()], photos: Vec::new() }, ""))
+                .unwrap();
         assert_eq!(whole["title"], "x");
         assert_eq!(whole["reported_by_name"], "Kim \"K\" O'Hara");
         assert_eq!(whole["photo_count"], 0);
@@ -155,10 +180,25 @@ pub(crate) mod tests {
     fn a_page_is_one_json_object_whatever_its_length() {
         for count in 0..3 {
             let rows = vec![row(); count];
-            let page: Value = serde_json::from_str(&page(&rows, (count == 2).then_some("c"))).unwrap();
+            let page: Value = serde_json::from_str(&page(&rows, (count == 2).then_some("c"), "")).unwrap();
             assert_eq!(page["items"].as_array().unwrap().len(), count);
             assert_eq!(page["next_cursor"], if count == 2 { json!("c") } else { Value::Null });
         }
+    }
+
+    #[test]
+    fn thumbnails_may_come_from_elsewhere_and_the_etag_tells() {
+        let row = IncidentRow { thumbnail: Some(Uuid::nil()), ..row() };
+        let mut out = String::new();
+        push_item(&mut out, &row, "https://images.example.com");
+        let item: Value = serde_json::from_str(&out).unwrap();
+        let here = format!("/api/v1/photos/{}/thumbnail", Uuid::nil());
+        assert_eq!(item["thumbnail_url"], format!("https://images.example.com{here}"));
+        let elsewhere = etag_at(&row, "https://images.example.com");
+        assert_eq!(etag_at(&row, ""), etag_of(&row));
+        assert_ne!(elsewhere, etag_of(&row));
+        assert_eq!(without_place(&elsewhere), etag_of(&row));
+        assert_eq!(without_place(&etag_of(&row)), etag_of(&row));
     }
 
     #[test]

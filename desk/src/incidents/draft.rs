@@ -72,7 +72,7 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
     if let Some(mut made) = desk.ledger().record(recording).await? {
         // The program itself has no account to be named by.
         made.reported_by_name = (!actor.id.is_nil()).then(|| actor.display_name.clone());
-        return Ok(Shown::of(&Whole { row: made, comments: Vec::new(), photos: Vec::new() }));
+        return Ok(Shown::of(&Whole { row: made, comments: Vec::new(), photos: Vec::new() }, desk));
     }
     match written(desk, actor, found.get().copied().unwrap_or(id)).await {
         // The same request was made in a store that is not theirs to see.
@@ -321,5 +321,14 @@ mod tests {
         assert_eq!(year(&store("UTC"), new_year), 2026);
         assert_eq!(year(&store("America/Chicago"), new_year), 2025);
         assert_eq!(year(&store("Nowhere/Land"), new_year), 2026);
+        // Summer time at New Year, the zone that is first, and the one that is last.
+        let hour = 3_600_000;
+        assert_eq!(year(&store("Australia/Sydney"), new_year - 11 * hour), 2026);
+        assert_eq!(year(&store("Australia/Sydney"), new_year - 11 * hour - 1), 2025);
+        assert_eq!(year(&store("Pacific/Kiritimati"), new_year - 14 * hour), 2026);
+        assert_eq!(year(&store("Pacific/Niue"), new_year + 11 * hour - 1), 2025);
+        // A clock that is years off makes a reference of its year, and none twice: the running number is that year's.
+        assert_eq!((year(&store("UTC"), 1_925_000_000_000), year(&store("UTC"), 0)), (2031, 1970));
+        assert_eq!(year(&store("America/Chicago"), 0), 1969);
     }
 }

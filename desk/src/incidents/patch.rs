@@ -8,6 +8,7 @@ use crate::desk::Desk;
 use crate::erasures;
 use crate::error::{Error, Refusal};
 use crate::ledger::{Draft, Recording, Staged, StagedRecord};
+use crate::reports;
 use crate::rules::{self, Act};
 use crate::steps::{self, Wanted};
 use chassis::ids::Ids;
@@ -22,6 +23,7 @@ pub async fn patch(desk: &Desk, actor: &Actor, id: Uuid, if_match: IfMatch, mut 
     desk.own_store().await?;
     let at_ms = desk.now_ms();
     let wanted = steps::take(&mut request)?;
+    let closes = wanted.as_ref().is_some_and(|wanted| wanted.to == "closed");
     let facts = Facts::gather(desk, &references(&request)).await?;
     let mut records = vec![id];
     records.extend(facts.original());
@@ -34,13 +36,14 @@ pub async fn patch(desk: &Desk, actor: &Actor, id: Uuid, if_match: IfMatch, mut 
         ids: desk.ids().clone(),
         at_ms,
     };
+    let jobs = if closes { vec![reports::job::of(id)] } else { Vec::new() };
     let plan = move |staged: &Staged| request.plan(staged);
     let recording = Recording {
         records,
         by: actor.username.clone(),
         at_ms,
         claim: None,
-        jobs: Vec::new(),
+        jobs,
         plan: Box::new(plan),
     };
     desk.ledger().record(recording).await?;

@@ -49,8 +49,8 @@ pub trait Accounts {
         now_ms: i64,
         expires_ms: i64,
     ) -> Result<(), Error>;
-    /// The active account behind a session that has not ended.
-    async fn session(&self, token_hash: [u8; 32], now_ms: i64) -> Result<Option<Account>, Error>;
+    /// The active account behind a session that has not ended, and when it ends.
+    async fn session(&self, token_hash: [u8; 32], now_ms: i64) -> Result<Option<(Account, i64)>, Error>;
     /// Ends a session.
     async fn close_session(&self, token_hash: [u8; 32]) -> Result<(), Error>;
     /// Failed logins of a name.

@@ -48,6 +48,10 @@ pub struct NodeRow {
     pub restored_ms: Option<i64>,
     /// Pushes of it that contradicted what the hub holds, kept aside.
     pub forks: u64,
+    /// The newest protocol version it speaks; 0: it has not said yet.
+    pub newest_protocol: u32,
+    /// Changes of it that are in quarantine at the hub.
+    pub quarantined: u64,
     /// When another node took its place, and which.
     pub retired_ms: Option<i64>,
     /// See `retired_ms`.

@@ -12,12 +12,35 @@ use uuid::Uuid;
 /// One of the hub's histories but the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epoch {
+    /// Which one it is; the first, which has no row, is 1.
+    pub number: u32,
     /// Its name.
     pub epoch: Uuid,
     /// Since when, milliseconds since 1970.
     pub since_ms: i64,
     /// Why it began, for a person.
     pub reason: String,
+}
+
+/// A push that contradicted what the hub holds: kept aside as it came, for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// Which one, in the order in which they came.
+    pub no: i64,
+    /// The stream.
+    pub origin: Uuid,
+    /// The node that sent it.
+    pub node_id: Uuid,
+    /// Its store and name, where the hub knows it.
+    pub known_as: Option<(String, String)>,
+    /// The last number that the push showed to be the same on both sides; 0 when it showed none.
+    pub agreed_seq: u64,
+    /// Number of the first change kept.
+    pub first_seq: u64,
+    /// How many changes are kept.
+    pub changes: u64,
+    /// When it came, milliseconds since 1970.
+    pub since_ms: i64,
 }
 
 /// Changes of other sites, for a hub that lacks them.
@@ -37,8 +60,14 @@ pub trait Histories {
     /// Hub: begins a new epoch if the one that stands is still `from`, so that of several who find out at once only one
     /// does it; answers the one that stands then. The hub's own streams are closed: it never gives out their numbers again.
     async fn begin_epoch(&self, from: Uuid, reason: String, now_ms: i64) -> Result<Uuid, Error>;
+    /// Hub: whether `epoch` stands, or is one that it remembers.
+    async fn knows_epoch(&self, epoch: Uuid) -> Result<bool, Error>;
+    /// Hub: remembers that there was an epoch `epoch`, which it had forgotten.
+    async fn note_epoch(&self, epoch: Uuid) -> Result<(), Error>;
     /// Hub: the epochs but the first, the newest first; at most `limit`.
     async fn epochs(&self, limit: u32) -> Result<Vec<Epoch>, Error>;
+    /// Hub: pushes that contradicted what it holds, the newest first; at most `limit`, of one store where it is named.
+    async fn forks(&self, store: Option<String>, limit: u32) -> Result<Vec<Fork>, Error>;
     /// Notes that this ledger came out of a backup; whoever serves next acts on it.
     async fn mark_restored(&self) -> Result<(), Error>;
     /// Whether it did and nobody has acted on it yet. [`Histories::begin_epoch`] takes the mark away.
@@ -70,6 +99,9 @@ pub trait Histories {
         max_changes: u32,
         max_bytes: usize,
     ) -> Result<Option<Giving>, Error>;
+    /// Node: records again, under its present stream, what it recorded under the ended stream `of` from number `first` on, where
+    /// that was acknowledged and is held without a seal: the hub forgot it and it cannot be given. Answers how many changes.
+    async fn record_again(&self, of: Uuid, first: u64) -> Result<u64, Error>;
     /// Node: the last receipt for `origin`.
     async fn receipt(&self, origin: Uuid) -> Result<Option<Receipt>, Error>;
     /// Node: keeps a receipt in place of the one before.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::Value;
 use sync_protocol::chain::Link;
+use sync_protocol::change::ChangeId;
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -77,7 +78,8 @@ pub struct HistoryItem {
     pub actor: String,
     /// A store's code, or `hub`.
     pub site: String,
-    /// `created`, `edited`, `step`, `comment`, `photo`, `deleted`, `restored` or `erased`.
+    /// `created`, `edited`, `step`, `comment`, `photo`, `deleted`, `restored`, `erased`, or `settled` for a decision between edits
+    /// that met.
     pub kind: String,
     /// Which field, where it was one.
     pub field: Option<String>,
@@ -87,6 +89,9 @@ pub struct HistoryItem {
     pub to: Value,
     /// True for a value that lost against an edit whose author had not seen it.
     pub lost: bool,
+    /// True where the site's clock was more than five minutes off, so that `at` is not when it was done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clock_off: bool,
     /// Why, where a reason was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -163,7 +168,7 @@ pub struct Event {
     pub scope: Scope,
 }
 
-/// A field in which a person has to decide.
+/// A field in which a person has to decide, or has decided.
 #[derive(Clone, Debug)]
 pub struct Review {
     /// The incident.
@@ -176,6 +181,46 @@ pub struct Review {
     pub field: String,
     /// Since when.
     pub since_ms: i64,
+    /// The change that wrote the field's standing value.
+    pub base: Option<ChangeId>,
+    /// What stands.
+    pub standing: Option<Said>,
+    /// What was typed over unseen, oldest first; once it is decided, all that ever was.
+    pub lost: Vec<Said>,
+    /// Whether nothing is left to decide.
+    pub is_settled: bool,
+    /// The latest decision.
+    pub decided: Option<Decided>,
+}
+
+/// A value, and who wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// The change.
+    pub change: ChangeId,
+    /// Username.
+    pub by: String,
+    /// When, by the clock of the site where it was written; RFC 3339, UTC.
+    pub at: String,
+    /// A store's code, or `hub`.
+    pub site: String,
+    /// The value; for `deleted` whether it was.
+    pub value: Value,
+}
+
+/// Who decided between edits that met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The change that says so.
+    pub change: ChangeId,
+    /// Username.
+    pub by: String,
+    /// When, by the clock of the site where it was decided; RFC 3339, UTC.
+    pub at: String,
+    /// A store's code, or `hub`.
+    pub site: String,
+    /// `standing`, `lost` or `value`.
+    pub keep: String,
 }
 
 /// Reading incidents. Nothing here checks rights beyond `Filter::sight`: features do.
@@ -211,4 +256,8 @@ pub trait Incidents {
     async fn last_event(&self) -> Result<i64, Error>;
     /// Fields in which a person has to decide; `store`: only that store's. At most `limit`, newest first.
     async fn reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error>;
+    /// Fields in which a person has decided, like [`Incidents::reviews`].
+    async fn settled_reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error>;
+    /// Every field of one incident in which a person has to decide or has decided.
+    async fn reviews_of(&self, incident: Uuid) -> Result<Vec<Review>, Error>;
 }

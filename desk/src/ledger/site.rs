@@ -4,6 +4,7 @@ use crate::error::Error;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sync_protocol::chain::Link;
+use sync_protocol::message::PhotoLimits;
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -106,6 +107,8 @@ pub struct Backlog {
     pub pending_changes: u64,
     /// Changes in quarantine, here or (as its answers say) at the hub.
     pub quarantined: u64,
+    /// Grows with every settlement that the site hears of.
+    pub settled: u64,
 }
 
 /// The site's own single values.
@@ -125,6 +128,10 @@ pub trait Site {
     async fn link_state(&self) -> Result<LinkState, Error>;
     /// Notes where the link stands, but for `pulled_changes` and `notice`, which other verbs keep.
     async fn set_link_state(&self, state: LinkState) -> Result<(), Error>;
+    /// What headquarters said it takes of photos.
+    async fn photo_limits(&self) -> Result<Option<PhotoLimits>, Error>;
+    /// Keeps what headquarters takes of photos.
+    async fn set_photo_limits(&self, limits: PhotoLimits) -> Result<(), Error>;
     /// Node: whether another one took its place.
     async fn retirement(&self) -> Result<Option<Retirement>, Error>;
     /// Node: notes that another one took its place: people record nothing here from then on. `None`: it did not, after all.

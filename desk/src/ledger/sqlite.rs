@@ -5,30 +5,44 @@
 
 mod accounts;
 mod anew;
+mod aside;
 mod audit;
 mod carry;
 mod changes;
+mod check;
+mod damage;
 mod erasures;
 mod fail;
+mod feed;
 mod filter;
 mod fleet;
 mod histories;
 mod history;
 mod inbox;
 mod incidents;
+mod mend;
 mod offers;
 mod photos;
 mod project;
+mod proof;
+mod quarantine;
 mod records;
+mod refusals;
+mod reviews;
+mod scrub;
+mod settle;
 mod site;
 mod stats;
+mod sums;
 mod sync;
+mod together;
+mod versions;
 
 use super::{
     Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
-    Inbox, InboxItem, IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, OriginHead,
-    PageApplied, PageQuery, PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Retirement, Review,
-    Site, Stats, Store, Unpushed, Whole,
+    IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, OriginHead, PageApplied, PageQuery,
+    PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Retirement, Review, Site, Stats, Store,
+    Unpushed, Whole,
 };
 use crate::actor::Account;
 use crate::error::Error;
@@ -38,7 +52,8 @@ use chassis::ids::Ids;
 use chassis::sqlite::jobs::SqliteQueue;
 use chassis::sqlite::rusqlite::{self, Connection};
 use chassis::sqlite::uploads::SqliteUploads;
-use chassis::sqlite::{Database, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
+use chassis::sqlite::{Database, Disk, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
+pub use check::Check;
 use fail::{Done, Fail};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -46,6 +61,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
+use sync_protocol::message::PhotoLimits;
 use sync_protocol::message::{Answer, NodeStatus, PushResult};
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
@@ -63,7 +79,11 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__pieces_small", include_str!("../../../migrations/sqlite/V9__pieces_small.sql")),
     ("V10__histories", include_str!("../../../migrations/sqlite/V10__histories.sql")),
     ("V11__machines", include_str!("../../../migrations/sqlite/V11__machines.sql")),
-    ("V14__erasures", include_str!("../../../migrations/sqlite/V14__erasures.sql")),
+    ("V12__settlements", include_str!("../../../migrations/sqlite/V12__settlements.sql")),
+    ("V13__proof", include_str!("../../../migrations/sqlite/V13__proof.sql")),
+    ("V14__programs", include_str!("../../../migrations/sqlite/V14__programs.sql")),
+    ("V15__arriving", include_str!("../../../migrations/sqlite/V15__arriving.sql")),
+    ("V16__erasures", include_str!("../../../migrations/sqlite/V16__erasures.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -76,6 +96,7 @@ pub struct SqliteLedger {
     ids: Ids,
     /// The generation's stamp, and how many commits there were when it was read.
     stamp: Arc<Mutex<Option<(u64, i64)>>>,
+    check: Option<Check>,
 }
 
 impl StoreError for Fail {
@@ -101,6 +122,24 @@ impl SqliteLedger {
     /// # Errors
     /// As [`SqliteLedger::open`].
     pub fn open_with(path: &Path, ids: Ids, synchronous_off: bool) -> Result<Self, OpenError> {
+        Self::open_as(path, ids, synchronous_off, |options| options)
+    }
+
+    /// [`SqliteLedger::open`] for simulations: everything is done where it is asked for, as far as `disk` lets it, and nothing
+    /// waits for the real disk.
+    ///
+    /// # Errors
+    /// As [`SqliteLedger::open`].
+    pub fn open_in_place(path: &Path, ids: Ids, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        Self::open_as(path, ids, true, |options| OpenOptions { in_place: Some(disk), readers: 1, ..options })
+    }
+
+    fn open_as(
+        path: &Path,
+        ids: Ids,
+        synchronous_off: bool,
+        change: impl FnOnce(OpenOptions) -> OpenOptions,
+    ) -> Result<Self, OpenError> {
         let migrations = runner(MIGRATIONS).map_err(|detail| OpenError::Migration { path: path.to_owned(), detail })?;
         let writing = Writing {
             synchronous_off,
@@ -108,7 +147,14 @@ impl SqliteLedger {
             before_commit: project::INDEX_WAITING,
         };
         let options = OpenOptions { writing, ..OpenOptions::new(path, migrations) };
-        Ok(Self { db: Database::open(options)?, ids, stamp: Arc::default() })
+        Ok(Self { db: Database::open(change(options))?, ids, stamp: Arc::default(), check: None })
+    }
+
+    /// The same ledger, with a look at each pushed change before it is taken.
+    #[must_use]
+    pub fn with_check(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
     }
 
     /// The jobs kept in the same file.
@@ -209,6 +255,14 @@ impl Site for SqliteLedger {
         self.write(move |db| site::set_link_state(db, &state)).await
     }
 
+    async fn photo_limits(&self) -> Result<Option<PhotoLimits>, Error> {
+        self.look(site::photo_limits).await
+    }
+
+    async fn set_photo_limits(&self, limits: PhotoLimits) -> Result<(), Error> {
+        self.write(move |db| site::set_photo_limits(db, &limits)).await
+    }
+
     async fn retirement(&self) -> Result<Option<Retirement>, Error> {
         self.look(site::retirement).await
     }
@@ -247,9 +301,8 @@ impl Records for SqliteLedger {
     async fn record(&self, recording: Recording) -> Result<Option<IncidentRow>, Error> {
         let ids = self.ids.clone();
         self.write(move |db| {
-            let at_ms = recording.at_ms;
-            let salt = || ids.random_bytes::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
-            records::record(db, recording, || ids.new_v7(at_ms), salt)
+            let fresh = records::Fresh { ids, at_ms: recording.at_ms };
+            records::record(db, recording, &fresh)
         })
         .await
     }
@@ -306,7 +359,15 @@ impl Incidents for SqliteLedger {
     }
 
     async fn reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error> {
-        self.read(move |db| incidents::reviews(db, store.as_deref(), limit)).await
+        self.read(move |db| reviews::list(db, store.as_deref(), false, limit)).await
+    }
+
+    async fn settled_reviews(&self, store: Option<String>, limit: u32) -> Result<Vec<Review>, Error> {
+        self.read(move |db| reviews::list(db, store.as_deref(), true, limit)).await
+    }
+
+    async fn reviews_of(&self, incident: Uuid) -> Result<Vec<Review>, Error> {
+        self.read(move |db| reviews::of_incident(db, incident)).await
     }
 }
 
@@ -358,32 +419,6 @@ impl Photos for SqliteLedger {
 }
 
 #[async_trait]
-impl Inbox for SqliteLedger {
-    async fn add_inbox_item(
-        &self,
-        id: Uuid,
-        sha256: Sha256,
-        size_bytes: u64,
-        filename: String,
-        now_ms: i64,
-    ) -> Result<(), Error> {
-        self.write(move |db| inbox::add(db, id, sha256, size_bytes, &filename, now_ms)).await
-    }
-
-    async fn inbox_items(&self, limit: u32) -> Result<Vec<InboxItem>, Error> {
-        self.look(move |db| inbox::all(db, limit)).await
-    }
-
-    async fn inbox_item(&self, id: Uuid) -> Result<Option<InboxItem>, Error> {
-        self.look(move |db| inbox::one(db, id)).await
-    }
-
-    async fn remove_inbox_item(&self, id: Uuid) -> Result<bool, Error> {
-        self.write(move |db| inbox::remove(db, id)).await
-    }
-}
-
-#[async_trait]
 impl Accounts for SqliteLedger {
     async fn account(&self, username: &str) -> Result<Option<Account>, Error> {
         let username = username.to_owned();
@@ -417,7 +452,7 @@ impl Accounts for SqliteLedger {
         self.write(move |db| accounts::open_session(db, &token_hash, &username, now_ms, expires_ms)).await
     }
 
-    async fn session(&self, token_hash: [u8; 32], now_ms: i64) -> Result<Option<Account>, Error> {
+    async fn session(&self, token_hash: [u8; 32], now_ms: i64) -> Result<Option<(Account, i64)>, Error> {
         self.look(move |db| accounts::session(db, &token_hash, now_ms)).await
     }
 
@@ -468,7 +503,14 @@ impl Replication for SqliteLedger {
     }
 
     async fn take_push(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error> {
-        self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, None)).await
+        let check = self.check.clone();
+        self.write(move |db| {
+            if let Some(check) = &check {
+                check.look(&push.bodies);
+            }
+            sync::take_push(db, node_id, &scope, &push, now_ms, None)
+        })
+        .await
     }
 
     async fn keep_failed(

@@ -61,12 +61,12 @@ pub fn derive(path: &Path) -> io::Result<Result<Derived, Undecodable>> {
     Ok(decoded.and_then(|decoded| finish(decoded, found.orientation, (width, height))).map_err(Undecodable))
 }
 
-struct Decoded {
-    pixels: Pixels,
-    profile: Option<Vec<u8>>,
+pub(super) struct Decoded {
+    pub(super) pixels: Pixels,
+    pub(super) profile: Option<Vec<u8>>,
 }
 
-fn finish(decoded: Decoded, orientation: u8, size: (u32, u32)) -> Result<Derived, String> {
+pub(super) fn finish(decoded: Decoded, orientation: u8, size: (u32, u32)) -> Result<Derived, String> {
     let stored = |(width, height)| if orientation >= 5 { (height, width) } else { (width, height) };
     let (width, height) = stored(fit(size, DISPLAY));
     let display = decoded.pixels.resized(width, height)?.into_srgb(decoded.profile.as_deref());
@@ -95,6 +95,9 @@ fn encode(pixels: &Pixels) -> Result<Vec<u8>, String> {
 fn jpeg(path: &Path, found: &Inspection) -> io::Result<Result<Decoded, String>> {
     // Whole: the decoder asks for single bytes, and a third of its time would go into reading them from a file.
     let file = std::fs::read(path)?;
+    if !is_done_in_time(&file, found) {
+        return Ok(Err("its picture is put together from more layers than any camera writes".to_owned()));
+    }
     if !ends_properly(&file) {
         return what_is_there(path);
     }
@@ -139,6 +142,18 @@ fn second_try(path: &Path) -> io::Result<Result<Decoded, String>> {
         Ok(decoded) => Ok(decoded),
         Err(_) => Err("the picture is damaged".to_owned()),
     })
+}
+
+/// Most blocks of pixels that a decoder goes through, all scans together: about two seconds' work. A camera's largest picture in
+/// a dozen scans is a twentieth of that; a small file may well say that it has thousands.
+const MOST_BLOCKS: u64 = 400_000_000;
+
+/// Whether a JPEG's scans, each of which may go through the whole picture, are few enough for its size.
+fn is_done_in_time(file: &[u8], found: &Inspection) -> bool {
+    let scans = file.windows(2).filter(|two| two == &[0xff, 0xda]).count() as u64;
+    // At most four components, each in blocks of eight by eight.
+    let blocks = u64::from(found.width.unwrap_or(1).div_ceil(8)) * u64::from(found.height.unwrap_or(1).div_ceil(8)) * 3;
+    scans.saturating_mul(blocks) <= MOST_BLOCKS
 }
 
 /// Whether the end of a JPEG is where it should be: near the end of the file.

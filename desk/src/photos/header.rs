@@ -375,7 +375,7 @@ fn gif(start: &[u8]) -> io::Result<Head> {
 }
 
 /// Orientation and moment of exposure, where the camera told them.
-fn told_by_camera(raw: Vec<u8>) -> (u8, Option<i64>) {
+pub(super) fn told_by_camera(raw: Vec<u8>) -> (u8, Option<i64>) {
     if raw.is_empty() {
         return (1, None);
     }

@@ -1,6 +1,8 @@
 //! The job that makes what people look at.
 
-use super::derive::{Derived, Undecodable, derive as make};
+use super::derive::{Decoded, Derived, Undecodable, derive as make, finish};
+use super::header::Verdict;
+use super::sniff::Format;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use crate::incidents::body::Fields;
@@ -9,6 +11,7 @@ use chassis::blobs::Kept;
 use chassis::jobs::{Handler, Job, JobError, MOST_ATTEMPTS, NewJob};
 use futures::FutureExt as _;
 use serde_json::Value;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use sync_protocol::record::PHOTO;
@@ -79,13 +82,22 @@ async fn work(desk: &Desk, id: Uuid) -> Result<(), JobError> {
         return Ok(());
     };
     // The file is in memory besides.
-    let cost_bytes = super::inspect(desk, original.sha256).await.map_err(retry)?.cost_bytes + original.size_bytes;
-    let _room = memory_for(cost_bytes).await?;
+    let found = super::inspect(desk, original.sha256).await.map_err(retry)?;
+    let _room = memory_for(found.cost_bytes + original.size_bytes).await?;
     let path = desk.blobs().path(original.sha256);
-    let made = tokio::task::spawn_blocking(move || catch_unwind(AssertUnwindSafe(|| make(&path)))).await;
-    let made = match made.map_err(|gone| JobError::Retry(gone.to_string()))? {
-        Ok(made) => made.map_err(|error| JobError::Retry(error.to_string()))?,
-        Err(_) => Err(Undecodable("the picture made the decoder fail".to_owned())),
+    let made = match (found.format, &found.verdict, desk.heic()) {
+        (Format::Heif, Verdict::Decodable, Some(opener)) => {
+            let decoded = opener.decode(&path).await.map_err(|error| JobError::Retry(error.to_string()))?;
+            match decoded {
+                Ok((pixels, profile)) => {
+                    let size = (pixels.width, pixels.height);
+                    let decoded = Decoded { pixels, profile };
+                    guarded(move || Ok(finish(decoded, 1, size).map_err(Undecodable))).await?
+                }
+                Err(why) => Err(Undecodable(why)),
+            }
+        }
+        _ => guarded(move || make(&path)).await?,
     };
     let set = match made {
         Ok(made) => keep(desk, made).await.map_err(retry)?,
@@ -94,6 +106,17 @@ async fn work(desk: &Desk, id: Uuid) -> Result<(), JobError> {
         }
     };
     note(desk, id, set).await.map_err(retry)
+}
+
+/// Makes something on a thread of its own; what makes the decoder fail cannot be shown.
+async fn guarded(
+    make: impl FnOnce() -> io::Result<Result<Derived, Undecodable>> + Send + 'static,
+) -> Result<Result<Derived, Undecodable>, JobError> {
+    let made = tokio::task::spawn_blocking(move || catch_unwind(AssertUnwindSafe(make))).await;
+    match made.map_err(|gone| JobError::Retry(gone.to_string()))? {
+        Ok(made) => made.map_err(|error| JobError::Retry(error.to_string())),
+        Err(_) => Ok(Err(Undecodable("the picture made the decoder fail".to_owned()))),
+    }
 }
 
 /// Says that a photo cannot be shown, where its picture is still waited for.
@@ -105,6 +128,15 @@ pub(super) async fn give_up(desk: &Desk, id: Uuid, why: &str) -> Result<(), Erro
     let why: String = format!("its picture could not be made: {why}").chars().take(MOST_REASON).collect();
     let set = Fields::from([("state".to_owned(), Value::from("undecodable")), ("reason".to_owned(), Value::from(why))]);
     note(desk, id, set).await
+}
+
+/// Has pictures made again of a photo whose job was given up: it is waited for again.
+pub(crate) async fn again(desk: &Desk, id: Uuid) -> Result<(), Error> {
+    let given_up = desk.ledger().photo(id).await?.is_some_and(|file| file.photo.state == "undecodable");
+    if !given_up {
+        return Ok(());
+    }
+    note(desk, id, Fields::from([("state".to_owned(), Value::Null), ("reason".to_owned(), Value::Null)])).await
 }
 
 async fn note(desk: &Desk, id: Uuid, set: Fields) -> Result<(), Error> {

@@ -299,3 +299,17 @@ fn real_photos_and_hostile_files_are_handled_in_time_and_memory() {
     }
     assert!(peak_mib() - before < 300, "{} MiB more than before", peak_mib() - before);
 }
+
+#[test]
+fn a_small_file_cannot_have_a_picture_drawn_thousands_of_times() {
+    let folder = Folder::new();
+    let whole = jpeg(&RgbImage::from_pixel(2000, 1500, Rgb([90, 90, 90])), true);
+    let last = whole.windows(2).rposition(|two| two == [0xff, 0xda]).unwrap();
+    let (before, scan) = whole[..whole.len() - 2].split_at(last);
+    let drawn = |times: usize| [before, &scan.repeat(times), &[0xff, 0xd9]].concat();
+    assert!(derive(&folder.file("often.jpg", &drawn(20))).unwrap().is_ok());
+    let thousands = drawn(1500);
+    assert!(thousands.len() < 20_000_000, "{}", thousands.len());
+    let refused = derive(&folder.file("thousands.jpg", &thousands)).unwrap().unwrap_err();
+    assert!(refused.0.contains("layers"), "{refused}");
+}

@@ -109,4 +109,21 @@ mod tests {
         assert!(Zone::named("Mars/Olympus").note.is_some());
         assert_eq!(chicago.long("yesterday"), "yesterday");
     }
+
+    #[test]
+    fn an_hour_that_comes_twice_and_one_that_does_not_come_are_told_by_their_offset() {
+        let chicago = Zone::named("America/Chicago");
+        // The clocks go back: half past one comes twice.
+        assert_eq!(chicago.short("2026-11-01T06:30:00Z"), "1 Nov 2026, 01:30 UTC-05:00");
+        assert_eq!(chicago.short("2026-11-01T07:30:00Z"), "1 Nov 2026, 01:30 UTC-06:00");
+        // The clocks go forward: two o'clock does not come.
+        assert_eq!(chicago.short("2026-03-08T07:59:59Z"), "8 Mar 2026, 01:59:59 UTC-06:00");
+        assert_eq!(chicago.short("2026-03-08T08:00:00Z"), "8 Mar 2026, 03:00 UTC-05:00");
+        // A leap day, on both sides of midnight UTC.
+        assert_eq!(chicago.short("2028-03-01T05:00:00Z"), "29 Feb 2028, 23:00 UTC-06:00");
+        // Lord Howe moves by half an hour.
+        let howe = Zone::named("Australia/Lord_Howe");
+        assert_eq!(howe.short("2026-04-04T14:59:00Z"), "5 Apr 2026, 01:59 UTC+11:00");
+        assert_eq!(howe.short("2026-04-04T15:00:00Z"), "5 Apr 2026, 01:30 UTC+10:30");
+    }
 }

@@ -64,10 +64,13 @@ pub async fn of_incident(desk: &Desk, actor: &Actor, id: Uuid, look: &Look) -> R
     let pdf = match desk.cache().get(Kind::Report, digest).await {
         Some(kept) => kept,
         None => {
-            let report = with_pictures(desk, report).await?;
-            let pdf = print(desk, move || render(&report, paper)).await?;
-            desk.cache().put(Kind::Report, digest, pdf.clone());
-            pdf
+            let rendered = || async {
+                let report = with_pictures(desk, report).await?;
+                let pdf = print(desk, move || render(&report, paper)).await?;
+                desk.cache().put(Kind::Report, digest, pdf.clone());
+                Ok(pdf)
+            };
+            desk.flights().share(digest, rendered).await?
         }
     };
     let mut known = digest.as_bytes().to_vec();
@@ -214,7 +217,7 @@ async fn assemble(desk: &Desk, whole: Whole, look: &Look) -> Result<(Draft, Pape
         picture_bytes = here.iter().map(|piece| piece.size_bytes).sum();
         here.into_iter().map(|piece| (piece.photo_id, piece.sha256)).collect()
     };
-    let incident = serde_json::from_str(&answer::whole(&whole)).map_err(|error| Error::Fault(error.to_string()))?;
+    let incident = serde_json::from_str(&answer::whole(&whole, "")).map_err(|error| Error::Fault(error.to_string()))?;
     let pictures = whole.photos.iter().map(|photo| displays.get(&photo.id).copied()).collect();
     let photos = whole.photos.into_iter().map(|photo| Photo {
         jpeg: Arc::from([]),

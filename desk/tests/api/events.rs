@@ -1,5 +1,6 @@
 use crate::site::Site;
 use axum::response::Response;
+use desk::ledger::Identity;
 use http_body_util::BodyExt as _;
 use serde_json::json;
 use std::time::Duration;
@@ -69,4 +70,20 @@ async fn a_stream_ends_with_its_session_and_with_the_site() {
     let stream = hub.ask("GET", "/api/v1/events").token(&lee).response().await;
     hub.stop.cancel();
     ends(stream).await;
+}
+
+#[tokio::test]
+async fn headquarters_people_hear_that_the_hub_began_another_history_and_a_stores_do_not() {
+    let hub = Site::hub().await;
+    let (hana, kim) = (hub.login("hana").await, hub.login("kim").await);
+    let mut theirs = hub.ask("GET", "/api/v1/events").token(&hana).response().await;
+    let mut stores = hub.ask("GET", "/api/v1/events").token(&kim).response().await;
+    let Identity::Hub { epoch, .. } = hub.desk.ledger().identity().await.unwrap() else {
+        panic!("no hub")
+    };
+    hub.desk.ledger().begin_epoch(epoch, "a test".to_owned(), hub.desk.now_ms()).await.unwrap();
+    let text = until(&mut theirs, "a test").await;
+    assert!(text.contains("event: epoch") && text.contains(r#""number":2"#), "{text}");
+    hub.incident(&kim, json!({"description": "x"})).await;
+    assert!(!until(&mut stores, "event: incident").await.contains("epoch"));
 }

@@ -42,6 +42,33 @@ async fn a_session_ends_after_seven_days() {
 }
 
 #[tokio::test]
+async fn a_session_of_a_clock_years_ahead_ends_when_the_clock_is_set_right_and_everybody_can_log_in_again() {
+    let hub = Site::hub().await;
+    let before = hub.login("kim").await;
+    hub.clock.advance(5 * 365 * 86_400_000);
+    hub.get(&before, "/api/v1/me").await.problem(401);
+    let wrong = json!({"username": "kim", "password": "wrong"});
+    for _ in 0..7 {
+        let _ = hub.ask("POST", "/api/v1/login").json(&wrong).send().await;
+    }
+    hub.clock.advance(60_000);
+    let stranded = hub.login("kim").await;
+    let waiting = json!({"username": "lee", "password": "wrong"});
+    for _ in 0..7 {
+        let _ = hub.ask("POST", "/api/v1/login").json(&waiting).send().await;
+    }
+    hub.clock.advance(-5 * 365 * 86_400_000);
+    hub.get(&stranded, "/api/v1/me").await.problem(401);
+    // Nobody waits until 2031, neither who failed there nor who did not.
+    let again = hub.login("kim").await;
+    hub.get(&again, "/api/v1/me").await.expect(200);
+    hub.login("lee").await;
+    // A clock that is corrected by some minutes logs nobody out.
+    hub.clock.advance(-20 * 60_000);
+    hub.get(&again, "/api/v1/me").await.expect(200);
+}
+
+#[tokio::test]
 async fn off_this_machine_the_cookie_travels_encrypted_only() {
     let hub = Site::hub().await;
     let body = json!({"username": "kim", "password": PASSWORD});

@@ -25,7 +25,7 @@ fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     body
 }
 
-struct Got {
+pub struct Got {
     status: StatusCode,
     headers: http::HeaderMap,
     body: Vec<u8>,
@@ -36,7 +36,7 @@ impl Got {
         self.headers[name].to_str().unwrap()
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
@@ -48,7 +48,7 @@ async fn send(site: &Site, request: Request<Body>) -> Got {
     Got { status: head.status, headers: head.headers, body }
 }
 
-async fn post(site: &Site, token: &str, incident: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Got {
+pub async fn post(site: &Site, token: &str, incident: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Got {
     let request = Request::post(format!("{incident}/photos"))
         .header("authorization", format!("Bearer {token}"))
         .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
@@ -65,7 +65,7 @@ async fn get(site: &Site, token: &str, path: &str, headers: &[(&str, &str)]) -> 
     send(site, request.body(Body::empty()).unwrap()).await
 }
 
-fn jpeg(width: u16, height: u16) -> Vec<u8> {
+pub fn jpeg(width: u16, height: u16) -> Vec<u8> {
     let pixels: Vec<u8> =
         (0..usize::from(width) * usize::from(height)).flat_map(|n| [(n % 251) as u8, 90, 140]).collect();
     let mut out = Vec::new();
@@ -75,7 +75,7 @@ fn jpeg(width: u16, height: u16) -> Vec<u8> {
     out
 }
 
-async fn until(mut what: impl AsyncFnMut() -> bool) {
+pub async fn until(mut what: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !what().await {
         assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain");
@@ -277,4 +277,41 @@ async fn a_photo_arrives_in_pieces() {
     let spoken = tus(&site, &kim, "OPTIONS", "/api/v1/uploads", &[], b"").await;
     assert!(spoken.header("tus-extension").contains("creation-with-upload"));
     assert_eq!(get(&site, &kim, &incident, &[]).await.json()["photos"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_headquarters_does_not_take_is_refused_where_it_is_captured() {
+    let hub = Site::hub().await;
+    let node = Site::node(&hub).await;
+    let kim = node.login("kim").await;
+    let (incident, body) = node.incident(&kim, json!({"description": "a broken window"})).await;
+    let limits =
+        desk::photos::PhotoLimits { max_bytes: 20_000, per_incident: 1, media_types: vec!["image/*".to_owned()] };
+    node.desk.take_photo_limits(limits.clone()).await.unwrap();
+    assert_eq!(node.desk.ledger().photo_limits().await.unwrap(), Some(limits));
+
+    let file = |bytes: &[u8]| bytes.to_vec();
+    let large = file(&[7; 20_001]);
+    assert_eq!(post(&node, &kim, &incident, &[("file", Some("a.jpg"), &large)]).await.status, 413);
+    // By its content, whatever it is called.
+    let refused = post(&node, &kim, &incident, &[("file", Some("a.jpg"), b"%PDF-1.7 a bill")]).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.json()["errors"][0]["message"].as_str().unwrap().contains("image/*"), "{}", refused.json());
+    let begin = node
+        .ask("POST", "/api/v1/uploads")
+        .token(&kim)
+        .header("tus-resumable", "1.0.0")
+        .header("upload-length", "20001")
+        .header("upload-metadata", "filename YS5qcGc=")
+        .send()
+        .await;
+    assert_eq!(begin.status.as_u16(), 413);
+    assert_eq!(node.ask("OPTIONS", "/api/v1/uploads").token(&kim).send().await.header("tus-max-size"), "20000");
+
+    assert_eq!(post(&node, &kim, &incident, &[("file", Some("a.jpg"), &jpeg(80, 60))]).await.status, 201);
+    assert_eq!(post(&node, &kim, &incident, &[("file", Some("b.jpg"), &jpeg(60, 80))]).await.status, 422);
+    assert_eq!(
+        node.get(&kim, &format!("/api/v1/incidents/{}", body["id"].as_str().unwrap())).await.expect(200)["photo_count"],
+        1
+    );
 }

@@ -241,6 +241,18 @@ impl Site {
         db.execute_batch("DROP TABLE documents").unwrap();
     }
 
+    /// Sets a job aside, as if it had been tried in vain.
+    pub fn set_aside(&self, kind: &str, key: &str) -> i64 {
+        let db = chassis::sqlite::rusqlite::Connection::open(self.scratch.0.join("ledger.sqlite")).unwrap();
+        db.query_row(
+            "INSERT INTO jobs (kind, key, payload, priority, run_at_ms, state, attempts, error, queued_ms) \
+             VALUES (?1, ?2, '{}', 1, 0, 'dead', 12, 'in vain', ?3) RETURNING job_no",
+            (kind, key, T0),
+            |row| row.get(0),
+        )
+        .unwrap()
+    }
+
     /// A session of `username`.
     pub async fn login(&self, username: &str) -> String {
         let opened = self

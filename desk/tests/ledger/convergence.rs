@@ -114,6 +114,75 @@ async fn a_clock_years_ahead_does_not_win_and_both_sites_agree_on_that() {
         let doc: Value = serde_json::from_str(&site.ledger.incident(id).await.unwrap().unwrap().doc).unwrap();
         assert_eq!(doc["zone"], "parking");
         assert_eq!(doc["recorded_at"], "2031-01-01T00:00:00Z", "the store's own word is kept beside it");
+        assert_eq!(doc["clock_off"], true, "and marked");
+        let history = site.ledger.history(id).await.unwrap();
+        assert_eq!(history.iter().map(|line| line.clock_off).collect::<Vec<_>>(), [true, false]);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_right_does_not_go_on_winning() {
+    const YEAR_2031: i64 = 1_924_992_000_000;
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 13).await;
+    let id = node.incident("kim", YEAR_2031, json!({"description": "a clock", "zone": "office"})).await;
+    node.edit("kim", YEAR_2031 + 60_000, id, json!({"zone": "aisle"})).await;
+    node.push_to(&hub, T0).await;
+    node.pull_from(&hub, T0).await;
+    // A day later the store's clock is right, and headquarters edits after the store.
+    let day = 86_400_000;
+    node.edit("kim", T0 + day, id, json!({"zone": "checkout", "title": "theirs"})).await;
+    hub.edit("pat", T0 + day + 1000, id, json!({"zone": "parking"})).await;
+    node.push_to(&hub, T0 + day + 2000).await;
+    node.pull_from(&hub, T0 + day + 2000).await;
+    for site in [&node, &hub] {
+        let doc: Value = serde_json::from_str(&site.ledger.incident(id).await.unwrap().unwrap().doc).unwrap();
+        assert_eq!((doc["zone"].as_str(), doc["title"].as_str()), (Some("parking"), Some("theirs")));
+        assert!(site.ledger.history(id).await.unwrap().iter().any(|line| !line.clock_off));
+        assert_eq!(site.ledger.audit().await.unwrap().faults, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_hub_whose_clock_was_years_ahead_does_not_go_on_winning_against_who_saw_its_edits() {
+    const YEAR_2031: i64 = 1_924_992_000_000;
+    let hub = TestSite::hub().await;
+    let (node, other) = (TestSite::node(&hub, 15).await, TestSite::node(&hub, 16).await);
+    let id = node.incident("kim", T0, json!({"description": "a clock"})).await;
+    node.push_to(&hub, T0 + 5).await;
+    hub.edit("pat", YEAR_2031, id, json!({"zone": "office"})).await;
+    // Its clock is set right; the store edits what it has seen, twice, and a store in 2033 gains nothing by it.
+    node.pull_from(&hub, T0 + 50).await;
+    node.edit("kim", T0 + 60, id, json!({"zone": "aisle"})).await;
+    node.edit("kim", T0 + 70, id, json!({"zone": "checkout"})).await;
+    node.push_to(&hub, T0 + 80).await;
+    other.pull_from(&hub, T0 + 90).await;
+    other.edit("lee", YEAR_2031 + 63_072_000_000, id, json!({"title": "from 2033"})).await;
+    other.push_to(&hub, T0 + 100).await;
+    hub.edit("pat", T0 + 110, id, json!({"title": "headquarters'"})).await;
+    for site in [&node, &other] {
+        site.pull_from(&hub, T0 + 120).await;
+    }
+    for site in [&node, &other, &hub] {
+        let doc: Value = serde_json::from_str(&site.ledger.incident(id).await.unwrap().unwrap().doc).unwrap();
+        assert_eq!((doc["zone"].as_str(), doc["title"].as_str()), (Some("checkout"), Some("headquarters'")));
+        assert_eq!(site.ledger.audit().await.unwrap().faults, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_clock_of_1970_records_is_marked_and_loses_nothing() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 14).await;
+    node.pull_from(&hub, T0).await;
+    let id = node.incident("kim", 90_000, json!({"description": "a dead battery", "zone": "office"})).await;
+    node.edit("kim", 91_000, id, json!({"zone": "aisle"})).await;
+    node.push_to(&hub, T0 + 5).await;
+    for site in [&node, &hub] {
+        let row = site.ledger.incident(id).await.unwrap().unwrap();
+        let doc: Value = serde_json::from_str(&row.doc).unwrap();
+        assert_eq!((doc["zone"].as_str(), doc["recorded_at"].as_str()), (Some("aisle"), Some("1970-01-01T00:01:30Z")));
+        assert_eq!((doc["clock_off"].as_bool(), row.received_ms), (Some(true), Some(T0 + 5)));
     }
 }
 

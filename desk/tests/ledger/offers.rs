@@ -4,7 +4,7 @@ use desk::ledger::{Histories as _, Identity, Incidents as _, PageQuery, PageResu
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_protocol::batch::{Page, Push, raw_body};
-use sync_protocol::message::{Given, Limits, PushResult};
+use sync_protocol::message::{Given, Limits, Outcome, PushResult};
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -153,4 +153,38 @@ async fn what_a_backup_holds_is_told_with_every_push_and_never_more_than_is_held
     assert!(hub.ledger.hub_key().await.unwrap().gave(origin, &receipt));
     node.ledger.keep_receipt(origin, receipt).await.unwrap();
     assert_eq!(node.ledger.receipt(origin).await.unwrap(), Some(receipt));
+}
+
+/// Found by the simulator: the store's edit was in quarantine because its incident had been forgotten, and the incident was not
+/// taken back because of what was in quarantine.
+#[tokio::test]
+async fn a_record_of_the_hubs_own_that_was_edited_before_it_came_back_does_not_wait_behind_that_edit() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 44).await;
+    let id = hub.incident("pat", T0, json!({"description": "seen from headquarters"})).await;
+    hub.edit("pat", T0 + 1, id, json!({"title": "a window"})).await;
+    node.pull_from(&hub, T0 + 2).await;
+    node.edit("kim", T0 + 3, id, json!({"location": "aisle 4"})).await;
+    node.child("kim", T0 + 4, "comment", id, json!({"body": "on camera"})).await;
+
+    let restored = forgetful(&hub).await;
+    let PushResult::Accepted { answers, .. } = push_all(&node, &restored).await else {
+        panic!("not taken")
+    };
+    assert!(answers.iter().all(|answer| !matches!(answer.outcome, Outcome::Applied)), "{answers:?}");
+    let held = node.ledger.held_of_others(None, 100).await.unwrap();
+    let wanted = restored.ledger.lacking(vec![store_042(), Scope::Company], held).await.unwrap();
+    let giving = node.ledger.to_give(wanted, 0, 100, 1 << 20).await.unwrap().unwrap();
+    let answers = restored.ledger.take_given(vec![store_042()], giving.page, T0 + 6).await.unwrap();
+    let own = answers.iter().filter(|line| line.seq > 0).map(|line| &line.outcome);
+    assert!(own.clone().all(|outcome| matches!(outcome, Given::Taken | Given::Known)), "{answers:?}");
+
+    let (here, there) =
+        (node.ledger.incident_whole(id).await.unwrap(), restored.ledger.incident_whole(id).await.unwrap());
+    let (here, there) = (here.unwrap(), there.expect("it is back"));
+    assert_eq!(here.row.doc, there.row.doc);
+    assert_eq!((here.comments.len(), there.comments.len()), (1, 1));
+    // What was in quarantine is told to others now.
+    let all = lines(page(&restored, None).await).lines.len();
+    assert!(all >= 4, "{all} lines");
 }

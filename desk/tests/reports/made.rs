@@ -207,6 +207,7 @@ pub fn history(words: &str) -> Vec<HistoryItem> {
             field: field.map(ToOwned::to_owned),
             from,
             to,
+            clock_off: false,
             lost: false,
             reason: None,
             erased: None,

@@ -39,6 +39,8 @@ pub enum Task {
         /// The node.
         node: Uuid,
     },
+    /// `node refused`.
+    ListRefused,
     /// `node replace`.
     ReplaceNode {
         /// The node.
@@ -50,6 +52,11 @@ pub enum Task {
     ListErasures,
     /// `audit verify`.
     VerifyAudit,
+    /// `verify`.
+    Verify {
+        /// Only this store's nodes.
+        store: Option<String>,
+    },
     /// `backup`.
     Backup {
         /// The file.
@@ -67,4 +74,6 @@ pub enum Task {
         /// Whether every file is read.
         full: bool,
     },
+    /// `quarantine`.
+    Quarantine(desk::quarantine::command::Command),
 }

@@ -118,5 +118,5 @@ async fn fetch(
     let sha256: Sha256 = sha256.parse().map_err(|_| gone())?;
     let room = intake.admission().bytes().map_err(problem)?;
     let reading = intake.blob(&caller, sha256).await.map_err(problem)?.ok_or_else(gone)?;
-    Ok(desk::http::content::whole_or_part(reading, sha256, &headers, room))
+    Ok(desk::http::content::whole_or_part(intake.desk(), reading, sha256, &headers, room))
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/nodes`: the fleet.
 
-use crate::fleet::{self, Code, NodeItem};
+use crate::fleet::{self, Code, HubItem, NodeItem, RefusedItem};
 use axum::extract::State;
 use chassis::http::{Json, Path, Problem, QueryPairs};
 use desk::Desk;
@@ -16,6 +16,7 @@ use uuid::Uuid;
 pub fn routes(desk: Desk) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(list))
+        .routes(routes!(refused))
         .routes(routes!(make_code))
         .routes(routes!(revoke))
         .routes(routes!(replace))
@@ -27,6 +28,15 @@ pub fn routes(desk: Desk) -> OpenApiRouter {
 pub struct NodeList {
     /// By store and name.
     pub items: Vec<NodeItem>,
+    /// The hub itself.
+    pub hub: HubItem,
+}
+
+/// Whom the hub refused.
+#[derive(Serialize, ToSchema)]
+pub struct RefusedList {
+    /// The latest first, at most some hundreds.
+    pub items: Vec<RefusedItem>,
 }
 
 /// Which store a new node will belong to.
@@ -50,7 +60,20 @@ async fn list(State(desk): State<Desk>, Door(actor): Door, query: QueryPairs) ->
     query.only(&["store"])?;
     let store = query.one("store")?.map(str::to_owned);
     let items = fleet::nodes(&desk, &actor, store).await?;
-    Ok(Json(NodeList { items }))
+    Ok(Json(NodeList { items, hub: fleet::program(&desk, &actor).await? }))
+}
+
+/// List refused nodes
+///
+/// Revoked nodes that still call, copies, nodes of another hub, programs too old or too new, and what only says that it is a
+/// node: with the last time and how often. For headquarters.
+#[utoipa::path(
+    get, path = "/api/v1/nodes/refused", operation_id = "list_refused_nodes", tag = "fleet",
+    responses((status = 200, description = "The latest first", body = RefusedList))
+)]
+async fn refused(State(desk): State<Desk>, Door(actor): Door, query: QueryPairs) -> Result<Json<RefusedList>, Problem> {
+    query.only(&[])?;
+    Ok(Json(RefusedList { items: fleet::refused(&desk, &actor).await? }))
 }
 
 /// Make an enrolment code

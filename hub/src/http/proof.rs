@@ -11,10 +11,11 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chassis::http::Problem;
-use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sync_protocol::message::{MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, path, proof};
 use sync_protocol::{OLDEST_VERSION, VERSION};
+use uuid::Uuid;
 
 /// Lets good requests through with their [`Caller`] as an extension, and seals what is answered.
 pub(super) async fn prove(State(intake): State<Intake>, mut request: Request, next: Next) -> Response {
@@ -23,10 +24,15 @@ pub(super) async fn prove(State(intake): State<Intake>, mut request: Request, ne
         Err(refused) => return problem(refused).into_response(),
     };
     let is_hello = request.uri().path() == path::HELLO;
+    let (named, spoken) = (Named::of(request.headers()), spoken(request.headers()));
     let (response, key) = match identify(&intake, request.headers(), is_hello).await {
         Err(Denied { refused, proof_key }) => (problem(refused).into_response(), proof_key),
-        Ok((caller, key)) => {
-            let response = match version(request.headers()).and_then(|()| intake.admission().request(caller.node_id)) {
+        Ok((mut caller, key)) => {
+            let admitted = version(spoken, is_hello).and_then(|protocol| {
+                caller.protocol = protocol;
+                intake.admission().request(caller.node_id)
+            });
+            let response = match admitted {
                 Err(refused) => problem(refused).into_response(),
                 Ok(line) => {
                     request.extensions_mut().insert(caller);
@@ -38,17 +44,37 @@ pub(super) async fn prove(State(intake): State<Intake>, mut request: Request, ne
             (response, Some(key))
         }
     };
+    named.note(&intake, &response, key.is_some());
     match key {
-        Some(key) => seal(response, &key, &nonce).await,
+        Some(key) => seal(response, &key, &nonce, spoken).await,
         None => response,
+    }
+}
+
+/// Who a request says it comes from, for the list of those that were refused.
+struct Named {
+    node_id: Option<Uuid>,
+    agent: String,
+}
+
+impl Named {
+    fn of(headers: &HeaderMap) -> Self {
+        let node_id = text(headers, AUTHORIZATION).and_then(parse_bearer).map(|(node_id, _)| node_id);
+        Self { node_id, agent: text(headers, USER_AGENT).unwrap_or_default().to_owned() }
+    }
+
+    fn note(&self, intake: &Intake, response: &Response, proven: bool) {
+        if let (Some(node_id), Some(problem)) = (self.node_id, response.extensions().get::<Problem>()) {
+            intake.strangers().note(node_id, problem.code, proven, &self.agent, intake.now_ms());
+        }
     }
 }
 
 /// Lets good requests through with their [`Caller`] as an extension, unsealed: for answers that prove themselves.
 pub(super) async fn admit(State(intake): State<Intake>, mut request: Request, next: Next) -> Response {
     let found = identify(&intake, request.headers(), false).await.map_err(|denied| denied.refused);
-    let admitted = found.and_then(|(caller, _)| {
-        version(request.headers())?;
+    let admitted = found.and_then(|(mut caller, _)| {
+        caller.protocol = version(spoken(request.headers()), false)?;
         let line = intake.admission().request(caller.node_id)?;
         Ok((caller, line))
     });
@@ -84,15 +110,18 @@ fn nonce(headers: &HeaderMap) -> Result<String, Refused> {
     if fits { Ok(nonce.to_owned()) } else { Err(wrong()) }
 }
 
-/// Whether the body is in a version that this hub reads.
-fn version(headers: &HeaderMap) -> Result<(), Refused> {
-    let spoken = text(headers, HeaderName::from_static(PROTOCOL_HEADER)).and_then(|text| text.parse::<u32>().ok());
-    let spoken =
-        spoken.ok_or_else(|| Refused::Malformed(format!("the header {PROTOCOL_HEADER} must be a protocol version")))?;
-    if (OLDEST_VERSION..=VERSION).contains(&spoken) {
-        Ok(())
-    } else {
-        Err(Refused::Version)
+/// The version that the request says it is in.
+fn spoken(headers: &HeaderMap) -> Option<u32> {
+    text(headers, HeaderName::from_static(PROTOCOL_HEADER)).and_then(|text| text.parse::<u32>().ok())
+}
+
+/// The version of the body, where this hub reads it. A `hello` looks the same in all of them, and what it says inside
+/// counts: a node sends it in its oldest, before it knows what the hub speaks.
+fn version(spoken: Option<u32>, is_hello: bool) -> Result<u32, Refused> {
+    match spoken {
+        None => Err(Refused::Malformed(format!("the header {PROTOCOL_HEADER} must be a protocol version"))),
+        Some(spoken) if is_hello || (OLDEST_VERSION..=VERSION).contains(&spoken) => Ok(spoken),
+        Some(_) => Err(Refused::Version),
     }
 }
 
@@ -103,7 +132,8 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     values.next().is_none().then_some(first)
 }
 
-async fn seal(response: Response, key: &[u8; 32], nonce: &str) -> Response {
+/// `spoken`: the version that the request was in; the answer is in the same one, where the hub speaks it.
+async fn seal(response: Response, key: &[u8; 32], nonce: &str, spoken: Option<u32>) -> Response {
     let (mut parts, body) = response.into_parts();
     // The bytes are sealed as they are: nothing further out may word the problem anew.
     parts.extensions.remove::<Problem>();
@@ -113,7 +143,10 @@ async fn seal(response: Response, key: &[u8; 32], nonce: &str) -> Response {
     if let Ok(proof) = HeaderValue::from_str(&proof) {
         parts.headers.insert(PROOF_HEADER, proof);
     }
-    parts.headers.insert(PROTOCOL_HEADER, HeaderValue::from(VERSION));
+    parts.headers.insert(
+        PROTOCOL_HEADER,
+        HeaderValue::from(spoken.filter(|spoken| (OLDEST_VERSION..=VERSION).contains(spoken)).unwrap_or(VERSION)),
+    );
     parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Response::from_parts(parts, Body::from(body))
 }

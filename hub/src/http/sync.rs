@@ -1,7 +1,7 @@
 //! `/sync/v1`: what nodes ask. `sync-protocol/PROTOCOL.md` is the contract; [`crate::intake`] does the work.
 
-use super::blobs;
 use super::proof::prove;
+use super::{blobs, checksums};
 use crate::intake::credentials::Caller;
 use crate::intake::{Intake, Refused};
 use axum::body::{Body, to_bytes};
@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use std::error::Error;
 use std::time::Duration;
 use sync_protocol::batch::MEDIA_TYPE;
+use sync_protocol::checksum;
 use sync_protocol::message::{
     EnrolRequest, GiveAnswer, HelloAnswer, HelloRequest, OfferAnswer, OfferRequest, PROTOCOL_HEADER, PullRequest,
     PushAnswer, path,
@@ -29,7 +30,7 @@ const SMALL_BYTES: u64 = 64 * 1024;
 /// Longest time for the body of a request that is no push.
 const SMALL_TIME: Duration = Duration::from_secs(15);
 /// Longest time for the body of a push: the largest one at 300 kbit/s.
-const PUSH_TIME: Duration = Duration::from_secs(120);
+pub(super) const PUSH_TIME: Duration = Duration::from_secs(120);
 
 /// The routes.
 pub fn routes(intake: Intake) -> Router {
@@ -37,10 +38,13 @@ pub fn routes(intake: Intake) -> Router {
         .route(path::PUSH, post(push))
         .route(path::PULL, post(pull))
         .route(path::GIVE, post(give))
+        .route(checksum::MEND, post(checksums::mend))
         // Bounded by the intake's own admission instead.
         .route_layer(from_fn(long_lived))
         .route(path::HELLO, post(hello))
         .route(path::OFFER, post(offer))
+        .route(checksum::CHECKSUMS, post(checksums::checksums))
+        .route(checksum::CHANGES, post(checksums::changes))
         .route_layer(from_fn_with_state(intake.clone(), prove))
         .merge(blobs::routes(&intake))
         .route(path::ENROL, post(enrol))
@@ -80,7 +84,7 @@ async fn push(
     intake.push(&caller, body).await.map(Json).map_err(problem)
 }
 
-/// 200 [`OfferAnswer`]; 400, 413, 503.
+/// 200 [`OfferAnswer`]; 400, 413, 426, 503.
 async fn offer(
     State(intake): State<Intake>,
     Extension(caller): Extension<Caller>,
@@ -91,7 +95,7 @@ async fn offer(
     intake.offer(&caller, request).await.map(Json).map_err(problem)
 }
 
-/// 200 [`GiveAnswer`], whatever became of the lines; 400, 413, 503.
+/// 200 [`GiveAnswer`], whatever became of the lines; 400, 413, 426, 503.
 async fn give(
     State(intake): State<Intake>,
     Extension(caller): Extension<Caller>,
@@ -121,7 +125,7 @@ pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -
 }
 
 /// The body, within its limits. One that takes too long counts as too large: the node then sends less at once.
-async fn read(headers: &HeaderMap, body: Body, limit_bytes: u64, time: Duration) -> Result<Bytes, Refused> {
+pub(super) async fn read(headers: &HeaderMap, body: Body, limit_bytes: u64, time: Duration) -> Result<Bytes, Refused> {
     let too_large = || Refused::TooLarge(format!("the body is larger than {limit_bytes} bytes"));
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit_bytes) {

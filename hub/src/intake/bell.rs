@@ -58,6 +58,7 @@ impl Bell {
                 committed.changed().await
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 alive = again => if alive.is_err() { return },
             }

@@ -149,11 +149,11 @@ impl Intake {
         if caller.retired || !found.is_some_and(|(_, here)| here) {
             return Ok(None);
         }
-        self.inner
-            .desk
-            .blobs()
-            .open_read(sha256)
-            .await
-            .map_err(|error| self.failed(desk::photos::disk(error)))
+        let (desk, disk) = (&self.inner.desk, |error| self.failed(desk::photos::disk(error)));
+        let Some(reading) = desk.blobs().open_read(sha256).await.map_err(disk)? else {
+            return Ok(None);
+        };
+        let is_right = desk::http::content::may_leave(desk, &reading, sha256).await.map_err(|e| self.failed(e))?;
+        Ok(is_right.then_some(reading))
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use sync_protocol::message::NodeStatus;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// A contact that brings nothing new is written down this often at most.

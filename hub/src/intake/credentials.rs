@@ -29,6 +29,8 @@ pub struct Caller {
     pub store_code: String,
     /// Its credential is one that this hub made and did not remember: it was restored from a backup.
     pub is_ahead: bool,
+    /// The protocol version its request is in.
+    pub protocol: u32,
     /// Another node took its place: it may send what it still has.
     pub retired: bool,
 }
@@ -113,7 +115,11 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
         ledger.note_machine(node_id, machine.to_owned()).await.map_err(|e| deny(Refused::Failed(e)))?;
     }
     let is_ahead = matches!(standing, Standing::Ahead(_));
-    Ok((Caller { node_id, store_code: auth.store_code, is_ahead, retired: auth.retired }, keys.proof))
+    let protocol = sync_protocol::VERSION;
+    Ok((
+        Caller { node_id, store_code: auth.store_code, is_ahead, protocol, retired: auth.retired },
+        keys.proof,
+    ))
 }
 
 /// Asks again whether `caller` may have what it waited for.

@@ -2,8 +2,8 @@
 
 use super::{Intake, Refused, codes, common_version, scopes_of};
 use desk::ledger::NewNode;
-use std::time::Instant;
 use sync_protocol::message::{EnrolAnswer, EnrolRequest};
+use tokio::time::Instant;
 
 /// Longest name of a node, in characters.
 const MAX_NAME_CHARS: usize = 100;
@@ -45,8 +45,10 @@ impl Intake {
             return Err(Refused::BadCode);
         };
         self.inner.throttle.right();
+        self.note_protocols(node_id, &request.protocols).await;
         metrics::counter!("hub_enrolments_total", "result" => "enrolled").increment(1);
         tracing::info!(node = %node_id, store = store.code, "a node was enrolled");
+        let photos = self.inner.desk.photo_limits().await.map_err(|error| self.failed(error))?;
         Ok(EnrolAnswer {
             hub_id: self.inner.hub_id,
             epoch,
@@ -58,6 +60,7 @@ impl Intake {
             credential,
             protocol,
             limits: self.inner.limits,
+            photos: (protocol > 1).then(|| (*photos).clone()),
             now_ms,
         })
     }

@@ -7,6 +7,8 @@ use super::enrolment::MAX_VERSION_CHARS;
 use super::{Intake, Refused, common_version};
 use sync_protocol::chain::Link;
 use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus, Successor};
+use sync_protocol::{HISTORIES_SINCE, OLDEST_VERSION, VERSION};
+use uuid::Uuid;
 
 impl Intake {
     /// Says where the hub stands with the node's origin, and issues a new credential beside the one in use where the node
@@ -17,10 +19,11 @@ impl Intake {
     /// [`Refused::Malformed`]; [`Refused::Busy`] and [`Refused::Failed`].
     pub async fn hello(&self, caller: &Caller, request: HelloRequest) -> Result<HelloAnswer, Refused> {
         if request.hub_id != self.inner.hub_id {
-            tracing::warn!(node = %caller.node_id, "a node of another hub called");
+            tracing::warn!(node = %caller.node_id, hub = %request.hub_id, "a node of another hub called");
             return Err(Refused::WrongHub);
         }
         let protocol = common_version(&request.protocols)?;
+        self.note_protocols(caller.node_id, &request.protocols).await;
         if request.version.chars().count() > MAX_VERSION_CHARS {
             return Err(Refused::Malformed(format!("a version has at most {MAX_VERSION_CHARS} characters")));
         }
@@ -40,22 +43,41 @@ impl Intake {
         )
         .await;
 
-        let successor = if caller.retired { self.successor(caller).await? } else { None };
+        let photos = self.inner.desk.photo_limits().await.map_err(|error| self.failed(error))?;
+        let successor = if caller.retired && protocol >= HISTORIES_SINCE {
+            self.successor(caller).await?
+        } else {
+            None
+        };
         let credential = if request.renew { Some(self.issue(caller, now_ms).await?) } else { None };
+        let is_first = protocol < HISTORIES_SINCE;
         Ok(HelloAnswer {
             hub_id: self.inner.hub_id,
             epoch,
             protocol,
             scopes: caller.scopes(),
             limits: self.inner.limits,
+            // As version 1 was, in whichever program.
+            photos: (!is_first).then(|| (*photos).clone()),
             now_ms,
             applied_seq,
             head,
             credential,
-            durable_seq,
+            durable_seq: if is_first { 0 } else { durable_seq },
+            // A node of version 1 gets what version 1 had.
+            version: if is_first { String::new() } else { env!("CARGO_PKG_VERSION").to_owned() },
+            protocols: if is_first { Vec::new() } else { (OLDEST_VERSION..=VERSION).collect() },
             retired: caller.retired,
             successor,
         })
+    }
+
+    /// Notes the newest version that a node speaks, for the fleet list. A failure costs that and nothing else.
+    pub(super) async fn note_protocols(&self, node_id: Uuid, theirs: &[u32]) {
+        let newest = theirs.iter().copied().max().unwrap_or(0);
+        if let Err(error) = self.ledger().note_protocol(node_id, newest).await {
+            tracing::warn!(node = %node_id, %error, "cannot note which protocol versions the node speaks");
+        }
     }
 
     async fn successor(&self, caller: &Caller) -> Result<Option<Successor>, Refused> {

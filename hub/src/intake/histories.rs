@@ -9,8 +9,10 @@
 use super::credentials::{Caller, recheck};
 use super::{Intake, Refused};
 use bytes::Bytes;
+use chassis::heavy;
 use desk::ledger::{Identity, SharedLedger};
 use desk::{Desk, Error};
+use sync_protocol::HISTORIES_SINCE;
 use sync_protocol::batch::{BatchError, Page};
 use sync_protocol::message::{GiveAnswer, Given, GivenLine, HelloRequest, MAX_OFFER, OfferAnswer, OfferRequest};
 use uuid::Uuid;
@@ -55,13 +57,22 @@ impl Intake {
     /// node's origin; answers the epoch that stands then.
     pub(super) async fn remember(&self, caller: &Caller, request: &HelloRequest, held: u64) -> Result<Uuid, Refused> {
         let epoch = self.epoch().await?;
-        if let Some(receipt) = request.acked.filter(|receipt| receipt.epoch == epoch && receipt.seq > held)
+        if let Some(receipt) = request.acked.filter(|receipt| receipt.epoch != epoch || receipt.seq > held)
             && self.ledger().hub_key().await.map_err(|error| self.failed(error))?.gave(request.origin, &receipt)
         {
-            let seq = receipt.seq;
-            return self
-                .forgot(epoch, &format!("a node holds its receipt for change {seq}, and it holds {held}"))
-                .await;
+            let (of, seq) = (receipt.epoch, receipt.seq);
+            if of == epoch {
+                return self
+                    .forgot(epoch, &format!("a node holds its receipt for change {seq}, and it holds {held}"))
+                    .await;
+            }
+            // Put back to before an epoch of its own: it would record again under streams that it had ended.
+            if !self.ledger().knows_epoch(of).await.map_err(|error| self.failed(error))? {
+                let epoch = self.forgot(epoch, &format!("a node holds its receipt of the epoch {of}")).await?;
+                // Afterwards: a crash in between finds the same out once more, and the other order never.
+                self.ledger().note_epoch(of).await.map_err(|error| self.failed(error))?;
+                return Ok(epoch);
+            }
         }
         if caller.is_ahead && request.epoch == epoch {
             return self.forgot(epoch, "a node has a credential of its own that it does not remember").await;
@@ -72,8 +83,9 @@ impl Intake {
     /// What the hub lacks of what the node holds of others.
     ///
     /// # Errors
-    /// [`Refused::Malformed`]; [`Refused::Busy`] and [`Refused::Failed`].
+    /// [`Refused::Version`] in a version without it; [`Refused::Malformed`]; [`Refused::Busy`] and [`Refused::Failed`].
     pub async fn offer(&self, caller: &Caller, request: OfferRequest) -> Result<OfferAnswer, Refused> {
+        knows_histories(caller)?;
         if request.origins.len() > MAX_OFFER {
             return Err(Refused::Malformed(format!("at most {MAX_OFFER} origins can be offered at once")));
         }
@@ -85,12 +97,13 @@ impl Intake {
     /// Takes back what carries the hub's own seal, and answers once it is durable. The caller holds room for the body.
     ///
     /// # Errors
-    /// [`Refused::Malformed`] and [`Refused::TooLarge`] when it is no batch of lines within the limits;
-    /// [`Refused::Revoked`]; [`Refused::Busy`] and [`Refused::Failed`].
+    /// [`Refused::Version`] in a version without it; [`Refused::Malformed`] and [`Refused::TooLarge`] when it is no batch of
+    /// lines within the limits; [`Refused::Revoked`]; [`Refused::Busy`] and [`Refused::Failed`].
     pub async fn give(&self, caller: &Caller, body: Bytes) -> Result<GiveAnswer, Refused> {
+        knows_histories(caller)?;
         let turn = self.inner.admission.take().await;
         let limits = self.inner.limits;
-        let page = tokio::task::spawn_blocking(move || Page::decode(&body, &limits)).await;
+        let page = heavy::run(move || Page::decode(&body, &limits)).await;
         let page = page.map_err(|panic| Refused::Malformed(format!("the batch cannot be read: {panic}")))?;
         let page = page.map_err(|error| match error {
             BatchError::TooLarge => Refused::TooLarge(error.to_string()),
@@ -129,6 +142,11 @@ impl Intake {
         }
         Ok(answers)
     }
+}
+
+/// Offer and give are of version 2.
+fn knows_histories(caller: &Caller) -> Result<(), Refused> {
+    if caller.protocol < HISTORIES_SINCE { Err(Refused::Version) } else { Ok(()) }
 }
 
 /// Counts what came back, and says aloud what did not.

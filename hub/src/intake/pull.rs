@@ -3,8 +3,10 @@
 use super::credentials::{Caller, may_pull};
 use super::enrolment::MAX_VERSION_CHARS;
 use super::{Intake, Refused};
+use chassis::heavy;
 use desk::ledger::{PageQuery, PageResult};
 use std::time::Duration;
+use sync_protocol::HISTORIES_SINCE;
 use sync_protocol::batch::{MAX_PAGE_BODY_BYTES, Page};
 use sync_protocol::message::{NodeStatus, PullRequest};
 use tokio::time::Instant;
@@ -31,7 +33,10 @@ impl Intake {
         let deadline = Instant::now() + wait;
         self.note_contact(caller.node_id, told(&request.status)).await;
         let query = self.query(caller, request)?;
-        let page = self.next_page(caller, query, deadline).await?;
+        let mut page = self.next_page(caller, query, deadline).await?;
+        if caller.protocol < HISTORIES_SINCE {
+            page.lines.iter_mut().for_each(|line| line.seal = None);
+        }
         // Time has passed: revoked means from that moment on.
         may_pull(self.ledger(), caller).await?;
         let result = if page.lines.is_empty() { "empty" } else { "changes" };
@@ -83,6 +88,7 @@ impl Intake {
             loop {
                 let recheck_at = (Instant::now() + RECHECK).min(deadline);
                 tokio::select! {
+                    biased;
                     () = self.inner.stop.cancelled() => return Ok(page),
                     () = listener.rung() => break,
                     () = tokio::time::sleep_until(recheck_at) => {}
@@ -121,6 +127,6 @@ async fn pack(page: Page) -> Result<Vec<u8>, Refused> {
     if page.lines.is_empty() {
         return Ok(page.encode());
     }
-    let packed = tokio::task::spawn_blocking(move || page.encode()).await;
+    let packed = heavy::run(move || page.encode()).await;
     packed.map_err(|panic| Refused::Failed(desk::Error::Fault(format!("a page cannot be packed: {panic}"))))
 }

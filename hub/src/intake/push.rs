@@ -3,8 +3,11 @@
 use super::credentials::{Caller, may_push, recheck};
 use super::{Intake, Refused};
 use bytes::Bytes;
+use chassis::heavy;
 use desk::{Error, Refusal};
+use sync_protocol::HISTORIES_SINCE;
 use sync_protocol::batch::{BatchError, Push, PushHeader};
+use sync_protocol::chain::Link;
 use sync_protocol::message::{Limits, Outcome, PushAnswer, PushResult};
 use uuid::Uuid;
 
@@ -33,30 +36,39 @@ impl Intake {
         let result = match self.ledger().take_push(caller.node_id, caller.own_scope(), push, now_ms).await {
             Ok(result) => result,
             Err(Error::Fault(cause)) => {
-                tracing::error!(node = %caller.node_id, %origin, cause, "a push made the hub fail; trying its changes one by one");
+                tracing::error!(node = %caller.node_id, %origin, cause, "a push made the hub fail; trying it by halves");
                 let again = unpack(body, self.inner.limits).await?;
-                self.one_by_one(caller, again, now_ms).await.map_err(|error| self.not_taken(error))?
+                self.by_halves(caller, again, now_ms).await.map_err(|error| self.not_taken(error))?
             }
             Err(error) => return Err(self.not_taken(error)),
         };
         drop(turn);
         account(caller, origin, &result);
+        let result = in_version(caller.protocol, result);
         self.note_contact(caller.node_id, None).await;
         Ok(PushAnswer { hub_id: self.inner.hub_id, epoch: self.epoch().await?, now_ms, result })
     }
 
-    /// Takes each change of a push in a transaction of its own; those that make it fail go to quarantine, so that one
-    /// of them never stops a node for good.
-    async fn one_by_one(&self, caller: &Caller, push: Push, now_ms: i64) -> Result<PushResult, Error> {
+    /// Takes a push that made the hub fail half by half, each in a transaction of its own, until what fails is one change: that
+    /// one goes to quarantine, so that it never stops a node for good, and all others are taken. A push of *n* changes with one
+    /// such among them costs about 2·log2(*n*) transactions.
+    async fn by_halves(&self, caller: &Caller, push: Push, now_ms: i64) -> Result<PushResult, Error> {
         let (node_id, scope) = (caller.node_id, caller.own_scope());
         let mut answered = Vec::with_capacity(push.bodies.len());
         let mut last = None;
-        for single in singles(&push) {
-            let result = match self.ledger().take_push(node_id, scope.clone(), single.clone(), now_ms).await {
-                Err(Error::Fault(cause)) => {
-                    let seq = single.header.first_seq;
-                    tracing::error!(node = %node_id, origin = %push.header.origin, seq, cause, "a change made the hub fail");
-                    self.ledger().keep_failed(node_id, scope.clone(), single, FAILED.to_owned(), now_ms).await?
+        // What is left, the next part on top.
+        let mut parts = halves(push);
+        parts.reverse();
+        while let Some(part) = parts.pop() {
+            let (seq, origin) = (part.header.first_seq, part.header.origin);
+            let result = match self.ledger().take_push(node_id, scope.clone(), part.clone(), now_ms).await {
+                Err(Error::Fault(cause)) if part.bodies.len() == 1 => {
+                    tracing::error!(node = %node_id, %origin, seq, cause, "a change made the hub fail");
+                    self.ledger().keep_failed(node_id, scope.clone(), part, FAILED.to_owned(), now_ms).await?
+                }
+                Err(Error::Fault(_)) => {
+                    parts.extend(halves(part).into_iter().rev());
+                    continue;
                 }
                 result => result?,
             };
@@ -81,9 +93,19 @@ impl Intake {
     }
 }
 
+/// What a version of the protocol has of a result.
+fn in_version(protocol: u32, mut result: PushResult) -> PushResult {
+    if protocol < HISTORIES_SINCE
+        && let PushResult::Accepted { receipt, .. } = &mut result
+    {
+        *receipt = None;
+    }
+    result
+}
+
 /// Unpacking a large push takes tens of milliseconds, which no other request should wait for.
 async fn unpack(body: Bytes, limits: Limits) -> Result<Push, Refused> {
-    let unpacked = tokio::task::spawn_blocking(move || Push::decode(&body, &limits)).await;
+    let unpacked = heavy::run(move || Push::decode(&body, &limits)).await;
     let refuse = |error: BatchError| match error {
         BatchError::TooLarge => Refused::TooLarge(error.to_string()),
         BatchError::Malformed(_) | BatchError::ChainBroken => Refused::Malformed(error.to_string()),
@@ -94,14 +116,21 @@ async fn unpack(body: Bytes, limits: Limits) -> Result<Push, Refused> {
     }
 }
 
-/// Each change of a push as a push of its own.
-fn singles(push: &Push) -> impl Iterator<Item = Push> {
-    let mut prev = push.header.prev;
-    push.links().map(move |(seq, body, link)| {
-        let header = PushHeader { origin: push.header.origin, first_seq: seq, prev, count: 1, head: link };
-        prev = link;
-        Push { header, bodies: vec![body.to_owned()] }
-    })
+/// A push in two parts, each a push of its own; one where it holds a single change, none where it holds nothing.
+fn halves(push: Push) -> Vec<Push> {
+    let Push { header, mut bodies } = push;
+    let rest = bodies.split_off(bodies.len().div_ceil(2));
+    let part = |first_seq: u64, prev, bodies: Vec<String>| {
+        let head = bodies.iter().fold(prev, |link: Link, body| link.extend(body.as_bytes()));
+        let count = u32::try_from(bodies.len()).unwrap_or(u32::MAX);
+        Push {
+            header: PushHeader { origin: header.origin, first_seq, prev, count, head },
+            bodies,
+        }
+    };
+    let (then, first) = (header.first_seq + bodies.len() as u64, part(header.first_seq, header.prev, bodies));
+    let middle = first.header.head;
+    [first, part(then, middle, rest)].into_iter().filter(|part| !part.bodies.is_empty()).collect()
 }
 
 /// Counts what came in, and says aloud what a person has to look at.

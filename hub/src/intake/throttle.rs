@@ -1,7 +1,8 @@
 //! How many wrong enrolment codes are looked at. One bound for all askers: addresses are cheap, codes are not.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Wrong codes in a row before the next one has to wait.
 const BURST: u32 = 30;

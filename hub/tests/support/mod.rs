@@ -7,7 +7,7 @@ use chassis::clock::ManualClock;
 use chassis::ids::Ids;
 use chassis::shutdown::Shutdown;
 use desk::actor::Actor;
-use desk::ledger::sqlite::SqliteLedger;
+use desk::ledger::sqlite::{Check, SqliteLedger};
 use desk::stores::{self, NewStore};
 use desk::{Desk, Storage};
 use serde_json::{Value, json};
@@ -64,9 +64,14 @@ pub struct Hub {
 impl Hub {
     /// One with stores 042 and 043.
     pub async fn start() -> Self {
+        Self::start_with(Check::new(|_| ())).await
+    }
+
+    /// The same, with a look at each change that is pushed.
+    pub async fn start_with(check: Check) -> Self {
         let folder = Scratch::new();
         let clock = ManualClock::new(NOW_MS);
-        let desk = open(&folder, Arc::clone(&clock)).await;
+        let desk = open_with(&folder, Arc::clone(&clock), check).await;
         let identity = desk.identity().await.unwrap();
         let shutdown = Shutdown::manual();
         let intake = Intake::start(desk.clone(), &identity, shutdown.token()).unwrap();
@@ -126,8 +131,12 @@ impl Hub {
 }
 
 async fn open(folder: &Scratch, clock: Arc<ManualClock>) -> Desk {
+    open_with(folder, clock, Check::new(|_| ())).await
+}
+
+async fn open_with(folder: &Scratch, clock: Arc<ManualClock>, check: Check) -> Desk {
     let ids = Ids::system();
-    let ledger = SqliteLedger::open(&folder.0.join("ledger.sqlite"), ids.clone()).unwrap();
+    let ledger = SqliteLedger::open(&folder.0.join("ledger.sqlite"), ids.clone()).unwrap().with_check(check);
     let storage = Storage::sqlite(
         ledger,
         Blobs::open(&folder.0.join("blobs")).unwrap(),
@@ -287,9 +296,19 @@ pub fn incident(description: &str, id: Uuid) -> String {
 pub fn new_record(kind: &str, id: Uuid, set: &[(&str, &str)]) -> String {
     let set = set.iter().map(|(field, value)| ((*field).to_owned(), Value::from(*value))).collect();
     let (by, kind) = ("kim".to_owned(), kind.to_owned());
-    Change { at: NOW_MS, base: BTreeMap::new(), by, hlc: None, id, kind, new: true, set }
-        .to_body()
-        .unwrap()
+    Change {
+        at: NOW_MS,
+        base: BTreeMap::new(),
+        by,
+        hlc: None,
+        instead_of: None,
+        id,
+        kind,
+        new: true,
+        set,
+    }
+    .to_body()
+    .unwrap()
 }
 
 pub fn pushed(reply: &Reply) -> PushAnswer {

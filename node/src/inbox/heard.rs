@@ -29,6 +29,8 @@ impl Heard {
     pub(super) fn event(&self, event: notify::Result<Event>) {
         match event {
             Ok(event) if event.need_rescan() => self.writing().clear(),
+            // Looking through the folder is heard too: without this one look would call for the next, for ever.
+            Ok(event) if is_mere_look(event.kind) => return,
             Ok(event) => self.note(&event),
             Err(error) => tracing::debug!(%error, "the system cannot tell of a change in the drop folder"),
         }
@@ -72,6 +74,11 @@ impl Heard {
     }
 }
 
+/// Whether nothing changed: something was opened or read.
+const fn is_mere_look(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(AccessMode::Write)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +105,33 @@ mod tests {
         assert!(heard.is_being_written(path), "heard after the look began");
         heard.retain(Instant::now(), |_| false);
         assert!(!heard.is_being_written(path));
+    }
+
+    #[test]
+    fn a_look_through_the_folder_does_not_call_for_another_one() {
+        let folder = std::env::temp_dir().join(format!("heard-{:016x}", chassis::ids::Ids::system().random_u64()));
+        std::fs::create_dir_all(folder.join("done")).unwrap();
+        let (heard, (tell, told)) = (Heard::default(), std::sync::mpsc::channel());
+        let mut watcher = notify::recommended_watcher(move |event| drop(tell.send(event))).unwrap();
+        notify::Watcher::watch(&mut watcher, &folder, notify::RecursiveMode::Recursive).unwrap();
+        let next = || -> Event { told.recv_timeout(Duration::from_secs(10)).unwrap().unwrap() };
+        let rings = || futures::FutureExt::now_or_never(heard.something()).is_some();
+
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        std::fs::write(folder.join("a.jpg"), b"a").unwrap();
+        let mut looks = 0;
+        loop {
+            let event = next();
+            let named = event.paths.iter().any(|path| path.ends_with("a.jpg"));
+            heard.event(Ok(event));
+            if named {
+                break;
+            }
+            looks += 1;
+            assert!(!rings(), "a mere look rang");
+        }
+        assert!(looks > 0 && rings());
+        drop(watcher);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -10,6 +10,7 @@
 //! A single content that cannot be sent waits for itself, longer each time; the others go on.
 
 mod fetch;
+mod load;
 mod pace;
 mod send;
 
@@ -21,7 +22,8 @@ use super::session::{Session, Waiting};
 use chassis::blobs::Sha256;
 use chassis::outbound::Backoff;
 use desk::ledger::{AtHub, Lane, Piece};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
+use load::{Load, beside};
 use pace::Lanes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -41,6 +43,8 @@ const ASKED_CLOSED: u32 = 400;
 const SOON: Duration = Duration::from_secs(5);
 /// The pauses of a single content that cannot be sent.
 const ALONE: Backoff = Backoff { floor: Duration::from_secs(2), cap: Duration::from_secs(600) };
+/// Contents that are read from the ledger at a time.
+const PAGE: u32 = 64;
 /// Records that headquarters does not take hold contents back at most so long.
 const RECORDS_FIRST: Duration = Duration::from_secs(20);
 
@@ -54,19 +58,21 @@ enum Cargo {
 }
 
 impl Cargo {
-    /// Contents in one question. An original takes long enough to ask anew.
-    const fn asked(self) -> u32 {
-        match self {
-            Self::Small => 64,
-            Self::Originals => 6,
+    /// Contents of a lane in one question. Thumbnails are so small that the question counts; what takes longer is better asked
+    /// after anew.
+    const fn asked(self, lane: Lane, open: bool) -> usize {
+        match (self, lane) {
+            (Self::Small, Lane::Thumbnail) => 64,
+            (Self::Originals, _) if !open => ASKED_CLOSED as usize,
+            _ => 8,
         }
     }
 
     /// Contents on their way at once: on a line that loses packets, one connection does not fill it.
     const fn at_once(self) -> usize {
         match self {
-            Self::Small => 2,
-            Self::Originals => 3,
+            Self::Small => 3,
+            Self::Originals => 4,
         }
     }
 
@@ -131,29 +137,79 @@ pub(super) async fn run(session: &Session, policy: Policy) {
 
 async fn up(session: &Session, lanes: &Arc<Lanes>, cargo: Cargo) {
     let mut waiting = Waiting::new(session.pace);
-    let mut committed = session.desk.ledger().committed();
     let mut resting = Resting::default();
     loop {
-        session.ready(&mut waiting).await;
-        committed.mark_unchanged();
-        records_first(session).await;
-        let round = round(session, lanes, cargo, &mut resting).await;
+        let broken = carry(session, lanes, cargo, &mut resting, &mut waiting).await;
         if cargo == Cargo::Small {
-            lanes.urgent.send_replace(matches!(round, Ok(true)));
+            lanes.urgent.send_replace(false);
         }
-        match round {
-            Ok(true) => waiting.succeeded(),
-            Ok(false) => {
-                waiting.succeeded();
-                session.board.well(Part::Photos);
-                resting.forget_old();
-                tokio::select! {
-                    _ = committed.changed() => {}
-                    () = sleep(SOON) => {}
+        match broken {
+            Broken::Hub(failure) => session.lane_failed(Part::Photos, &mut waiting, &failure).await,
+            Broken::Ledger(error) => session.ledger_failed(&mut waiting, &error),
+        }
+    }
+}
+
+/// Sends what waits until something breaks off. While headquarters is asked what it has, what is on its way goes on, and one
+/// content follows the other at once: on a narrow line a pause is lost for good.
+async fn carry(
+    session: &Session,
+    lanes: &Arc<Lanes>,
+    cargo: Cargo,
+    resting: &mut Resting,
+    waiting: &mut Waiting,
+) -> Broken {
+    let mut committed = session.desk.ledger().committed();
+    let mut load = Load::new(cargo);
+    let mut due = true;
+    loop {
+        while let Some((piece, item)) = load.next() {
+            let (sha256, lanes) = (piece.sha256, Arc::clone(lanes));
+            let sending = async move { (sha256, send::content(session, &lanes, &piece, &item).await) };
+            load.under_way.push(sending.boxed());
+        }
+        if due {
+            let question = async {
+                session.ready(waiting).await;
+                committed.mark_unchanged();
+                records_first(session).await;
+                if cargo == Cargo::Small {
+                    // Until it is known what there is: an original that begins meanwhile fills the line for seconds.
+                    lanes.urgent.send_replace(true);
+                }
+                let thumbnails_only = cargo == Cargo::Small && !load.queue.is_empty();
+                look(session, lanes, cargo, resting, &load.moving, thumbnails_only).await
+            };
+            match beside(&mut load.under_way, &mut load.arrived, question).await {
+                None => {}
+                Some(Err(broken)) => return broken,
+                Some(Ok(found)) => {
+                    due = false;
+                    waiting.succeeded();
+                    load.take(found);
                 }
             }
-            Err(Broken::Hub(failure)) => session.lane_failed(Part::Photos, &mut waiting, &failure).await,
-            Err(Broken::Ledger(error)) => session.ledger_failed(&mut waiting, &error),
+        } else if load.arrived.is_empty() {
+            if load.is_empty() {
+                session.board.well(Part::Photos);
+                resting.forget_old();
+            }
+            tokio::select! {
+                biased;
+                Some(one) = load.under_way.next() => load.arrived.push(one),
+                // What is new may be more urgent than all that is under way; what rests may be due.
+                _ = committed.changed(), if load.has_room() => due = true,
+                () = sleep(SOON), if load.has_room() => due = true,
+            }
+        }
+        if cargo == Cargo::Small {
+            let urgent = !load.is_empty();
+            lanes.urgent.send_if_modified(|was| std::mem::replace(was, urgent) != urgent);
+        }
+        // What was sent is asked after with what comes next: an original at once, it took long enough.
+        due |= !load.arrived.is_empty() && (cargo == Cargo::Originals || load.queue.is_empty());
+        if let Err(broken) = load.settle(session, resting) {
+            return broken;
         }
     }
 }
@@ -173,28 +229,43 @@ async fn records_first(session: &Session) {
     let _ = tokio::time::timeout(RECORDS_FIRST, sent).await;
 }
 
-/// Looks through what waits until something was sent (true) or there is nothing to send (false).
-async fn round(session: &Session, lanes: &Arc<Lanes>, cargo: Cargo, resting: &mut Resting) -> Result<bool, Broken> {
+/// Looks through what waits until there is something to send, or nothing more. `moving`: what is on its way.
+async fn look(
+    session: &Session,
+    lanes: &Lanes,
+    cargo: Cargo,
+    resting: &mut Resting,
+    moving: &HashMap<Sha256, Lane>,
+    thumbnails_only: bool,
+) -> Result<Vec<(Piece, HaveItem)>, Broken> {
     let mut after = cargo.begin();
     loop {
         let open = cargo == Cargo::Small || lanes.policy.originals_may_go(session.now_ms());
-        let most = if open { cargo.asked() } else { ASKED_CLOSED };
-        let page = session.desk.ledger().pieces_waiting(after, most).await?;
-        let Some(last) = page.last().filter(|last| cargo.carries(last) || page.iter().any(|p| cargo.carries(p))) else {
-            return Ok(false);
-        };
-        after = Some((last.lane, last.photo_no));
+        let page = session.desk.ledger().pieces_waiting(after, if open { PAGE } else { ASKED_CLOSED }).await?;
+        let carried = |piece: &Piece| cargo.carries(piece) && (piece.lane == Lane::Thumbnail || !thumbnails_only);
+        if !page.iter().any(carried) {
+            return Ok(Vec::new());
+        }
         let mut asked: BTreeMap<Sha256, Piece> = BTreeMap::new();
+        let mut of = None;
         for piece in page {
-            if cargo.carries(&piece) && !resting.rests(piece.sha256) {
+            if carried(&piece) && !resting.rests(piece.sha256) && !moving.contains_key(&piece.sha256) {
+                // One question is about contents of one kind: those after it may not be needed any more.
+                if of.is_some_and(|of| of != piece.lane) || asked.len() >= cargo.asked(piece.lane, open) {
+                    break;
+                }
+                of = Some(piece.lane);
+                after = Some((piece.lane, piece.photo_no));
                 asked.entry(piece.sha256).or_insert(piece);
+            } else {
+                after = Some((piece.lane, piece.photo_no));
             }
         }
         if asked.is_empty() {
             continue;
         }
         let items = have(session, &asked).await?;
-        let mut moved = note(session, &items, &asked).await?;
+        note(session, &items, &asked).await?;
         let mut to_send = Vec::new();
         for item in items {
             let Some(piece) = item.sha256.parse().ok().and_then(|digest| asked.remove(&digest)) else {
@@ -207,12 +278,10 @@ async fn round(session: &Session, lanes: &Arc<Lanes>, cargo: Cargo, resting: &mu
                 Have::Unknown => resting.later(piece.sha256, SOON),
             }
         }
-        // In the order in which they wait: thumbnails of all before display images.
-        to_send.sort_by_key(|(piece, _)| (piece.lane, piece.photo_no));
-        moved |= !to_send.is_empty();
-        send_all(session, lanes, cargo, to_send, resting).await?;
-        if moved {
-            return Ok(true);
+        if !to_send.is_empty() {
+            // In the order in which they wait.
+            to_send.sort_by_key(|(piece, _)| (piece.lane, piece.photo_no));
+            return Ok(to_send);
         }
     }
 }
@@ -227,45 +296,15 @@ async fn have(session: &Session, asked: &BTreeMap<Sha256, Piece>) -> Result<Vec<
     Ok(answer.items)
 }
 
-/// Notes what headquarters has; whether there was any.
-async fn note(session: &Session, items: &[HaveItem], asked: &BTreeMap<Sha256, Piece>) -> Result<bool, Broken> {
+/// Notes what headquarters has.
+async fn note(session: &Session, items: &[HaveItem], asked: &BTreeMap<Sha256, Piece>) -> Result<(), Broken> {
     let here = items.iter().filter(|item| item.state == Have::Here);
     let here: Vec<Sha256> = here
         .filter_map(|item| item.sha256.parse().ok())
         .filter(|digest| asked.contains_key(digest))
         .collect();
-    if here.is_empty() {
-        return Ok(false);
-    }
-    session.desk.ledger().note_at_hub(here, AtHub::Verified).await?;
-    Ok(true)
-}
-
-async fn send_all(
-    session: &Session,
-    lanes: &Arc<Lanes>,
-    cargo: Cargo,
-    to_send: Vec<(Piece, HaveItem)>,
-    resting: &mut Resting,
-) -> Result<(), Broken> {
-    if cargo == Cargo::Small {
-        lanes.urgent.send_replace(!to_send.is_empty());
-    }
-    let sending = to_send.into_iter().map(|(piece, item)| async move {
-        let sent = send::content(session, lanes, &piece, &item).await;
-        (piece.sha256, sent)
-    });
-    let mut sending = futures::stream::iter(sending).buffer_unordered(cargo.at_once());
-    while let Some((sha256, sent)) = sending.next().await {
-        match sent {
-            Ok(()) => {}
-            Err(send::Unsent::Alone(why)) => {
-                tracing::warn!(%sha256, why, "a photo's content was not sent; it is tried again later");
-                resting.failed(sha256, session.desk.ids().random_u64());
-            }
-            Err(send::Unsent::Moved) => {}
-            Err(send::Unsent::Broken(broken)) => return Err(broken),
-        }
+    if !here.is_empty() {
+        session.desk.ledger().note_at_hub(here, AtHub::Verified).await?;
     }
     Ok(())
 }

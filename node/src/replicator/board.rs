@@ -5,6 +5,7 @@
 //! that `status` can answer when nothing runs; at most once a second.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use desk::ledger::{LinkState, SharedLedger};
@@ -36,6 +37,8 @@ pub enum Part {
     Photos,
     /// Fetching photos.
     Fetch,
+    /// Holding what headquarters holds.
+    Proof,
     /// Reading or writing the node's own ledger.
     Ledger,
 }
@@ -49,6 +52,7 @@ impl Part {
             Self::Offer => "offer",
             Self::Photos => "photos",
             Self::Fetch => "fetch",
+            Self::Proof => "proof",
             Self::Ledger => "ledger",
         }
     }
@@ -109,13 +113,15 @@ impl Live {
 #[derive(Debug)]
 pub struct Board {
     live: watch::Sender<Live>,
+    /// Whether the log has heard of a stranger since the link was last well.
+    stranger: AtomicBool,
 }
 
 impl Board {
     /// A board that starts with `live`.
     #[must_use]
     pub fn new(live: Live) -> Self {
-        Self { live: watch::Sender::new(live) }
+        Self { live: watch::Sender::new(live), stranger: AtomicBool::new(false) }
     }
 
     /// Follows the board.
@@ -143,9 +149,15 @@ impl Board {
         });
     }
 
-    /// No proven answer came. Said in one go with the reason: nobody reads "unreachable" without a why.
-    pub fn no_contact(&self, why: impl Into<String>, next_try_ms: Option<i64>) {
-        self.note(Part::Link, Trouble { what: why.into(), next_try_ms }, |live| live.hub_reachable = false);
+    /// No proven answer came. Said in one go with the reason: nobody reads "unreachable" without a why. `by_stranger`: something
+    /// else answered; the log hears of that once more, where the trouble began as a line that broke.
+    pub fn no_contact(&self, why: impl Into<String>, next_try_ms: Option<i64>, by_stranger: bool) {
+        let why = why.into();
+        let is_news = by_stranger && !self.stranger.swap(true, Ordering::Relaxed);
+        if is_news && self.live.borrow().troubles.contains_key(&Part::Link) {
+            tracing::warn!(part = Part::Link.name(), reason = %why, "something else answers where headquarters was");
+        }
+        self.note(Part::Link, Trouble { what: why, next_try_ms }, |live| live.hub_reachable = false);
     }
 
     /// `part` does not do what it should.
@@ -165,6 +177,9 @@ impl Board {
 
     /// `part` does what it should.
     pub fn well(&self, part: Part) {
+        if part == Part::Link {
+            self.stranger.store(false, Ordering::Relaxed);
+        }
         self.live.send_if_modified(|live| {
             let was = live.troubles.remove(&part);
             if was.is_some() {

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use desk::ledger::HubProgram;
 use sync_protocol::chain::Link as ChainLink;
 use sync_protocol::message::{HelloAnswer, HelloRequest, path, refusal};
 use uuid::Uuid;
@@ -17,6 +18,8 @@ use super::standing::{self, Parted};
 
 /// How old a secret gets while the node runs.
 const RENEW_EVERY_MS: i64 = 24 * 3_600_000;
+/// Longest text kept of the hub program's version, in characters.
+const MAX_VERSION_CHARS: usize = 50;
 /// A hub that is there answers long before.
 const DEADLINE: Duration = Duration::from_secs(15);
 
@@ -41,6 +44,8 @@ pub(super) async fn run(session: &Session) {
                     take_secret(session, secret).await;
                     renewed_ms = Some(sent_ms);
                 }
+                session.hub.speak(answer.protocol);
+                saw_program(session, &answer).await;
                 session.saw_epoch(answer.epoch).await;
                 note_durable(session, request.origin, answer.durable_seq).await;
                 retired::note(session, &answer).await;
@@ -64,7 +69,7 @@ pub(super) async fn run(session: &Session) {
                 no += 1;
                 let phase = session.link(|link, _| link.phase());
                 breaks += u64::from(!matches!(phase, Phase::Online | Phase::Checking));
-                settle(session, answer, request.origin, no, breaks);
+                settle(session, answer, request.origin, no, breaks).await;
             }
             Err(Failure::Refused(refused)) if refused.kind == refusal::NOT_YOURS && request.seq > 0 => {
                 session.contact();
@@ -148,14 +153,34 @@ async fn note_durable(session: &Session, origin: Uuid, seq: u64) {
     }
 }
 
-fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, breaks: u64) {
+/// Notes which program is at headquarters. It is told again with every hello.
+async fn saw_program(session: &Session, answer: &HelloAnswer) {
+    let newest = answer.protocols.iter().copied().max().unwrap_or(answer.protocol);
+    // What headquarters says is shown to people.
+    let version = answer.version.chars().filter(|c| !c.is_control()).take(MAX_VERSION_CHARS).collect();
+    let seen = HubProgram { protocol: answer.protocol, newest, version };
+    match session.desk.ledger().see_hub_program(seen).await {
+        Ok(true) => {
+            tracing::info!("headquarters speaks a newer protocol now; pulling everything again, with its seals")
+        }
+        Ok(false) => {}
+        Err(error) => tracing::debug!(%error, "which program is at headquarters could not be noted"),
+    }
+}
+
+async fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, breaks: u64) {
     session.contact();
     session.link(Link::hello_succeeded);
     session.board.well(Part::Stop);
     session.board.well(Part::Link);
-    let HelloAnswer { limits, scopes, applied_seq, retired, .. } = answer;
+    if let Some(photos) = answer.photos.clone()
+        && let Err(error) = session.desk.take_photo_limits(photos).await
+    {
+        tracing::debug!(%error, "what headquarters takes of photos could not be kept; it is told again");
+    }
+    let HelloAnswer { limits, scopes, applied_seq, protocol, retired, .. } = answer;
     let scopes = if retired { Vec::new() } else { scopes };
-    session.welcome(Welcome { no, breaks, limits, scopes, origin, applied_seq });
+    session.welcome(Welcome { no, breaks, protocol, limits, scopes, origin, applied_seq });
 }
 
 #[cfg(test)]
@@ -185,11 +210,14 @@ mod tests {
             protocol,
             scopes: Vec::new(),
             limits: Limits::default(),
+            photos: None,
             now_ms: 0,
             applied_seq: 0,
             head: ChainLink::start(origin),
             credential: None,
             durable_seq: 0,
+            version: String::new(),
+            protocols: Vec::new(),
             retired: false,
             successor: None,
         };

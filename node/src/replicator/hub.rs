@@ -3,6 +3,7 @@
 //! "no hub there".
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use chassis::blobs::Sha256;
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
 use chassis::outbound::{
-    Body, BreakerConfig, Method, Outbound, OutboundConfig, OutboundError, RequestBuilder, Response, Url, retry_after,
+    Body, BreakerConfig, Carrier, Method, Outbound, OutboundConfig, OutboundError, RequestBuilder, Response, Url,
+    retry_after,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sync_protocol::OLDEST_VERSION;
 use sync_protocol::message::{
     self, CredentialKeys, MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, credential_keys,
 };
@@ -26,6 +29,12 @@ pub const MOST_JSON_BYTES: u64 = 8 * 1024 * 1024;
 const STALLED: Duration = Duration::from_secs(15);
 /// How long an answer that has begun may take in all: the largest page over the slowest link.
 const MOST_TRANSFER: Duration = Duration::from_secs(600);
+/// The link is the client's breaker: one of its own would only hold `hello` back.
+const NEVER_OPEN: BreakerConfig = BreakerConfig {
+    failures: u32::MAX,
+    open_for: Duration::from_secs(5),
+    open_at_most: Duration::from_secs(60),
+};
 /// The most of a refusal's text that is shown.
 const MOST_DETAIL_CHARS: usize = 300;
 
@@ -50,6 +59,7 @@ pub struct Hub {
     node_id: Uuid,
     credential: Mutex<Arc<Credential>>,
     machine: Option<String>,
+    protocol: AtomicU32,
     ids: Ids,
     clock: SharedClock,
 }
@@ -116,6 +126,13 @@ pub enum Failure {
         /// When to come back, if whoever answered said so.
         retry_after: Option<Duration>,
     },
+    /// Something answers that is not this node's hub.
+    Stranger {
+        /// In words.
+        why: String,
+        /// When to come back, if it said so.
+        retry_after: Option<Duration>,
+    },
     /// The hub, proven, refuses.
     Refused(Refused),
     /// The hub, proven, answers something that this program cannot make sense of.
@@ -140,7 +157,7 @@ pub struct Refused {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoHub { why, .. } => f.write_str(why),
+            Self::NoHub { why, .. } | Self::Stranger { why, .. } => f.write_str(why),
             Self::Refused(refused) => write!(f, "headquarters refuses ({}): {}", refused.status, refused.detail),
             Self::Nonsense(what) => write!(f, "headquarters' answer cannot be used: {what}"),
             Self::Replaced => f.write_str("the credential was replaced while asking"),
@@ -153,10 +170,16 @@ impl Failure {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::NoHub { retry_after, .. } => *retry_after,
+            Self::NoHub { retry_after, .. } | Self::Stranger { retry_after, .. } => *retry_after,
             Self::Refused(refused) => refused.retry_after,
             Self::Nonsense(_) | Self::Replaced => None,
         }
+    }
+
+    /// Whether the hub itself did not answer.
+    #[must_use]
+    pub const fn is_unheard(&self) -> bool {
+        matches!(self, Self::NoHub { .. } | Self::Stranger { .. })
     }
 
     /// Whether a smaller request would have fared the same: it came at the wrong time.
@@ -191,6 +214,7 @@ impl Hub {
             node_id,
             credential,
             machine: None,
+            protocol: AtomicU32::new(OLDEST_VERSION),
             ids,
             clock,
         }
@@ -201,6 +225,20 @@ impl Hub {
     pub fn on_machine(mut self, machine: Option<String>) -> Self {
         self.machine = machine;
         self
+    }
+
+    /// Speaks this version of the protocol from the next request on, but for `hello`.
+    pub fn speak(&self, protocol: u32) {
+        self.protocol.store(protocol, Ordering::Relaxed);
+    }
+
+    /// The version for a request to `path`. `hello` looks the same in all of them, and an old hub reads only its own.
+    fn protocol(&self, path: &str) -> u32 {
+        if path == message::path::HELLO {
+            OLDEST_VERSION
+        } else {
+            self.protocol.load(Ordering::Relaxed)
+        }
     }
 
     /// The address as people know it.
@@ -314,7 +352,7 @@ impl Hub {
     ) -> Result<Bytes, Failure> {
         let reply = reply.map_err(|error| self.unreachable(&error))?;
         if !message::proves(&reply.proof, &credential.keys.proof, nonce, reply.status, &reply.body) {
-            return Err(Failure::NoHub { why: self.stranger(&reply), retry_after: reply.retry_after });
+            return Err(Failure::Stranger { why: self.stranger(&reply), retry_after: reply.retry_after });
         }
         if (200..300).contains(&reply.status) {
             return Ok(reply.body);
@@ -337,7 +375,7 @@ impl Hub {
         Ok(outbound
             .build(method, address(&self.base, path)?)
             .header("authorization", format!("Bearer {}.{}", self.node_id.hyphenated(), credential.secret))
-            .header(PROTOCOL_HEADER, sync_protocol::VERSION.to_string())
+            .header(PROTOCOL_HEADER, self.protocol(path).to_string())
             .header(NONCE_HEADER, nonce))
     }
 
@@ -407,7 +445,7 @@ impl Reply {
     }
 }
 
-/// A client for the hub. The link is its breaker: the client's own would only hold `hello` back.
+/// A client for the hub.
 ///
 /// # Errors
 /// When the certificates cannot be used.
@@ -423,6 +461,13 @@ pub fn clients(ca_pem: Option<&str>) -> Result<(Outbound, Outbound), OutboundErr
     Ok((outbound(ca_pem)?, client("hub-contents", ca_pem, true)?))
 }
 
+/// [`clients`] whose requests go by `carrier`.
+#[must_use]
+pub fn carried(carrier: &Arc<dyn Carrier>) -> (Outbound, Outbound) {
+    let over = |service| Outbound::over(service, Arc::clone(carrier), NEVER_OPEN);
+    (over("hub"), over("hub-contents"))
+}
+
 fn client(service: &'static str, ca_pem: Option<&str>, http1_only: bool) -> Result<Outbound, OutboundError> {
     Outbound::new(
         service,
@@ -433,7 +478,7 @@ fn client(service: &'static str, ca_pem: Option<&str>, http1_only: bool) -> Resu
             idle_timeout: MOST_TRANSFER,
             extra_ca_pem: ca_pem.map(|pem| pem.as_bytes().to_vec()),
             user_agent: concat!("aincident-node/", env!("CARGO_PKG_VERSION")).to_owned(),
-            breaker: BreakerConfig { failures: u32::MAX, ..BreakerConfig::default() },
+            breaker: NEVER_OPEN,
         },
     )
 }

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sync_protocol::HISTORIES_SINCE;
 use sync_protocol::batch::MEDIA_TYPE;
 use sync_protocol::message::{GiveAnswer, Given, MAX_OFFER, OfferAnswer, OfferRequest, path};
 use uuid::Uuid;
@@ -64,7 +65,12 @@ pub(super) async fn run(session: &Session) {
     let mut waiting = Waiting::new(session.pace);
     let mut rounds = 0;
     loop {
-        let _ = session.ready(&mut waiting).await;
+        let welcome = session.ready(&mut waiting).await;
+        if welcome.protocol < HISTORIES_SINCE {
+            // It stays due until headquarters is upgraded.
+            session.welcome_after(welcome.no).await;
+            continue;
+        }
         session.all_sent().await;
         let epoch = session.enrolment.epoch;
         match session.desk.ledger().offer_due().await {
@@ -142,6 +148,13 @@ async fn round(session: &Session) -> Result<Round, Trouble> {
                     round.reason.get_or_insert(reason);
                 }
             }
+        }
+    }
+    // What was recorded here, under an enrolment that the hub forgot, carries no seal of its own.
+    for (origin, first) in wanted {
+        let again = ledger.record_again(origin, first).await?;
+        if again > 0 {
+            tracing::warn!(%origin, first, again, "headquarters forgot what was recorded here under an earlier enrolment; it is sent again");
         }
     }
     metrics::counter!("aincident_given_changes_total").increment(round.taken);

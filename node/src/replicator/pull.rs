@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chassis::heavy;
 use desk::ledger::{PageApplied, SharedLedger};
 use sync_protocol::batch::{MAX_PAGE_BYTES, Page};
 use sync_protocol::message::{Limits, NodeStatus, PullRequest, path, refusal};
@@ -99,7 +100,7 @@ pub(crate) async fn one(
     metrics::counter!("aincident_sync_received_bytes_total").increment(body.len() as u64);
     let limits = *ask.limits;
     // Unpacking a large page takes longer than a loop shared with everything else should be held up.
-    let page = tokio::task::spawn_blocking(move || Page::decode(&body, &limits)).await;
+    let page = heavy::run(move || Page::decode(&body, &limits)).await;
     let page = page
         .map_err(|e| NotPulled::Failure(Failure::nonsense(e)))?
         .map_err(|e| NotPulled::Failure(Failure::nonsense(e)))?;

@@ -73,6 +73,10 @@ struct Position {
     welcome: u64,
     /// Set while the hub holds less than it acknowledged: go on after this number.
     after: Option<u64>,
+    /// How many settlements the node had heard of when it last asked what became of changes in quarantine.
+    asked: Option<u64>,
+    /// Set while it asks: what comes after this number is still to be asked about.
+    asking: Option<u64>,
 }
 
 /// Sends whenever there is something to send, for as long as it is polled.
@@ -96,6 +100,7 @@ pub(super) async fn run(session: &Session) {
                 send(session, &mut waiting, &mut batch, &mut position, run).await;
             }
             Ok(None) if position.after.take().is_some() => {}
+            Ok(None) if asks(session, &mut waiting, &mut batch, &mut position, &welcome).await => {}
             Ok(None) => {
                 session.note_sent(true);
                 if view.changed().await.is_err() {
@@ -120,6 +125,8 @@ async fn arrive(
     // Not from the view, which may be a moment older than what the hub was sent.
     let backlog = session.desk.ledger().backlog().await?;
     position.welcome = welcome.no;
+    // It may have been upgraded, and have tried again what it could not take.
+    (position.asked, position.asking) = (None, None);
     batch.set_most(welcome.limits.push_bytes);
     let acknowledged = backlog.seq.saturating_sub(backlog.pending_changes);
     // What `hello` told is about the stream it asked for.
@@ -128,8 +135,51 @@ async fn arrive(
     Ok(())
 }
 
-/// Sends one batch and acts on the answer.
-async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, position: &mut Position, run: Unpushed) {
+/// Sends again what the hub could not put into records, to hear what became of it: when the hub is met, and after each
+/// settlement. False when there is nothing to ask.
+async fn asks(
+    session: &Session,
+    waiting: &mut Waiting,
+    batch: &mut Batch,
+    position: &mut Position,
+    welcome: &Welcome,
+) -> bool {
+    let settled = session.view.borrow().backlog.settled;
+    if position.asking.is_none() {
+        if position.asked == Some(settled) {
+            return false;
+        }
+        (position.asked, position.asking) = (Some(settled), Some(0));
+    }
+    let after = position.asking.unwrap_or(0);
+    let max_bytes = usize::try_from(batch.size()).unwrap_or(usize::MAX);
+    match session.desk.ledger().unsettled(after, welcome.limits.push_changes.max(1), max_bytes).await {
+        Ok(Some(run)) => {
+            let last = run.first_seq + run.bodies.len() as u64 - 1;
+            if send(session, waiting, batch, position, run).await {
+                position.asking = Some(last);
+            }
+            true
+        }
+        Ok(None) => {
+            position.asking = None;
+            false
+        }
+        Err(error) => {
+            session.ledger_failed(waiting, &error);
+            true
+        }
+    }
+}
+
+/// Sends one batch and acts on the answer; true when the hub took it.
+async fn send(
+    session: &Session,
+    waiting: &mut Waiting,
+    batch: &mut Batch,
+    position: &mut Position,
+    run: Unpushed,
+) -> bool {
     let size = run.bodies.iter().map(|body| body.len() as u64).sum();
     let body = Push::encode(run.origin, run.first_seq, run.prev, &run.bodies);
     let sent_bytes = body.len() as u64;
@@ -150,7 +200,10 @@ async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, posit
     metrics::counter!("aincident_pushes_total", "result" => if answer.is_ok() { "answered" } else { "failed" })
         .increment(1);
     let failure = match answer {
-        Ok(answer) if answer.hub_id != session.enrolment.hub_id => return session.stop(Stop::WrongHub),
+        Ok(answer) if answer.hub_id != session.enrolment.hub_id => {
+            session.stop(Stop::WrongHub);
+            return false;
+        }
         Ok(answer) => {
             session.contact();
             session.measure(sent_ms, answer.now_ms);
@@ -159,19 +212,24 @@ async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, posit
             match act(session, position, &run, judge(&run, answer.result)).await {
                 Ok(true) => {
                     batch.succeeded(size, began.elapsed());
-                    return waiting.succeeded();
+                    waiting.succeeded();
+                    return true;
                 }
-                Ok(false) => return,
+                Ok(false) => return false,
                 Err(Trouble::Answer(failure)) => failure,
-                Err(Trouble::Ledger(error)) => return session.ledger_failed(waiting, &error),
+                Err(Trouble::Ledger(error)) => {
+                    session.ledger_failed(waiting, &error);
+                    return false;
+                }
             }
         }
         Err(Failure::Refused(refused)) if refused.kind == refusal::NOT_YOURS => {
             session.contact();
             let most = run.first_seq.saturating_sub(1);
-            return session
+            session
                 .part(Parted { origin: run.origin, most, is_exact: true, lost: 0, why: standing::NOT_YOURS })
                 .await;
+            return false;
         }
         Err(failure) => failure,
     };
@@ -179,6 +237,7 @@ async fn send(session: &Session, waiting: &mut Waiting, batch: &mut Batch, posit
         batch.failed(size);
     }
     session.lane_failed(Part::Push, waiting, &failure).await;
+    false
 }
 
 /// Keeps the hub's word for what it holds, and notes what is in its backup. A failure costs nothing: the next push brings

@@ -27,6 +27,8 @@ pub(super) struct Welcome {
     pub no: u64,
     /// Grows whenever the hub answers again after it did not.
     pub breaks: u64,
+    /// The protocol version that both speak.
+    pub protocol: u32,
     /// The hub's limits.
     pub limits: Limits,
     /// The scopes to pull.
@@ -162,6 +164,7 @@ impl Session {
                 return;
             }
             tokio::select! {
+                biased;
                 () = sleep_until(self.instant(at)) => {}
                 () = self.bell.notified() => {}
                 Ok(()) = view.changed() => {
@@ -190,10 +193,18 @@ impl Session {
                 return welcome;
             }
             tokio::select! {
+                biased;
                 () = sleep_until(self.instant(waiting.lane.due())) => {}
                 _ = gate.changed() => {}
             }
         }
+    }
+
+    /// Waits until `hello` is answered anew after `no`.
+    pub(super) async fn welcome_after(&self, no: u64) {
+        let mut gate = self.gate.subscribe();
+        // The sender lives as long as `self`.
+        let _ = gate.wait_for(|welcome| welcome.as_ref().is_some_and(|welcome| welcome.no > no)).await;
     }
 
     /// Two histories of the node's stream: ends the session. Never returns; nothing must be asked or stored any more.
@@ -253,13 +264,13 @@ impl Session {
         let random = self.desk.ids().random_u64();
         waiting.lane.failed(self.now(), failure.retry_after(), random);
         waiting.failed = waiting.failed.saturating_add(1);
-        if matches!(failure, Failure::NoHub { .. }) {
+        if failure.is_unheard() {
             self.link(Link::lane_failed);
         } else {
             self.contact();
         }
         // Of a single cut `hello` will tell; a lane that keeps failing has something to say itself.
-        if waiting.failed > 1 || !matches!(failure, Failure::NoHub { .. }) {
+        if waiting.failed > 1 || !failure.is_unheard() {
             self.board.trouble(part, failure.to_string(), Some(self.wall_ms(waiting.lane.due())));
         }
     }
@@ -282,8 +293,8 @@ impl Session {
             link.hello_at()
         });
         let (why, next) = (failure.to_string(), Some(self.wall_ms(next)));
-        if matches!(failure, Failure::NoHub { .. }) {
-            self.board.no_contact(why, next);
+        if failure.is_unheard() {
+            self.board.no_contact(why, next, matches!(failure, Failure::Stranger { .. }));
         } else {
             self.contact();
             self.board.trouble(Part::Link, why, next);
@@ -294,7 +305,7 @@ impl Session {
     async fn settled(&self, failure: &Failure) -> bool {
         let refused = match failure {
             Failure::Replaced => return true,
-            Failure::NoHub { .. } | Failure::Nonsense(_) => return false,
+            Failure::NoHub { .. } | Failure::Stranger { .. } | Failure::Nonsense(_) => return false,
             Failure::Refused(refused) => refused,
         };
         let stop = match refused.kind.as_str() {

@@ -148,6 +148,7 @@ impl FakeHub {
             base: BTreeMap::new(),
             by: "kim".into(),
             hlc: None,
+            instead_of: None,
             id: Uuid::from_u128(0x1000 + u128::from(seq)),
             kind: "account".into(),
             new: true,
@@ -199,6 +200,7 @@ impl State {
             protocol: 1,
             scopes: self.scopes(),
             limits: Self::limits(),
+            photos: None,
             now_ms: self.now_ms,
         }
     }
@@ -221,11 +223,14 @@ impl State {
             protocol: 1,
             scopes: self.scopes(),
             limits: Self::limits(),
+            photos: None,
             now_ms: self.now_ms,
             applied_seq: self.held.len() as u64,
             head: self.head(),
             credential,
             durable_seq: 0,
+            version: String::new(),
+            protocols: Vec::new(),
             retired: false,
             successor: None,
         }

@@ -29,6 +29,7 @@ const TEMPO: Tempo = Tempo {
     pace: Backoff { floor: Duration::from_millis(20), cap: Duration::from_millis(100) },
     stall: Duration::from_secs(120),
     contents: Policy { originals: Originals::Always, max_bytes_per_s: None },
+    proof: Duration::from_secs(900),
 };
 
 /// The longest that anything here may take.

@@ -1,7 +1,7 @@
 //! An incident report. `description` is all it needs.
 
 use super::rule::{MAX_MINOR, Part, Rule};
-use super::vocabulary::{CATEGORIES, ITEM_OUTCOMES, PERSON_ROLES, PRECISIONS, STATUSES, TREATMENTS, ZONES};
+use super::vocabulary::{CATEGORIES, ITEM_OUTCOMES, KEPT, PERSON_ROLES, PRECISIONS, STATUSES, TREATMENTS, ZONES};
 use super::{FieldError, time};
 use crate::change::Field;
 use crate::merge::RecordState;
@@ -14,6 +14,8 @@ pub const MAX_PEOPLE: usize = 50;
 pub const MAX_ITEMS: usize = 200;
 /// Most custom fields in one incident.
 pub const MAX_CUSTOM: usize = 100;
+/// Most lost writes that one decision is about.
+pub const MAX_LOST: usize = 100;
 
 const fn text(most: usize) -> Part {
     Part::optional(Rule::Text(most))
@@ -50,8 +52,13 @@ pub(super) const FIELDS: &[(&str, Part)] = &[
     ("due_at", Part::optional(Rule::Time)),
     ("duplicate_of", Part::optional(Rule::Id)),
     ("custom/*", Part::optional(Rule::Scalar(2000))),
+    ("settled/*", Part::optional(Rule::Object(SETTLED))),
     ("hold", Part::optional(Rule::Object(HOLD))),
 ];
+
+/// What a person decided between edits that met: which lost writes it is about.
+const SETTLED: &[(&str, Part)] =
+    &[("keep", Part::required(Rule::OneOf(KEPT))), ("lost", Part::required(Rule::ChangeIds(MAX_LOST)))];
 
 /// Who holds the incident, so that nothing of it is erased.
 const HOLD: &[(&str, Part)] = &[

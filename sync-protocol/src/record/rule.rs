@@ -1,6 +1,7 @@
 //! What a value must be like, as tables of rules say it.
 
 use super::{FieldError, time};
+use crate::change::ChangeId;
 use crate::scope::is_store_code;
 use serde_json::{Map, Value};
 
@@ -10,6 +11,7 @@ pub const MAX_MINOR: u64 = 9_007_199_254_740_991;
 pub(super) const REQUIRED: &str = "is required";
 
 /// A field, or a member of an object.
+#[derive(Debug)]
 pub(super) struct Part {
     pub(super) rule: Rule,
     /// Whether it can be taken away.
@@ -17,6 +19,7 @@ pub(super) struct Part {
 }
 
 /// What a value must be like.
+#[derive(Debug)]
 pub(super) enum Rule {
     /// Text of at most so many characters.
     Text(usize),
@@ -52,6 +55,10 @@ pub(super) enum Rule {
     Object(&'static [(&'static str, Part)]),
     /// [`crate::merge::Deletion`].
     Deletion,
+    /// The id of a change.
+    ChangeId,
+    /// At most so many ids of changes.
+    ChangeIds(usize),
 }
 
 impl Part {
@@ -105,6 +112,11 @@ impl Rule {
                 Value::String(_) => text(value, *most),
                 _ => Some("must be a text, a number, or true or false".to_owned()),
             },
+            Self::ChangeId => need(is_change_id(value), "must be the id of a change, ORIGIN:SEQ"),
+            Self::ChangeIds(most) => {
+                let right = value.as_array().is_some_and(|ids| ids.len() <= *most && ids.iter().all(is_change_id));
+                need(right, &format!("must be a list of at most {most} ids of changes, ORIGIN:SEQ"))
+            }
             Self::Deletion => {
                 need(is_deletion(value), "must be an object with what its author saw: {\"saw\": {ORIGIN: SEQ}}")
             }
@@ -219,6 +231,10 @@ pub(super) fn is_username(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+fn is_change_id(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.parse::<ChangeId>().is_ok())
 }
 
 fn is_deletion(value: &Value) -> bool {

@@ -35,6 +35,7 @@ fn state(kind: &str, value: Value) -> RecordState {
         base: BTreeMap::new(),
         by: "kim".into(),
         hlc: None,
+        instead_of: None,
         id: Uuid::nil(),
         kind: kind.into(),
         new: true,
@@ -70,9 +71,9 @@ fn a_description_is_counted_in_characters_and_must_say_something() {
 
 #[test]
 fn optional_fields_can_be_taken_away_and_required_ones_cannot() {
-    for kind in [INCIDENT, COMMENT, STEP, STORE, ACCOUNT] {
+    for kind in [INCIDENT, COMMENT, STEP, SETTLEMENT, STORE, ACCOUNT] {
         for (name, part) in parts(kind) {
-            let field = name.replace("custom/*", "custom/key").replace('*', ID);
+            let field = name.replace("custom/*", "custom/key").replace("settled/*", "settled/title").replace('*', ID);
             assert!(knows(kind, &field), "{field}");
             assert!(!knows(kind, name) || !name.contains('*'), "{name}");
             assert_eq!(about(kind, &field, Value::Null).is_some(), part.required, "{kind} {field}");
@@ -314,4 +315,37 @@ fn every_category_has_its_nibrs_codes_or_none() {
     assert_eq!(vocabulary::nibrs("theft"), ["23C", "23F", "23H"]);
     assert!(vocabulary::nibrs("near_miss").is_empty());
     assert_eq!(vocabulary::CATEGORIES.iter().filter(|c| !vocabulary::nibrs(c).is_empty()).count(), 9);
+}
+
+#[test]
+fn a_decision_is_about_a_field_that_there_is_and_names_changes() {
+    let id = "019aa2b3-c000-7000-8000-00000000000a:7";
+    let decided = serde_json::json!({"keep": "lost", "lost": [id]});
+    for (field, value, wrong) in [
+        ("settled/title", decided.clone(), 0),
+        ("settled/deleted", decided.clone(), 0),
+        ("settled/people/019aa2b3-c000-7000-8000-00000000000a", decided.clone(), 0),
+        ("settled/title", serde_json::json!({"keep": "mine", "lost": [id]}), 1),
+        ("settled/title", serde_json::json!({"keep": "lost", "lost": ["7"]}), 1),
+        ("settled/title", serde_json::json!({"keep": "lost"}), 1),
+        // Only a newer version knows: kept.
+        ("settled/smell", serde_json::json!(7), 0),
+        ("settled/settled/title", serde_json::json!(7), 0),
+    ] {
+        let set = BTreeMap::from([(field.to_owned(), value)]);
+        assert_eq!(check(INCIDENT, &set).len(), wrong, "{set:?}");
+    }
+    assert!(!knows(INCIDENT, "settled/smell") && !knows(INCIDENT, "settled/*") && !knows(COMMENT, "settled/body"));
+}
+
+#[test]
+fn what_is_decided_about_a_change_is_one_record_wherever_it_is_decided() {
+    let id: ChangeId = "019aa2b3-c000-7000-8000-00000000000a:7".parse().unwrap();
+    let record = settlement_of(id);
+    assert_eq!(record.get_version_num(), 8);
+    assert_eq!(record, settlement_of(id));
+    assert_ne!(record, settlement_of(ChangeId { seq: 8, ..id }));
+    // As the protocol document says; a second implementation comes to the same.
+    let hash = blake3::hash(b"aincident settlement v1\n019aa2b3-c000-7000-8000-00000000000a:7");
+    assert_eq!(record.as_bytes()[..6], hash.as_bytes()[..6]);
 }

@@ -89,3 +89,9 @@ pub fn nibrs(category: &str) -> &'static [&'static str] {
         _ => &[],
     }
 }
+
+/// What stands after a person decided between edits that met: what stood, a value that was lost, or another one.
+pub const KEPT: &[&str] = &["standing", "lost", "value"];
+
+/// What a person decides about a change in quarantine.
+pub const DECISIONS: &[&str] = &["discard", "edit"];

@@ -6,6 +6,9 @@ use crate::ledger::{Failures, Store};
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
+/// A session opened later than this after now was opened by a clock that has been set back since. It ends: else it would last
+/// until that clock's day. A clock that is corrected by less logs nobody out.
+const SET_BACK_MS: i64 = 24 * 3_600_000;
 /// A name that nobody has tried for this long is forgotten.
 const FORGET_FAILURES_MS: i64 = 24 * 3_600_000;
 
@@ -70,23 +73,26 @@ pub(super) fn open_session(
     now_ms: i64,
     expires_ms: i64,
 ) -> Done<()> {
-    db.prepare_cached("DELETE FROM sessions WHERE expires_ms <= ?1")?.execute([now_ms])?;
+    db.prepare_cached("DELETE FROM sessions WHERE expires_ms <= ?1 OR created_ms > ?2")?
+        .execute([now_ms, now_ms.saturating_add(SET_BACK_MS)])?;
     db.prepare_cached("DELETE FROM login_failures WHERE username = ?1")?.execute([username])?;
     db.prepare_cached("INSERT INTO sessions (token_hash, username, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![token_hash, username, now_ms, expires_ms])?;
     Ok(())
 }
 
-pub(super) fn session(db: &Connection, token_hash: &[u8; 32], now_ms: i64) -> Done<Option<Account>> {
+pub(super) fn session(db: &Connection, token_hash: &[u8; 32], now_ms: i64) -> Done<Option<(Account, i64)>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM sessions s JOIN accounts a ON a.username = s.username \
-         WHERE s.token_hash = ?1 AND s.expires_ms > ?2 AND a.active = 1"
+        "SELECT {COLUMNS}, s.expires_ms FROM sessions s JOIN accounts a ON a.username = s.username \
+         WHERE s.token_hash = ?1 AND s.expires_ms > ?2 AND s.created_ms <= ?3 AND a.active = 1"
     );
-    db.prepare_cached(&sql)?
-        .query_row(params![token_hash, now_ms], account_row)
-        .optional()?
-        .map(account_of)
-        .transpose()
+    let found = db
+        .prepare_cached(&sql)?
+        .query_row(params![token_hash, now_ms, now_ms.saturating_add(SET_BACK_MS)], |row| {
+            Ok((account_row(row)?, row.get(7)?))
+        })
+        .optional()?;
+    found.map(|(account, expires_ms)| Ok((account_of(account)?, expires_ms))).transpose()
 }
 
 pub(super) fn close_session(db: &Connection, token_hash: &[u8; 32]) -> Done<()> {

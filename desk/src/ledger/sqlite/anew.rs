@@ -58,6 +58,36 @@ pub(super) fn begin_anew(db: &Connection, beginning: &Beginning, origin: Uuid) -
     Ok(Some(Anew { origin, agreed_seq, recorded_again }))
 }
 
+/// Records again, under the stream it records under now, what this site recorded in an earlier one from number `first` on, where
+/// that was acknowledged and is held without a seal: the hub forgot it, and without it takes nothing that comes after it. Answers
+/// how much.
+pub(super) fn record_again(db: &Connection, of: Uuid, first: u64) -> Done<u64> {
+    // Only a stream of this site's own has anything acknowledged.
+    let is_due: bool = db.query_row(
+        "SELECT EXISTS (SELECT 1 FROM origins o JOIN changes c ON c.origin_no = o.origin_no AND c.seq = ?2 \
+         WHERE o.origin = ?1 AND o.mine = 0 AND o.acked_seq >= ?2 AND c.seal IS NULL)",
+        params![of, first as i64],
+        |row| row.get(0),
+    )?;
+    let (true, Some(old)) = (is_due, changes::origin(db, of)?) else {
+        return Ok(0);
+    };
+    let Some(mut stream) = changes::own_origin(db, &old.scope)? else {
+        return Ok(0);
+    };
+    let kept = first.saturating_sub(1);
+    db.execute(
+        "UPDATE changes SET received_ms = NULL, seal = NULL WHERE origin_no = ?1 AND seq > ?2",
+        params![old.no, kept as i64],
+    )?;
+    db.execute(
+        "UPDATE origins SET acked_seq = min(acked_seq, ?2) WHERE origin_no = ?1",
+        params![old.no, kept as i64],
+    )?;
+    db.execute("DELETE FROM links WHERE origin_no = ?1 AND seq > ?2", params![old.no, kept as i64])?;
+    carry_over(db, &old, kept, &mut stream)
+}
+
 /// What the site has to tell of its last new beginning, and how much came back since.
 pub(super) fn notice(db: &Connection) -> Done<Option<Notice>> {
     let Some(text) = site::value(db, "notice")? else {

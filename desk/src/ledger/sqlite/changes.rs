@@ -9,17 +9,21 @@
 //!
 //! At start there is nothing to do: no state lives outside these tables.
 
+use super::aside::{self, Aside};
 use super::fail::{Done, Fail};
-use super::{erasures, project, site};
+use super::{erasures, project, reviews, settle, site, sums};
+
+pub(super) use super::feed::{feed, tag};
+pub(super) use super::together::{follow, put_together, rebuild, restamp};
 use crate::document::Document;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
 use serde_json::Value;
-use std::collections::HashMap;
 use sync_protocol::chain::Link;
-use sync_protocol::change::{Change, ChangeId, Malformed};
+use sync_protocol::change::{Change, ChangeId, MAX_BODY_BYTES, Malformed};
+use sync_protocol::checksum::{bucket_of, record_sum};
 use sync_protocol::erasure;
 use sync_protocol::hlc::Hlc;
-use sync_protocol::merge::{Cell, DELETED, RecordState, Stamp, Write, losers};
+use sync_protocol::merge::{Cell, RecordState, Stamp, Write};
 use sync_protocol::message::{Outcome, quarantine};
 use sync_protocol::record;
 use sync_protocol::scope::Scope;
@@ -69,6 +73,25 @@ pub(super) struct Added {
     pub(super) change_no: i64,
     /// The document of the incident that it recorded for the first time.
     pub(super) document: Option<Document>,
+    /// Changes that left quarantine because of it, in the order in which they went into their records.
+    pub(super) released: Vec<i64>,
+}
+
+impl Added {
+    /// What a scope's feed has to tell of it: the change itself where it is in its record, and what it released.
+    pub(super) fn told(&self) -> impl Iterator<Item = i64> {
+        let own = matches!(self.outcome, Outcome::Applied | Outcome::Merged).then_some(self.change_no);
+        own.into_iter().chain(self.released.iter().copied())
+    }
+}
+
+/// What happens besides while a change is merged.
+#[derive(Default)]
+pub(super) struct Made {
+    /// See [`Added::document`].
+    pub(super) document: Option<Document>,
+    /// What leaves quarantine because of it; see [`settle`].
+    pub(super) settling: settle::Settling,
 }
 
 const ORIGIN_COLUMNS: &str = "origin_no, origin, scope, node_id, seq, head";
@@ -147,52 +170,110 @@ pub(super) fn add(db: &Connection, incoming: Incoming<'_>) -> Done<Added> {
 /// Adds the stream's next change without merging it: as it came, in quarantine, for `reason`.
 pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, code: &str, reason: &str) -> Done<Added> {
     let seq = incoming.origin.seq + 1;
-    let (now_ms, stored) = (incoming.now_ms, store(db, incoming, seq)?);
-    set_aside(db, stored.change_no, stored.record_id, false, code, reason, now_ms)?;
-    Ok(Added { outcome: quarantined(code, reason), change_no: stored.change_no, document: None })
+    let (now_ms, stored) = (incoming.now_ms, store(db, incoming, seq, None)?);
+    let parent = stored.parsed.as_ref().ok().and_then(parent_of);
+    let (change_no, record) = (stored.change_no, stored.record_id);
+    let aside = Aside {
+        change_no,
+        record,
+        parent,
+        waits: false,
+        code,
+        reason,
+        since_ms: now_ms,
+        settled: false,
+    };
+    aside::keep(db, &aside)?;
+    Ok(Added {
+        outcome: quarantined(code, reason),
+        change_no,
+        document: None,
+        released: Vec::new(),
+    })
 }
 
 /// Like [`add`], under the number `seq`, which may leave a gap behind the stream's head.
 pub(super) fn add_numbered(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Added> {
-    let claim = incoming.claim;
-    let (received_ms, now_ms, scope) = (incoming.received_ms, incoming.now_ms, incoming.origin.scope.clone());
-    let pusher = incoming.origin.node_id;
-    let Stored { id, hlc, change_no, record_id, parsed } = store(db, incoming, seq)?;
-    let mut document = None;
-    let outcome = match parsed {
-        Err(malformed) => Outcome::Quarantined { code: quarantine::MALFORMED.to_owned(), reason: malformed.0 },
-        // Whoever can write to a node's disk must not become an administrator of the hub by it.
-        Ok(change) if pusher.is_some() && matches!(change.kind.as_str(), record::STORE | record::ACCOUNT) => {
-            quarantined(quarantine::NOT_YOURS, "only headquarters makes and changes stores and accounts")
-        }
-        Ok(change) if is_headquarters(db, pusher, &change)? => {
-            quarantined(quarantine::NOT_YOURS, "only headquarters orders an erasure, or holds an incident")
-        }
-        Ok(change) => {
-            let place = Place { id, hlc, scope: &scope, received_ms, now_ms, claim };
-            merge(db, &place, &change, &mut document)?
-        }
-    };
-    match &outcome {
-        Outcome::Quarantined { code, reason } => set_aside(db, change_no, record_id, false, code, reason, now_ms)?,
-        Outcome::Deferred => {
-            set_aside(
-                db,
-                change_no,
-                record_id,
-                true,
-                "waits",
-                "an earlier change of the same record is in quarantine",
-                now_ms,
-            )?;
-        }
-        Outcome::Applied | Outcome::Merged | Outcome::Duplicate => {}
-    }
-    Ok(Added { outcome, change_no, document })
+    add_back(db, incoming, seq, None)
 }
 
-fn is_headquarters(db: &Connection, pusher: Option<Uuid>, change: &Change) -> Done<bool> {
-    pusher.map_or(Ok(false), |node_id| erasures::is_headquarters(db, node_id, change))
+/// Like [`add_numbered`], for a change that was lost and comes back: under the number `change_no` that it had here, where that is
+/// known, so that it comes before what came after it.
+pub(super) fn add_back(db: &Connection, incoming: Incoming<'_>, seq: u64, change_no: Option<i64>) -> Done<Added> {
+    let Incoming { claim, received_ms, now_ms, .. } = incoming;
+    let scope = incoming.origin.scope.clone();
+    let pusher = incoming.origin.node_id;
+    let is_too_large = incoming.body.len() > MAX_BODY_BYTES;
+    let Stored { id, hlc, change_no, record_id: record, parsed } = store(db, incoming, seq, change_no)?;
+    let parent = parsed.as_ref().ok().and_then(parent_of);
+    let place = Place { change_no, id, hlc, scope: &scope, received_ms, now_ms, claim };
+    let mut made = Made::default();
+    if settle::is_decided(db, id)? {
+        // A person decided against it before it got here.
+        let (code, reason) = settle::DECIDED;
+        let aside = Aside {
+            change_no,
+            record,
+            parent,
+            waits: false,
+            code,
+            reason,
+            since_ms: now_ms,
+            settled: true,
+        };
+        aside::keep(db, &aside)?;
+        return Ok(Added { outcome: Outcome::Duplicate, change_no, document: None, released: Vec::new() });
+    }
+    let outcome = judge(db, &place, &parsed, is_too_large, pusher, &mut made)?;
+    keep_aside(db, &outcome, (change_no, record, parent), now_ms)?;
+    let released = settle::work(db, made.settling, now_ms)?;
+    Ok(Added { outcome, change_no, document: made.document, released })
+}
+
+/// Keeps a change out of its record where `outcome` says so.
+pub(super) fn keep_aside(
+    db: &Connection,
+    outcome: &Outcome,
+    (change_no, record, parent): (i64, Option<Uuid>, Option<Uuid>),
+    since_ms: i64,
+) -> Done<()> {
+    let (waits, code, reason) = match outcome {
+        Outcome::Quarantined { code, reason } => (false, code.as_str(), reason.as_str()),
+        Outcome::Deferred => (true, aside::WAITS.0, aside::WAITS.1),
+        Outcome::Applied | Outcome::Merged | Outcome::Duplicate => return Ok(()),
+    };
+    aside::keep(db, &Aside { change_no, record, parent, waits, code, reason, since_ms, settled: false })
+}
+
+/// Puts a change into its record, or says why not. `pusher`: at the hub, the node that recorded it.
+pub(super) fn judge(
+    db: &Connection,
+    place: &Place<'_>,
+    parsed: &Result<Change, Malformed>,
+    is_too_large: bool,
+    pusher: Option<Uuid>,
+    made: &mut Made,
+) -> Done<Outcome> {
+    match parsed {
+        Err(malformed) if is_too_large => Ok(quarantined(quarantine::TOO_LARGE, malformed.0.as_str())),
+        Err(malformed) => Ok(quarantined(quarantine::MALFORMED, malformed.0.as_str())),
+        Ok(change) => match (not_a_nodes(db, pusher, change)?, change.instead_of) {
+            (Some(why), _) => Ok(quarantined(quarantine::NOT_YOURS, why)),
+            (None, Some(stood_for)) => settle::stand_in(db, place, change, stood_for, made),
+            (None, None) => merge(db, place, change, false, made),
+        },
+    }
+}
+
+/// Why a change of the node `pusher` is not its to make: whoever can write to a node's disk must not become an administrator of
+/// the hub by it.
+pub(super) fn not_a_nodes(db: &Connection, pusher: Option<Uuid>, change: &Change) -> Done<Option<&'static str>> {
+    let Some(node_id) = pusher else { return Ok(None) };
+    if matches!(change.kind.as_str(), record::STORE | record::ACCOUNT) {
+        return Ok(Some("only headquarters makes and changes stores and accounts"));
+    }
+    let is_headquarters = erasures::is_headquarters(db, node_id, change)?;
+    Ok(is_headquarters.then_some("only headquarters orders an erasure, or holds an incident"))
 }
 
 /// A change that is in its stream and not yet in its record.
@@ -204,67 +285,73 @@ struct Stored {
     parsed: Result<Change, Malformed>,
 }
 
-/// Keeps a body as it came and moves its stream on.
-fn store(db: &Connection, incoming: Incoming<'_>, seq: u64) -> Done<Stored> {
+/// Keeps a body as it came and moves its stream on. `no`: the number it is to have here.
+fn store(db: &Connection, incoming: Incoming<'_>, seq: u64, no: Option<i64>) -> Done<Stored> {
     let Incoming { origin, body, parsed, hlc, received_ms, now_ms, claim: _ } = incoming;
     let hlc = hlc.unwrap_or_else(|| parsed.as_ref().map_or(Hlc::new(now_ms, 0), Change::order));
     let record_id = parsed.as_ref().ok().map(|change| change.id);
     // Values that an order names are never written, whenever they come.
-    let left = record_id.map_or(Ok(None), |id| erasures::left(db, id, body))?;
-    let (body, parsed) = left.as_ref().map_or((body, parsed), |left| (left.as_str(), Change::from_body(left)));
+    let left = match record_id {
+        Some(id) => erasures::left(db, id, body)?,
+        None => erasures::left_unread(db, body)?,
+    };
+    let (body, parsed) = match (&left, record_id) {
+        (Some(left), Some(_)) => (left.as_str(), Change::from_body(left)),
+        (Some(left), None) => (left.as_str(), parsed),
+        (None, _) => (body, parsed),
+    };
     db.prepare_cached(
-        "INSERT INTO changes (origin_no, seq, record_id, hlc, received_ms, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO changes (change_no, origin_no, seq, record_id, hlc, received_ms, body, digest) \
+         VALUES (?8, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![origin.no, seq as i64, record_id, hlc.to_i64(), received_ms, body])?;
+    .execute(params![
+        origin.no,
+        seq as i64,
+        record_id,
+        hlc.to_i64(),
+        received_ms,
+        body,
+        sums::digest(hlc, body),
+        no
+    ])?;
     let change_no = db.last_insert_rowid();
     if left.is_some() || erasure::original(body.as_bytes()).is_some() {
         erasures::note(db, change_no)?;
     }
-    origin.seq = seq;
-    origin.head = origin.head.extend(body.as_bytes());
+    // One that had been in quarantine at headquarters comes to a node late: whoever adds it puts the head right.
+    if seq > origin.seq {
+        origin.seq = seq;
+        origin.head = origin.head.extend(body.as_bytes());
+    }
     Ok(Stored { id: ChangeId { origin: origin.id, seq }, hlc, change_no, record_id, parsed })
 }
 
-fn set_aside(
-    db: &Connection,
-    change_no: i64,
-    record: Option<Uuid>,
-    waits: bool,
-    code: &str,
-    reason: &str,
-    now_ms: i64,
-) -> Done<()> {
-    db.prepare_cached(
-        "INSERT INTO quarantine (change_no, record_id, waits, code, reason, since_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute(params![change_no, record, waits, code, reason, now_ms])?;
-    Ok(())
-}
-
-fn is_waiting(db: &Connection, record: Uuid) -> Done<bool> {
-    Ok(db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM quarantine WHERE record_id = ?1)")?
-        .query_row([record], |row| row.get(0))?)
-}
-
-fn quarantined(code: &str, reason: impl Into<String>) -> Outcome {
+pub(super) fn quarantined(code: &str, reason: impl Into<String>) -> Outcome {
     Outcome::Quarantined { code: code.to_owned(), reason: reason.into() }
 }
 
 /// Where a readable change stands.
-struct Place<'a> {
-    id: ChangeId,
-    hlc: Hlc,
-    scope: &'a Scope,
-    received_ms: Option<i64>,
-    now_ms: i64,
-    claim: Option<&'a [u8; 32]>,
+pub(super) struct Place<'a> {
+    pub(super) change_no: i64,
+    pub(super) id: ChangeId,
+    pub(super) hlc: Hlc,
+    pub(super) scope: &'a Scope,
+    pub(super) received_ms: Option<i64>,
+    pub(super) now_ms: i64,
+    pub(super) claim: Option<&'a [u8; 32]>,
 }
 
-/// Merges one readable change into its record, or says why not. `document`: see [`Added`].
-fn merge(db: &Connection, place: &Place<'_>, change: &Change, document: &mut Option<Document>) -> Done<Outcome> {
-    let &Place { id, hlc, scope, received_ms, now_ms, claim } = place;
-    if is_waiting(db, change.id)? {
+/// Merges one readable change into its record, or says why not. `ahead`: it waits behind nothing of its own record.
+pub(super) fn merge(
+    db: &Connection,
+    place: &Place<'_>,
+    change: &Change,
+    ahead: bool,
+    made: &mut Made,
+) -> Done<Outcome> {
+    let &Place { change_no, id, hlc, scope, received_ms, now_ms, claim } = place;
+    let ahead = ahead || (change.new && aside::is_missed(db, change.id)?);
+    if !ahead && aside::is_before(db, change.id, change_no)? {
         return Ok(Outcome::Deferred);
     }
     if let Some(wrong) = record::check(&change.kind, &change.set).into_iter().next() {
@@ -289,7 +376,7 @@ fn merge(db: &Connection, place: &Place<'_>, change: &Change, document: &mut Opt
             None => None,
         },
         Some(parent) => {
-            if is_waiting(db, parent)? {
+            if aside::is_before(db, parent, change_no)? {
                 return Ok(Outcome::Deferred);
             }
             match load_record(db, parent)? {
@@ -309,6 +396,12 @@ fn merge(db: &Connection, place: &Place<'_>, change: &Change, document: &mut Opt
             }
         }
     };
+
+    if change.kind == record::SETTLEMENT
+        && let Some(why) = settle::overreach(db, scope, change, found.as_ref().map(|found| &found.state))?
+    {
+        return Ok(quarantined(quarantine::NOT_YOURS, why));
+    }
 
     let fresh = found.is_none();
     let mut record = found.unwrap_or_else(|| Record {
@@ -331,7 +424,7 @@ fn merge(db: &Connection, place: &Place<'_>, change: &Change, document: &mut Opt
         save_state(db, &record)?;
     }
     if fresh {
-        *document = project::fresh(db, &record, claim)?;
+        made.document = project::fresh(db, &record, claim)?;
     } else {
         project::record(db, &record)?;
     }
@@ -339,21 +432,19 @@ fn merge(db: &Connection, place: &Place<'_>, change: &Change, document: &mut Opt
         if change.kind == record::STEP && step_into(&mut parent.state, id, hlc, change) {
             save_state(db, &parent)?;
             project::record(db, &parent)?;
+            reviews::after_step(db, &parent, now_ms)?;
         }
         project::child(db, &parent, &record)?;
     }
 
-    let mut conflict = false;
-    for field in &applied.met {
-        if !losers(&writes_of(db, &record, field)?).is_empty() {
-            conflict = true;
-            raise_review(db, record.no, field, now_ms)?;
-        }
+    if fresh && aside::is_awaited(db, change.id)? {
+        made.settling.release(change.id);
     }
-    if !record.state.edited_while_deleted().is_empty() {
-        conflict = true;
-        raise_review(db, record.no, DELETED, now_ms)?;
+    if change.kind == record::SETTLEMENT {
+        settle::take(db, &record, change, now_ms, &mut made.settling)?;
+        return Ok(Outcome::Applied);
     }
+    let conflict = reviews::after(db, &record, change, &applied.met, now_ms)?;
     Ok(if conflict { Outcome::Merged } else { Outcome::Applied })
 }
 
@@ -368,12 +459,6 @@ pub(super) fn step_into(incident: &mut RecordState, id: ChangeId, hlc: Hlc, step
     later
 }
 
-fn raise_review(db: &Connection, record_no: i64, field: &str, now_ms: i64) -> Done<()> {
-    db.prepare_cached("INSERT INTO reviews (record_no, field, since_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-        .execute(params![record_no, field, now_ms])?;
-    Ok(())
-}
-
 /// The incident that a comment or a step belongs to.
 pub(super) fn parent_of(change: &Change) -> Option<Uuid> {
     if change.kind == record::INCIDENT {
@@ -382,9 +467,11 @@ pub(super) fn parent_of(change: &Change) -> Option<Uuid> {
     change.set.get("incident_id").and_then(Value::as_str).and_then(|text| Uuid::try_parse(text).ok())
 }
 
-fn insert_record(db: &Connection, record: &mut Record) -> Done<()> {
+pub(super) fn insert_record(db: &Connection, record: &mut Record) -> Done<()> {
+    let (sum_a, sum_b) = record_sum(record.id, &record.kind, &record.state).to_pair();
     db.prepare_cached(
-        "INSERT INTO records (record_id, kind, scope, parent_no, state, received_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO records (record_id, kind, scope, parent_no, state, received_ms, bucket, sum_a, sum_b, record_no) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         record.id,
@@ -392,7 +479,12 @@ fn insert_record(db: &Connection, record: &mut Record) -> Done<()> {
         record.scope.to_string(),
         record.parent_no,
         state_text(record)?,
-        record.received_ms
+        record.received_ms,
+        bucket_of(record.id),
+        sum_a,
+        sum_b,
+        // The next number, unless it had one.
+        Some(record.no).filter(|no| *no > 0)
     ])?;
     record.no = db.last_insert_rowid();
     Ok(())
@@ -402,9 +494,10 @@ fn state_text(record: &Record) -> Done<String> {
     serde_json::to_string(&record.state).map_err(|e| Fail::Broken(e.to_string()))
 }
 
-fn save_state(db: &Connection, record: &Record) -> Done<()> {
-    db.prepare_cached("UPDATE records SET state = ?2 WHERE record_no = ?1")?
-        .execute(params![record.no, state_text(record)?])?;
+pub(super) fn save_state(db: &Connection, record: &Record) -> Done<()> {
+    let (sum_a, sum_b) = record_sum(record.id, &record.kind, &record.state).to_pair();
+    db.prepare_cached("UPDATE records SET state = ?2, bucket = ?3, sum_a = ?4, sum_b = ?5 WHERE record_no = ?1")?
+        .execute(params![record.no, state_text(record)?, bucket_of(record.id), sum_a, sum_b])?;
     Ok(())
 }
 
@@ -441,6 +534,7 @@ pub(super) fn load_record_no(db: &Connection, no: i64) -> Done<Option<Record>> {
 
 /// One merged change of a record, as history and audits read it.
 pub(super) struct Told {
+    pub(super) no: i64,
     pub(super) id: ChangeId,
     pub(super) hlc: Hlc,
     pub(super) site: String,
@@ -452,113 +546,39 @@ pub(super) struct Told {
 /// Every merged change of one record, in the order of all changes.
 pub(super) fn told(db: &Connection, record: Uuid) -> Done<Vec<Told>> {
     let mut statement = db.prepare_cached(
-        "SELECT o.origin, c.seq, c.hlc, o.site, c.body FROM changes c JOIN origins o ON o.origin_no = c.origin_no \
+        "SELECT o.origin, c.seq, c.hlc, o.site, c.body, c.change_no, c.digest FROM changes c JOIN origins o ON o.origin_no = c.origin_no \
          WHERE c.record_id = ?1 AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.change_no = c.change_no)",
     )?;
     let mut rows = statement.query([record])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         let id = ChangeId { origin: row.get(0)?, seq: row.get::<_, i64>(1)? as u64 };
-        let body: String = row.get(4)?;
-        let change = Change::from_body(&body).map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
+        let body = row.get_ref(4)?.as_str().map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
+        sums::check(row.get(6)?, Hlc::from_i64(row.get(2)?), body, id)?;
+        let change = Change::from_body(body).map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
         let erased = erasure::original(body.as_bytes()).is_some();
-        all.push(Told { id, hlc: Hlc::from_i64(row.get(2)?), site: row.get(3)?, erased, change });
+        all.push(Told {
+            id,
+            hlc: Hlc::from_i64(row.get(2)?),
+            site: row.get(3)?,
+            erased,
+            change,
+            no: row.get(5)?,
+        });
     }
     all.sort_by_key(|told| Stamp { hlc: told.hlc, id: told.id });
     Ok(all)
 }
 
-/// Every write of one field of a record.
-fn writes_of(db: &Connection, record: &Record, field: &str) -> Done<Vec<Write>> {
-    Ok(told(db, record.id)?
-        .into_iter()
+/// Every write of one field among the changes of a record.
+pub(super) fn writes_of(told: &[Told], field: &str) -> Vec<Write> {
+    told.iter()
         .filter(|told| told.change.set.contains_key(field))
         .map(|told| Write {
             stamp: Stamp { hlc: told.hlc, id: told.id },
             base: told.change.base.get(field).copied(),
         })
-        .collect())
-}
-
-/// The state that a record's changes, and the steps that belong to it, amount to.
-pub(super) fn rebuild(db: &Connection, record: &Record) -> Done<RecordState> {
-    let mut state = RecordState::default();
-    for told in told(db, record.id)? {
-        state.apply(told.id, told.hlc, &told.change);
-    }
-    if record.kind == record::INCIDENT {
-        let mut steps = db.prepare_cached("SELECT record_id FROM records WHERE parent_no = ?1 AND kind = 'step'")?;
-        let steps: Vec<Uuid> = steps.query_map([record.no], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        for step in steps {
-            for told in told(db, step)? {
-                step_into(&mut state, told.id, told.hlc, &told.change);
-            }
-        }
-    }
-    erasures::mark_state(db, record.id, &mut state)?;
-    Ok(state)
-}
-
-/// Moves a change to another place in the order and puts its record together anew.
-pub(super) fn restamp(db: &Connection, change_no: i64, hlc: Hlc) -> Done<()> {
-    db.prepare_cached("UPDATE changes SET hlc = ?2 WHERE change_no = ?1")?
-        .execute(params![change_no, hlc.to_i64()])?;
-    let record: Option<Uuid> = db
-        .prepare_cached("SELECT record_id FROM changes WHERE change_no = ?1")?
-        .query_row([change_no], |row| row.get(0))?;
-    record.map_or(Ok(()), |record| put_together(db, record))
-}
-
-/// Puts a record, and the incident it belongs to, together anew from their changes.
-pub(super) fn put_together(db: &Connection, id: Uuid) -> Done<()> {
-    let Some(mut record) = load_record(db, id)? else {
-        return Ok(());
-    };
-    record.state = rebuild(db, &record)?;
-    save_state(db, &record)?;
-    project::record(db, &record)?;
-    if let Some(mut parent) = record.parent_no.map(|no| load_record_no(db, no)).transpose()?.flatten() {
-        parent.state = rebuild(db, &parent)?;
-        save_state(db, &parent)?;
-        project::record(db, &parent)?;
-        project::child(db, &parent, &record)?;
-    }
-    Ok(())
-}
-
-/// Gives merged changes their numbers in their scope's feed, in order: the last step of a hub's transaction.
-pub(super) fn feed(db: &Connection, changes: &[(Scope, i64)]) -> Done<()> {
-    let mut heads: HashMap<&Scope, i64> = HashMap::new();
-    for (scope, change_no) in changes {
-        let name = scope.to_string();
-        let head = match heads.get(scope) {
-            Some(head) => *head,
-            None => db
-                .prepare_cached("SELECT seq FROM scopes WHERE scope = ?1")?
-                .query_row([&name], |row| row.get(0))
-                .optional()?
-                .unwrap_or(0),
-        } + 1;
-        heads.insert(scope, head);
-        let body: String = db
-            .prepare_cached("SELECT body FROM changes WHERE change_no = ?1")?
-            .query_row([change_no], |row| row.get(0))?;
-        db.prepare_cached("INSERT INTO feed (scope, seq, change_no, tag) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![name, head, change_no, tag(&body)])?;
-    }
-    for (scope, head) in heads {
-        db.prepare_cached(
-            "INSERT INTO scopes (scope, seq) VALUES (?1, ?2) ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq",
-        )?
-        .execute(params![scope.to_string(), head])?;
-    }
-    Ok(())
-}
-
-/// What a cursor says of the change it stands at: the first four bytes of its digest.
-fn tag(body: &str) -> u32 {
-    let [a, b, c, d, ..] = erasure::digest(body.as_bytes());
-    u32::from_be_bytes([a, b, c, d])
+        .collect()
 }
 
 /// Moves the site's clock behind a change it took.

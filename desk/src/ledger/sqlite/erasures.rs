@@ -9,14 +9,15 @@
 //!
 //! What comes after, bytes in free pages and files, is in [`wipe`] and `crate::erasures`.
 
+mod damaged;
 mod read;
 mod wipe;
 
-pub(super) use read::{examine, named_fields};
+pub(super) use read::{examine, is_told, named_fields};
 
-use super::changes::{Record, load_record, load_record_no, put_together};
+use super::changes::{Record, load_record_no, put_together};
 use super::fail::{Done, Fail};
-use super::{histories, site, sync};
+use super::{feed, histories, site, sums};
 use crate::erasures::marks;
 use crate::ledger::{Identity, Listing};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
@@ -42,6 +43,41 @@ pub(super) fn left(db: &Connection, record_id: Uuid, body: &str) -> Done<Option<
     // An order that the author knew took what was there before.
     let is_erased = |field: &str| fields.get(field).is_some_and(|orders| orders.iter().any(|id| !knows.contains(id)));
     Ok(redact(body, is_erased))
+}
+
+/// What is left of a body that cannot be read as a change, where it names a record of which something was erased: nothing.
+pub(super) fn left_unread(db: &Connection, body: &str) -> Done<Option<String>> {
+    let Some(record) = loose_id(body) else { return Ok(None) };
+    if named_fields(db, record)?.is_empty() || erasure::original(body.as_bytes()).is_some() {
+        return Ok(None);
+    }
+    Ok(Some(nothing_left(body)))
+}
+
+/// The record that a body is about, whatever else is wrong with it.
+fn loose_id(body: &str) -> Option<Uuid> {
+    #[derive(serde::Deserialize)]
+    struct Only {
+        id: Uuid,
+    }
+    serde_json::from_str::<Only>(body).ok().map(|only| only.id)
+}
+
+/// Takes out of a kept change what orders name; what is left, where that is less.
+pub(super) fn strip(db: &Connection, change_no: i64, record_id: Uuid, hlc: Hlc, body: &str) -> Done<Option<String>> {
+    let Some(left) = left(db, record_id, body)? else {
+        return Ok(None);
+    };
+    keep_left(db, change_no, hlc, &left)?;
+    note(db, change_no)?;
+    Ok(Some(left))
+}
+
+/// The hub's seal was on the whole; it makes another one for what is left.
+fn keep_left(db: &Connection, change_no: i64, hlc: Hlc, left: &str) -> Done<()> {
+    db.prepare_cached("UPDATE changes SET body = ?2, digest = ?3, seal = NULL WHERE change_no = ?1")?
+        .execute(params![change_no, left, sums::digest(hlc, left)])?;
+    Ok(())
 }
 
 /// The orders that somebody who writes these fields of a record here has seen. A photo that was erased stays erased.
@@ -86,9 +122,16 @@ pub(super) fn is_headquarters(db: &Connection, node_id: Uuid, change: &Change) -
     Ok(false)
 }
 
-/// Notes that only a part of a change is left.
+/// Notes that only a part of a change is left, and that no order tells yet what of it is.
 pub(super) fn note(db: &Connection, change_no: i64) -> Done<()> {
     db.prepare_cached("INSERT OR REPLACE INTO erased_changes (change_no, listed) VALUES (?1, 0)")?
+        .execute([change_no])?;
+    Ok(())
+}
+
+/// Notes that only a part of a change is left, where that is not known.
+pub(super) fn note_once(db: &Connection, change_no: i64) -> Done<()> {
+    db.prepare_cached("INSERT OR IGNORE INTO erased_changes (change_no, listed) VALUES (?1, 0)")?
         .execute([change_no])?;
     Ok(())
 }
@@ -138,27 +181,25 @@ pub(super) fn what(order: &RecordState) -> BTreeMap<Uuid, Vec<Field>> {
 
 /// Takes the values out of every change of one record, and out of everything that follows from them.
 fn erase(db: &Connection, order: &Record, id: Uuid, values: &mut BTreeSet<String>) -> Done<()> {
-    let record = load_record(db, id)?.filter(|record| record.scope == order.scope);
-    if let Some(photo) = record.as_ref().filter(|record| record.kind == PHOTO) {
-        db.prepare_cached(
-            "INSERT OR IGNORE INTO erased_contents (sha256, erasure_no, removed) \
-             SELECT sha256, ?2, 0 FROM pieces WHERE photo_no = ?1 \
-             AND EXISTS (SELECT 1 FROM erased_fields WHERE record_id = ?3 AND field = ?4)",
-        )?
-        .execute(params![photo.no, order.no, id, CONTENT])?;
+    let record = damaged::readable(db, id)?.filter(|record| record.scope == order.scope);
+    let (mut is_whole, mut changes) = (true, Vec::new());
+    for row in damaged::rows(db, id)? {
+        changes.push(row.id);
+        if let Some(body) = row.body {
+            if let Some(photo) = record.as_ref().filter(|record| record.kind == PHOTO) {
+                contents(db, order, photo, &body)?;
+            }
+            if let Some(left) = strip(db, row.change_no, id, row.hlc, &body)? {
+                telling(&body, &left, values);
+                reasons(db, row.change_no, values)?;
+            }
+        } else {
+            is_whole = false;
+            damaged::empty(db, row.change_no, row.id, &order.scope)?;
+        }
     }
-    let rows: Vec<(i64, String)> = db
-        .prepare_cached("SELECT change_no, body FROM changes WHERE record_id = ?1")?
-        .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    for (change_no, body) in rows {
-        let Some(left) = left(db, id, &body)? else { continue };
-        telling(&body, &left, values);
-        // The hub's seal was on the whole; it makes another one for what is left.
-        db.prepare_cached("UPDATE changes SET body = ?2, seal = NULL WHERE change_no = ?1")?
-            .execute(params![change_no, left])?;
-        note(db, change_no)?;
-    }
+    let incident = record.as_ref().and_then(|record| record.parent_no);
+    damaged::forget(db, id, incident, &changes)?;
     let Some(record) = record else { return Ok(()) };
     // Digests of requests that may have held the values: nobody shall be able to try values against them.
     let incident_no = record.parent_no.unwrap_or(record.no);
@@ -168,7 +209,50 @@ fn erase(db: &Connection, order: &Record, id: Uuid, values: &mut BTreeSet<String
         "UPDATE idempotency SET digest = zeroblob(32) WHERE incident_id = (SELECT record_id FROM records WHERE record_no = ?1)",
     )?
     .execute([incident_no])?;
-    put_together(db, id)
+    if is_whole && damaged::is_all_whole(db, &record)? {
+        put_together(db, id)
+    } else {
+        damaged::by_hand(db, record)
+    }
+}
+
+/// Notes the contents that a change of a photo names, where an order removes them. All that it ever named: another picture of
+/// it may have been made since.
+fn contents(db: &Connection, order: &Record, photo: &Record, body: &str) -> Done<()> {
+    let Ok(change) = Change::from_body(body) else {
+        return Ok(());
+    };
+    for field in ["sha256", "display/sha256", "thumbnail/sha256"] {
+        let Some(sha256) = change.set.get(field).and_then(Value::as_str) else {
+            continue;
+        };
+        db.prepare_cached(
+            "INSERT OR IGNORE INTO erased_contents (sha256, erasure_no, removed) \
+             SELECT ?1, ?2, 0 WHERE EXISTS (SELECT 1 FROM erased_fields WHERE record_id = ?3 AND field = ?4)",
+        )?
+        .execute(params![sha256, order.no, photo.id, CONTENT])?;
+    }
+    Ok(())
+}
+
+/// Why a change is in quarantine, here or at headquarters, may name what it held.
+fn reasons(db: &Connection, change_no: i64, values: &BTreeSet<String>) -> Done<()> {
+    let said: Vec<Option<String>> = db
+        .prepare_cached(
+            "SELECT reason FROM quarantine WHERE change_no = ?1 UNION ALL SELECT outcome FROM changes WHERE change_no = ?1",
+        )?
+        .query_map([change_no], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let names = |text: &String| values.iter().any(|value| text.contains(value.as_str()));
+    if said.iter().flatten().any(names) {
+        db.prepare_cached("UPDATE quarantine SET reason = ?2 WHERE change_no = ?1")?
+            .execute(params![change_no, erasure::ERASED_TEXT])?;
+        db.prepare_cached(
+            "UPDATE changes SET outcome = 'quarantined: ' || ?2 || ': ' || ?3 WHERE change_no = ?1 AND outcome LIKE 'quarantined: %'",
+        )?
+        .execute(params![change_no, sync_protocol::message::quarantine::BAD_VALUE, erasure::ERASED_TEXT])?;
+    }
+    Ok(())
 }
 
 /// Texts that were in a body and are not in what is left of it.
@@ -214,27 +298,36 @@ pub(super) fn left_of_each<'a>(db: &Connection, bodies: impl Iterator<Item = &'a
     for body in bodies {
         let left = match Change::from_body(body) {
             Ok(change) => left(db, change.id, body)?,
-            Err(_) => None,
+            Err(_) => left_unread(db, body)?,
         };
         kept.push(left.unwrap_or_else(|| body.to_owned()));
     }
     Ok(kept.join("\n"))
 }
 
-/// Bodies that are no changes name no record; those that hold one of the values go whole.
+/// Bodies that are no changes; those that are about a record of which something was erased, or hold one of the values, go whole.
 fn unreadable(db: &Connection, values: &BTreeSet<String>) -> Done<()> {
-    let rows: Vec<(i64, String)> = db
-        .prepare("SELECT c.change_no, c.body FROM quarantine q JOIN changes c ON c.change_no = q.change_no WHERE c.record_id IS NULL")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let rows: Vec<(i64, i64, String)> = db
+        .prepare(
+            "SELECT c.change_no, c.hlc, c.body FROM quarantine q JOIN changes c ON c.change_no = q.change_no \
+             WHERE c.record_id IS NULL",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
-    for (change_no, body) in rows {
-        if values.iter().any(|value| body.contains(value.as_str())) {
-            db.execute("UPDATE changes SET body = ?2 WHERE change_no = ?1", params![change_no, nothing_left(&body)])?;
-            // No order can name it: it is never sent to anybody.
-            db.execute("INSERT OR REPLACE INTO erased_changes (change_no, listed) VALUES (?1, 1)", [change_no])?;
-        }
+    for (change_no, hlc, body) in rows {
+        let holds = || values.iter().any(|value| body.contains(value.as_str()));
+        let left = match left_unread(db, &body)? {
+            None if holds() => Some(nothing_left(&body)),
+            left => left,
+        };
+        let Some(left) = left else { continue };
+        keep_left(db, change_no, Hlc::from_i64(hlc), &left)?;
+        // No order can name it: it is never sent to anybody.
+        db.execute("INSERT OR REPLACE INTO erased_changes (change_no, listed) VALUES (?1, 1)", [change_no])?;
+        // What was wrong with it was told in its own words.
+        db.execute("UPDATE quarantine SET reason = ?2 WHERE change_no = ?1", params![change_no, erasure::ERASED_TEXT])?;
     }
-    Ok(())
+    damaged::forget_values(db, values)
 }
 
 /// The digest of what is left, as orders tell it, with the hub's seal on it.
@@ -323,10 +416,10 @@ pub(super) fn is_content_erased(photo: &RecordState) -> bool {
 
 /// Hub: what is left of changes that no order tells of, as fields of the newest order that names their record.
 pub(super) fn unlisted(db: &Connection, limit: u32) -> Done<Option<Listing>> {
-    type Row = (Uuid, i64, String, Option<i64>, i64, String, i64, String);
+    type Row = (Uuid, i64, String, Option<i64>, i64, String, i64, Option<[u8; 16]>);
     let mut statement = db.prepare_cached(
         "SELECT o.origin, c.seq, o.site, c.received_ms, c.hlc, c.body, \
-           (SELECT max(f.erasure_no) FROM erased_fields f WHERE f.record_id = c.record_id), o.scope \
+           (SELECT max(f.erasure_no) FROM erased_fields f WHERE f.record_id = c.record_id), c.digest \
          FROM erased_changes x CROSS JOIN changes c ON c.change_no = x.change_no \
          CROSS JOIN origins o ON o.origin_no = c.origin_no WHERE x.listed = 0 \
            AND EXISTS (SELECT 1 FROM erased_fields f WHERE f.record_id = c.record_id) ORDER BY x.change_no LIMIT ?1",
@@ -351,15 +444,16 @@ pub(super) fn unlisted(db: &Connection, limit: u32) -> Done<Option<Listing>> {
     let order = load_record_no(db, order_no)?.ok_or_else(|| Fail::Broken("an order has no record".to_owned()))?;
     let key = histories::hub_key(db)?;
     let mut left = BTreeMap::new();
-    for (origin, seq, site, received_ms, hlc, body, no, _) in rows {
-        if no != order_no {
+    for (origin, seq, site, received_ms, hlc, body, no, kept) in rows {
+        let placed = Hlc::from_i64(hlc);
+        // One that is damaged is told when it is whole again.
+        if no != order_no || !sums::is_whole(kept, placed, &body) {
             continue;
         }
-        let placed = Hlc::from_i64(hlc);
         let digest = blake3::hash(body.as_bytes()).to_hex().to_string();
-        let line = sync::line(&order.scope, origin, seq as u64, received_ms, placed, body)?;
+        let line = feed::line(&order.scope, origin, seq as u64, received_ms, placed, body)?;
         let seal = key.line(&line, &site, placed).to_string();
         left.insert(format!("left/{}", ChangeId { origin, seq: seq as u64 }), json!({"digest": digest, "seal": seal}));
     }
-    Ok(Some(Listing { id: order.id, scope: order.scope, left }))
+    Ok((!left.is_empty()).then_some(Listing { id: order.id, scope: order.scope, left }))
 }

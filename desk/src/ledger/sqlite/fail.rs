@@ -14,6 +14,22 @@ pub(crate) enum Fail {
     Broken(String),
 }
 
+impl Fail {
+    /// Whether it is what is stored that is wrong, rather than that it could not be read.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Broken(_)
+                | Self::Sql(
+                    rusqlite::Error::FromSqlConversionFailure(..)
+                        | rusqlite::Error::IntegralValueOutOfRange(..)
+                        | rusqlite::Error::InvalidColumnType(..)
+                        | rusqlite::Error::Utf8Error(..)
+                )
+        )
+    }
+}
+
 /// What every job answers.
 pub(crate) type Done<T> = Result<T, Fail>;
 

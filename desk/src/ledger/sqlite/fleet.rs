@@ -10,6 +10,8 @@ use uuid::Uuid;
 
 /// Used and stale codes are kept this long, so that "used" can still be told from "unknown" by an administrator.
 const KEEP_CODES_MS: i64 = 30 * 24 * 3_600_000;
+/// A code made later than this after now was made by a clock that has been set back since, and would be good for years.
+const SET_BACK_MS: i64 = 24 * 3_600_000;
 /// Credentials kept of a node: the current one, the one before, and a few more. Older ones the hub's key recognises.
 const KEEP_CREDENTIALS: i64 = 8;
 
@@ -61,8 +63,8 @@ pub(super) fn count_drained(db: &Connection, node_id: Uuid, new: u64) -> Done<()
 
 pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<(Store, String)>> {
     let used = db
-        .prepare_cached("UPDATE enrolment_codes SET used_ms = ?2, node_id = ?3 WHERE code_hash = ?1 AND used_ms IS NULL AND expires_ms > ?2")?
-        .execute(params![node.code_hash, node.now_ms, node.node_id])?;
+        .prepare_cached("UPDATE enrolment_codes SET used_ms = ?2, node_id = ?3 WHERE code_hash = ?1 AND used_ms IS NULL AND expires_ms > ?2 AND created_ms <= ?4")?
+        .execute(params![node.code_hash, node.now_ms, node.node_id, node.now_ms.saturating_add(SET_BACK_MS)])?;
     if used == 0 {
         return Ok(None);
     }
@@ -110,8 +112,12 @@ fn rows(db: &Connection, store: Option<&str>, node_id: Option<Uuid>) -> Done<Vec
     let mut statement = db.prepare_cached(
         "SELECT n.node_id, n.store_code, n.name, n.version, n.enrolled_ms, n.revoked_ms, n.last_contact_ms, n.clock_offset_ms, n.status, \
          coalesce((SELECT sum(o.seq) FROM origins o WHERE o.node_id = n.node_id), 0), n.restored_ms, \
-         (SELECT count(*) FROM forks f WHERE f.node_id = n.node_id), n.retired_ms, n.replaced_by, n.drained_changes \
-         FROM nodes n WHERE (?1 IS NULL OR n.store_code = ?1) AND (?2 IS NULL OR n.node_id = ?2) ORDER BY n.store_code, n.name, n.node_id",
+         (SELECT count(*) FROM forks f WHERE f.node_id = n.node_id), n.newest_protocol, coalesce(a.quarantined, 0), \
+         n.retired_ms, n.replaced_by, n.drained_changes \
+         FROM nodes n LEFT JOIN (SELECT o.node_id, count(*) AS quarantined FROM quarantine q \
+           JOIN changes c ON c.change_no = q.change_no JOIN origins o ON o.origin_no = c.origin_no \
+           WHERE q.settled = 0 GROUP BY o.node_id) a ON a.node_id = n.node_id \
+         WHERE (?1 IS NULL OR n.store_code = ?1) AND (?2 IS NULL OR n.node_id = ?2) ORDER BY n.store_code, n.name, n.node_id",
     )?;
     let mut rows = statement.query(params![store, node_id])?;
     let mut nodes = Vec::new();
@@ -130,9 +136,11 @@ fn rows(db: &Connection, store: Option<&str>, node_id: Option<Uuid>) -> Done<Vec
             applied_changes: row.get::<_, i64>(9)? as u64,
             restored_ms: row.get(10)?,
             forks: row.get::<_, i64>(11)? as u64,
-            retired_ms: row.get(12)?,
-            replaced_by: row.get(13)?,
-            drained_changes: row.get::<_, i64>(14)? as u64,
+            newest_protocol: row.get(12)?,
+            quarantined: row.get::<_, i64>(13)? as u64,
+            retired_ms: row.get(14)?,
+            replaced_by: row.get(15)?,
+            drained_changes: row.get::<_, i64>(16)? as u64,
         });
     }
     Ok(nodes)

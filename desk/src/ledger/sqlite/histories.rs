@@ -1,18 +1,19 @@
 //! When histories disagree: the hub's key and epochs, and what a node keeps for a hub that forgets.
 //!
-//! Rows of `site`: `hub_key` (64 hexadecimal characters), `restored`; at a node `offer` (the epoch for which an offer is
+//! Rows of `site`: `hub_key` (64 hexadecimal characters), `restored`, `epoch/EPOCH` for epochs that are over; at a node `offer` (the epoch for which an offer is
 //! due) and `receipt/ORIGIN` (JSON).
 //!
 //! A new epoch is one transaction: the name, the reason, and the end of the hub's own streams. Had it been cut in half, the
 //! hub would record under numbers that nodes hold with other bytes.
 
 use super::SqliteLedger;
+use super::anew;
 use super::changes::parse_scope;
 use super::fail::{Done, Fail};
 use super::offers;
 use super::site::{self, set_value, value};
 use crate::error::Error;
-use crate::ledger::{Epoch, Giving, Histories, Identity};
+use crate::ledger::{Epoch, Fork, Giving, Histories, Identity};
 use async_trait::async_trait;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -54,6 +55,7 @@ fn begin_epoch(db: &Connection, from: Uuid, fresh: Uuid, reason: &str, now_ms: i
         return Ok(epoch);
     }
     set_value(db, "epoch", &fresh.to_string())?;
+    note_epoch(db, from)?;
     db.execute("DELETE FROM site WHERE name = 'restored'", [])?;
     db.execute("UPDATE origins SET mine = 0 WHERE mine = 1", [])?;
     let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
@@ -61,11 +63,54 @@ fn begin_epoch(db: &Connection, from: Uuid, fresh: Uuid, reason: &str, now_ms: i
     Ok(fresh)
 }
 
+/// Keeps in mind that there was an epoch, be it one that this ledger was put back behind.
+fn note_epoch(db: &Connection, epoch: Uuid) -> Done<()> {
+    set_value(db, &format!("epoch/{epoch}"), "1")
+}
+
+fn knows_epoch(db: &Connection, epoch: Uuid) -> Done<bool> {
+    let begun: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM epochs WHERE epoch = ?1)")?
+        .query_row([epoch], |row| row.get(0))?;
+    let stands = matches!(site::identity(db)?, Identity::Hub { epoch: standing, .. } if standing == epoch);
+    Ok(begun || stands || value(db, &format!("epoch/{epoch}"))?.is_some())
+}
+
 fn epochs(db: &Connection, limit: u32) -> Done<Vec<Epoch>> {
+    // Rows are never removed, so their numbers have no gap; the first epoch has none.
     let mut statement =
-        db.prepare_cached("SELECT epoch, since_ms, reason FROM epochs ORDER BY epoch_no DESC LIMIT ?1")?;
-    let rows = statement
-        .query_map([limit], |row| Ok(Epoch { epoch: row.get(0)?, since_ms: row.get(1)?, reason: row.get(2)? }))?;
+        db.prepare_cached("SELECT epoch_no + 1, epoch, since_ms, reason FROM epochs ORDER BY epoch_no DESC LIMIT ?1")?;
+    let rows = statement.query_map([limit], |row| {
+        Ok(Epoch {
+            number: row.get(0)?,
+            epoch: row.get(1)?,
+            since_ms: row.get(2)?,
+            reason: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn forks(db: &Connection, store: Option<&str>, limit: u32) -> Done<Vec<Fork>> {
+    let mut statement = db.prepare_cached(
+        "SELECT f.fork_no, f.origin, f.node_id, n.store_code, n.name, f.agreed_seq, f.first_seq, \
+         1 + length(f.body) - length(replace(f.body, char(10), '')), f.since_ms \
+         FROM forks f LEFT JOIN nodes n ON n.node_id = f.node_id WHERE ?1 IS NULL OR n.store_code = ?1 \
+         ORDER BY f.fork_no DESC LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![store, limit], |row| {
+        let (store, name): (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
+        Ok(Fork {
+            no: row.get(0)?,
+            origin: row.get(1)?,
+            node_id: row.get(2)?,
+            known_as: store.zip(name),
+            agreed_seq: row.get::<_, i64>(5)? as u64,
+            first_seq: row.get::<_, i64>(6)? as u64,
+            changes: row.get::<_, i64>(7)? as u64,
+            since_ms: row.get(8)?,
+        })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -134,8 +179,20 @@ impl Histories for SqliteLedger {
         self.write(move |db| begin_epoch(db, from, fresh, &reason, now_ms)).await
     }
 
+    async fn knows_epoch(&self, epoch: Uuid) -> Result<bool, Error> {
+        self.look(move |db| knows_epoch(db, epoch)).await
+    }
+
+    async fn note_epoch(&self, epoch: Uuid) -> Result<(), Error> {
+        self.write(move |db| note_epoch(db, epoch)).await
+    }
+
     async fn epochs(&self, limit: u32) -> Result<Vec<Epoch>, Error> {
         self.look(move |db| epochs(db, limit)).await
+    }
+
+    async fn forks(&self, store: Option<String>, limit: u32) -> Result<Vec<Fork>, Error> {
+        self.read(move |db| forks(db, store.as_deref(), limit)).await
     }
 
     async fn mark_restored(&self) -> Result<(), Error> {
@@ -190,6 +247,10 @@ impl Histories for SqliteLedger {
         max_bytes: usize,
     ) -> Result<Option<Giving>, Error> {
         self.read(move |db| offers::to_give(db, &wanted, after, max_changes, max_bytes)).await
+    }
+
+    async fn record_again(&self, of: Uuid, first: u64) -> Result<u64, Error> {
+        self.write(move |db| anew::record_again(db, of, first)).await
     }
 
     async fn receipt(&self, origin: Uuid) -> Result<Option<Receipt>, Error> {

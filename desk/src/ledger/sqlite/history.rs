@@ -35,6 +35,11 @@ pub(super) fn history(db: &Connection, id: Uuid) -> Done<Vec<HistoryItem>> {
             if told.change.new && !is_lost {
                 continue;
             }
+            if let Some(about) = field.strip_prefix(super::reviews::PREFIX) {
+                let kept = to.get("keep").cloned().unwrap_or(Value::Null);
+                items.push((stamp(told), item(told, "settled", Some(about), Value::Null, kept, false)));
+                continue;
+            }
             let before = told.change.base.get(field).and_then(|base| by_id.get(base));
             let (from, from_erased) = before.map_or((Value::Null, None), |before| value_of(before, field, &gone));
             let (shown, to_erased) = value_of(told, field, &gone);
@@ -88,6 +93,7 @@ fn orders(record: &Record) -> Vec<(Stamp, HistoryItem)> {
                 from: Value::Null,
                 to: Value::Null,
                 lost: false,
+                clock_off: false,
                 reason: Some(mark.reason.clone()).filter(|reason| !reason.is_empty()),
                 erased: None,
             };
@@ -147,6 +153,7 @@ fn item(told: &Told, kind: &str, field: Option<&str>, from: Value, to: Value, lo
         from,
         to,
         lost,
+        clock_off: told.hlc.tells_a_wrong_clock(told.change.at),
         reason: None,
         erased: None,
     }

@@ -1,7 +1,10 @@
 //! Files that came without an incident.
 
+use super::SqliteLedger;
 use super::fail::Done;
-use crate::ledger::InboxItem;
+use crate::error::Error;
+use crate::ledger::{Inbox, InboxItem};
+use async_trait::async_trait;
 use chassis::blobs::Sha256;
 use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, Row, params};
@@ -44,4 +47,30 @@ pub(super) fn one(db: &Connection, id: Uuid) -> Done<Option<InboxItem>> {
 
 pub(super) fn remove(db: &Connection, id: Uuid) -> Done<bool> {
     Ok(db.prepare_cached("DELETE FROM inbox WHERE item_id = ?1")?.execute([id])? == 1)
+}
+
+#[async_trait]
+impl Inbox for SqliteLedger {
+    async fn add_inbox_item(
+        &self,
+        id: Uuid,
+        sha256: Sha256,
+        size_bytes: u64,
+        filename: String,
+        now_ms: i64,
+    ) -> Result<(), Error> {
+        self.write(move |db| add(db, id, sha256, size_bytes, &filename, now_ms)).await
+    }
+
+    async fn inbox_items(&self, limit: u32) -> Result<Vec<InboxItem>, Error> {
+        self.look(move |db| all(db, limit)).await
+    }
+
+    async fn inbox_item(&self, id: Uuid) -> Result<Option<InboxItem>, Error> {
+        self.look(move |db| one(db, id)).await
+    }
+
+    async fn remove_inbox_item(&self, id: Uuid) -> Result<bool, Error> {
+        self.write(move |db| remove(db, id)).await
+    }
 }

@@ -4,7 +4,7 @@ use super::fail::Done;
 use super::filter::{self, Indexes, Lookup};
 use super::{photos, site};
 use crate::incidents::answer;
-use crate::ledger::{Comment, Event, Filter, IncidentRow, Review, Whole};
+use crate::ledger::{Comment, Event, Filter, IncidentRow, Whole};
 use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::{
     self, Connection, OptionalExtension, Row, params, params_from_iter, types::Value as Sql,
@@ -140,24 +140,6 @@ pub(super) fn last_event(db: &Connection) -> Done<i64> {
     Ok(db
         .prepare_cached("SELECT coalesce(max(change_no), 0) FROM changes")?
         .query_row([], |row| row.get(0))?)
-}
-
-pub(super) fn reviews(db: &Connection, store: Option<&str>, limit: u32) -> Done<Vec<Review>> {
-    let mut statement = db.prepare_cached(
-        "SELECT i.incident_id, i.store_code, i.reference, v.field, v.since_ms FROM reviews v \
-         CROSS JOIN incidents i ON i.incident_no = v.record_no WHERE ?1 IS NULL OR i.store_code = ?1 \
-         ORDER BY v.record_no DESC, v.field LIMIT ?2",
-    )?;
-    let rows = statement.query_map(params![store, limit], |row| {
-        Ok(Review {
-            incident_id: row.get(0)?,
-            store_code: row.get(1)?,
-            reference: row.get(2)?,
-            field: row.get(3)?,
-            since_ms: row.get(4)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The plan SQLite makes for a page: what a test looks at.

@@ -8,16 +8,16 @@
 //! cannot be applied yet (its incident is another node's and not back) leaves nothing behind and is given again later:
 //! it had been applied once, so quarantine would be the wrong place for it.
 
-use super::changes::{self, Added, Incoming, add, feed, open_origin, origin, parse_scope, save_origin};
+use super::changes::{self, Incoming, add, feed, open_origin, origin, parse_scope, save_origin};
 use super::fail::{Done, Fail};
 use super::histories::{hub_key, is_among};
-use super::site;
 use super::sync::{keep_link_if_due, line};
+use super::{site, sums};
 use crate::ledger::{Giving, Identity};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 use sync_protocol::batch::Page;
-use sync_protocol::change::Change;
+use sync_protocol::change::{Change, ChangeId};
 use sync_protocol::erasure::digest;
 use sync_protocol::hlc::Hlc;
 use sync_protocol::message::{Given, GivenLine, Outcome, PageHeader, PageLine};
@@ -66,7 +66,7 @@ pub(super) fn to_give(
     };
     let (mut lines, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
     let mut statement = db.prepare_cached(
-        "SELECT c.change_no, o.origin, c.seq, o.scope, o.site, c.received_ms, c.hlc, c.seal, c.body FROM changes c \
+        "SELECT c.change_no, o.origin, c.seq, o.scope, o.site, c.received_ms, c.hlc, c.seal, c.body, c.digest FROM changes c \
          CROSS JOIN origins o ON o.origin_no = c.origin_no WHERE c.change_no > ?1 AND o.mine = 0 ORDER BY c.change_no LIMIT ?2",
     )?;
     let mut rows = statement.query(params![after, MAX_LOOKED_AT])?;
@@ -85,6 +85,7 @@ pub(super) fn to_give(
             header.sites.insert(origin, row.get(4)?);
             let scope = parse_scope(&row.get::<_, String>(3)?)?;
             let placed = Hlc::from_i64(row.get(6)?);
+            sums::check(row.get(9)?, placed, &body, ChangeId { origin, seq: seq as u64 })?;
             let mut line = line(&scope, origin, seq as u64, row.get(5)?, placed, body)?;
             line.seal = Some(Seal::from_bytes(seal));
             lines.push(line);
@@ -159,13 +160,15 @@ fn take_one(
     }
     let held = known.as_ref().map_or(0, |known| known.seq);
     if let Some(known) = known.as_ref().filter(|_| line.seq <= held) {
-        let held: String = db
+        let held: Option<String> = db
             .prepare_cached("SELECT body FROM changes WHERE origin_no = ?1 AND seq = ?2")?
-            .query_row(params![known.no, line.seq as i64], |row| row.get(0))?;
-        return Ok(if digest(held.as_bytes()) == digest(body.as_bytes()) {
-            Given::Known
-        } else {
-            refused(false, "another change has its number here")
+            .query_row(params![known.no, line.seq as i64], |row| row.get(0))
+            .optional()?;
+        // What is left of an erased one is the same change.
+        return Ok(match held.map(|held| digest(held.as_bytes()) == digest(body.as_bytes())) {
+            Some(true) => Given::Known,
+            Some(false) => refused(false, "another change has its number here"),
+            None => refused(true, "it is gone here; it is taken back with proof, when checksums are compared"),
         });
     }
     if line.seq != held + 1 {
@@ -185,13 +188,14 @@ fn take_one(
         now_ms,
         claim: None,
     };
-    let Added { outcome, change_no, .. } = add(db, incoming)?;
-    let given = match outcome {
+    let added = add(db, incoming)?;
+    let told: Vec<i64> = added.told().collect();
+    let given = match added.outcome {
         Outcome::Applied | Outcome::Merged | Outcome::Duplicate => {
             save_origin(db, &stream)?;
             keep_link_if_due(db, &stream, held)?;
             changes::saw(db, placed)?;
-            fed.push((line.scope.clone(), change_no));
+            fed.extend(told.into_iter().map(|change_no| (line.scope.clone(), change_no)));
             Given::Taken
         }
         Outcome::Deferred => refused(true, "an earlier change of its record is in quarantine"),

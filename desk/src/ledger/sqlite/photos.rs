@@ -2,8 +2,8 @@
 
 use super::changes::Record;
 use super::fail::{Done, Fail};
-use super::{erasures, site};
-use crate::ledger::{AtHub, Lane, Photo, PhotoFile, Piece};
+use super::{damage, erasures, site};
+use crate::ledger::{AtHub, DamageKind, Lane, Photo, PhotoFile, Piece};
 use chassis::blobs::Sha256;
 use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, Row, params};
@@ -21,7 +21,8 @@ const LANES: [(&str, &str, Lane); 3] = [
 pub(super) fn project(db: &Connection, incident_no: i64, record: &Record) -> Done<()> {
     let Some(born) = &record.state.born else { return Ok(()) };
     if erasures::is_content_erased(&record.state) {
-        return remove(db, incident_no, record.no);
+        // It is none any more.
+        return forget(db, record.no, Some(incident_no));
     }
     let text = |field: &str| record.state.get(field).and_then(Value::as_str);
     let number = |field: &str| record.state.get(field).and_then(Value::as_i64);
@@ -52,17 +53,18 @@ pub(super) fn project(db: &Connection, incident_no: i64, record: &Record) -> Don
         born.stamp.hlc.to_i64()
     ])?;
     pieces(db, record)?;
-    count(db, incident_no)
+    counted(db, incident_no)
 }
 
-/// A photo whose content was erased is none any more.
-fn remove(db: &Connection, incident_no: i64, photo_no: i64) -> Done<()> {
+/// Takes a photo off the tables; its contents stay where they are.
+pub(super) fn forget(db: &Connection, photo_no: i64, incident_no: Option<i64>) -> Done<()> {
     db.prepare_cached("DELETE FROM pieces WHERE photo_no = ?1")?.execute([photo_no])?;
     db.prepare_cached("DELETE FROM photos WHERE photo_no = ?1")?.execute([photo_no])?;
-    count(db, incident_no)
+    incident_no.map_or(Ok(()), |no| counted(db, no))
 }
 
-fn count(db: &Connection, incident_no: i64) -> Done<()> {
+/// Brings what is shown with an incident up to its photos.
+fn counted(db: &Connection, incident_no: i64) -> Done<()> {
     db.prepare_cached(
         "UPDATE incidents SET photos_rev = photos_rev + 1, \
          photo_count = (SELECT count(*) FROM photos WHERE incident_no = ?1), \
@@ -192,6 +194,10 @@ pub(super) fn keep_blob(db: &Connection, sha256: Sha256, size_bytes: u64, now_ms
          ON CONFLICT (sha256) DO UPDATE SET kept_ms = excluded.kept_ms",
     )?
     .execute(params![sha256.to_string(), size_bytes as i64, now_ms])?;
+    let name = sha256.to_string();
+    if let Some(damage) = damage::mended(db, DamageKind::Content, &name, "its bytes came back", now_ms)? {
+        tracing::warn!(content = name, was = damage.what, "a content that was damaged is whole again");
+    }
     if site::is_hub(db)? {
         note_at_hub(db, &[sha256], AtHub::Verified)?;
     }

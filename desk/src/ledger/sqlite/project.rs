@@ -1,6 +1,6 @@
 //! What records are looked up by: tables that follow from `records` and can be made anew from it at any time.
 
-use super::changes::{Record, load_record};
+use super::changes::{Record, load_record, load_record_no};
 use super::fail::Done;
 use super::{erasures, photos};
 use crate::document::{Document, document};
@@ -161,6 +161,11 @@ fn comment(db: &Connection, incident: &Record, record: &Record) -> Done<()> {
         born.at,
         born.stamp.hlc.to_i64()
     ])?;
+    commented(db, incident)
+}
+
+/// Brings an incident's count and words up to its comments.
+fn commented(db: &Connection, incident: &Record) -> Done<()> {
     db.prepare_cached("UPDATE incidents SET comment_count = (SELECT count(*) FROM comments WHERE incident_no = ?1) WHERE incident_no = ?1")?
         .execute([incident.no])?;
     let made = document_of(incident);
@@ -217,6 +222,104 @@ fn account(db: &Connection, record: &Record) -> Done<()> {
         db.prepare_cached("DELETE FROM sessions WHERE username = ?1")?.execute([text(state, "username")])?;
     }
     Ok(())
+}
+
+/// Takes a record off every table. Nothing may belong to it any more.
+pub(super) fn forget(db: &Connection, record: &Record) -> Done<()> {
+    let parent = record.parent_no;
+    db.prepare_cached("DELETE FROM reviews WHERE record_no = ?1")?.execute([record.no])?;
+    match record.kind.as_str() {
+        record::INCIDENT => {
+            for sql in [
+                "DELETE FROM temp.waiting WHERE incident_no = ?1",
+                "DELETE FROM incident_words WHERE rowid = ?1",
+                "DELETE FROM incident_names WHERE rowid = ?1",
+                "DELETE FROM incident_tags WHERE incident_no = ?1",
+                "DELETE FROM documents WHERE incident_no = ?1",
+                "DELETE FROM incidents WHERE incident_no = ?1",
+            ] {
+                db.prepare_cached(sql)?.execute([record.no])?;
+            }
+            db.prepare_cached("DELETE FROM idempotency WHERE incident_id = ?1")?.execute([record.id])?;
+        }
+        record::COMMENT => {
+            db.prepare_cached("DELETE FROM comments WHERE comment_no = ?1")?.execute([record.no])?;
+        }
+        record::PHOTO => photos::forget(db, record.no, parent)?,
+        record::SETTLEMENT => {
+            db.prepare_cached("DELETE FROM settlements WHERE settlement_no = ?1")?.execute([record.no])?;
+        }
+        _ => {}
+    }
+    db.prepare_cached("DELETE FROM records WHERE record_no = ?1")?.execute([record.no])?;
+    if record.kind == record::COMMENT
+        && let Some(incident) = parent.map(|no| load_record_no(db, no)).transpose()?.flatten()
+    {
+        commented(db, &incident)?;
+    }
+    Ok(())
+}
+
+/// Makes all rows of a record anew, also those that are gone, and those of what belongs to it.
+pub(super) fn again(db: &Connection, record: &Record) -> Done<()> {
+    if record.kind != record::INCIDENT {
+        self::record(db, record)?;
+        return match record.parent_no.map(|no| load_record_no(db, no)).transpose()?.flatten() {
+            Some(parent) => child(db, &parent, record),
+            None => Ok(()),
+        };
+    }
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO incidents (incident_no, incident_id, occurred_at_ms, store_code, status, category, severity, \
+         reported_by, deleted, reference, people, comment_count, photo_count, received_ms) \
+         VALUES (?1, ?2, 0, '', '', '', 3, '', 0, '', '', 0, 0, NULL)",
+    )?
+    .execute(params![record.no, record.id])?;
+    db.prepare_cached(
+        "UPDATE incidents SET incident_id = ?2, store_code = ?3, received_ms = ?4 WHERE incident_no = ?1",
+    )?
+    .execute(params![record.no, record.id, record.scope.store_code().unwrap_or(""), record.received_ms])?;
+    db.prepare_cached("INSERT OR IGNORE INTO documents (incident_no, version, doc) VALUES (?1, '', '')")?
+        .execute([record.no])?;
+    incident(db, record)?;
+    let mut statement = db.prepare_cached("SELECT record_no FROM records WHERE parent_no = ?1 ORDER BY record_no")?;
+    let children: Vec<i64> = statement.query_map([record.no], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for no in children {
+        // One that cannot be read is mended by itself.
+        if let Ok(Some(one)) = load_record_no(db, no) {
+            child(db, record, &one)?;
+        }
+    }
+    Ok(())
+}
+
+/// The number that a lost record had, where its tables still know.
+pub(super) fn number_of(db: &Connection, kind: &str, id: Uuid) -> Done<Option<i64>> {
+    let sql = match kind {
+        record::INCIDENT => "SELECT incident_no FROM incidents WHERE incident_id = ?1",
+        record::COMMENT => "SELECT comment_no FROM comments WHERE comment_id = ?1",
+        record::PHOTO => "SELECT photo_no FROM photos WHERE photo_id = ?1",
+        record::STORE => "SELECT store_no FROM stores WHERE store_id = ?1",
+        record::ACCOUNT => "SELECT account_no FROM accounts WHERE account_id = ?1",
+        _ => return Ok(None),
+    };
+    let no: Option<i64> = db.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
+    let Some(no) = no else { return Ok(None) };
+    let is_taken: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM records WHERE record_no = ?1)")?
+        .query_row([no], |row| row.get(0))?;
+    Ok((!is_taken).then_some(no))
+}
+
+/// What is shown of a record now, as it is kept: for what is set aside.
+pub(super) fn shown(db: &Connection, record: &Record) -> Done<Option<String>> {
+    let sql = match record.kind.as_str() {
+        record::INCIDENT => "SELECT CAST(doc AS BLOB) FROM documents WHERE incident_no = ?1",
+        record::COMMENT => "SELECT CAST(body AS BLOB) FROM comments WHERE comment_no = ?1",
+        _ => return Ok(None),
+    };
+    let bytes: Option<Vec<u8>> = db.prepare_cached(sql)?.query_row([record.no], |row| row.get(0)).optional()?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Compares the tables of one record with what its state says; answers what differs, in words.

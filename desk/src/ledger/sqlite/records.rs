@@ -6,11 +6,12 @@ use super::{erasures, incidents, site};
 use crate::document::Document;
 use crate::error::Refusal;
 use crate::ledger::{Claim, Draft, Earlier, IncidentRow, Recording, Staged, StagedRecord};
+use chassis::ids::Ids;
 use chassis::sqlite::jobs::enqueue;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use sync_protocol::change::Change;
+use sync_protocol::change::{Change, ChangeId, Field};
 use sync_protocol::message::{Outcome, quarantine};
 use sync_protocol::record::{FieldError, INCIDENT};
 use sync_protocol::scope::Scope;
@@ -21,13 +22,25 @@ const SYSTEM: &str = "system:";
 /// Where headquarters' own running numbers begin, so that they never meet a store's.
 const HUB_NUMBERS_FROM: i64 = 500_000;
 
-/// `fresh_origin`: an id for a stream, should the hub have none for a scope yet. `salt`: what nobody can guess.
-pub(super) fn record(
-    db: &Connection,
-    recording: Recording,
-    fresh_origin: impl Fn() -> Uuid,
-    salt: impl Fn() -> String,
-) -> Done<Option<IncidentRow>> {
+/// What nobody else has or can guess, for changes made at one moment.
+pub(super) struct Fresh {
+    pub(super) ids: Ids,
+    pub(super) at_ms: i64,
+}
+
+impl Fresh {
+    /// An id for a stream, should the hub have none for a scope yet.
+    pub(super) fn origin(&self) -> Uuid {
+        self.ids.new_v7(self.at_ms)
+    }
+
+    /// Keeps what is erased one day from being found out by its digest.
+    fn salt(&self) -> String {
+        self.ids.random_bytes::<12>().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Done<Option<IncidentRow>> {
     let Recording { records, by, at_ms, claim, jobs, plan } = recording;
     let mut staged = Staged::default();
     for id in records {
@@ -48,21 +61,21 @@ pub(super) fn record(
     for draft in drafts {
         let mut origin = match own_origin(db, &draft.scope)? {
             Some(origin) => origin,
-            None if is_hub => open_origin(db, fresh_origin(), &draft.scope, "hub", true, None)?,
+            None if is_hub => open_origin(db, fresh.origin(), &draft.scope, "hub", true, None)?,
             None => return Err(Refusal::NotEnrolled.into()),
         };
         let (scope, id) = (draft.scope.clone(), draft.id);
         let claim = claim.as_ref().filter(|_| draft.kind == INCIDENT && draft.new && !known_before);
-        let occasion = Occasion { by: &by, at_ms, is_hub, claim, salt: salt() };
-        let Added { change_no, document, .. } = apply(db, &mut origin, draft, &occasion)?;
+        let occasion = Occasion { by: &by, at_ms, is_hub, claim, fresh };
+        let added = apply(db, &mut origin, draft, &occasion)?;
         save_origin(db, &origin)?;
+        fed.extend(added.told().map(|change_no| (scope.clone(), change_no)));
         if let Some(key) = claim.and_then(|claim| claim.key.as_deref().map(|key| (key, claim.digest))) {
             keep_key(db, key, id, at_ms)?;
         }
-        if let Some(document) = document {
+        if let Some(document) = added.document {
             incident = Some(row_of(id, &scope, document, is_hub.then_some(at_ms)));
         }
-        fed.push((scope, change_no));
     }
     for job in &jobs {
         enqueue(db, job, at_ms)?;
@@ -153,49 +166,60 @@ struct Occasion<'a> {
     is_hub: bool,
     /// What the request for a new incident said of itself.
     claim: Option<&'a Claim>,
-    /// Keeps what is erased one day from being found out by its digest.
-    salt: String,
+    fresh: &'a Fresh,
 }
 
 fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion<'_>) -> Done<Added> {
-    let &Occasion { by, at_ms, is_hub, claim, ref salt } = occasion;
+    let &Occasion { by, at_ms, is_hub, claim, fresh } = occasion;
     let mut set = draft.set;
     if let (Some(year), Scope::Store(code)) = (draft.number_year, &draft.scope) {
         set.insert("reference".to_owned(), Value::from(reference(db, code, year, draft.id, is_hub)?));
     }
+    let Draft { kind, id, new, .. } = draft;
+    let own = Own { by, at_ms, kind, id, new, set, instead_of: None };
+    add_own(db, origin, own, fresh, is_hub, claim.map(|claim| &claim.digest))
+}
+
+/// A change that somebody makes here.
+pub(super) struct Own<'a> {
+    pub(super) by: &'a str,
+    pub(super) at_ms: i64,
+    pub(super) kind: &'a str,
+    pub(super) id: Uuid,
+    pub(super) new: bool,
+    pub(super) set: BTreeMap<Field, Value>,
+    pub(super) instead_of: Option<ChangeId>,
+}
+
+/// Seals a change into the site's own stream and merges it, or refuses it.
+pub(super) fn add_own(
+    db: &Connection,
+    origin: &mut Origin,
+    own: Own<'_>,
+    fresh: &Fresh,
+    is_hub: bool,
+    claim: Option<&[u8; 32]>,
+) -> Done<Added> {
+    let Own { by, at_ms, kind, id, new, set, instead_of } = own;
     // A new record writes over nothing.
-    let state = if draft.new {
-        None
-    } else {
-        load_record(db, draft.id)?.map(|record| record.state)
-    };
+    let state = if new { None } else { load_record(db, id)?.map(|record| record.state) };
     let base: BTreeMap<_, _> = set
         .keys()
         .filter_map(|field| state.as_ref().and_then(|state| state.base_of(field)).map(|id| (field.clone(), id)))
         .collect();
-    let mut change = Change {
-        at: at_ms,
-        base,
-        by: by.to_owned(),
-        hlc: None,
-        id: draft.id,
-        kind: draft.kind.to_owned(),
-        new: draft.new,
-        set,
-    };
+    let (by, kind) = (by.to_owned(), kind.to_owned());
+    let mut change = Change { at: at_ms, base, by, hlc: None, id, instead_of, kind, new, set };
     change.set_order(site::tick(db, at_ms)?);
     let knows = erasures::known(db, &change.kind, change.id, &change.set)?;
     let body = change
-        .to_salted_body(salt, &knows)
+        .to_salted_body(&fresh.salt(), &knows)
         .map_err(|e| Refusal::Invalid(vec![FieldError { field: "body".to_owned(), message: e.0 }]))?;
-    let received_ms = is_hub.then_some(at_ms);
-    let claim = claim.map(|claim| &claim.digest);
     let incoming = Incoming {
         origin,
         body: &body,
         parsed: Ok(change),
         hlc: None,
-        received_ms,
+        received_ms: is_hub.then_some(at_ms),
         now_ms: at_ms,
         claim,
     };
@@ -212,6 +236,7 @@ fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion
                 let (field, message) = reason.split_once(": ").unwrap_or(("body", reason.as_str()));
                 Refusal::field(field, message).into()
             }
+            quarantine::NO_RECORD | quarantine::NOT_YOURS if instead_of.is_some() => Refusal::Conflict(reason).into(),
             _ => Fail::Broken(format!("a local change was not taken: {code}: {reason}")),
         }),
     }

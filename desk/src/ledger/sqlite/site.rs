@@ -5,11 +5,16 @@
 //! | `role` | `hub` or `node`; no row: a node's folder before `enroll` |
 //! | `hub_id`, `epoch` | the hub's identity and history |
 //! | `hub_key`, `restored`, `offer`, `receipt/ORIGIN` | see [`super::histories`] |
+//! | `hub_program`, `knows` | see [`super::versions`] |
 //! | `enrolment` | [`Enrolment`] as JSON |
 //! | `credential` | the node's secret (the file is readable by its owner alone) |
 //! | `link` | [`LinkState`] as JSON |
+//! | `photo_limits` | [`PhotoLimits`] as JSON, as the hub last said |
 //! | `notice` | [`crate::ledger::Notice`] as JSON: the last new beginning |
 //! | counter `pulled` | changes taken from the hub since enrolment |
+//! | counter `caught_up` | see [`super::versions`] |
+//! | counter `settled` | settlements heard of: whenever it grows, headquarters may have another answer |
+//! | `quarantine_tried` | see [`super::quarantine`] |
 //! | counter `hlc` | last reading of the hybrid clock |
 //! | counter `reference/042/2026` | last running number of a store's year |
 //!
@@ -25,6 +30,7 @@ use crate::ledger::{Backlog, Enrolment, Identity, LinkState, Retirement};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use sync_protocol::chain::Link;
 use sync_protocol::hlc::Hlc;
+use sync_protocol::message::PhotoLimits;
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -72,11 +78,25 @@ pub(super) fn tick(db: &Connection, now_ms: i64) -> Done<Hlc> {
     Ok(next)
 }
 
+/// The site's last reading of the clock.
+pub(super) fn last_reading(db: &Connection) -> Done<Hlc> {
+    Ok(Hlc::from_i64(counter(db, "hlc")?.unwrap_or(0)))
+}
+
 /// Moves the site's clock behind what it has seen.
 pub(super) fn observe(db: &Connection, seen: Hlc) -> Done<()> {
     let last = Hlc::from_i64(counter(db, "hlc")?.unwrap_or(0));
     if seen > last {
         set_counter(db, "hlc", seen.to_i64())?;
+    }
+    Ok(())
+}
+
+/// Moves the site's clock back to `latest`, where it stands later.
+pub(super) fn set_back(db: &Connection, latest: Hlc) -> Done<()> {
+    let last = counter(db, "hlc")?.map_or(latest, Hlc::from_i64);
+    if last > latest {
+        set_counter(db, "hlc", latest.to_i64())?;
     }
     Ok(())
 }
@@ -145,6 +165,9 @@ pub(super) fn become_node(db: &Connection, enrolment: &Enrolment, credential: &s
     let mut stream = changes::open_origin(db, origin, &scope, &enrolment.store_code, true, None)?;
     if let Some((before, acked)) = before {
         carry_over(db, &before, acked, &mut stream)?;
+        // The hub may have been put back since: what it forgot is offered, and which contents it has is asked anew.
+        set_value(db, "offer", &enrolment.epoch.to_string())?;
+        db.execute("UPDATE pieces SET at_hub = 0 WHERE at_hub > 0", [])?;
     }
     for scope in &enrolment.scopes {
         db.execute("INSERT INTO cursors (scope, cursor) VALUES (?1, '')", [scope.to_string()])?;
@@ -201,14 +224,24 @@ pub(super) fn generation(db: &Connection) -> Done<i64> {
     Ok(db.prepare_cached("SELECT stamp FROM generation")?.query_row([], |row| row.get(0))?)
 }
 
+pub(super) fn photo_limits(db: &Connection) -> Done<Option<PhotoLimits>> {
+    Ok(value(db, "photo_limits")?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+pub(super) fn set_photo_limits(db: &Connection, limits: &PhotoLimits) -> Done<()> {
+    let text = serde_json::to_string(limits).map_err(|e| Fail::Broken(e.to_string()))?;
+    set_value(db, "photo_limits", &text)
+}
+
 pub(super) fn backlog(db: &Connection) -> Done<Backlog> {
     let quarantined: i64 = db
         .prepare_cached(
-            "SELECT (SELECT count(*) FROM quarantine) \
-                  + (SELECT count(*) FROM changes INDEXED BY changes_outcome WHERE outcome IS NOT NULL)",
+            "SELECT count(*) FROM (SELECT change_no FROM quarantine WHERE settled = 0 \
+             UNION SELECT change_no FROM changes INDEXED BY changes_outcome WHERE outcome IS NOT NULL)",
         )?
         .query_row([], |row| row.get(0))?;
-    let mut backlog = Backlog { quarantined: quarantined as u64, ..Backlog::default() };
+    let settled = counter(db, "settled")?.unwrap_or(0) as u64;
+    let mut backlog = Backlog { quarantined: quarantined as u64, settled, ..Backlog::default() };
     // One stream: what an earlier one had left was carried over when the node was enrolled anew.
     let mut streams = db.prepare_cached("SELECT origin, seq, head, acked_seq, mine FROM origins WHERE mine = 1")?;
     let mut rows = streams.query([])?;

@@ -6,19 +6,19 @@
 //! transaction. Neither direction looks at the other.
 
 use super::changes::{
-    self, Added, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
+    self, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
 };
 use super::fail::{Done, Fail};
+pub(super) use super::feed::line;
 use super::histories::{durable_seq, hub_key};
-use super::{erasures, site};
+use super::{erasures, site, sums};
 use crate::error::Refusal;
 use crate::ledger::{Identity, OriginHead, PageApplied, PageQuery, PageResult, Unpushed};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
-use sync_protocol::change::Change;
+use sync_protocol::change::{Change, ChangeId};
 use sync_protocol::erasure::digest;
 use sync_protocol::hlc::{Hlc, MAX_AHEAD_MS};
 use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult, quarantine};
@@ -47,12 +47,20 @@ pub(super) fn unpushed(
         return Ok(None);
     };
     let after = after_seq.map_or(acked, |seq| seq as i64);
-    let mut statement =
-        db.prepare_cached("SELECT seq, body FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
+    let mut statement = db.prepare_cached(
+        "SELECT seq, body, hlc, digest FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+    )?;
     let mut rows = statement.query(params![origin_no, after, max_changes])?;
     let (mut bodies, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let body: String = row.get(1)?;
+        // Sent as it is, a damaged one would begin another history. What comes before it goes.
+        let (digest, placed) = (row.get(3)?, Hlc::from_i64(row.get(2)?));
+        if !bodies.is_empty() && !sums::is_whole(digest, placed, &body) {
+            break;
+        }
+        let id = ChangeId { origin, seq: row.get::<_, i64>(0)? as u64 };
+        sums::check(digest, placed, &body, id)?;
         bytes += body.len();
         if bytes > max_bytes && !bodies.is_empty() {
             break;
@@ -97,19 +105,27 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
     let Some(stream) = origin(db, origin_id)? else {
         return Err(Fail::Broken("answers for a stream that is not here".to_owned()));
     };
+    let mut furthest: Option<Hlc> = None;
     for answer in answers {
-        let found: Option<(i64, Option<Uuid>, i64)> = db
-            .prepare_cached("SELECT change_no, record_id, hlc FROM changes WHERE origin_no = ?1 AND seq = ?2")?
-            .query_row(params![stream.no, answer.seq as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        let found: Option<(i64, Option<Uuid>, i64, bool)> = db
+            .prepare_cached(
+                "SELECT c.change_no, c.record_id, c.hlc, coalesce(q.settled, 0) FROM changes c \
+                 LEFT JOIN quarantine q ON q.change_no = c.change_no WHERE c.origin_no = ?1 AND c.seq = ?2",
+            )?
+            .query_row(params![stream.no, answer.seq as i64], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
             .optional()?;
-        let Some((change_no, record_id, hlc)) = found else {
+        let Some((change_no, record_id, hlc, settled)) = found else {
             continue;
         };
         let outcome = match &answer.outcome {
             Outcome::Quarantined { code, reason } => Some(format!("quarantined: {code}: {reason}")),
             Outcome::Deferred => Some("deferred".to_owned()),
             Outcome::Applied | Outcome::Merged | Outcome::Duplicate => None,
-        };
+        }
+        // Headquarters may not have heard yet that it was settled here.
+        .filter(|_| !settled);
         db.prepare_cached("UPDATE changes SET received_ms = ?2, outcome = ?3 WHERE change_no = ?1")?
             .execute(params![change_no, answer.received_ms, outcome])?;
         if let Some(record_id) = record_id {
@@ -119,7 +135,11 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
             && moved.to_i64() != hlc
         {
             changes::restamp(db, change_no, moved)?;
+            furthest = furthest.max(Some(moved.max(Hlc::new(answer.received_ms.saturating_add(MAX_AHEAD_MS), 0))));
         }
+    }
+    if let Some(furthest) = furthest {
+        set_back(db, &stream, answers, furthest)?;
     }
     // Never beyond what was recorded here, whatever the hub believes.
     let last = (applied_seq.min(stream.seq)) as i64;
@@ -132,6 +152,19 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
             .execute(params![stream.no, last])?;
     }
     Ok(())
+}
+
+/// After the hub placed changes earlier than they said, the site's last reading is no longer what a clock years ahead made
+/// it: else everything recorded after that clock was set right would stand after everybody else's edits.
+///
+/// No change that the hub holds stands later than the place it gave or 5 minutes after its clock, so that is where it is set
+/// back to, unless something that waits here stands later.
+fn set_back(db: &Connection, stream: &Origin, answers: &[Answer], furthest: Hlc) -> Done<()> {
+    let answered = answers.last().map_or(0, |answer| answer.seq);
+    let waiting: Option<i64> = db
+        .prepare_cached("SELECT max(hlc) FROM changes WHERE origin_no = ?1 AND seq > ?2")?
+        .query_row(params![stream.no, answered as i64], |row| row.get(0))?;
+    site::set_back(db, furthest.max(Hlc::from_i64(waiting.unwrap_or(0))))
 }
 
 /// Notes when the hub first had a record, if it is not known yet.
@@ -198,6 +231,7 @@ pub(super) fn take_push(
     let mut answers = Vec::with_capacity(push.bodies.len());
     let mut fed = Vec::new();
     let mut latest = Hlc::default();
+    let last = site::last_reading(db)?;
     for (seq, body) in (header.first_seq..).zip(&push.bodies) {
         if seq <= held {
             answers.push(answered(db, &stream, seq)?);
@@ -205,7 +239,7 @@ pub(super) fn take_push(
         }
         let parsed = Change::from_body(body);
         let claimed = parsed.as_ref().ok().map(Change::order);
-        let placed = claimed.map(|hlc| hlc.clamp(now_ms, MAX_AHEAD_MS));
+        let placed = claimed.map(|hlc| place(hlc, last, now_ms));
         latest = placed.map_or(latest, |hlc| latest.observe(hlc));
         let incoming = Incoming {
             origin: &mut stream,
@@ -216,16 +250,14 @@ pub(super) fn take_push(
             now_ms,
             claim: None,
         };
-        let Added { outcome, change_no, .. } = match failed {
+        let added = match failed {
             None => add(db, incoming)?,
             Some(reason) => add_aside(db, incoming, quarantine::FAILED, reason)?,
         };
-        if matches!(outcome, Outcome::Applied | Outcome::Merged) {
-            fed.push((scope.clone(), change_no));
-        }
+        fed.extend(added.told().map(|change_no| (scope.clone(), change_no)));
         answers.push(Answer {
             seq,
-            outcome,
+            outcome: added.outcome,
             received_ms: now_ms,
             hlc: placed.filter(|hlc| Some(*hlc) != claimed),
         });
@@ -241,6 +273,14 @@ pub(super) fn take_push(
     let receipt = Some(hub_key(db)?.receipt(epoch, stream.id, stream.seq, stream.head));
     let durable_seq = durable_seq(db, stream.id)?;
     Ok(PushResult::Accepted { applied_seq: stream.seq, durable_seq, head: stream.head, answers, receipt })
+}
+
+/// Where the hub places a change that says it stands at `claimed`: at most 5 minutes after its clock.
+///
+/// A hub whose clock was set back holds places of its own beyond that, up to `last`, its last reading. Whoever saw them has to be
+/// able to edit after them, so then anything up to the last place of that millisecond will do: nobody gets further ahead by it.
+pub(super) fn place(claimed: Hlc, last: Hlc, now_ms: i64) -> Hlc {
+    claimed.clamp(now_ms, MAX_AHEAD_MS).max(claimed.min(Hlc::new(last.ms(), u16::MAX)))
 }
 
 /// Keeps the stream's link when a run from number `held` on has passed a mark.
@@ -294,8 +334,9 @@ fn answered(db: &Connection, stream: &Origin, seq: u64) -> Done<Answer> {
     let (change_no, received_ms, hlc, body): (i64, Option<i64>, i64, String) = db
         .prepare_cached("SELECT change_no, received_ms, hlc, body FROM changes WHERE origin_no = ?1 AND seq = ?2")?
         .query_row(params![stream.no, seq as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    // What a person decided against is settled: there is nothing more to say of it.
     let aside: Option<(bool, String, String)> = db
-        .prepare_cached("SELECT waits, code, reason FROM quarantine WHERE change_no = ?1")?
+        .prepare_cached("SELECT waits, code, reason FROM quarantine WHERE change_no = ?1 AND settled = 0")?
         .query_row([change_no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let outcome = match aside {
@@ -342,7 +383,7 @@ pub(super) fn cursors(db: &Connection) -> Done<BTreeMap<Scope, Option<String>>> 
 }
 
 /// What a cursor says.
-enum Cursor {
+pub(super) enum Cursor {
     /// The node has everything up to this number of the scope's feed.
     At(i64),
     /// It is of another epoch, or none of this hub's.
@@ -362,7 +403,13 @@ fn tag_at(db: &Connection, scope: &str, seq: i64) -> Done<Option<u32>> {
         .optional()?)
 }
 
-fn read_cursor(db: &Connection, scope: &Scope, cursor: Option<&str>, epoch: Uuid, key: &HubKey) -> Done<Cursor> {
+pub(super) fn read_cursor(
+    db: &Connection,
+    scope: &Scope,
+    cursor: Option<&str>,
+    epoch: Uuid,
+    key: &HubKey,
+) -> Done<Cursor> {
     let Some(cursor) = cursor else { return Ok(Cursor::At(0)) };
     let parts = || {
         let (of, rest) = cursor.split_once('.')?;
@@ -425,7 +472,7 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
             Cursor::Forgotten => return Ok(PageResult::Forgotten { epoch }),
         };
         let mut statement = db.prepare_cached(
-            "SELECT f.seq, o.origin, c.seq, o.site, c.received_ms, c.hlc, c.body FROM feed f \
+            "SELECT f.seq, o.origin, c.seq, o.site, c.received_ms, c.hlc, c.body, c.digest FROM feed f \
              CROSS JOIN changes c ON c.change_no = f.change_no CROSS JOIN origins o ON o.origin_no = c.origin_no \
              WHERE f.scope = ?1 AND f.seq > ?2 ORDER BY f.seq LIMIT ?3",
         )?;
@@ -444,9 +491,15 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
             if bytes + body.len() > query.max_bytes && !lines.is_empty() {
                 break;
             }
+            let (site, placed): (String, _) = (row.get(3)?, Hlc::from_i64(row.get(5)?));
+            let digest = row.get(7)?;
+            // What comes before a damaged one goes.
+            if !lines.is_empty() && !sums::is_whole(digest, placed, &body) {
+                break;
+            }
+            sums::check(digest, placed, &body, ChangeId { origin, seq: row.get::<_, i64>(2)? as u64 })?;
             bytes += body.len();
             at = row.get(0)?;
-            let (site, placed): (String, _) = (row.get(3)?, Hlc::from_i64(row.get(5)?));
             let mut line = line(scope, origin, row.get::<_, i64>(2)? as u64, row.get(4)?, placed, body)?;
             line.seal = Some(key.line(&line, &site, placed));
             header.sites.insert(origin, site);
@@ -459,33 +512,8 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
     Ok(PageResult::Page(Page { header, lines }))
 }
 
-/// A line of a page, not sealed yet.
-pub(super) fn line(
-    scope: &Scope,
-    origin: Uuid,
-    seq: u64,
-    received_ms: Option<i64>,
-    placed: Hlc,
-    body: String,
-) -> Done<PageLine> {
-    let claimed = Change::from_body(&body)
-        .map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?
-        .order();
-    let body =
-        RawValue::from_string(body).map_err(|e| Fail::Broken(format!("change {origin}:{seq} in the feed: {e}")))?;
-    Ok(PageLine {
-        origin,
-        seq,
-        scope: scope.clone(),
-        received_ms: received_ms.unwrap_or(0),
-        hlc: (placed != claimed).then_some(placed),
-        seal: None,
-        body,
-    })
-}
-
 /// Keeps the hub's seal with the change it is on, for the day the hub has forgotten it.
-fn keep_seal(db: &Connection, stream: &Origin, line: &PageLine) -> Done<()> {
+pub(super) fn keep_seal(db: &Connection, stream: &Origin, line: &PageLine) -> Done<()> {
     let Some(seal) = line.seal else { return Ok(()) };
     db.prepare_cached(
         "UPDATE changes SET seal = ?3 WHERE origin_no = ?1 AND seq = ?2 AND seal IS NOT ?3 AND body = ?4",
@@ -497,6 +525,7 @@ fn keep_seal(db: &Connection, stream: &Origin, line: &PageLine) -> Done<()> {
 pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<PageApplied> {
     let mut applied = PageApplied::default();
     let mut streams: BTreeMap<Uuid, Origin> = BTreeMap::new();
+    let mut late: BTreeSet<Uuid> = BTreeSet::new();
     let mut latest = Hlc::default();
     for line in &page.lines {
         let stream = match streams.entry(line.origin) {
@@ -526,6 +555,9 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
         let placed = line.hlc.or_else(|| parsed.as_ref().ok().map(Change::order));
         latest = placed.map_or(latest, |hlc| latest.observe(hlc));
         let received_ms = Some(line.received_ms);
+        if line.seq <= stream.seq {
+            late.insert(line.origin);
+        }
         let incoming = Incoming { origin: stream, body, parsed, hlc: placed, received_ms, now_ms, claim: None };
         let outcome = add_numbered(db, incoming, line.seq)?.outcome;
         keep_seal(db, stream, line)?;
@@ -534,7 +566,10 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
             applied.quarantined += 1;
         }
     }
-    for stream in streams.values() {
+    for stream in streams.values_mut() {
+        if late.contains(&stream.id) {
+            stream.head = link_at(db, stream.no, stream.id, stream.seq as i64)?;
+        }
         save_origin(db, stream)?;
     }
     changes::saw(db, latest)?;

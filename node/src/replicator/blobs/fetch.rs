@@ -4,11 +4,12 @@ use super::{Broken, Resting, SOON};
 use crate::replicator::board::Part;
 use crate::replicator::hub::Failure;
 use crate::replicator::session::{Session, Waiting};
-use chassis::blobs::{Incoming, Sha256};
+use chassis::blobs::{Incoming, Sha256, Steps};
+use desk::photos::travels::Travel;
 use std::io;
 use sync_protocol::message::path;
 use sync_protocol::record::MAX_PHOTO_BYTES;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 /// Contents in one look at what is missing.
@@ -30,6 +31,7 @@ pub(super) async fn run(session: &Session) {
                 session.board.well(Part::Fetch);
                 resting.forget_old();
                 tokio::select! {
+                    biased;
                     _ = committed.changed() => {}
                     _ = wanted.changed() => {}
                     () = sleep(SOON) => {}
@@ -84,11 +86,19 @@ async fn content(session: &Session, sha256: Sha256) -> Result<bool, Stopped> {
         Err(failure) => return Err(Stopped::Broken(Broken::Hub(failure))),
     };
     let mut incoming = blobs.resume(id, if response.is_part { here } else { 0 }).await.map_err(disk)?;
+    let travel = Travel::begin(&session.desk, sha256, incoming.length());
+    let (mut steps, mut durable) = (Steps::new(Instant::now()), incoming.length());
     loop {
         match response.next().await {
             Ok(Some(piece)) if incoming.length() + piece.len() as u64 <= MAX_PHOTO_BYTES => {
                 metrics::counter!("aincident_blob_received_bytes_total").increment(piece.len() as u64);
                 incoming.write(piece).await.map_err(disk)?;
+                travel.at(incoming.length());
+                if steps.is_due(incoming.length() - durable, Instant::now()) {
+                    steps.begin(Instant::now());
+                    durable = incoming.sync().await.map_err(disk)?;
+                    steps.done(Instant::now());
+                }
             }
             Ok(Some(_)) => {
                 incoming.discard().await.map_err(disk)?;

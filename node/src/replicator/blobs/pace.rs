@@ -94,7 +94,7 @@ impl Policy {
 /// What the lanes share.
 pub(super) struct Lanes {
     pub(super) policy: Policy,
-    /// Whether small contents wait.
+    /// Whether small contents wait, or may wait.
     pub(super) urgent: watch::Sender<bool>,
     view: watch::Receiver<View>,
     /// When the line is free again, at the speed that is allowed.
@@ -103,12 +103,7 @@ pub(super) struct Lanes {
 
 impl Lanes {
     pub(super) fn new(policy: Policy, view: watch::Receiver<View>) -> Self {
-        Self {
-            policy,
-            urgent: watch::Sender::new(false),
-            view,
-            free: Mutex::new(Instant::now()),
-        }
+        Self { policy, urgent: watch::Sender::new(true), view, free: Mutex::new(Instant::now()) }
     }
 
     /// Waits until `bytes` more may go.
@@ -169,6 +164,7 @@ mod tests {
         let (view, seen) = watch::channel(View::default());
         let policy = Policy { max_bytes_per_s: Some(10_000), ..Policy::default() };
         let lanes = Lanes::new(policy, seen);
+        lanes.urgent.send_replace(false);
         let begun = Instant::now();
         futures::future::join_all((0..10).map(|n| lanes.turn(50, n % 2 == 0))).await;
         // The last one begins when nine have gone.
@@ -180,6 +176,7 @@ mod tests {
     async fn an_original_holds_still_for_what_is_small_and_for_records() {
         let (view, seen) = watch::channel(View::default());
         let lanes = std::sync::Arc::new(Lanes::new(Policy::default(), seen));
+        lanes.urgent.send_replace(false);
         lanes.turn(1, true).await;
         lanes.urgent.send_replace(true);
         lanes.turn(1, false).await;

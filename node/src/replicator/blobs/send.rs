@@ -8,6 +8,7 @@ use bytes::Bytes;
 use chassis::blobs::Reading;
 use chassis::outbound::{Body, Method};
 use desk::ledger::{AtHub, Lane, Piece};
+use desk::photos::travels::Travel;
 use futures::{Stream, StreamExt as _};
 use std::io;
 use std::sync::Arc;
@@ -57,7 +58,8 @@ pub(super) async fn content(
         return Err(Unsent::Alone("headquarters says that it has more than there is".to_owned()));
     }
     let left = piece.size_bytes - first;
-    let progress = Arc::new(Progress::new());
+    let travel = Travel::begin(&session.desk, piece.sha256, first);
+    let progress = Arc::new(Progress::new(travel, first));
     let bytes = paced(reading, first, left, Arc::clone(lanes), Arc::clone(&progress), is_original);
     let metadata = format!("sha256 {}", base64(&item.sha256));
     let transfer = Transfer {
@@ -74,6 +76,7 @@ pub(super) async fn content(
         body: Body::wrap_stream(bytes),
     };
     let sent = tokio::select! {
+        biased;
         sent = session.hub.transfer(transfer) => sent,
         () = progress.stalled() => Err(Failure::NoHub {
             why: format!("a photo did not move for {} s", STALLED.as_secs()),
@@ -102,12 +105,26 @@ fn base64(text: &str) -> String {
 struct Progress {
     begun: Instant,
     moved_ms: AtomicU64,
+    across_bytes: AtomicU64,
+    travel: Travel,
     ended: std::sync::atomic::AtomicBool,
 }
 
 impl Progress {
-    fn new() -> Self {
-        Self { begun: Instant::now(), moved_ms: AtomicU64::new(0), ended: false.into() }
+    fn new(travel: Travel, across_bytes: u64) -> Self {
+        Self {
+            begun: Instant::now(),
+            moved_ms: AtomicU64::new(0),
+            across_bytes: across_bytes.into(),
+            travel,
+            ended: false.into(),
+        }
+    }
+
+    /// So many bytes more were handed to the line.
+    fn sent(&self, bytes: usize) {
+        let before = self.across_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.travel.at(before + bytes as u64);
     }
 
     fn moved(&self) {
@@ -155,6 +172,7 @@ fn paced(
             if let Ok(bytes) = &portion {
                 lanes.turn(bytes.len(), is_original).await;
                 metrics::counter!("aincident_blob_sent_bytes_total").increment(bytes.len() as u64);
+                progress.sent(bytes.len());
             }
             progress.moved();
             portion

@@ -1,9 +1,10 @@
 //! The demo: one hub and two stores on this machine, an outage, the replication as it happens, and the proof that
 //! nothing was lost. `DEMO=once` ends after the proof; otherwise everything runs until Ctrl-C.
 //!
-//! The story is told in [`story`], what it looks like in [`screen`], what is compared in [`proof`]. Nothing here talks to
+//! The story is told in [`story`], what it looks like in [`screen`], what is compared in [`proof`], photos come from [`darkroom`]. Nothing here talks to
 //! the programs but through their command lines and their HTTP API.
 
+mod darkroom;
 mod proof;
 mod screen;
 mod story;

@@ -59,7 +59,7 @@ pub fn check(text: &str, figure: &str) {
 }
 
 /// Where one store stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Lane {
     /// `042 Downtown`.
     pub name: String,
@@ -71,6 +71,16 @@ pub struct Lane {
     pub pending: u64,
     /// Bytes over the link since it came back, both ways.
     pub bytes: u64,
+    /// Photos taken in the store.
+    pub photos: u64,
+    /// Of these, how many can be looked at, at headquarters.
+    pub thumbnails: u64,
+    /// Of these, how many are there whole, their digest checked.
+    pub originals: u64,
+    /// What photos consist of, in bytes.
+    pub content: u64,
+    /// Of that, what headquarters has not verified.
+    pub content_pending: u64,
 }
 
 /// The live view of several lanes.
@@ -94,27 +104,40 @@ impl Lanes {
             if self.drawn > 0 {
                 let _ = write!(out, "\u{1b}[{}A", self.drawn);
             }
-            for lane in lanes {
-                let _ = writeln!(out, "\u{1b}[2K{}", lane.drawn());
+            for line in lanes.iter().flat_map(Lane::drawn) {
+                let _ = writeln!(out, "\u{1b}[2K{line}");
             }
             let _ = writeln!(out, "\u{1b}[2K    {DIM}{} since headquarters came back{RESET}", figures::time(elapsed));
             let _ = out.flush();
-            self.drawn = lanes.len() + 1;
+            self.drawn = lanes.len() * 2 + 1;
         } else if last || self.last.is_none_or(|at| at.elapsed() >= PLAIN_FRAME) {
-            for lane in lanes {
-                write(&format!("{}  {}", lane.drawn(), figures::time(elapsed)));
+            for line in lanes.iter().flat_map(Lane::drawn) {
+                write(&line);
             }
+            write(&format!("    {} since headquarters came back", figures::time(elapsed)));
             self.last = Some(Instant::now());
         }
     }
 }
 
 impl Lane {
-    /// One line of at most 80 columns.
-    fn drawn(&self) -> String {
-        let bar = figures::bar(self.arrived, self.recorded, 20);
-        let bytes = figures::bytes(self.bytes);
-        let figures = format!("{:>3} of {:<3} {:>4} waiting", self.arrived, self.recorded, self.pending);
-        format!("    {:<17} {} {figures} {bytes:>9}", self.name, styled(GREEN, &bar))
+    /// Two lines of at most 80 columns: records, photos.
+    fn drawn(&self) -> [String; 2] {
+        let (all, there) = (self.content, self.content - self.content_pending.min(self.content));
+        let bar = |done, all| styled(GREEN, &figures::bar(done, all, 14));
+        let records = format!("{:>2} of {:<2} incidents, {:>3} wait", self.arrived, self.recorded, self.pending);
+        let photos = format!(
+            "{:>2} of {} thumbnails, {:>2} originals  {:>9}",
+            self.thumbnails,
+            self.photos,
+            self.originals,
+            figures::bytes(there),
+        );
+        let (first, second) = (bar(self.arrived, self.recorded), bar(there, all));
+        let wire = figures::bytes(self.bytes);
+        [
+            format!("    {:<17} {first} {records}  {wire:>8}", self.name),
+            format!("    {:<17} {second} {photos}", "  photos"),
+        ]
     }
 }

@@ -1,27 +1,30 @@
 //! The story, chapter by chapter.
 
+use crate::darkroom::{Darkroom, Taken};
 use crate::proof::{self, Witness};
 use crate::screen::{self, Lane, Lanes};
 use aincident_tests::demo_data::{DemoData, Person, Requests};
 use aincident_tests::http::Client;
 use aincident_tests::load::Promised;
+use aincident_tests::pictures::add_captioned;
 use aincident_tests::random::secret;
 use aincident_tests::wait::{let_run, wait_for};
 use aincident_tests::{Hub, Node, Scratch, Weather, figures};
+use chassis::blobs::Sha256;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-/// How fast the stores' links are once the hub is back: slow enough to see something, as many a store's link is.
-const LINK_KBPS: u32 = 96;
+/// How fast each store's link is once the hub is back: slow enough to see something, as many a store's link is.
+const LINK_KBPS: u32 = 16_000;
 /// How long one way over the link takes.
 const LINK_LATENCY: Duration = Duration::from_millis(40);
 /// How many incidents are on their way into one node at a time.
 const CLIENTS: usize = 4;
 /// Everything has to be at headquarters this long after it came back.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(45);
+const DRAIN_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Everything that runs. Dropped, it is killed; [`Running::end`] is the polite way.
 pub struct Running {
@@ -47,6 +50,7 @@ struct Shop {
     people: BTreeMap<String, Client>,
     manager: String,
     acknowledged: Promised,
+    taken: Vec<Taken>,
 }
 
 impl Shop {
@@ -62,6 +66,7 @@ impl Shop {
 pub async fn tell(once: bool) -> Running {
     let began = Instant::now();
     let data = DemoData::load();
+    let darkroom = Darkroom::open(&data);
     let passwords: BTreeMap<&str, String> =
         data.staff.iter().map(|person| (person.username.as_str(), secret())).collect();
     let scratch = Scratch::new("demo");
@@ -74,7 +79,7 @@ pub async fn tell(once: bool) -> Running {
     screen::chapter(3, "The line to headquarters breaks");
     hub.stop().await;
     screen::note("headquarters is gone; the stores work on alone");
-    report(&data, &mut shops).await;
+    report(&data, &darkroom, &mut shops).await;
 
     screen::chapter(5, "Headquarters is back");
     let lanes = replicate(&mut hub, &shops, &data, &passwords).await;
@@ -89,13 +94,14 @@ pub async fn tell(once: bool) -> Running {
             store: shop.node.store().to_owned(),
             manager: shop.manager().clone(),
             acknowledged: shop.acknowledged.clone(),
+            taken: shop.taken.clone(),
         })
         .collect();
     proof::all(&hub, &headquarters, &witnesses).await;
     let wire: u64 = lanes.iter().map(|lane| lane.bytes).sum();
-    let told: u64 = lanes.iter().map(|lane| lane.recorded).sum();
-    let each = figures::bytes(wire.checked_div(told).unwrap_or_default());
-    screen::check("bytes on the wire per incident, talk and steps", &each);
+    let content: u64 = lanes.iter().map(|lane| lane.content).sum();
+    let over = format!("{} for {}", figures::bytes(wire), figures::bytes(content));
+    screen::check("on the wire, records and answers and all, for photos", &over);
     screen::check("the whole demo", &figures::time(began.elapsed()));
     if !once {
         hand_over(&hub, &shops, &data, &passwords);
@@ -156,12 +162,12 @@ async fn open_shops(scratch: &Scratch, hub: &Hub, data: &DemoData, passwords: &B
         }
         let manager = data.staff.iter().filter(here).find(|person| person.role == "manager").expect("a manager");
         let (manager, name) = (manager.username.clone(), format!("{} {}", store.code, store.name));
-        shops.push(Shop { name, node, people, manager, acknowledged: Promised::new() });
+        shops.push(Shop { name, node, people, manager, acknowledged: Promised::new(), taken: Vec::new() });
     }
     shops
 }
 
-async fn report(data: &DemoData, shops: &mut [Shop]) {
+async fn report(data: &DemoData, darkroom: &Darkroom, shops: &mut [Shop]) {
     screen::chapter(4, "The stores report what happened");
     let started = Instant::now();
     let (mut said, mut moved) = (0, 0);
@@ -170,27 +176,61 @@ async fn report(data: &DemoData, shops: &mut [Shop]) {
         let requests: Vec<Requests> = mine.map(|incident| data.requests(incident)).collect();
         said += requests.iter().map(|requests| requests.talk.len()).sum::<usize>();
         moved += requests.iter().map(|requests| requests.steps.len()).sum::<usize>();
-        let posts = requests.into_iter().map(|requests| record(&shop.people, requests));
-        let done: Promised = futures::stream::iter(posts).buffer_unordered(CLIENTS).collect().await;
-        screen::note(&format!("{:<20} {} incidents, each acknowledged after fsync", shop.name, done.len()));
-        shop.acknowledged = done;
+        let posts = requests.into_iter().map(|requests| record(&shop.people, darkroom, requests));
+        let done: Vec<Recorded> = futures::stream::iter(posts).buffer_unordered(CLIENTS).collect().await;
+        for recorded in done {
+            shop.acknowledged.insert(recorded.id, recorded.report);
+            shop.taken.extend(recorded.taken);
+        }
+        let bytes = figures::bytes(shop.taken.iter().map(|taken| taken.size_bytes).sum());
+        let (incidents, photos) = (shop.acknowledged.len(), shop.taken.len());
+        let name = &shop.name;
+        screen::note(&format!(
+            "{name:<20} {incidents} incidents, {photos} photos ({bytes}), each durable when acknowledged"
+        ));
     }
     let took = figures::time(started.elapsed());
     screen::note(&format!("with {said} remarks and {moved} steps, by {CLIENTS} clients a store, in {took}"));
+    for shop in shops {
+        let all = shop.taken.len() as u64 * 3;
+        wait_for("what is shown of the photos to be made", DRAIN_DEADLINE, async || {
+            let sync = shop.manager().get("/api/v1/sync").await.expect(200);
+            (sync["pending_blobs"].as_u64()? >= all).then_some(())
+        })
+        .await;
+    }
+    screen::note("thumbnails and upright pictures are made in the stores; nothing waits for headquarters");
 }
 
-/// Makes the requests of one incident; answers its id and what was reported.
-async fn record(people: &BTreeMap<String, Client>, requests: Requests) -> (String, Value) {
+/// An incident that a node acknowledged.
+struct Recorded {
+    id: String,
+    report: Value,
+    taken: Vec<Taken>,
+}
+
+/// Makes the requests of one incident.
+async fn record(people: &BTreeMap<String, Client>, darkroom: &Darkroom, requests: Requests) -> Recorded {
     let made = people[&requests.by].post("/api/v1/incidents", &requests.report).await.expect(201);
     let id = made["id"].as_str().expect("an id").to_owned();
     let path = format!("/api/v1/incidents/{id}");
+    let mut taken = Vec::new();
+    for photo in &requests.photos {
+        let picture = &photo.picture;
+        let bytes = darkroom.develop(&picture.file).await;
+        let (sha256, size_bytes) = (Sha256::of(&bytes).to_string(), bytes.len() as u64);
+        let (name, caption) = (&picture.file, picture.caption.as_deref());
+        let answer = add_captioned(&people[&picture.by], &id, name, caption, bytes).await.expect(201);
+        let photo = answer["items"][0]["id"].as_str().expect("an id").to_owned();
+        taken.push(Taken { incident: id.clone(), photo, sha256, size_bytes, located: picture.located });
+    }
     for (by, remark) in &requests.talk {
         let _ = people[by].post(&format!("{path}/comments"), remark).await.expect(201);
     }
     for (by, patch) in &requests.steps {
         let _ = people[by].patch(&path, patch).await.expect(200);
     }
-    (id, requests.report)
+    Recorded { id, report: requests.report, taken }
 }
 
 /// Starts the hub and watches until nothing waits.
@@ -206,13 +246,27 @@ async fn replicate(hub: &mut Hub, shops: &[Shop], data: &DemoData, passwords: &B
     let watcher = data.staff.iter().find(|person| person.role == "hq").expect("somebody at headquarters");
     let watcher = hub.login(&watcher.username, &passwords[watcher.username.as_str()]).await;
     let mut view = Lanes::new();
+    let mut lanes: Vec<Lane> = Vec::new();
+    for shop in shops {
+        let sync = shop.manager().get("/api/v1/sync").await.expect(200);
+        lanes.push(Lane {
+            name: shop.name.clone(),
+            recorded: shop.acknowledged.len() as u64,
+            photos: shop.taken.len() as u64,
+            content: sync["pending_blob_bytes"].as_u64().unwrap_or_default(),
+            ..Lane::default()
+        });
+    }
+    let mut arrivals: Vec<Arrivals> = shops.iter().map(|_| Arrivals::default()).collect();
     let deadline = Instant::now() + DRAIN_DEADLINE;
     loop {
-        let mut lanes = Vec::new();
-        for (shop, before) in shops.iter().zip(&before) {
-            lanes.push(lane(shop, &watcher, *before).await);
+        for (n, shop) in shops.iter().enumerate() {
+            look(shop, &watcher, before[n], &mut lanes[n], &mut arrivals[n]).await;
         }
-        let done = lanes.iter().all(|lane| lane.pending == 0 && lane.arrived == lane.recorded);
+        let done = lanes.iter().all(|lane| {
+            let photos = lane.content_pending == 0 && lane.thumbnails == lane.photos && lane.originals == lane.photos;
+            lane.pending == 0 && lane.arrived == lane.recorded && photos
+        });
         view.show(&lanes, done);
         if done {
             return lanes;
@@ -227,16 +281,35 @@ fn both_ways(node: &Node) -> u64 {
     traffic.up + traffic.down
 }
 
-async fn lane(shop: &Shop, watcher: &Client, before: u64) -> Lane {
+/// Photos that were seen at headquarters.
+#[derive(Default)]
+struct Arrivals {
+    thumbnails: BTreeSet<String>,
+    originals: BTreeSet<String>,
+}
+
+/// Looks where a store stands: what waits in the store, what is at headquarters.
+async fn look(shop: &Shop, watcher: &Client, before: u64, lane: &mut Lane, arrivals: &mut Arrivals) {
     let sync = shop.manager().get("/api/v1/sync").await.expect(200);
     let stats = watcher.get(&format!("/api/v1/stats?store={}", shop.node.store())).await.expect(200);
-    Lane {
-        name: shop.name.clone(),
-        recorded: shop.acknowledged.len() as u64,
-        arrived: stats["total"].as_u64().unwrap_or_default(),
-        pending: sync["pending_changes"].as_u64().unwrap_or_default(),
-        bytes: both_ways(&shop.node) - before,
+    for taken in &shop.taken {
+        if !arrivals.thumbnails.contains(&taken.photo) {
+            if watcher.get(&format!("/api/v1/photos/{}/thumbnail", taken.photo)).await.status == 200 {
+                arrivals.thumbnails.insert(taken.photo.clone());
+            }
+        } else if !arrivals.originals.contains(&taken.photo) {
+            let incident = watcher.get(&format!("/api/v1/incidents/{}", taken.incident)).await.json();
+            let photos = incident["photos"].as_array().into_iter().flatten();
+            let verified = photos.filter(|photo| photo["at_hub"] == "verified");
+            arrivals.originals.extend(verified.filter_map(|photo| photo["id"].as_str().map(str::to_owned)));
+        }
     }
+    lane.arrived = stats["total"].as_u64().unwrap_or_default();
+    lane.pending = sync["pending_changes"].as_u64().unwrap_or_default();
+    lane.content_pending = sync["pending_blob_bytes"].as_u64().unwrap_or_default();
+    lane.bytes = both_ways(&shop.node) - before;
+    lane.thumbnails = arrivals.thumbnails.len() as u64;
+    lane.originals = arrivals.originals.len() as u64;
 }
 
 /// A question from headquarters appears in the store, and the store's answer at headquarters.
@@ -287,4 +360,9 @@ fn hand_over(hub: &Hub, shops: &[Shop], data: &DemoData, passwords: &BTreeMap<&s
     screen::note(&format!("  -d '{{\"username\":\"harriet\",\"password\":\"{}\"}}'", passwords["harriet"]));
     screen::note(&format!("curl {url}/api/v1/incidents \\"));
     screen::note("  -H 'authorization: Bearer TOKEN'");
+    if let Some(taken) = shops.iter().find_map(|shop| shop.taken.first()) {
+        screen::note("a report with photos, as PDF:");
+        screen::note(&format!("curl {url}/api/v1/incidents/{}/report.pdf \\", taken.incident));
+        screen::note("  -H 'authorization: Bearer TOKEN' -o report.pdf");
+    }
 }

@@ -13,6 +13,7 @@ use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use sync_protocol::change::{ChangeId, Field};
+use sync_protocol::erasure::original;
 use uuid::Uuid;
 
 /// The fields of a record that orders name, each with those orders.
@@ -172,6 +173,16 @@ pub(in super::super) fn examine(db: &Connection, audit: &mut Audit, found: u64) 
     }
     audit.erased = found;
     Ok(faults)
+}
+
+/// Whether a body may stand for a change that was lost, as far as erasure goes: it is whole, or what is left of it is what
+/// headquarters has said, or has yet to say of a record that an order names.
+pub(in super::super) fn is_told(db: &Connection, record: Uuid, id: ChangeId, body: &str) -> Done<bool> {
+    if original(body.as_bytes()).is_none() {
+        return Ok(true);
+    }
+    let digest = blake3::hash(body.as_bytes()).to_hex();
+    Ok(told_of(db, record, id)?.is_some_and(|told| told.is_empty() || told.iter().any(|one| one == digest.as_str())))
 }
 
 /// The digests that orders tell of what is left of a change; `None` where no order names its record.

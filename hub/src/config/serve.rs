@@ -1,0 +1,154 @@
+//! Options of `serve`.
+
+use super::scrub::ScrubArgs;
+use super::{Layer, PlaceArgs, UsageError};
+use chassis::telemetry::{LogFormat, TelemetryConfig};
+use clap::Args;
+use desk::House;
+use desk::photos::{MAX_PHOTO_BYTES, MAX_PHOTOS, PhotoLimits};
+use desk::scrub::Scrub;
+use std::path::PathBuf;
+
+/// Bytes of a MiB.
+const MIB: u64 = 1024 * 1024;
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Where to listen; port 0 picks a free one [default: 127.0.0.1:7700].
+    #[arg(long, value_name = "ADDRESS", env = "AINCIDENT_HUB_LISTEN")]
+    listen: Option<String>,
+    /// Serve other machines without TLS, such as behind a proxy that has it.
+    #[arg(long, env = "AINCIDENT_HUB_PLAIN_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    plain_http: Option<bool>,
+    /// What to log, such as `info` or `warn,aincident_hub=debug` [default: info].
+    #[arg(long, value_name = "FILTER", env = "AINCIDENT_HUB_LOG")]
+    log: Option<String>,
+    /// How log lines look: `text` or `json` [default: text].
+    #[arg(long, value_name = "FORMAT", env = "AINCIDENT_HUB_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+    /// What stands on letterheads [default: A.I.ncident].
+    #[arg(long, value_name = "NAME", env = "AINCIDENT_HUB_COMPANY")]
+    company: Option<String>,
+    /// Where people reach this site, such as <https://incidents.example.com>: for links in reports [default: as each client
+    /// reaches it].
+    #[arg(long, value_name = "URL", env = "AINCIDENT_HUB_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// Where browsers fetch thumbnails from, where a cache of your own stands in front of this site; it has to pass cookies on
+    /// [default: this site].
+    #[arg(long, value_name = "URL", env = "AINCIDENT_HUB_IMAGES_URL")]
+    images_url: Option<String>,
+    /// Largest photo or file that any site takes, in MiB, 1 to 50 [default: 50].
+    #[arg(long, value_name = "MIB", env = "AINCIDENT_HUB_PHOTO_MAX_MIB")]
+    photo_max_mib: Option<u64>,
+    /// Most photos and files of one incident, 1 to 100 [default: 100].
+    #[arg(long, value_name = "NUMBER", env = "AINCIDENT_HUB_PHOTOS_PER_INCIDENT")]
+    photos_per_incident: Option<u64>,
+    /// Media types that any site takes, by content, such as `image/*,application/pdf` [default: any].
+    #[arg(long, value_name = "TYPES", env = "AINCIDENT_HUB_PHOTO_TYPES", value_delimiter = ',')]
+    photo_types: Option<Vec<String>>,
+    #[command(flatten)]
+    scrub: ScrubArgs,
+}
+
+/// `serve`, ready to go.
+#[derive(Debug)]
+pub struct ServeConfig {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: String,
+    /// Whether other machines may be served without TLS.
+    pub plain_http: bool,
+    /// Logging.
+    pub telemetry: TelemetryConfig,
+    /// What the company says of itself.
+    pub house: House,
+    /// What every site takes of photos.
+    pub photos: PhotoLimits,
+    /// How what is kept is looked through.
+    pub scrub: Scrub,
+}
+
+impl ServeArgs {
+    pub(super) fn resolve(self) -> Result<ServeConfig, UsageError> {
+        let given = Layer {
+            listen: self.listen,
+            plain_http: self.plain_http,
+            log: self.log,
+            log_format: self.log_format,
+            company: self.company,
+            public_url: self.public_url,
+            images_url: self.images_url,
+            photo_max_mib: self.photo_max_mib,
+            photos_per_incident: self.photos_per_incident,
+            photo_types: self.photo_types,
+            ..Layer::default()
+        };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let defaults = TelemetryConfig::default();
+        let photos = photos(layer.photo_max_mib, layer.photos_per_incident, layer.photo_types)?;
+        Ok(ServeConfig {
+            data_dir,
+            listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7700".to_owned()),
+            plain_http: layer.plain_http.unwrap_or(false),
+            telemetry: TelemetryConfig {
+                log: layer.log.unwrap_or(defaults.log),
+                format: layer.log_format.unwrap_or(defaults.format),
+            },
+            house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
+            photos,
+            scrub: self.scrub.over(layer.scrub)?,
+        })
+    }
+}
+
+/// What every site takes of photos.
+fn photos(
+    max_mib: Option<u64>,
+    per_incident: Option<u64>,
+    types: Option<Vec<String>>,
+) -> Result<PhotoLimits, UsageError> {
+    let within = |name: &str, value: u64, most: u64| {
+        if (1..=most).contains(&value) {
+            Ok(value)
+        } else {
+            Err(UsageError::Range(format!("{name} is {value}; give 1 to {most}")))
+        }
+    };
+    let max_mib = within("photo_max_mib", max_mib.unwrap_or(MAX_PHOTO_BYTES / MIB), MAX_PHOTO_BYTES / MIB)?;
+    let per_incident = within("photos_per_incident", per_incident.unwrap_or(MAX_PHOTOS), MAX_PHOTOS)?;
+    let media_types = types.unwrap_or_default();
+    for name in &media_types {
+        let parts = name.split_once('/');
+        let word = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c))
+        };
+        if !parts.is_some_and(|(class, kind)| word(class) && (kind == "*" || word(kind))) {
+            return Err(UsageError::Range(format!(
+                "photo_types has {name:?}; give types such as image/jpeg or image/*"
+            )));
+        }
+    }
+    Ok(PhotoLimits { max_bytes: max_mib * MIB, per_incident, media_types })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_photos_are_checked_before_anything_starts() {
+        let types = |types: &[&str]| Some(types.iter().map(ToString::to_string).collect());
+        let limits = photos(Some(8), None, types(&["image/*", "application/pdf"])).unwrap();
+        assert_eq!((limits.max_bytes, limits.per_incident), (8 * MIB, 100));
+        assert_eq!(photos(None, None, None).unwrap(), PhotoLimits::default());
+        assert!(photos(Some(51), None, None).is_err() && photos(Some(0), None, None).is_err());
+        assert!(photos(None, Some(101), None).is_err());
+        for wrong in ["jpeg", "image/", "*/*", "Image/JPEG", "image/a b"] {
+            assert!(photos(None, None, types(&[wrong])).is_err(), "{wrong}");
+        }
+    }
+}

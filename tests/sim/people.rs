@@ -1,0 +1,195 @@
+//! What people do at a site, through the desk's own features. Every deed has an author of its own, so that each of its
+//! changes can be found again wherever it went.
+
+use crate::faults::{Coverage, Fault};
+use crate::site::POISON;
+use aincident_tests::random::Rng;
+use chassis::blobs::Sha256;
+use desk::actor::Actor;
+use desk::comments::{self, NewComment};
+use desk::incidents::{self, IfMatch};
+use desk::ledger::{Draft, Recording, Staged};
+use desk::photos::{self, NewPhoto};
+use desk::{Desk, Error, Refusal};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use sync_protocol::record::{INCIDENT, STORE};
+use sync_protocol::scope::Scope;
+use uuid::Uuid;
+
+/// Something that a person did and was told is done.
+#[derive(Clone, Debug)]
+pub struct Deed {
+    /// Its author, nobody else's.
+    pub by: String,
+    /// Where it was done.
+    pub site: String,
+    /// What.
+    pub what: &'static str,
+    /// It may have been so already.
+    pub may_be_nothing: bool,
+}
+
+/// What has been recorded so far, by anybody.
+#[derive(Default)]
+pub struct Known {
+    pub incidents: Vec<(Uuid, String)>,
+    pub photos: Vec<Sha256>,
+    next: u64,
+}
+
+/// Where somebody sits.
+pub struct Seat<'a> {
+    pub desk: &'a Desk,
+    pub name: &'a str,
+    /// The store; at headquarters, one of all.
+    pub store: &'a str,
+    pub is_hub: bool,
+    /// The program there is newer than the others.
+    pub is_newer: bool,
+}
+
+/// Fields that people write over each other.
+const TEXTS: [&str; 4] = ["location", "title", "description", "cctv/clip"];
+const STATUSES: [&str; 4] = ["in_review", "needs_info", "closed", "void"];
+
+impl Known {
+    /// Somebody does something; none where it was refused or failed.
+    pub async fn deed(&mut self, rng: &mut Rng, seat: &Seat<'_>, coverage: &Arc<Coverage>) -> Option<Deed> {
+        self.next += 1;
+        let word = format!("w{}", self.next);
+        let actor = Actor::system(&word);
+        let by = actor.username.clone();
+        let deed = |what| Deed {
+            by: by.clone(),
+            site: seat.name.to_owned(),
+            what,
+            may_be_nothing: matches!(what, "step" | "delete" | "undelete"),
+        };
+        let ours: Vec<Uuid> =
+            self.incidents.iter().filter(|(_, store)| store == seat.store).map(|(id, _)| *id).collect();
+        let chosen = if ours.is_empty() { 0 } else { rng.below(100) };
+        if chosen < 30 {
+            let mut request = json!({"description": word, "location": "here"});
+            if seat.is_hub {
+                request["store_code"] = seat.store.into();
+            }
+            return self.report(seat, &actor, request).await.map(|()| deed("report"));
+        }
+        // Mostly the latest ones: people meet there.
+        let recent = &ours[ours.len().saturating_sub(3)..];
+        let id = *if rng.chance(0.8) { rng.pick(recent) } else { rng.pick(&ours) };
+        let done = match chosen {
+            30..55 => {
+                let mut request = Map::new();
+                match *rng.pick(&TEXTS) {
+                    "cctv/clip" => request.insert("cctv".to_owned(), json!({ "clip": word })),
+                    field => request.insert(field.to_owned(), word.clone().into()),
+                };
+                done(incidents::patch::patch(seat.desk, &actor, id, IfMatch::Absent, request).await, "edit")
+            }
+            55..67 => {
+                let new = NewComment { id: None, body: word.clone(), kind: "comment".to_owned() };
+                done(comments::add(seat.desk, &actor, id, new).await, "comment")
+            }
+            67..75 => {
+                let mut request = Map::new();
+                request.insert("status".to_owned(), (*rng.pick(&STATUSES)).into());
+                request.insert("status_reason".to_owned(), word.clone().into());
+                done(incidents::patch::patch(seat.desk, &actor, id, IfMatch::Absent, request).await, "step")
+            }
+            75..82 => done(incidents::delete(seat.desk, &actor, id, IfMatch::Absent).await, "delete"),
+            82..85 => done(incidents::restore(seat.desk, &actor, id).await, "undelete"),
+            85..91 => self.photo(seat, &actor, id, &word).await,
+            91.. if seat.is_hub || !seat.is_newer => None,
+            91..94 => {
+                let set = BTreeMap::from([("future/mood".to_owned(), json!({"word": word, "n": 1.5}))]);
+                let what = self.raw(seat, &by, INCIDENT, id, Some(id), set).await;
+                what.inspect(|()| coverage.reached(Fault::UnknownFields)).map(|()| "unknown field")
+            }
+            94..96 => {
+                let set = BTreeMap::from([("incident_id".to_owned(), json!(id)), ("text".to_owned(), json!(word))]);
+                let fresh = seat.desk.ids().new_v7(seat.desk.now_ms());
+                let what = self.raw(seat, &by, "testimony", fresh, Some(id), set).await;
+                what.inspect(|()| coverage.reached(Fault::UnknownKind)).map(|()| "unknown kind")
+            }
+            96..98 => {
+                let request = json!({ "description": format!("{POISON} {word}") });
+                self.report(seat, &actor, request).await.inspect(|()| coverage.reached(Fault::PoisonFails))?;
+                return Some(deed("report that makes the hub fail"));
+            }
+            _ => {
+                let set = BTreeMap::from([
+                    ("code".to_owned(), json!(format!("Z{}", self.next))),
+                    ("name".to_owned(), json!(word)),
+                ]);
+                let fresh = seat.desk.ids().new_v7(seat.desk.now_ms());
+                self.raw(seat, &by, STORE, fresh, None, set).await?;
+                coverage.reached(Fault::PoisonRefused);
+                return Some(deed("change the hub does not take"));
+            }
+        };
+        done.map(deed)
+    }
+
+    async fn report(&mut self, seat: &Seat<'_>, actor: &Actor, request: Value) -> Option<()> {
+        let Value::Object(request) = request else { return None };
+        let shown = incidents::draft::create(seat.desk, actor, request, None).await;
+        let shown = expected(shown)?;
+        self.incidents.push((shown.id, seat.store.to_owned()));
+        Some(())
+    }
+
+    async fn photo(&mut self, seat: &Seat<'_>, actor: &Actor, id: Uuid, word: &str) -> Option<&'static str> {
+        let bytes = word.repeat(200).into_bytes();
+        let kept = seat.desk.blobs().put(seat.desk.ids().new_v7(0), bytes).await.unwrap();
+        let sha256 = kept.sha256;
+        let new = NewPhoto { kept, filename: "seen.bin".to_owned(), caption: Some(word.to_owned()) };
+        expected(photos::add(seat.desk, actor, id, new).await)?;
+        self.photos.push(sha256);
+        Some("photo")
+    }
+
+    /// A change as a newer program might make it.
+    async fn raw(
+        &self,
+        seat: &Seat<'_>,
+        by: &str,
+        kind: &'static str,
+        id: Uuid,
+        beside: Option<Uuid>,
+        set: BTreeMap<String, Value>,
+    ) -> Option<()> {
+        let scope = Scope::Store(seat.store.to_owned());
+        let plan = move |staged: &Staged| {
+            if beside.is_some() && staged.records.iter().any(Option::is_none) {
+                return Err(Refusal::NotFound);
+            }
+            let new = Some(id) != beside;
+            Ok(vec![Draft { kind, id, scope, new, set, number_year: None }])
+        };
+        let recording = Recording {
+            records: beside.into_iter().collect(),
+            by: by.to_owned(),
+            at_ms: seat.desk.now_ms(),
+            claim: None,
+            jobs: Vec::new(),
+            plan: Box::new(plan),
+        };
+        expected(seat.desk.ledger().record(recording).await).map(|_| ())
+    }
+}
+
+/// A refusal is an answer, and a disk may fail; nothing else may.
+fn expected<T>(result: Result<T, Error>) -> Option<T> {
+    match result {
+        Ok(answer) => Some(answer),
+        Err(Error::Refused(_) | Error::Full | Error::Unavailable(_)) => None,
+        Err(error) => panic!("the desk failed: {error}"),
+    }
+}
+
+fn done<T>(result: Result<T, Error>, what: &'static str) -> Option<&'static str> {
+    expected(result).map(|_| what)
+}

@@ -1,0 +1,130 @@
+//! The end of a run: everything is mended, everybody waits, and what has to hold then is looked at.
+
+use super::{World, has_content};
+use crate::check;
+use crate::faults::Fault;
+use crate::wire::Weather;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::sleep;
+
+impl World {
+    /// Everything is mended and everybody waits; then all must be equal.
+    pub(super) async fn rest(&mut self) -> Result<(), String> {
+        (self.temper.power, self.temper.disks) = (false, false);
+        self.trace.say(|| "quiet".to_owned());
+        if let Some(on) = &self.hub.on {
+            on.disk.mend();
+        } else {
+            self.hub.start().await;
+        }
+        for no in 0..self.nodes.len() {
+            let node = &mut self.nodes[no];
+            node.line.set_weather(Weather::default());
+            node.line.set_up(true);
+            node.line.lead_astray(None);
+            if let Some(on) = &node.on {
+                on.disk.mend();
+            } else {
+                node.start().await;
+            }
+        }
+        let mut stopped = vec![0; self.nodes.len()];
+        for look in 0..180 {
+            let span = if look < 60 { 5 } else { 60 };
+            sleep(Duration::from_secs(span)).await;
+            self.hold()?;
+            for (no, stopped) in stopped.iter_mut().enumerate() {
+                *stopped = if self.nodes[no].is_told_to_stop() { *stopped + span } else { 0 };
+                if *stopped > 400 {
+                    *stopped = 0;
+                    self.person_enrols(no).await;
+                }
+            }
+            if self.unsettled().await.is_none() {
+                return self.judge().await;
+            }
+        }
+        Err(format!("it does not come to rest: {}", self.unsettled().await.unwrap_or_default()))
+    }
+
+    /// What is still under way.
+    async fn unsettled(&self) -> Option<String> {
+        let hub = self.hub.on.as_ref()?;
+        let epoch = check::value(&hub.look, "epoch")?;
+        for node in &self.nodes {
+            let Some(on) = &node.on else {
+                return Some(format!("{} is off", node.name()));
+            };
+            let why = |what: &str| Some(format!("{}: {what}; {}", node.name(), node.troubles()));
+            let (ledger, name) = (on.desk.ledger(), "the node's ledger answers");
+            if ledger.backlog().await.expect(name).pending_changes > 0 {
+                return why("changes wait");
+            }
+            if ledger.offer_due().await.expect(name).is_some() {
+                return why("an offer is due");
+            }
+            if has_content(on, hub).await {
+                return why("contents wait");
+            }
+            let (cursors, heads) = (check::cursors(&on.look), hub.desk.ledger().scope_heads().await.ok()?);
+            for scope in [format!("store/{}", node.store), "company".to_owned()] {
+                let head = heads.iter().find(|(head, _)| head.to_string() == scope).map_or(0, |(_, head)| *head);
+                let at = cursors.iter().find(|(of, at, _)| *of == scope && *at == epoch);
+                if at.map_or(0, |(_, _, seq)| *seq as u64) != head {
+                    return why(&format!("its cursor in {scope} is at {at:?}, the hub's head is {head}"));
+                }
+            }
+            if node.is_told_to_stop() {
+                return why("it is told to stop");
+            }
+        }
+        None
+    }
+
+    /// What has to be the case in the end.
+    async fn judge(&mut self) -> Result<(), String> {
+        let hub = self.hub.on.as_ref().ok_or("the hub is off")?;
+        let found = check::authors(&hub.look);
+        for deed in &self.deeds {
+            match found.get(&deed.by) {
+                None if self.excused.contains(&deed.by) => {}
+                None => return Err(format!("the hub never got what was recorded: {deed:?}")),
+                Some(changes) => {
+                    let distinct: BTreeSet<&String> = changes.iter().collect();
+                    if distinct.len() != changes.len() && !self.again {
+                        return Err(format!("it was applied twice: {deed:?}: {changes:?}"));
+                    }
+                }
+            }
+        }
+        let audit = hub.desk.ledger().audit().await.map_err(|error| error.to_string())?;
+        if !audit.faults.is_empty() {
+            return Err(format!("the hub's audit: {:?}", audit.faults));
+        }
+        for node in &self.nodes {
+            let Some(on) = &node.on else { continue };
+            let audit = on.desk.ledger().audit().await.map_err(|error| error.to_string())?;
+            if !audit.faults.is_empty() {
+                return Err(format!("{}: its audit: {:?}", node.name(), audit.faults));
+            }
+            let differs = check::differences(&hub.look, &on.look, &node.store, self.hub_forgot);
+            if let Some(why) = differs.or_else(|| check::unshown(&hub.look, &on.look)) {
+                return Err(format!("{}: {why}", node.name()));
+            }
+        }
+        for sha256 in &self.known.photos {
+            let mut somewhere = false;
+            for on in self.nodes.iter().filter_map(|node| node.on.as_ref()) {
+                somewhere |=
+                    on.desk.ledger().is_piece(*sha256).await.unwrap() && on.desk.blobs().contains(*sha256).await;
+            }
+            if hub.desk.blobs().contains(*sha256).await {
+                self.coverage.reached(Fault::Photo);
+            } else if somewhere && hub.desk.ledger().is_piece(*sha256).await.unwrap() {
+                return Err(format!("the content {sha256} is in a store and the hub never got it"));
+            }
+        }
+        Ok(())
+    }
+}
