@@ -93,11 +93,12 @@ pub async fn round(desk: &Desk) -> Result<Round, Error> {
         Identity::Node(enrolment) => enrolment.node_id,
         Identity::Unenrolled => return Ok(Round::Nothing),
     };
+    // Of a photo that came after its order, too.
+    contents(desk).await?;
     let undone = ledger.erasures_undone(MOST).await?;
     if undone.is_empty() {
         return Ok(Round::Nothing);
     }
-    contents(desk).await?;
     if !ledger.wipe().await? {
         tracing::info!("somebody reads for long; what was erased leaves the log after that");
         return Ok(Round::Later);
@@ -126,6 +127,7 @@ async fn contents(desk: &Desk) -> Result<(), Error> {
                 name.copy_from_slice(&sha256.as_bytes()[..16]);
                 desk.blobs().discard(Uuid::from_bytes(name)).await.map_err(crate::photos::disk)?;
                 desk.blobs().remove(sha256).await.map_err(crate::photos::disk)?;
+                desk.blobs().remove_aside(sha256).await.map_err(crate::photos::disk)?;
                 desk.stop_wanting(sha256);
                 metrics::counter!("blobs_removed_total", "what" => "erased").increment(1);
             }

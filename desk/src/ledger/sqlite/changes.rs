@@ -295,6 +295,10 @@ fn store(db: &Connection, incoming: Incoming<'_>, seq: u64, no: Option<i64>) -> 
         Some(id) => erasures::left(db, id, body)?,
         None => erasures::left_unread(db, body)?,
     };
+    // Its picture may have been made while the order came.
+    if let Some(change) = parsed.as_ref().ok().filter(|change| change.kind == record::PHOTO) {
+        erasures::contents(db, change.id, change)?;
+    }
     let (body, parsed) = match (&left, record_id) {
         (Some(left), Some(_)) => (left.as_str(), Change::from_body(left)),
         (Some(left), None) => (left.as_str(), parsed),

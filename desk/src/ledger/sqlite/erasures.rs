@@ -186,8 +186,8 @@ fn erase(db: &Connection, order: &Record, id: Uuid, values: &mut BTreeSet<String
     for row in damaged::rows(db, id)? {
         changes.push(row.id);
         if let Some(body) = row.body {
-            if let Some(photo) = record.as_ref().filter(|record| record.kind == PHOTO) {
-                contents(db, order, photo, &body)?;
+            if let Some(change) = Change::from_body(&body).ok().filter(|change| change.kind == PHOTO) {
+                contents(db, id, &change)?;
             }
             if let Some(left) = strip(db, row.change_no, id, row.hlc, &body)? {
                 telling(&body, &left, values);
@@ -216,21 +216,18 @@ fn erase(db: &Connection, order: &Record, id: Uuid, values: &mut BTreeSet<String
     }
 }
 
-/// Notes the contents that a change of a photo names, where an order removes them. All that it ever named: another picture of
-/// it may have been made since.
-fn contents(db: &Connection, order: &Record, photo: &Record, body: &str) -> Done<()> {
-    let Ok(change) = Change::from_body(body) else {
-        return Ok(());
-    };
+/// Notes the contents that a change of a photo names, where orders remove them. All that it ever named: another picture of it may
+/// have been made since.
+pub(super) fn contents(db: &Connection, photo: Uuid, change: &Change) -> Done<()> {
     for field in ["sha256", "display/sha256", "thumbnail/sha256"] {
         let Some(sha256) = change.set.get(field).and_then(Value::as_str) else {
             continue;
         };
         db.prepare_cached(
             "INSERT OR IGNORE INTO erased_contents (sha256, erasure_no, removed) \
-             SELECT ?1, ?2, 0 WHERE EXISTS (SELECT 1 FROM erased_fields WHERE record_id = ?3 AND field = ?4)",
+             SELECT ?1, erasure_no, 0 FROM erased_fields WHERE record_id = ?2 AND field = ?3",
         )?
-        .execute(params![sha256, order.no, photo.id, CONTENT])?;
+        .execute(params![sha256, photo, CONTENT])?;
     }
     Ok(())
 }

@@ -254,7 +254,11 @@ fn record(
         Verdict::Edit { reason, kind, record, set: fields } => {
             // Out first: what stands in for it names what stands without it.
             settle::decide(db, item.id, at_ms)?;
-            let new = load_record(db, record)?.is_none();
+            let before = load_record(db, record)?;
+            if let Some(before) = &before {
+                crate::erasures::leaves_erased_people(&before.state, &fields)?;
+            }
+            let new = before.is_none();
             let instead =
                 own(&mut stream, Own { by, at_ms, kind, id: record, new, set: fields, instead_of: Some(item.id) })?;
             set.insert(

@@ -3,9 +3,10 @@
 use super::super::SqliteLedger;
 use super::super::changes::{load_record_no, parse_scope};
 use super::super::fail::{Done, Fail};
+use super::super::{damage, site};
 use super::{unlisted, what, wipe};
 use crate::error::Error;
-use crate::ledger::{Audit, Confirmation, Erasure, Erasures, Listing, Undone};
+use crate::ledger::{Audit, Confirmation, DamageKind, Erasure, Erasures, Listing, Undone};
 use async_trait::async_trait;
 use chassis::blobs::Sha256;
 use chassis::clock::parse_rfc3339;
@@ -129,6 +130,10 @@ fn forget(db: &Connection, sha256: Sha256) -> Done<Option<Vec<Uuid>>> {
         return Ok(None);
     }
     db.prepare_cached("DELETE FROM blobs WHERE sha256 = ?1")?.execute([&text])?;
+    // Nobody looks for it any more.
+    damage::mended(db, DamageKind::Content, &text, "it was erased", site::last_reading(db)?.ms())?;
+    db.prepare_cached("UPDATE damage SET aside = NULL WHERE kind = ?1 AND name = ?2 AND aside IS NOT NULL")?
+        .execute([DamageKind::Content.as_str(), &text])?;
     db.prepare_cached("DELETE FROM inbox WHERE sha256 = ?1")?.execute([&text])?;
     let mut statement =
         db.prepare_cached("DELETE FROM uploads WHERE sha256 = ?2 OR instr(metadata, ?1) > 0 RETURNING upload_id")?;
