@@ -8,6 +8,7 @@ use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::{Draft, Identity, Listing, Recording, Staged, Undone};
 use chassis::clock::format_rfc3339;
+use chassis::heavy;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -133,7 +134,7 @@ async fn contents(desk: &Desk) -> Result<(), Error> {
             }
         }
         let (folders, looked_for) = (desk.copies().to_vec(), erased.iter().copied().collect());
-        let removed = tokio::task::spawn_blocking(move || copies::remove(&folders, &looked_for)).await;
+        let removed = heavy::run(move || copies::remove(&folders, &looked_for)).await;
         let removed = removed.map_err(|gone| Error::Fault(gone.to_string()))?;
         removed.map_err(crate::photos::disk)?;
         for sha256 in erased {

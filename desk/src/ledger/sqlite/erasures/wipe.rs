@@ -6,6 +6,7 @@
 
 use super::super::SqliteLedger;
 use crate::error::Error;
+use chassis::heavy;
 use chassis::sqlite::rusqlite::Connection;
 
 /// Pages of a text index merged in one transaction: a fraction of a second.
@@ -36,7 +37,7 @@ pub(super) async fn wipe(ledger: &SqliteLedger) -> Result<bool, Error> {
         }
     }
     let db = ledger.db.clone();
-    let wiped = tokio::task::spawn_blocking(move || db.wipe()).await;
+    let wiped = heavy::run(move || db.wipe()).await;
     wiped
         .map_err(|gone| Error::Fault(gone.to_string()))?
         .map_err(|error| Error::Unavailable(error.to_string()))
