@@ -225,7 +225,8 @@ pub(super) fn add_back(db: &Connection, incoming: Incoming<'_>, seq: u64, change
         return Ok(Added { outcome: Outcome::Duplicate, change_no, document: None, released: Vec::new() });
     }
     let outcome = judge(db, &place, &parsed, is_too_large, pusher, &mut made)?;
-    keep_aside(db, &outcome, (change_no, record, parent), now_ms)?;
+    let held_up = aside::held_up(&outcome, parsed.as_ref().ok());
+    keep_aside(db, &outcome, (change_no, held_up, parent), now_ms)?;
     let released = settle::work(db, made.settling, now_ms)?;
     Ok(Added { outcome, change_no, document: made.document, released })
 }

@@ -374,7 +374,7 @@ fn done_here(db: &Connection, order: &Record) -> Done<()> {
 }
 
 /// What this site goes by in orders.
-fn own_id(db: &Connection) -> Done<Option<Uuid>> {
+pub(super) fn own_id(db: &Connection) -> Done<Option<Uuid>> {
     Ok(match site::identity(db)? {
         Identity::Hub { hub_id, .. } => Some(hub_id),
         Identity::Node(enrolment) => Some(enrolment.node_id),

@@ -152,7 +152,8 @@ fn attempt(
     *settling = made.settling;
     let change = parsed.ok();
     let record = change.as_ref().map(|change| change.id);
-    keep_aside(db, &outcome, (change_no, record, change.as_ref().and_then(parent_of)), since_ms)?;
+    let held_up = aside::held_up(&outcome, change.as_ref());
+    keep_aside(db, &outcome, (change_no, held_up, change.as_ref().and_then(parent_of)), since_ms)?;
     if matches!(outcome, Outcome::Quarantined { .. } | Outcome::Deferred) {
         return Ok(None);
     }
