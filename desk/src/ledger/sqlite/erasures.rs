@@ -10,9 +10,11 @@
 //! What comes after, bytes in free pages and files, is in [`wipe`] and `crate::erasures`.
 
 mod damaged;
+mod foretold;
 mod read;
 mod wipe;
 
+pub(super) use foretold::foretold;
 pub(super) use read::{examine, is_told, named_fields};
 
 use super::changes::{Record, load_record_no, put_together};
@@ -171,9 +173,13 @@ pub(super) fn project(db: &Connection, order: &Record) -> Done<()> {
 
 /// Which fields of which records an order names.
 pub(super) fn what(order: &RecordState) -> BTreeMap<Uuid, Vec<Field>> {
-    let named = order.cells.iter().filter_map(|(field, cell)| {
+    what_of(order.cells.iter().map(|(field, cell)| (field.as_str(), &cell.value)))
+}
+
+fn what_of<'a>(written: impl Iterator<Item = (&'a str, &'a Value)>) -> BTreeMap<Uuid, Vec<Field>> {
+    let named = written.filter_map(|(field, value)| {
         let record = Uuid::try_parse(field.strip_prefix("what/")?).ok()?;
-        let fields = cell.value.as_array()?.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+        let fields = value.as_array()?.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
         Some((record, fields))
     });
     named.collect()

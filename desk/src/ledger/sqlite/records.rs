@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use sync_protocol::change::{Change, ChangeId, Field};
 use sync_protocol::message::{Outcome, quarantine};
-use sync_protocol::record::{FieldError, INCIDENT};
+use sync_protocol::record::{ERASURE, FieldError, INCIDENT};
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -174,6 +174,10 @@ fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion
     let mut set = draft.set;
     if let (Some(year), Scope::Store(code)) = (draft.number_year, &draft.scope) {
         set.insert("reference".to_owned(), Value::from(reference(db, code, year, draft.id, is_hub)?));
+    }
+    if draft.kind == ERASURE && draft.new && is_hub {
+        let told = erasures::foretold(db, &draft.scope, &set)?;
+        set.extend(told);
     }
     let Draft { kind, id, new, .. } = draft;
     let own = Own { by, at_ms, kind, id, new, set, instead_of: None };
