@@ -213,6 +213,24 @@ impl Blobs {
         off(move || gone_is_fine(fs::remove_file(path))).await
     }
 
+    /// Removes what was set aside of a content; fine where nothing was.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn remove_aside(&self, digest: Sha256) -> io::Result<()> {
+        let (folder, prefix) = (self.root.join(DAMAGED), format!("{digest}-"));
+        off(move || {
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+                    gone_is_fine(fs::remove_file(entry.path()))?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Contents that were kept, or found to be there, longer than `age` ago, from those whose digest begins with the byte
     /// `first`. `now`: by the clock of the file system.
     ///

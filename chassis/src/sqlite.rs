@@ -20,6 +20,7 @@ mod migrate;
 mod open;
 mod readers;
 pub mod uploads;
+mod wipe;
 mod writer;
 
 #[cfg(test)]
@@ -326,6 +327,18 @@ impl Database {
     /// When the copy cannot be written or the database cannot be read; what was half-written is removed.
     pub fn backup_to(&self, to: &Path) -> Result<(), OpenError> {
         open::copy(&self.inner.path, to)
+    }
+
+    /// Overwrites what was deleted, and cuts the log: nothing that is not in a table any more is in the files afterwards. False
+    /// when somebody read for so long that the log could not be cut. Blocks; readers and writers go on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub fn wipe(&self) -> Result<bool, OpenError> {
+        let failed = |cause| OpenError::from_sqlite(&self.inner.path, cause);
+        let connection = open::writer(&self.inner.path, Writing::default()).map_err(failed)?;
+        wipe::wipe(&connection).map_err(failed)
     }
 
     /// Everything SQLite finds wrong with the file: damaged pages, indexes that miss rows, references to rows

@@ -72,6 +72,8 @@ pub trait Cache: Send + Sync {
     async fn get(&self, kind: Kind, key: Key) -> Option<Bytes>;
     /// Keeps `value`, or not. Never waits.
     fn put(&self, kind: Kind, key: Key, value: Bytes);
+    /// Forgets everything, on the disk too.
+    async fn clear(&self);
 }
 
 /// A cache, shared.
@@ -122,6 +124,11 @@ impl Memory {
         self.entries.get(&key)
     }
 
+    /// Forgets everything.
+    pub fn forget(&self) {
+        self.entries.clear();
+    }
+
     /// Keeps `value`, unless it alone would push out most of everything.
     pub fn keep(&self, key: Key, value: Bytes) {
         if value.len() as u64 <= self.max_bytes / 3 * 2 {
@@ -148,6 +155,10 @@ impl Cache for Memory {
 
     fn put(&self, _: Kind, key: Key, value: Bytes) {
         self.keep(key, value);
+    }
+
+    async fn clear(&self) {
+        self.forget();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::accounts::Hashing;
 use crate::cache::SharedCache;
+use crate::erasures;
 use crate::error::{Error, Refusal};
 use crate::events::MAX_STREAMS;
 use crate::jobs;
@@ -18,6 +19,7 @@ use chassis::clock::SharedClock;
 use chassis::ids::Ids;
 use chassis::jobs::{Queue, Runner};
 use chassis::uploads::{UploadStore, Uploads};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -68,6 +70,8 @@ struct Inner {
     identity: RwLock<Option<Identity>>,
     uploads: OnceLock<Uploads>,
     house: OnceLock<House>,
+    /// Folders in which copies of contents may lie.
+    copies: OnceLock<Vec<PathBuf>>,
     scrub: OnceLock<Scrub>,
     printing: Arc<Semaphore>,
     binding: Arc<Semaphore>,
@@ -163,6 +167,7 @@ impl Desk {
             identity: RwLock::new(None),
             uploads: OnceLock::new(),
             house: OnceLock::new(),
+            copies: OnceLock::new(),
             scrub: OnceLock::new(),
             printing: Arc::new(Semaphore::new(photos::job::at_once())),
             binding: Arc::new(Semaphore::new(1)),
@@ -243,6 +248,16 @@ impl Desk {
     #[must_use]
     pub fn house(&self) -> &House {
         self.inner.house.get_or_init(House::default)
+    }
+
+    /// Tells in which other folders copies of contents may lie, so that what is erased is removed there too; once, before anything
+    /// is served.
+    pub fn set_copies(&self, folders: Vec<PathBuf>) {
+        let _ = self.inner.copies.set(folders);
+    }
+
+    pub(crate) fn copies(&self) -> &[PathBuf] {
+        self.inner.copies.get().map_or(&[], Vec::as_slice)
     }
 
     /// Where people reach this site, as far as it is known: as configured, else as somebody last did.
@@ -351,6 +366,7 @@ impl Desk {
             () = jobs::measure(&self) => {}
             () = quarantine::keep(&self) => {}
             () = scrub::keep(&self) => {}
+            () = erasures::work::keep(&self) => {}
         }
     }
 

@@ -4,6 +4,7 @@
 //! (`people/ID`, `items/ID`, `custom/KEY`) are put together again, in the order of their ids, which is the order in
 //! which they were added.
 
+use crate::erasures::{Mark, marks};
 use crate::search::fold;
 use chassis::clock::{format_rfc3339, parse_rfc3339};
 use serde::Serialize;
@@ -79,7 +80,19 @@ struct Shown<'a> {
     duplicate_of: Option<&'a Value>,
     custom: BTreeMap<&'a str, &'a Value>,
     deleted: bool,
+    hold: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    erased: Vec<Erased>,
     version: &'a str,
+}
+
+/// What was erased, as people see it.
+#[derive(Serialize)]
+struct Erased {
+    at: String,
+    by: String,
+    reason: String,
+    fields: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -184,6 +197,8 @@ pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
         duplicate_of: value("duplicate_of"),
         custom,
         deleted,
+        hold: value("hold"),
+        erased: erased(state),
         version: &version,
     };
     // Texts, numbers and maps with text keys: there is nothing in it that JSON could not hold.
@@ -203,6 +218,17 @@ pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
         people: names.join("\n"),
         words,
     }
+}
+
+fn erased(state: &RecordState) -> Vec<Erased> {
+    let public = |field: String| field.replace('/', ".");
+    let shown = |mark: Mark| Erased {
+        at: format_rfc3339(mark.at),
+        by: mark.by,
+        reason: mark.reason,
+        fields: mark.fields.into_iter().map(public).collect(),
+    };
+    marks(state).into_iter().map(shown).collect()
 }
 
 /// Digest over every value that stands, fields this version does not know included.

@@ -7,6 +7,7 @@ pub mod comments;
 pub mod content;
 pub mod docs;
 pub mod door;
+pub mod erasures;
 pub mod events;
 pub mod exports;
 pub mod history;
@@ -95,6 +96,9 @@ pub fn headquarters(desk: Desk) -> OpenApiRouter {
         .routes(routes!(stores::edit))
         .routes(routes!(users::add))
         .routes(routes!(users::edit))
+        .routes(routes!(erasures::order, erasures::list))
+        .routes(routes!(erasures::hold))
+        .routes(routes!(erasures::release))
         .with_state(desk)
 }
 

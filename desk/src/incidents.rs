@@ -170,7 +170,12 @@ pub async fn restore(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Erro
     written(desk, actor, id).await
 }
 
-async fn record(desk: &Desk, actor: &Actor, records: Vec<Uuid>, plan: crate::ledger::Plan) -> Result<(), Error> {
+pub(crate) async fn record(
+    desk: &Desk,
+    actor: &Actor,
+    records: Vec<Uuid>,
+    plan: crate::ledger::Plan,
+) -> Result<(), Error> {
     desk.own_store().await?;
     let recording = Recording {
         records,
@@ -218,7 +223,7 @@ fn status(incident: &StagedRecord) -> &str {
     incident.state.get("status").and_then(Value::as_str).unwrap_or("submitted")
 }
 
-fn edit(incident: &StagedRecord, set: body::Fields) -> Draft {
+pub(crate) fn edit(incident: &StagedRecord, set: body::Fields) -> Draft {
     Draft {
         kind: INCIDENT,
         id: incident.id,

@@ -7,6 +7,7 @@
 //! [`sqlite`] is the one behind it. A second one has to pass the same tests.
 
 mod accounts;
+mod erasures;
 mod fleet;
 mod histories;
 mod inbox;
@@ -22,16 +23,19 @@ mod sync;
 mod versions;
 
 pub use accounts::{Accounts, Failures, Store};
+pub use erasures::{Confirmation, Erasure, Erasures, Listing, Undone};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Fork, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
-pub use incidents::{Comment, Decided, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Said, Stats, Whole};
+pub use incidents::{
+    Comment, Decided, ErasedBy, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Said, Stats, Whole,
+};
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use proof::{Checkpoint, Damage, DamageCount, DamageKind, Holding, Proof, ScrubPart, ScrubState, ScrubStep, total};
 pub use quarantine::{Judgement, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Verdict, Word};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
 pub use refusals::{Refusals, RefusedRow};
-pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Site};
+pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Retirement, Site};
 pub use sync::{Anew, Audit, Beginning, OriginHead, PageApplied, PageQuery, PageResult, Replication, Unpushed};
 pub use versions::{CaughtUp, HubProgram, Versions};
 
@@ -55,6 +59,7 @@ pub trait Ledger:
     + Refusals
     + Quarantine
     + Proof
+    + Erasures
     + Send
     + Sync
 {
@@ -73,6 +78,7 @@ impl<T> Ledger for T where
         + Refusals
         + Quarantine
         + Proof
+        + Erasures
         + Send
         + Sync
 {

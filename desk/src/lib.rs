@@ -11,6 +11,7 @@ pub mod comments;
 mod desk;
 pub mod doctor;
 pub mod document;
+pub mod erasures;
 pub mod error;
 pub mod events;
 pub mod exports;

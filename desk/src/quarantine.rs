@@ -177,6 +177,9 @@ fn corrected(item: &Quarantined, correction: Correction) -> Result<Verdict, Refu
     if record.is_none() {
         wrong("record_id", "is required: the change itself cannot be read".to_owned());
     }
+    if set.contains_key("hold") {
+        wrong("set.hold", "is not set by a correction: headquarters holds an incident and lets it go".to_owned());
+    }
     if set.is_empty() {
         wrong("set", "is required: the fields as they shall become".to_owned());
     }

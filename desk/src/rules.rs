@@ -60,6 +60,10 @@ pub enum Act<'a> {
     SeeAccounts,
     /// Make and change stores, accounts and nodes.
     Administer,
+    /// Have a person's data erased at every site, and see who has done it.
+    Erase,
+    /// Hold an incident so that nothing of it is erased, or let it go.
+    Hold,
 }
 
 /// Statuses in which an employee may still change their own report: nobody has started to review it, or the reviewer
@@ -88,6 +92,7 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         | Act::Settle
         | Act::SeeAccounts => Role::Manager,
         Act::KeepJobs { at_hub: true } => Role::Hq,
+        Act::Erase | Act::Hold => Role::Hq,
         Act::Administer => Role::Admin,
     };
     if actor.role >= least {
@@ -116,6 +121,8 @@ fn forbidden(act: Act<'_>) -> &'static str {
         Act::SeeReviews => "only a manager decides between edits that met",
         Act::Settle => "only a manager sees and settles what is in quarantine",
         Act::SeeAccounts => "only a manager sees the list of accounts",
+        Act::Erase => "only headquarters has data erased",
+        Act::Hold => "only headquarters holds an incident or lets it go",
         Act::Administer => "only an administrator, at headquarters, does this",
         Act::SeeOriginal { shown: true, .. } => {
             "an original may say where and by whom it was taken: only a manager, or whoever added it, has it"
@@ -198,6 +205,8 @@ mod tests {
             (Act::Settle, [false, true, true, true]),
             (Act::SeeAccounts, [false, true, true, true]),
             (Act::Administer, [false, false, false, true]),
+            (Act::Erase, [false, false, true, true]),
+            (Act::Hold, [false, false, true, true]),
         ];
         for (act, may) in matrix {
             for (role, may) in [Role::Employee, Role::Manager, Role::Hq, Role::Admin].into_iter().zip(may) {

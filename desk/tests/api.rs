@@ -12,6 +12,8 @@ mod accounts;
 mod comments;
 #[path = "api/docs.rs"]
 mod docs;
+#[path = "api/erasures.rs"]
+mod erasures;
 #[path = "api/events.rs"]
 mod events;
 #[path = "api/exports.rs"]

@@ -11,6 +11,8 @@ mod anew;
 mod audit;
 #[path = "ledger/convergence.rs"]
 mod convergence;
+#[path = "ledger/erasures.rs"]
+mod erasures;
 #[path = "ledger/lists.rs"]
 mod lists;
 #[path = "ledger/offers.rs"]

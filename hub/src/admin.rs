@@ -1,6 +1,7 @@
 //! The administration commands: each does one thing through the same features as the API, prints what came of it on
 //! standard output and ends.
 
+mod erase;
 mod fleet;
 mod keep;
 mod verify;
@@ -45,6 +46,9 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::ListNodes => admin.list_nodes().await?,
         Task::RevokeNode { node } => admin.revoke(node).await?,
         Task::ListRefused => admin.list_refused().await?,
+        Task::ReplaceNode { node } => admin.replace(node).await?,
+        Task::Erase(new) => admin.erase(new).await?,
+        Task::ListErasures => admin.list_erasures().await?,
         Task::VerifyAudit => return admin.verify(out).await,
         Task::Verify { store } => return verify::run(&admin.desk, store, config.json, out).await,
         Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
@@ -98,7 +102,10 @@ impl Admin {
         let said = if self.json {
             to_json(&audit)?
         } else {
-            let mut said = format!("{} streams, {} changes, {} records", audit.origins, audit.changes, audit.records);
+            let mut said = format!(
+                "{} streams, {} changes, {} of them erased in part, {} records",
+                audit.origins, audit.changes, audit.erased, audit.records
+            );
             for fault in &audit.faults {
                 said.push('\n');
                 said.push_str(fault);

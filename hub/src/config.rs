@@ -3,6 +3,7 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod erasure;
 mod quarantine;
 mod scrub;
 mod serve;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use uuid::Uuid;
 
+pub use erasure::{EraseArgs, NodeReplaceArgs};
 pub use quarantine::QuarantineCommand;
 use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
@@ -51,6 +53,10 @@ pub enum Command {
     Audit(AuditCommand),
     /// Say of each node whether it holds what the hub holds.
     Verify(VerifyArgs),
+    /// Have a person's data erased at every site, for good; headquarters' part is done once the hub serves.
+    Erase(EraseArgs),
+    /// List what was erased, and which site has done it.
+    Erasures(PlainArgs),
     /// Write everything that is kept into one file, while the hub serves or not, and check it.
     Backup(BackupArgs),
     /// Put a backup back into an empty folder; the stores then send again what it lacks.
@@ -126,6 +132,8 @@ pub enum NodeCommand {
     Revoke(NodeRevokeArgs),
     /// List whom the hub refused: copies, revoked nodes, nodes of another hub, wrong secrets.
     Refused(PlainArgs),
+    /// Print a one-time code for new hardware; the node that enrols with it takes this one's place.
+    Replace(NodeReplaceArgs),
 }
 
 /// The integrity of what is kept.
@@ -343,6 +351,9 @@ impl Command {
             Self::Node(NodeCommand::List(args)) => args.resolve(Task::ListNodes).map(Config::Admin),
             Self::Node(NodeCommand::Refused(args)) => args.resolve(Task::ListRefused).map(Config::Admin),
             Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::Admin),
+            Self::Node(NodeCommand::Replace(args)) => args.resolve().map(Config::Admin),
+            Self::Erase(args) => args.resolve().map(Config::Admin),
+            Self::Erasures(args) => args.resolve(Task::ListErasures).map(Config::Admin),
             Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::Admin),
             Self::Verify(args) => args.resolve().map(Config::Admin),
             Self::Backup(args) => args.resolve().map(Config::Admin),

@@ -72,6 +72,12 @@ pub struct NodeItem {
     pub versions: Option<String>,
     /// Whether it holds what the hub holds, as it last asked; null: it never has.
     pub proof: Option<NodeProof>,
+    /// When another PC took its place; what it still holds is in `backlog`.
+    pub retired_at: Option<String>,
+    /// The node that did.
+    pub replaced_by: Option<Uuid>,
+    /// Changes it sent since then.
+    pub drained_changes: u64,
 }
 
 /// Whether a node holds what the hub holds.
@@ -172,6 +178,30 @@ pub async fn make_code(desk: &Desk, actor: &Actor, store_code: &str) -> Result<C
     Ok(Code { code, store_code: store_code.to_owned(), expires_at: format_rfc3339(expires_ms) })
 }
 
+/// Makes a code for new hardware: the node that enrols with it takes the place of `node_id`, which from then on may send what it
+/// still has and gets nothing more.
+///
+/// # Errors
+/// [`Refusal::Forbidden`] for anybody but an administrator; [`Refusal::NotFound`]; [`Refusal::Conflict`] when it is revoked or
+/// was replaced already; when the ledger cannot be written.
+pub async fn replace(desk: &Desk, actor: &Actor, node_id: Uuid) -> Result<Code, Error> {
+    check(actor, Act::Administer)?;
+    let store_code = desk.ledger().node(node_id).await?.ok_or(Refusal::NotFound)?.store_code;
+    let code = codes::make(desk.ids());
+    let created_ms = desk.now_ms();
+    let expires_ms = created_ms + codes::GOOD_FOR_MS;
+    let kept = NewCode {
+        code_hash: codes::hash(&code),
+        store_code: store_code.clone(),
+        created_by: actor.username.clone(),
+        created_ms,
+        expires_ms,
+    };
+    desk.ledger().add_replacement_code(kept, node_id).await?;
+    tracing::info!(node = %node_id, store = store_code, by = actor.username, "a code for a replacement was made");
+    Ok(Code { code, store_code, expires_at: format_rfc3339(expires_ms) })
+}
+
 /// Ends a node's right to talk to the hub, from its next request on. What it holds stays on it.
 ///
 /// # Errors
@@ -210,6 +240,9 @@ fn item(row: NodeRow, now_ms: i64) -> NodeItem {
         newest_protocol: row.newest_protocol,
         versions: ages(row.newest_protocol),
         proof: None,
+        retired_at: row.retired_ms.map(format_rfc3339),
+        replaced_by: row.replaced_by,
+        drained_changes: row.drained_changes,
     }
 }
 

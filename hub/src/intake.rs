@@ -163,10 +163,10 @@ impl Caller {
         Scope::Store(self.store_code.clone())
     }
 
-    /// The scopes the node may pull.
+    /// The scopes the node may pull: none once another one took its place.
     #[must_use]
     pub fn scopes(&self) -> Vec<Scope> {
-        scopes_of(&self.store_code)
+        if self.retired { Vec::new() } else { scopes_of(&self.store_code) }
     }
 }
 

@@ -50,9 +50,10 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))
     })?;
     let address = listener.local_addr().map_err(failed)?;
+    let inbox = config.inbox.unwrap_or_else(|| folder.join("inbox"));
+    desk.set_copies(vec![inbox.join("done"), inbox.join("failed")]);
     let syncing = tokio::spawn(replicator.run(shutdown.token()));
     let working = tokio::spawn(desk.clone().work());
-    let inbox = config.inbox.unwrap_or_else(|| folder.join("inbox"));
     let dropped = tokio::spawn(shutdown.token().run_until_cancelled_owned(inbox::run(desk.clone(), inbox)));
     let witnessing = tokio::spawn({
         let (witness, desk, stop) = (Arc::clone(&witness), desk.clone(), shutdown.token());

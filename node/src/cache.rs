@@ -22,7 +22,7 @@ use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,11 +46,14 @@ const LOOK_BYTES: u64 = 4 * 1024 * 1024;
 /// A value's head: a digest of it, then its length.
 const DIGEST: usize = 8;
 
+/// What waits to be kept: since how many times everything was forgotten, its key, and itself.
+type Waiting = (u64, Key, Bytes);
+
 /// The node's cache.
 pub struct FolderCache {
     memory: Arc<Memory>,
     disk: Arc<Disk>,
-    queue: Mutex<Option<SyncSender<(Key, Bytes)>>>,
+    queue: Mutex<Option<SyncSender<Waiting>>>,
     queued_bytes: Arc<AtomicUsize>,
     /// What was handed to the disk or came from it lately.
     on_disk: quick_cache::sync::Cache<Key, ()>,
@@ -61,7 +64,7 @@ impl FolderCache {
     /// The cache in `folder`, of at most `max_bytes` on the disk. A folder that cannot be used is set aside. Waits for the disk.
     #[must_use]
     pub fn open(folder: &Path, max_bytes: u64) -> Arc<Self> {
-        let disk = Arc::new(Disk { folder: folder.to_owned(), max_bytes, open: Mutex::new(None) });
+        let disk = Arc::new(Disk::new(folder, max_bytes));
         disk.begin();
         Self::over(disk)
     }
@@ -70,7 +73,7 @@ impl FolderCache {
     /// memory only.
     #[must_use]
     pub fn opening(folder: &Path, max_bytes: u64) -> Arc<Self> {
-        Self::over(Arc::new(Disk { folder: folder.to_owned(), max_bytes, open: Mutex::new(None) }))
+        Self::over(Arc::new(Disk::new(folder, max_bytes)))
     }
 
     fn over(disk: Arc<Disk>) -> Arc<Self> {
@@ -107,12 +110,13 @@ impl FolderCache {
 #[async_trait]
 impl Cache for FolderCache {
     async fn get(&self, kind: Kind, key: Key) -> Option<Bytes> {
+        let since = self.disk.cleared.load(Ordering::Acquire);
         let found = self.memory.find(key);
         count(kind, "memory", found.is_some());
         if let Some(value) = &found {
             // Asked for again: worth the disk.
             if kind != Kind::Report {
-                self.keep_on_disk(key, value.clone());
+                self.keep_on_disk(since, key, value.clone());
             }
             return found;
         }
@@ -130,14 +134,23 @@ impl Cache for FolderCache {
         self.memory.keep(key, value.clone());
         // A page of a list is out of date with the next change, and most are asked for once.
         if kind == Kind::Report {
-            self.keep_on_disk(key, value);
+            self.keep_on_disk(self.disk.cleared.load(Ordering::Acquire), key, value);
         }
+    }
+
+    async fn clear(&self) {
+        // First what could be handed to the disk, then the disk, then what came in between.
+        self.memory.forget();
+        self.on_disk.clear();
+        let disk = Arc::clone(&self.disk);
+        let _ = tokio::task::spawn_blocking(move || disk.clear()).await;
+        self.memory.forget();
     }
 }
 
 impl FolderCache {
-    /// Hands a value to the thread that keeps it, once.
-    fn keep_on_disk(&self, key: Key, value: Bytes) {
+    /// Hands a value to the thread that keeps it, once. `since`: how many times everything had been forgotten when it was got.
+    fn keep_on_disk(&self, since: u64, key: Key, value: Bytes) {
         if value.len() > MAX_VALUE_BYTES || self.on_disk.get(&key).is_some() {
             return;
         }
@@ -147,7 +160,10 @@ impl FolderCache {
         let Some(queue) = queue.as_ref() else { return };
         let waiting = self.queued_bytes.fetch_add(length, Ordering::Relaxed);
         let dropped = waiting + length > QUEUE_BYTES
-            || matches!(queue.try_send((key, value)), Err(TrySendError::Full(_) | TrySendError::Disconnected(_)));
+            || matches!(
+                queue.try_send((since, key, value)),
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_))
+            );
         if dropped {
             self.queued_bytes.fetch_sub(length, Ordering::Relaxed);
             self.on_disk.remove(&key);
@@ -156,13 +172,13 @@ impl FolderCache {
     }
 }
 
-fn write(disk: &Disk, jobs: &Receiver<(Key, Bytes)>, queued_bytes: &AtomicUsize) {
+fn write(disk: &Disk, jobs: &Receiver<Waiting>, queued_bytes: &AtomicUsize) {
     if disk.now().is_none() {
         disk.begin();
     }
     let mut written = 0;
-    while let Ok((key, value)) = jobs.recv() {
-        disk.put(key, &value);
+    while let Ok((since, key, value)) = jobs.recv() {
+        disk.put_since(since, key, &value);
         queued_bytes.fetch_sub(value.len(), Ordering::Relaxed);
         written += value.len() as u64;
         if written >= LOOK_BYTES {
@@ -177,6 +193,10 @@ struct Disk {
     folder: PathBuf,
     max_bytes: u64,
     open: Mutex<Option<Generations>>,
+    /// How many times everything was forgotten.
+    cleared: AtomicU64,
+    /// Held while something is kept, and while everything is forgotten.
+    keeping: Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -190,6 +210,11 @@ struct Generations {
 type Unusable = String;
 
 impl Disk {
+    fn new(folder: &Path, max_bytes: u64) -> Self {
+        let (open, cleared, keeping) = (Mutex::new(None), AtomicU64::new(0), Mutex::new(()));
+        Self { folder: folder.to_owned(), max_bytes, open, cleared, keeping }
+    }
+
     fn path(&self, number: u64) -> PathBuf {
         self.folder.join(format!("g{number}"))
     }
@@ -275,6 +300,36 @@ impl Disk {
 
     fn put(&self, key: Key, value: &[u8]) {
         self.with(|generations| keep(&generations.young, key, value));
+    }
+
+    /// Keeps what was handed over when everything had been forgotten `since` times, unless it was again meanwhile.
+    fn put_since(&self, since: u64, key: Key, value: &[u8]) {
+        let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.cleared.load(Ordering::Acquire) == since {
+            self.put(key, value);
+        }
+    }
+
+    /// Removes the folder and begins anew: sled overwrites nothing.
+    fn clear(&self) {
+        let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.cleared.fetch_add(1, Ordering::AcqRel);
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let next = open.as_ref().map(|open| open.number + 1);
+        // sled writes what it holds when the last handle goes.
+        drop(open);
+        for folder in [self.folder.clone(), self.folder.with_extension("bad")] {
+            if let Err(error) = gone_is_fine(fs::remove_dir_all(&folder)) {
+                tracing::warn!(%error, "the cache's folder cannot be removed");
+            }
+        }
+        if let Some(next) = next {
+            // Another number: whoever still reads holds a handle to the old one.
+            if let Err(error) = fs::create_dir_all(self.path(next)) {
+                tracing::warn!(%error, "the cache's folder cannot be made");
+            }
+            self.begin();
+        }
     }
 
     /// Removes the older half when the younger one is full.
@@ -464,10 +519,37 @@ mod tests {
         assert_eq!(cache.disk.get(key(9)), None);
     }
 
+    #[tokio::test]
+    async fn what_is_to_be_forgotten_is_in_no_file_and_what_comes_after_it_is_kept() {
+        let folder = Folder::new("forget");
+        let cache = folder.cache(64 << 20);
+        let secret = Bytes::from_static(b"nobody shall find this again");
+        for n in 0..50 {
+            cache.put(Kind::List, key(n), secret.clone());
+        }
+        cache.clear().await;
+        assert_eq!(cache.get(Kind::List, key(1)).await, None);
+        cache.put(Kind::List, key(99), value(99));
+        cache.close();
+        assert_eq!(cache.disk.get(key(99)), Some(value(99)));
+        assert!(!holds(&folder.0, &secret), "it is still there");
+        drop(cache);
+        assert_eq!(folder.cache(64 << 20).get(Kind::List, key(99)).await, Some(value(99)));
+    }
+
+    fn holds(folder: &Path, what: &[u8]) -> bool {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+            if path.is_dir() {
+                return holds(&path, what);
+            }
+            fs::read(path).unwrap().windows(what.len()).any(|window| window == what)
+        })
+    }
+
     #[test]
     fn the_folder_stays_within_its_room_and_what_is_used_stays() {
         let folder = Folder::new("room");
-        let disk = Disk { folder: folder.0.join("cache"), max_bytes: 16 << 20, open: Mutex::new(None) };
+        let disk = Disk::new(&folder.0.join("cache"), 16 << 20);
         disk.begin();
         for n in 0..6000 {
             disk.put(key(n), &value(n));

@@ -19,6 +19,7 @@ mod offer;
 pub mod proof;
 pub(crate) mod pull;
 mod push;
+mod retired;
 pub(crate) mod session;
 mod standing;
 mod view;

@@ -2,7 +2,7 @@
 
 use crate::replicator::link::Stop;
 use chassis::clock::format_rfc3339;
-use desk::ledger::{Backlog, Enrolment, HubProgram, Identity, LinkState, Notice, ScrubPart, SharedLedger};
+use desk::ledger::{Backlog, Enrolment, HubProgram, Identity, LinkState, Notice, Retirement, ScrubPart, SharedLedger};
 use serde::Serialize;
 use sync_protocol::change::Change;
 use sync_protocol::checksum::Compared;
@@ -42,6 +42,8 @@ pub struct Status {
     pub quarantined: u64,
     /// This node's clock minus the hub's, in milliseconds.
     pub clock_offset_ms: i64,
+    /// That another PC took this one's place, since when, and what became of what was still here.
+    pub replaced: Option<String>,
     /// That this node's history disagreed with headquarters' and what was done about it; until the node is enrolled anew.
     pub notice: Option<String>,
     /// The protocol version that this node and headquarters speak with each other; 0 before they have.
@@ -104,8 +106,14 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
     let durable_changes = ledger.durable_seq(backlog.origin).await?;
     let hub = ledger.hub_program().await?;
     let proof = proof(ledger, enrolment.node_id).await?;
+    let replaced = ledger.retirement().await?.map(|retirement| in_place_of(&retirement, &backlog, contents.0));
     let status = Status { durable_changes, proof, ..status(enrolment, &backlog, contents, first_ms, link) };
-    Ok(with_program(status, hub))
+    let mut status = with_program(status, hub);
+    if let Some(replaced) = replaced {
+        status.state.clone_from(&replaced);
+        status.replaced = Some(replaced);
+    }
+    Ok(status)
 }
 
 async fn proof(ledger: &SharedLedger, node_id: Uuid) -> Result<Proof, desk::Error> {
@@ -156,6 +164,7 @@ pub fn unenrolled() -> Status {
         pulled_changes: 0,
         quarantined: 0,
         clock_offset_ms: 0,
+        replaced: None,
         notice: None,
         protocol: 0,
         hub_version: None,
@@ -193,6 +202,7 @@ fn status(
         pulled_changes: link.pulled_changes,
         quarantined: backlog.quarantined,
         clock_offset_ms: link.clock_offset_ms,
+        replaced: None,
         notice: link.notice.as_ref().map(told),
         protocol: 0,
         hub_version: None,
@@ -235,6 +245,21 @@ fn ages(hub: &HubProgram, is_apart: bool) -> Option<String> {
             "this program is older than headquarters' (protocol {ours}, there {theirs}): everything is sent and kept, what it does not know yet shows here once it is upgraded"
         ))
     }
+}
+
+/// That another PC took this one's place, for people.
+fn in_place_of(retirement: &Retirement, backlog: &Backlog, photos: u64) -> String {
+    let successor = if retirement.successor.is_empty() {
+        "another one"
+    } else {
+        &retirement.successor
+    };
+    let since = format_rfc3339(retirement.since_ms);
+    let left = match (backlog.pending_changes, photos) {
+        (0, 0) => format!("{} records still here were sent", retirement.waited),
+        (changes, photos) => format!("{changes} records and {photos} photos still here are being sent"),
+    };
+    format!("this PC was replaced by {successor} on {since}; {left}")
 }
 
 /// A new beginning, for people.
@@ -297,6 +322,7 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
         ("clock", format!("{} ms off", status.clock_offset_ms)),
         ("last error", or(&status.last_error, "none")),
         ("next try", or(&status.next_try_at, "-")),
+        ("replaced", or(&status.replaced, "no")),
         ("notice", or(&status.notice, "none")),
         (
             "protocol",

@@ -1,9 +1,11 @@
 //! The hash chain that seals a stream of changes.
 //!
 //! `h_0 = BLAKE3("aincident origin v1\n" ‖ origin as 36 lower-case characters)`,
-//! `h_n = BLAKE3(h_{n-1} ‖ body of change n, byte for byte)`. The origin and the number of a change are
-//! therefore sealed too, though the body names neither.
+//! `h_n = BLAKE3(h_{n-1} ‖ digest of change n)`, the digest being BLAKE3 of its body, byte for byte. The origin and the
+//! number of a change are therefore sealed too, though the body names neither. What is left of an erased body tells the
+//! digest of the whole ([`crate::erasure`]), so a stream can be walked whatever was erased from it.
 
+use crate::erasure;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use uuid::Uuid;
@@ -27,7 +29,7 @@ impl Link {
     pub fn extend(self, body: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.0);
-        hasher.update(body);
+        hasher.update(&erasure::digest(body));
         Self(*hasher.finalize().as_bytes())
     }
 

@@ -3,6 +3,7 @@
 //! Its **body** is a line of JSON made once, where the change was made. Every site keeps, hashes and passes on
 //! those bytes as they are and never writes them anew, so fields and kinds that a site does not know survive it.
 
+use crate::erasure::{self, MOST_LEFT_OVER};
 use crate::hlc::Hlc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
@@ -115,11 +116,49 @@ impl Change {
     /// # Errors
     /// [`Malformed`] when the body would be larger than [`MAX_BODY_BYTES`].
     pub fn to_body(&self) -> Result<String, Malformed> {
-        let body = serde_json::to_string(self).map_err(|e| Malformed(e.to_string()))?;
-        if body.len() > MAX_BODY_BYTES {
-            return Err(Malformed(format!("the change is {} bytes and {MAX_BODY_BYTES} is the limit", body.len())));
+        within(serde_json::to_string(self).map_err(|e| Malformed(e.to_string()))?)
+    }
+
+    /// [`Change::to_body`] as a site records it: with a `salt` that nobody can guess, and the orders of erasure that its
+    /// author knew of ([`crate::erasure`]).
+    ///
+    /// # Errors
+    /// As [`Change::to_body`].
+    pub fn to_salted_body(&self, salt: &str, knows: &[Uuid]) -> Result<String, Malformed> {
+        #[derive(Serialize)]
+        struct Recorded<'a> {
+            at: i64,
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            base: &'a BTreeMap<Field, ChangeId>,
+            by: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            hlc: Option<Hlc>,
+            id: Uuid,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            instead_of: Option<ChangeId>,
+            kind: &'a str,
+            #[serde(skip_serializing_if = "<[Uuid]>::is_empty")]
+            knows: &'a [Uuid],
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            new: bool,
+            salt: &'a str,
+            set: &'a BTreeMap<Field, Value>,
         }
-        Ok(body)
+        let Self { at, base, by, hlc, id, instead_of, kind, new, set } = self;
+        let members = Recorded {
+            at: *at,
+            base,
+            by,
+            hlc: *hlc,
+            id: *id,
+            instead_of: *instead_of,
+            kind,
+            knows,
+            new: *new,
+            salt,
+            set,
+        };
+        within(serde_json::to_string(&members).map_err(|e| Malformed(e.to_string()))?)
     }
 
     /// Reads a body. Members it does not know are let pass: the bytes are kept anyway.
@@ -128,7 +167,9 @@ impl Change {
     /// [`Malformed`] when the body is larger than [`MAX_BODY_BYTES`], holds a line break, has white space around it
     /// (a page could not carry that) or is not a change.
     pub fn from_body(body: &str) -> Result<Self, Malformed> {
-        if body.len() > MAX_BODY_BYTES {
+        let over = body.len().saturating_sub(MAX_BODY_BYTES);
+        // What is left of an erased body has the digest of the whole besides.
+        if over > MOST_LEFT_OVER || (over > 0 && erasure::original(body.as_bytes()).is_none()) {
             return Err(Malformed(format!("the change is {} bytes and {MAX_BODY_BYTES} is the limit", body.len())));
         }
         if body.contains(['\n', '\r']) {
@@ -139,4 +180,11 @@ impl Change {
         }
         serde_json::from_str(body).map_err(|e| Malformed(format!("not a change: {e}")))
     }
+}
+
+fn within(body: String) -> Result<String, Malformed> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(Malformed(format!("the change is {} bytes and {MAX_BODY_BYTES} is the limit", body.len())));
+    }
+    Ok(body)
 }

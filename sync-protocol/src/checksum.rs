@@ -9,6 +9,7 @@
 //! write what they like anyway.
 
 use crate::change::ChangeId;
+use crate::erasure;
 use crate::hex;
 use crate::hlc::Hlc;
 use crate::merge::{RecordState, Stamp};
@@ -72,10 +73,10 @@ impl Sum {
         Self((u128::from_be_bytes(self.0) ^ u128::from_be_bytes(other.0)).to_be_bytes())
     }
 
-    /// The first 16 bytes of the BLAKE3 of `body`.
+    /// The first 16 bytes of the digest of a change: the same for what is left of an erased one.
     #[must_use]
     pub fn of_body(body: &str) -> Self {
-        Self::first(&blake3::hash(body.as_bytes()))
+        Self::first(&blake3::Hash::from_bytes(erasure::digest(body.as_bytes())))
     }
 
     fn first(hash: &blake3::Hash) -> Self {

@@ -5,14 +5,15 @@
 //! `PROTOCOL.md` beside this crate is the same thing in prose, for a second implementation.
 //!
 //! Reading order: [`change`] (what one edit looks like), [`chain`] (how a stream of them is sealed),
-//! [`merge`] (how they become a record), [`record`] (what each kind may hold), [`batch`] and
-//! [`message`] (how they cross the wire), [`seal`] (how a hub knows again what it gave away), [`checksum`] (how two sites
-//! find out that they hold the same).
+//! [`merge`] (how they become a record), [`record`] (what each kind may hold), [`erasure`] (how a
+//! person's data is taken out again), [`batch`] and [`message`] (how they cross the wire), [`seal`]
+//! (how a hub knows again what it gave away), [`checksum`] (how two sites find out that they hold the same).
 
 pub mod batch;
 pub mod chain;
 pub mod change;
 pub mod checksum;
+pub mod erasure;
 mod hex;
 pub mod hlc;
 pub mod merge;

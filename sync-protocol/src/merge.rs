@@ -16,6 +16,7 @@
 //! had not seen.
 
 use crate::change::{Change, ChangeId, Field};
+use crate::erasure::is_mark;
 use crate::hlc::Hlc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -176,7 +177,7 @@ impl RecordState {
         let (saw, by) = (deletion.saw.clone(), *by);
         self.cells
             .iter()
-            .filter(move |(field, cell)| field.as_str() != DELETED && cell.stamp.id != by)
+            .filter(move |(field, cell)| field.as_str() != DELETED && !is_mark(field) && cell.stamp.id != by)
             .filter(move |(_, cell)| saw.get(&cell.stamp.id.origin).is_none_or(|seq| *seq < cell.stamp.id.seq))
             .map(|(field, _)| field.as_str())
     }

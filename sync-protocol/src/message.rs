@@ -5,6 +5,7 @@
 //! node believes nothing: a captive portal answers 200 too.
 
 mod proof;
+mod successor;
 
 use crate::chain::Link;
 use crate::hlc::Hlc;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt;
+pub use successor::Successor;
 use uuid::Uuid;
 
 mod limits;
@@ -308,6 +310,9 @@ pub struct HelloAnswer {
     /// Another node took this one's place: it may send what it still has, and gets nothing more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retired: bool,
+    /// Which one, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<Successor>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -490,6 +495,8 @@ pub mod refusal {
     pub const UNKNOWN_NODE: &str = "unknown-node";
     /// 403: headquarters revoked the node.
     pub const REVOKED: &str = "node-revoked";
+    /// 403: another node took this one's place; it may send, and gets nothing more.
+    pub const RETIRED: &str = "node-retired";
     /// 401: a newer credential of this node is in use: this is a copy or an old backup.
     pub const SUPERSEDED: &str = "credential-superseded";
     /// 409: the node belongs to another hub.

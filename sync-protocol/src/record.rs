@@ -19,6 +19,7 @@
 
 mod account;
 mod comment;
+mod erasure;
 mod incident;
 mod knowledge;
 mod photo;
@@ -36,7 +37,8 @@ pub use rule::MAX_MINOR;
 pub use settlement::settlement_of;
 pub use step::step_allowed;
 
-use crate::change::Field;
+use crate::change::{ChangeId, Field};
+use crate::erasure::is_mark;
 use crate::merge::{DELETED, RecordState};
 use rule::{Part, Rule};
 use serde_json::Value;
@@ -56,6 +58,8 @@ pub const SETTLEMENT: &str = "settlement";
 pub const STORE: &str = "store";
 /// The kind of a person's account.
 pub const ACCOUNT: &str = "account";
+/// The kind of an order of erasure.
+pub const ERASURE: &str = "erasure";
 
 /// One thing that is wrong with an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +86,8 @@ pub fn check(kind: &str, set: &BTreeMap<Field, Value>) -> Vec<FieldError> {
     for (field, value) in set {
         if let Some(part) = part(kind, field) {
             part.check(field, value, &mut errors);
+        } else if is_mark(field) {
+            errors.push(FieldError::new(field, "is left by an order of erasure and cannot be written"));
         }
     }
     if kind == STEP {
@@ -165,6 +171,7 @@ fn parts(kind: &str) -> &'static [(&'static str, Part)] {
         SETTLEMENT => settlement::FIELDS,
         STORE => store::FIELDS,
         ACCOUNT => account::FIELDS,
+        ERASURE => erasure::FIELDS,
         _ => &[],
     }
 }
@@ -183,6 +190,7 @@ fn part(kind: &str, field: &str) -> Option<&'static Part> {
             "custom" => incident::is_custom_key(key),
             // A decision is about a field; one that only a newer version knows is kept as it is.
             "settled" => !key.starts_with("settled/") && part(kind, key).is_some(),
+            "left" => key.parse::<ChangeId>().is_ok(),
             _ => rule::is_uuid(key),
         };
         if right { find(&format!("{collection}/*")) } else { None }

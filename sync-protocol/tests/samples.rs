@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use sync_protocol::batch::{Page, Push, raw_body};
 use sync_protocol::chain::Link;
 use sync_protocol::change::{Change, ChangeId};
+use sync_protocol::erasure::{digest, redact};
 use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::RecordState;
 use sync_protocol::message::{
@@ -218,6 +219,7 @@ fn hello_answer() -> HelloAnswer {
         version: String::new(),
         protocols: Vec::new(),
         retired: false,
+        successor: None,
     }
 }
 
@@ -280,8 +282,15 @@ fn digests() -> Value {
     let keys = credential_keys(SECRET);
     let hex = |bytes: [u8; 32]| Link::from_bytes(bytes).to_string();
     let answer = String::from_utf8(compact(&push_answer(PushResult::Gap { expected: 3 }))).unwrap();
+    let person = format!("people/{}", id(0x20));
+    let whole = changes()[0].to_salted_body("00112233445566778899aabb", &[id(0x40)]).unwrap();
+    let left = redact(&whole, |field| field == person || field == "description").unwrap();
+    let erased = json!({
+        "whole": whole, "fields": [person, "description"], "left": left, "digest": hex(digest(left.as_bytes())),
+        "link": Link::start(origin()).extend(left.as_bytes()),
+    });
     json!({
-        "origin": origin(), "start": Link::start(origin()), "chain": chain,
+        "erased": erased, "origin": origin(), "start": Link::start(origin()), "chain": chain,
         "secret": SECRET, "auth_key": hex(keys.auth), "proof_key": hex(keys.proof), "nonce": NONCE, "status": 200,
         "answer": answer, "proof": proof(&keys.proof, NONCE, 200, answer.as_bytes()),
     })

@@ -5,6 +5,7 @@
 mod backup;
 mod clocks;
 mod corpus;
+mod erasure;
 mod histories;
 mod hostile;
 mod hub_histories;
@@ -20,6 +21,7 @@ mod photos;
 mod powercut;
 mod proof;
 mod refusals;
+mod replace;
 mod restored;
 mod settle;
 mod startup;

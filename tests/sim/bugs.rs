@@ -37,10 +37,12 @@ pub enum Bug {
     DeleteUndone,
     /// A clock that is years ahead is put right, and nobody is told.
     ClampUntold,
+    /// An order of erasure does not say what.
+    OrderOfNothing,
 }
 
 impl Bug {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AppliedTwice,
         Self::CursorPastAChange,
         Self::AcknowledgedTooSoon,
@@ -49,6 +51,7 @@ impl Bug {
         Self::UnknownFieldsDropped,
         Self::DeleteUndone,
         Self::ClampUntold,
+        Self::OrderOfNothing,
     ];
 }
 
@@ -83,6 +86,7 @@ impl Planted {
                 | Bug::LatestArrivalWins
                 | Bug::UnknownFieldsDropped
                 | Bug::DeleteUndone
+                | Bug::OrderOfNothing
                 | Bug::ClampUntold,
                 path::PULL,
             ) => self.pull(wire, host, request).await,
@@ -189,6 +193,7 @@ impl Planted {
             };
             match self.bug {
                 Bug::UnknownFieldsDropped => set.retain(|field, _| !field.starts_with("future")),
+                Bug::OrderOfNothing => set.retain(|field, _| !field.starts_with("what/")),
                 Bug::DeleteUndone if set.contains_key("deleted") => drop(set.insert("deleted".into(), Value::Null)),
                 _ => {}
             }

@@ -2,6 +2,7 @@
 
 use chassis::sqlite::rusqlite::{self, Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 /// A change and where it stands.
@@ -12,6 +13,9 @@ pub struct Held {
     pub aside: bool,
 }
 
+/// What every text that people write begins with.
+pub const MARK: &[u8] = b"says-w";
+
 /// Origin and number.
 pub type Id = (Uuid, i64);
 
@@ -19,6 +23,33 @@ fn rows<T>(db: &Connection, sql: &str, row: impl FnMut(&rusqlite::Row<'_>) -> ru
     let mut statement = db.prepare_cached(sql).unwrap();
     let rows = statement.query_map([], row).unwrap();
     rows.collect::<Result<_, _>>().unwrap()
+}
+
+/// A file below `folder` that holds one of the texts, and which.
+pub fn file_with<'a>(folder: &Path, texts: &[&'a String]) -> Option<(PathBuf, &'a str)> {
+    if texts.is_empty() {
+        return None;
+    }
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if let Some(found) = file_with(&path, texts) {
+                return Some(found);
+            }
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        // Where what they all begin with is not, none of them is.
+        let mut rest = &bytes[..];
+        while let Some(at) = rest.windows(MARK.len()).position(|window| window == MARK) {
+            rest = &rest[at..];
+            if let Some(found) = texts.iter().find(|text| rest.starts_with(text.as_bytes())) {
+                return Some((path, found));
+            }
+            rest = &rest[MARK.len()..];
+        }
+    }
+    None
 }
 
 /// Authors of everything held, with what each changed and how often.

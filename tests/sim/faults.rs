@@ -66,6 +66,7 @@ faults! {
     PoisonFails: "a change makes the hub fail",
     PoisonRefused: "a change is one the hub does not take",
     Photo: "a photo's content travels",
+    Erasure: "headquarters has something erased",
 }
 
 /// How often each fault was reached.

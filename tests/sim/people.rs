@@ -7,6 +7,7 @@ use aincident_tests::random::Rng;
 use chassis::blobs::Sha256;
 use desk::actor::Actor;
 use desk::comments::{self, NewComment};
+use desk::erasures::{self, NewErasure};
 use desk::incidents::{self, IfMatch};
 use desk::ledger::{Draft, Recording, Staged};
 use desk::photos::{self, NewPhoto};
@@ -31,11 +32,28 @@ pub struct Deed {
     pub may_be_nothing: bool,
 }
 
+/// A text, in nothing else that anybody records, and where it was written.
+#[derive(Clone, Debug)]
+pub struct Text {
+    record: Uuid,
+    field: String,
+    text: String,
+}
+
+/// An order of erasure, and what has to be gone once it was carried out.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub id: Uuid,
+    pub texts: Vec<String>,
+}
+
 /// What has been recorded so far, by anybody.
 #[derive(Default)]
 pub struct Known {
     pub incidents: Vec<(Uuid, String)>,
     pub photos: Vec<Sha256>,
+    pub orders: Vec<Order>,
+    texts: Vec<Text>,
     next: u64,
 }
 
@@ -59,6 +77,7 @@ impl Known {
     pub async fn deed(&mut self, rng: &mut Rng, seat: &Seat<'_>, coverage: &Arc<Coverage>) -> Option<Deed> {
         self.next += 1;
         let word = format!("w{}", self.next);
+        let text = text_of(&word);
         let actor = Actor::system(&word);
         let by = actor.username.clone();
         let deed = |what| Deed {
@@ -71,7 +90,10 @@ impl Known {
             self.incidents.iter().filter(|(_, store)| store == seat.store).map(|(id, _)| *id).collect();
         let chosen = if ours.is_empty() { 0 } else { rng.below(100) };
         if chosen < 30 {
-            let mut request = json!({"description": word, "location": "here"});
+            let mut request = json!({"description": text, "location": "here"});
+            if rng.chance(0.5) {
+                request["people"] = json!([{ "name": text_of(&format!("{word}-who")), "roles": ["witness"] }]);
+            }
             if seat.is_hub {
                 request["store_code"] = seat.store.into();
             }
@@ -83,15 +105,18 @@ impl Known {
         let done = match chosen {
             30..55 => {
                 let mut request = Map::new();
-                match *rng.pick(&TEXTS) {
-                    "cctv/clip" => request.insert("cctv".to_owned(), json!({ "clip": word })),
-                    field => request.insert(field.to_owned(), word.clone().into()),
+                let field = *rng.pick(&TEXTS);
+                match field {
+                    "cctv/clip" => request.insert("cctv".to_owned(), json!({ "clip": text })),
+                    field => request.insert(field.to_owned(), text.clone().into()),
                 };
-                done(incidents::patch::patch(seat.desk, &actor, id, IfMatch::Absent, request).await, "edit")
+                let edited = incidents::patch::patch(seat.desk, &actor, id, IfMatch::Absent, request).await;
+                self.wrote(expected(edited).map(|_| id), field, &text).map(|_| "edit")
             }
             55..67 => {
-                let new = NewComment { id: None, body: word.clone(), kind: "comment".to_owned() };
-                done(comments::add(seat.desk, &actor, id, new).await, "comment")
+                let new = NewComment { id: None, body: text.clone(), kind: "comment".to_owned() };
+                let added = expected(comments::add(seat.desk, &actor, id, new).await);
+                self.wrote(added.map(|comment| comment.id), "body", &text).map(|_| "comment")
             }
             67..75 => {
                 let mut request = Map::new();
@@ -102,7 +127,8 @@ impl Known {
             75..82 => done(incidents::delete(seat.desk, &actor, id, IfMatch::Absent).await, "delete"),
             82..85 => done(incidents::restore(seat.desk, &actor, id).await, "undelete"),
             85..91 => self.photo(seat, &actor, id, &word).await,
-            91.. if seat.is_hub || !seat.is_newer => None,
+            91.. if seat.is_hub => self.erase(rng, seat, &actor, id, coverage).await,
+            91.. if !seat.is_newer => None,
             91..94 => {
                 let set = BTreeMap::from([("future/mood".to_owned(), json!({"word": word, "n": 1.5}))]);
                 let what = self.raw(seat, &by, INCIDENT, id, Some(id), set).await;
@@ -138,16 +164,63 @@ impl Known {
         let shown = incidents::draft::create(seat.desk, actor, request, None).await;
         let shown = expected(shown)?;
         self.incidents.push((shown.id, seat.store.to_owned()));
+        let doc: Value = serde_json::from_str(&shown.json).unwrap();
+        let texts = [("description".to_owned(), &doc["description"])].into_iter();
+        let names = doc["people"].as_array().into_iter().flatten();
+        let names = names.map(|person| (format!("people/{}", person["id"].as_str().unwrap()), &person["name"]));
+        for (field, text) in texts.chain(names) {
+            self.wrote(Some(shown.id), &field, text.as_str().unwrap());
+        }
         Some(())
     }
 
+    /// Notes what stands where, where it was recorded.
+    fn wrote(&mut self, record: Option<Uuid>, field: &str, text: &str) -> Option<Uuid> {
+        let record = record?;
+        self.texts.push(Text { record, field: field.to_owned(), text: text.to_owned() });
+        Some(record)
+    }
+
+    /// Headquarters has something of an incident erased.
+    async fn erase(
+        &mut self,
+        rng: &mut Rng,
+        seat: &Seat<'_>,
+        actor: &Actor,
+        id: Uuid,
+        coverage: &Arc<Coverage>,
+    ) -> Option<&'static str> {
+        let whole = seat.desk.ledger().incident_whole(id).await.ok()??;
+        let doc: Value = serde_json::from_str(&whole.row.doc).unwrap();
+        let mut new = NewErasure { incident_id: id, reason: "asked for it".to_owned(), ..NewErasure::default() };
+        new.person_id = doc["people"][0]["id"].as_str().and_then(|person| person.parse().ok());
+        if rng.chance(0.5) || new.person_id.is_none() {
+            new.fields.push("description".to_owned());
+        }
+        if rng.chance(0.5) {
+            new.comments.extend(whole.comments.iter().map(|comment| comment.id));
+        }
+        new.all_photos = rng.chance(0.5);
+        let order = expected(erasures::order(seat.desk, actor, new).await)?;
+        coverage.reached(Fault::Erasure);
+        let is_named = |text: &&Text| {
+            let field = text.field.replace('/', ".");
+            order.what.iter().any(|named| named.record_id == text.record && named.fields.contains(&field))
+        };
+        let texts = self.texts.iter().filter(is_named).map(|text| text.text.clone()).collect();
+        self.orders.push(Order { id: order.id, texts });
+        Some("erasure")
+    }
+
     async fn photo(&mut self, seat: &Seat<'_>, actor: &Actor, id: Uuid, word: &str) -> Option<&'static str> {
-        let bytes = word.repeat(200).into_bytes();
+        let text = text_of(word);
+        let bytes = text.repeat(200).into_bytes();
         let kept = seat.desk.blobs().put(seat.desk.ids().new_v7(0), bytes).await.unwrap();
         let sha256 = kept.sha256;
-        let new = NewPhoto { kept, filename: "seen.bin".to_owned(), caption: Some(word.to_owned()) };
-        expected(photos::add(seat.desk, actor, id, new).await)?;
+        let new = NewPhoto { kept, filename: "seen.bin".to_owned(), caption: Some(text.clone()) };
+        let photo = expected(photos::add(seat.desk, actor, id, new).await)?;
         self.photos.push(sha256);
+        self.wrote(Some(photo.id), "caption", &text);
         Some("photo")
     }
 
@@ -179,6 +252,11 @@ impl Known {
         };
         expected(seat.desk.ledger().record(recording).await).map(|_| ())
     }
+}
+
+/// What somebody writes: found in raw files, and never the beginning of what another one writes.
+fn text_of(word: &str) -> String {
+    format!("says-{word}.")
 }
 
 /// A refusal is an answer, and a disk may fail; nothing else may.

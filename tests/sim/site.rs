@@ -16,9 +16,10 @@ use chassis::ids::Ids;
 use chassis::sqlite::rusqlite::{Connection, OpenFlags};
 use desk::actor::Actor;
 use desk::cache::Memory;
+use desk::erasures::work;
 use desk::ledger::sqlite::SqliteLedger;
 use desk::ledger::{Histories as _, Identity};
-use desk::{Desk, Storage};
+use desk::{Desk, Error, Storage};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use sync_protocol::message::{EnrolAnswer, EnrolRequest, path};
@@ -44,6 +45,18 @@ pub struct Running {
     pub stop: CancellationToken,
     /// Reads beside the program, for the checks.
     pub look: Connection,
+}
+
+impl Running {
+    /// The program carries out what headquarters had erased, as it does after every commit.
+    pub async fn carry_out(&self) {
+        if !self.disk.is_dead()
+            && let Err(error) = work::round(&self.desk).await
+        {
+            // A disk that failed, or a machine without power.
+            assert!(matches!(error, Error::Unavailable(_) | Error::Full), "an erasure failed: {error}");
+        }
+    }
 }
 
 impl Machine {

@@ -188,6 +188,7 @@ impl World {
         let steps = self.rng.between(20, 50);
         for _ in 0..steps {
             self.bury().await;
+            self.carry_out().await;
             self.hold()?;
             match self.rng.below(100) {
                 0..52 => self.somebody_works().await,
@@ -263,6 +264,24 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Some machines get round to what headquarters had erased.
+    async fn carry_out(&mut self) {
+        for node in &self.nodes {
+            if self.rng.chance(0.3)
+                && let Some(on) = &node.on
+            {
+                on.carry_out().await;
+            }
+        }
+        // See [`World::somebody_works`].
+        if self.rng.chance(0.3)
+            && self.stale_epoch.is_none()
+            && let Some(on) = &self.hub.on
+        {
+            on.carry_out().await;
+        }
     }
 
     async fn somebody_works(&mut self) {

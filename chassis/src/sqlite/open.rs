@@ -33,6 +33,8 @@ pub(super) fn writer(path: &Path, writing: Writing) -> rusqlite::Result<Connecti
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     // Answers with the value, which `pragma_update` does not mind.
     connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
+    // What is deleted is overwritten where that costs no further page; [`super::wipe`] sees to the rest.
+    connection.pragma_update(None, "secure_delete", "FAST")?;
     connection.execute_batch(writing.setup)?;
     Ok(connection)
 }

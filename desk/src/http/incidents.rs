@@ -156,7 +156,7 @@ fn not_modified(tag: &str, headers: &HeaderMap) -> Option<Response> {
 }
 
 /// A whole incident with its `ETag`. A client may keep it, but has to ask whether it is still right.
-fn whole(shown: Shown) -> impl IntoResponse {
+pub(super) fn whole(shown: Shown) -> impl IntoResponse {
     let headers = [
         (CONTENT_TYPE, "application/json".to_owned()),
         (ETAG, shown.etag),

@@ -241,6 +241,32 @@ incident_request! {
     }
 }
 
+/// Why nothing of an incident can be erased.
+#[derive(Serialize, ToSchema)]
+pub struct Hold {
+    /// Username.
+    pub by: String,
+    /// Since when.
+    #[schema(format = "date-time")]
+    pub at: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What one order erased.
+#[derive(Serialize, ToSchema)]
+pub struct ErasedFields {
+    /// When it was ordered.
+    #[schema(format = "date-time")]
+    pub at: String,
+    /// Username.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Such as `description`, or `people.ID`.
+    pub fields: Vec<String>,
+}
+
 /// An incident, as a list shows it.
 #[derive(Serialize, ToSchema)]
 pub struct IncidentItem {
@@ -322,6 +348,11 @@ pub struct IncidentItem {
     pub custom: Value,
     /// Whether it is deleted: where `deleted=true` asked for those too.
     pub deleted: bool,
+    /// Who holds it, so that nothing of it is erased.
+    #[schema(required = true)]
+    pub hold: Option<Hold>,
+    /// What was erased of it, and by whose order; left out where nothing was.
+    pub erased: Option<Vec<ErasedFields>>,
     /// A digest of the merged state, the same at every site that holds the same.
     pub version: String,
     /// How many photos.

@@ -27,7 +27,7 @@ const COLLECTIONS: [(&str, usize); 2] = [("people", record::MAX_PEOPLE), ("items
 /// Members whose value is a moment.
 const TIMES: [&str; 3] = ["occurred_at", "occurred_to", "due_at"];
 /// What an answer shows and no request may set.
-const READ_ONLY: [&str; 16] = [
+const READ_ONLY: [&str; 18] = [
     "id",
     "store_code",
     "reference",
@@ -44,6 +44,8 @@ const READ_ONLY: [&str; 16] = [
     "thumbnail_url",
     "created_at",
     "updated_at",
+    "hold",
+    "erased",
 ];
 
 /// What a request writes, before it is compared with what is there.

@@ -5,6 +5,7 @@ use super::draft::Facts;
 use super::{IfMatch, Shown, edit, is_own, standing, status, written};
 use crate::actor::Actor;
 use crate::desk::Desk;
+use crate::erasures;
 use crate::error::{Error, Refusal};
 use crate::ledger::{Draft, Recording, Staged, StagedRecord};
 use crate::reports;
@@ -109,6 +110,7 @@ fn fields(
     if flat.set.contains_key("assigned_to") {
         rules::check(actor, Act::Assign)?;
     }
+    erasures::leaves_erased_people(before, &flat.set)?;
     let mut errors = flat.check_whole(before);
     // What was right when it was written stays right: an assignee who has left since is no reason to refuse a title.
     errors.extend(

@@ -52,6 +52,12 @@ pub struct NodeRow {
     pub newest_protocol: u32,
     /// Changes of it that are in quarantine at the hub.
     pub quarantined: u64,
+    /// When another node took its place, and which.
+    pub retired_ms: Option<i64>,
+    /// See `retired_ms`.
+    pub replaced_by: Option<Uuid>,
+    /// Changes it sent since then.
+    pub drained_changes: u64,
 }
 
 /// A credential as it is checked.
@@ -74,6 +80,8 @@ pub struct NodeAuth {
     pub store_code: String,
     /// Whether headquarters revoked it.
     pub revoked: bool,
+    /// Whether another node took its place.
+    pub retired: bool,
     /// A digest of the machine and the folder it last said that it runs in.
     pub machine: Option<String>,
     /// The credentials kept, newest first.
@@ -102,6 +110,11 @@ pub struct NewNode {
 pub trait Fleet {
     /// Keeps an enrolment code. Refused when there is no such store.
     async fn add_code(&self, code: NewCode) -> Result<(), Error>;
+    /// Keeps an enrolment code whose node takes the place of `replaces`, in the same store. Refused when there is no such node, or
+    /// it is revoked or retired already.
+    async fn add_replacement_code(&self, code: NewCode, replaces: Uuid) -> Result<(), Error>;
+    /// One node.
+    async fn node(&self, node_id: Uuid) -> Result<Option<NodeRow>, Error>;
     /// Uses the code up and takes the node in, in one transaction: its store and its first secret; `None` when the code is
     /// unknown, used or too old.
     async fn enrol(&self, node: NewNode) -> Result<Option<(Store, String)>, Error>;

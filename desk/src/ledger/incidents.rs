@@ -78,7 +78,8 @@ pub struct HistoryItem {
     pub actor: String,
     /// A store's code, or `hub`.
     pub site: String,
-    /// `created`, `edited`, `step`, `comment`, `deleted`, `restored`, or `settled` for a decision between edits that met.
+    /// `created`, `edited`, `step`, `comment`, `photo`, `deleted`, `restored`, `erased`, or `settled` for a decision between edits
+    /// that met.
     pub kind: String,
     /// Which field, where it was one.
     pub field: Option<String>,
@@ -94,6 +95,18 @@ pub struct HistoryItem {
     /// Why, where a reason was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Set where values are not shown because they were erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased: Option<ErasedBy>,
+}
+
+/// By whose order a value was erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ErasedBy {
+    /// When; RFC 3339, UTC.
+    pub at: String,
+    /// Username.
+    pub by: String,
 }
 
 /// Which incidents: every filter narrows, several values of one filter mean either.

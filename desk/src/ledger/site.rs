@@ -83,6 +83,17 @@ pub struct Notice {
     pub came_back: u64,
 }
 
+/// That another node took this one's place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retirement {
+    /// What the other one is called; empty where headquarters does not say.
+    pub successor: String,
+    /// Since when, by the hub's clock.
+    pub since_ms: i64,
+    /// Changes that waited here when this node heard of it.
+    pub waited: u64,
+}
+
 /// Numbers that say how far a node is behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
@@ -121,6 +132,10 @@ pub trait Site {
     async fn photo_limits(&self) -> Result<Option<PhotoLimits>, Error>;
     /// Keeps what headquarters takes of photos.
     async fn set_photo_limits(&self, limits: PhotoLimits) -> Result<(), Error>;
+    /// Node: whether another one took its place.
+    async fn retirement(&self) -> Result<Option<Retirement>, Error>;
+    /// Node: notes that another one took its place: people record nothing here from then on. `None`: it did not, after all.
+    async fn set_retirement(&self, retirement: Option<Retirement>) -> Result<(), Error>;
     /// How far the node is behind.
     async fn backlog(&self) -> Result<Backlog, Error>;
     /// Grows whenever anything was committed, by this process or another one.

@@ -11,6 +11,7 @@ mod carry;
 mod changes;
 mod check;
 mod damage;
+mod erasures;
 mod fail;
 mod feed;
 mod filter;
@@ -40,7 +41,8 @@ mod versions;
 use super::{
     Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
     IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, OriginHead, PageApplied, PageQuery,
-    PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Review, Site, Stats, Store, Unpushed, Whole,
+    PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Retirement, Review, Site, Stats, Store,
+    Unpushed, Whole,
 };
 use crate::actor::Account;
 use crate::error::Error;
@@ -81,6 +83,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V13__proof", include_str!("../../../migrations/sqlite/V13__proof.sql")),
     ("V14__programs", include_str!("../../../migrations/sqlite/V14__programs.sql")),
     ("V15__arriving", include_str!("../../../migrations/sqlite/V15__arriving.sql")),
+    ("V16__erasures", include_str!("../../../migrations/sqlite/V16__erasures.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -260,6 +263,14 @@ impl Site for SqliteLedger {
         self.write(move |db| site::set_photo_limits(db, &limits)).await
     }
 
+    async fn retirement(&self) -> Result<Option<Retirement>, Error> {
+        self.look(site::retirement).await
+    }
+
+    async fn set_retirement(&self, retirement: Option<Retirement>) -> Result<(), Error> {
+        self.write(move |db| site::set_retirement(db, retirement.as_ref())).await
+    }
+
     async fn backlog(&self) -> Result<Backlog, Error> {
         self.look(site::backlog).await
     }
@@ -290,8 +301,8 @@ impl Records for SqliteLedger {
     async fn record(&self, recording: Recording) -> Result<Option<IncidentRow>, Error> {
         let ids = self.ids.clone();
         self.write(move |db| {
-            let at_ms = recording.at_ms;
-            records::record(db, recording, || ids.new_v7(at_ms))
+            let fresh = records::Fresh { ids, at_ms: recording.at_ms };
+            records::record(db, recording, &fresh)
         })
         .await
     }
@@ -534,6 +545,14 @@ impl Replication for SqliteLedger {
 impl Fleet for SqliteLedger {
     async fn add_code(&self, code: NewCode) -> Result<(), Error> {
         self.write(move |db| fleet::add_code(db, &code)).await
+    }
+
+    async fn add_replacement_code(&self, code: NewCode, replaces: Uuid) -> Result<(), Error> {
+        self.write(move |db| fleet::add_replacement_code(db, &code, replaces)).await
+    }
+
+    async fn node(&self, node_id: Uuid) -> Result<Option<NodeRow>, Error> {
+        self.look(move |db| fleet::node(db, node_id)).await
     }
 
     async fn enrol(&self, node: NewNode) -> Result<Option<(Store, String)>, Error> {

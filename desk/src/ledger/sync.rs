@@ -116,6 +116,8 @@ pub struct Audit {
     pub changes: u64,
     /// Records rebuilt from their changes and compared.
     pub records: u64,
+    /// Changes of which only a part is left, because it was erased.
+    pub erased: u64,
     /// What is wrong, in words; empty when nothing is.
     pub faults: Vec<String>,
 }

@@ -230,6 +230,11 @@ impl Site {
         Ask { site: self, request, body: Body::empty() }
     }
 
+    /// Where its files are.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.scratch.0
+    }
+
     /// Makes the ledger fail at what it reads next: somebody opened its file and took a table away.
     pub fn break_documents(&self) {
         let db = chassis::sqlite::rusqlite::Connection::open(self.scratch.0.join("ledger.sqlite")).unwrap();

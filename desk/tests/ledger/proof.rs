@@ -24,7 +24,7 @@ fn seed(test: &str) -> u64 {
     seed
 }
 
-fn scopes() -> Vec<Scope> {
+pub fn scopes() -> Vec<Scope> {
     vec![store_042(), Scope::Company]
 }
 
@@ -43,18 +43,18 @@ async fn question(node: &TestSite) -> ChecksumsRequest {
     }
 }
 
-async fn compared(node: &TestSite, hub: &TestSite) -> BTreeMap<Scope, (Compared, u64, u64)> {
+pub async fn compared(node: &TestSite, hub: &TestSite) -> BTreeMap<Scope, (Compared, u64, u64)> {
     let answers = hub.ledger.compare(scopes(), question(node).await).await.unwrap();
     answers.into_iter().map(|(scope, a)| (scope, (a.state, a.node_lacks, a.hub_lacks))).collect()
 }
 
-async fn in_step(node: &TestSite, hub: &TestSite, now_ms: i64) {
+pub async fn in_step(node: &TestSite, hub: &TestSite, now_ms: i64) {
     node.push_to(hub, now_ms).await;
     node.pull_from(hub, now_ms).await;
 }
 
 /// One whole round of the scrub over the database.
-async fn scrub(site: &TestSite, now_ms: i64) -> ScrubStep {
+pub async fn scrub(site: &TestSite, now_ms: i64) -> ScrubStep {
     let mut all = ScrubStep::default();
     for part in [ScrubPart::Tables, ScrubPart::Changes, ScrubPart::Records] {
         let mut position = String::new();
@@ -72,7 +72,7 @@ async fn scrub(site: &TestSite, now_ms: i64) -> ScrubStep {
 }
 
 /// What a failing disk does: beside the ledger, and without its triggers having a say in sums.
-fn rot(site: &TestSite, sql: &str) {
+pub fn rot(site: &TestSite, sql: &str) {
     let db = Connection::open(site.folder.0.join("ledger.sqlite")).unwrap();
     db.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
     db.pragma_update(None, "foreign_keys", false).unwrap();
@@ -231,12 +231,12 @@ async fn what_was_there_is_kept() {
 }
 
 /// What `from` gives of `wanted`, as it would travel.
-async fn named(from: &TestSite, wanted: Vec<ChangeId>) -> Page {
+pub async fn named(from: &TestSite, wanted: Vec<ChangeId>) -> Page {
     let page = from.ledger.changes_named(scopes(), wanted, 1 << 20, T0).await.unwrap();
     Page::decode(&page.encode(), &sync_protocol::message::Limits::default()).unwrap()
 }
 
-fn outcomes(lines: &[sync_protocol::message::GivenLine]) -> Vec<&Given> {
+pub fn outcomes(lines: &[sync_protocol::message::GivenLine]) -> Vec<&Given> {
     lines.iter().map(|line| &line.outcome).collect()
 }
 

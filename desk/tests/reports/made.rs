@@ -210,6 +210,7 @@ pub fn history(words: &str) -> Vec<HistoryItem> {
             clock_off: false,
             lost: false,
             reason: None,
+            erased: None,
         };
     let step =
         |at: &str, from: &str, to: &str| item(at, "morgan", "hub", "step", Some("status"), from.into(), to.into());

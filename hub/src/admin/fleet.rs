@@ -11,6 +11,17 @@ impl Admin {
         if self.json { to_json(&code) } else { Ok(code.code) }
     }
 
+    pub(super) async fn replace(&self, node: Uuid) -> Result<String, Failed> {
+        match fleet::replace(&self.desk, &self.actor, node).await {
+            Ok(code) if self.json => to_json(&code),
+            Ok(code) => Ok(code.code),
+            Err(Error::Refused(Refusal::NotFound)) => {
+                Err(Failed(format!("there is no node {node}; `node list` shows the ones there are")))
+            }
+            Err(error) => Err(explain(error)),
+        }
+    }
+
     pub(super) async fn list_nodes(&self) -> Result<String, Failed> {
         let nodes = fleet::nodes(&self.desk, &self.actor, None).await.map_err(explain)?;
         let hub = fleet::program(&self.desk, &self.actor).await.map_err(explain)?;
@@ -24,6 +35,7 @@ impl Admin {
         for node in nodes {
             let state = match (&node.revoked_at, node.online) {
                 (Some(_), _) => "revoked",
+                (None, _) if node.retired_at.is_some() => "replaced",
                 (None, true) => "online",
                 (None, false) => "offline",
             };

@@ -41,6 +41,15 @@ pub enum Task {
     },
     /// `node refused`.
     ListRefused,
+    /// `node replace`.
+    ReplaceNode {
+        /// The node.
+        node: Uuid,
+    },
+    /// `erase`.
+    Erase(desk::erasures::NewErasure),
+    /// `erasures`.
+    ListErasures,
     /// `audit verify`.
     VerifyAudit,
     /// `verify`.

@@ -19,6 +19,7 @@ pub fn routes(desk: Desk) -> OpenApiRouter {
         .routes(routes!(refused))
         .routes(routes!(make_code))
         .routes(routes!(revoke))
+        .routes(routes!(replace))
         .with_state(desk)
 }
 
@@ -103,4 +104,24 @@ async fn make_code(
 async fn revoke(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>) -> Result<StatusCode, Problem> {
     fleet::revoke(&desk, &actor, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Replace a node
+///
+/// Makes a code for new hardware, shown in this answer only. The node that enrols with it takes the place of this one, which may then
+/// send what it still holds and gets nothing more. For administrators.
+#[utoipa::path(
+    post, path = "/api/v1/nodes/{id}/replace", operation_id = "replace_node", tag = "fleet",
+    params(("id" = Uuid, Path, description = "The node's id")),
+    responses(
+        (status = 201, description = "The code", body = Code),
+        (status = 409, description = "It is revoked, or was replaced already")
+    )
+)]
+async fn replace(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    Path(id): Path<Uuid>,
+) -> Result<(StatusCode, Json<Code>), Problem> {
+    Ok((StatusCode::CREATED, Json(fleet::replace(&desk, &actor, id).await?)))
 }

@@ -139,13 +139,14 @@ impl Intake {
         Ok(HaveAnswer { items })
     }
 
-    /// A content that a record of the node's store names; `None` where there is none, or it is not here.
+    /// A content that a record of the node's store names; `None` where there is none, it is not here, or another node took the
+    /// caller's place.
     ///
     /// # Errors
     /// [`Refused::Failed`].
     pub async fn blob(&self, caller: &Caller, sha256: Sha256) -> Result<Option<Reading>, Refused> {
         let found = self.ledger().piece_in(caller.own_scope(), sha256).await.map_err(|e| self.failed(e))?;
-        if !found.is_some_and(|(_, here)| here) {
+        if caller.retired || !found.is_some_and(|(_, here)| here) {
             return Ok(None);
         }
         let (desk, disk) = (&self.inner.desk, |error| self.failed(desk::photos::disk(error)));

@@ -25,9 +25,12 @@ impl Intake {
     /// Compares what a node says it holds with what the hub holds, and tells more where it is asked to.
     ///
     /// # Errors
-    /// [`Refused::NotYours`] when a scope or the origin is not the caller's; [`Refused::Malformed`]; [`Refused::Busy`] and
-    /// [`Refused::Failed`].
+    /// [`Refused::NotYours`] when a scope or the origin is not the caller's; [`Refused::Retired`]; [`Refused::Malformed`];
+    /// [`Refused::Busy`] and [`Refused::Failed`].
     pub async fn checksums(&self, caller: &Caller, request: ChecksumsRequest) -> Result<ChecksumsAnswer, Refused> {
+        if caller.retired {
+            return Err(Refused::Retired);
+        }
         let scopes = caller.scopes();
         let named = request.sums.keys().chain(request.buckets.keys()).chain(request.cursors.keys());
         if !named.into_iter().all(|scope| scopes.contains(scope)) {

@@ -31,6 +31,8 @@ pub struct Caller {
     pub is_ahead: bool,
     /// The protocol version its request is in.
     pub protocol: u32,
+    /// Another node took its place: it may send what it still has.
+    pub retired: bool,
 }
 
 /// Whether the stream may be this node's to push.
@@ -114,7 +116,10 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
     }
     let is_ahead = matches!(standing, Standing::Ahead(_));
     let protocol = sync_protocol::VERSION;
-    Ok((Caller { node_id, store_code: auth.store_code, is_ahead, protocol }, keys.proof))
+    Ok((
+        Caller { node_id, store_code: auth.store_code, is_ahead, protocol, retired: auth.retired },
+        keys.proof,
+    ))
 }
 
 /// Asks again whether `caller` may have what it waited for.
@@ -125,6 +130,19 @@ pub async fn recheck(ledger: &SharedLedger, caller: &Caller) -> Result<(), Refus
     match ledger.node_auth(caller.node_id).await.map_err(Refused::Failed)? {
         None => Err(Refused::UnknownNode),
         Some(auth) if auth.revoked => Err(Refused::Revoked),
+        Some(_) => Ok(()),
+    }
+}
+
+/// [`recheck`], for what only a node gets that is still a store's: nobody took its place meanwhile.
+///
+/// # Errors
+/// As [`recheck`]; [`Refused::Retired`].
+pub async fn may_pull(ledger: &SharedLedger, caller: &Caller) -> Result<(), Refused> {
+    match ledger.node_auth(caller.node_id).await.map_err(Refused::Failed)? {
+        None => Err(Refused::UnknownNode),
+        Some(auth) if auth.revoked => Err(Refused::Revoked),
+        Some(auth) if auth.retired => Err(Refused::Retired),
         Some(_) => Ok(()),
     }
 }
@@ -179,7 +197,13 @@ mod tests {
             used_ms: used.then_some(1),
         };
         let credentials = used.iter().enumerate().map(row).rev().collect();
-        NodeAuth { store_code: "042".to_owned(), revoked: false, machine: None, credentials }
+        NodeAuth {
+            store_code: "042".to_owned(),
+            revoked: false,
+            retired: false,
+            machine: None,
+            credentials,
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::credentials::{Caller, may_push};
 use super::enrolment::MAX_VERSION_CHARS;
 use super::{Intake, Refused, common_version};
 use sync_protocol::chain::Link;
-use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus};
+use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus, Successor};
 use sync_protocol::{HISTORIES_SINCE, OLDEST_VERSION, VERSION};
 use uuid::Uuid;
 
@@ -44,6 +44,11 @@ impl Intake {
         .await;
 
         let photos = self.inner.desk.photo_limits().await.map_err(|error| self.failed(error))?;
+        let successor = if caller.retired && protocol >= HISTORIES_SINCE {
+            self.successor(caller).await?
+        } else {
+            None
+        };
         let credential = if request.renew { Some(self.issue(caller, now_ms).await?) } else { None };
         let is_first = protocol < HISTORIES_SINCE;
         Ok(HelloAnswer {
@@ -62,7 +67,8 @@ impl Intake {
             // A node of version 1 gets what version 1 had.
             version: if is_first { String::new() } else { env!("CARGO_PKG_VERSION").to_owned() },
             protocols: if is_first { Vec::new() } else { (OLDEST_VERSION..=VERSION).collect() },
-            retired: false,
+            retired: caller.retired,
+            successor,
         })
     }
 
@@ -72,6 +78,15 @@ impl Intake {
         if let Err(error) = self.ledger().note_protocol(node_id, newest).await {
             tracing::warn!(node = %node_id, %error, "cannot note which protocol versions the node speaks");
         }
+    }
+
+    async fn successor(&self, caller: &Caller) -> Result<Option<Successor>, Refused> {
+        let node = self.ledger().node(caller.node_id).await.map_err(|error| self.failed(error))?;
+        let Some((since_ms, by)) = node.and_then(|node| node.retired_ms.zip(node.replaced_by)) else {
+            return Ok(None);
+        };
+        let by = self.ledger().node(by).await.map_err(|error| self.failed(error))?;
+        Ok(by.map(|by| Successor { name: by.name, since_ms }))
     }
 
     async fn issue(&self, caller: &Caller, now_ms: i64) -> Result<String, Refused> {

@@ -1,6 +1,6 @@
 //! A node gets what it lacks, at once or as soon as there is something.
 
-use super::credentials::{Caller, recheck};
+use super::credentials::{Caller, may_pull};
 use super::enrolment::MAX_VERSION_CHARS;
 use super::{Intake, Refused};
 use chassis::heavy;
@@ -24,8 +24,11 @@ impl Intake {
     ///
     /// # Errors
     /// [`Refused::NotYours`] when a scope is not the caller's; [`Refused::BadCursor`]; [`Refused::Malformed`];
-    /// [`Refused::Revoked`], also while it waits; [`Refused::Busy`] and [`Refused::Failed`].
+    /// [`Refused::Revoked`] and [`Refused::Retired`], also while it waits; [`Refused::Busy`] and [`Refused::Failed`].
     pub async fn pull(&self, caller: &Caller, request: PullRequest) -> Result<Vec<u8>, Refused> {
+        if caller.retired {
+            return Err(Refused::Retired);
+        }
         let wait = Duration::from_millis(request.wait_ms.min(self.inner.limits.wait_ms));
         let deadline = Instant::now() + wait;
         self.note_contact(caller.node_id, told(&request.status)).await;
@@ -35,7 +38,7 @@ impl Intake {
             page.lines.iter_mut().for_each(|line| line.seal = None);
         }
         // Time has passed: revoked means from that moment on.
-        recheck(self.ledger(), caller).await?;
+        may_pull(self.ledger(), caller).await?;
         let result = if page.lines.is_empty() { "empty" } else { "changes" };
         metrics::counter!("hub_pulls_total", "result" => result).increment(1);
         metrics::counter!("hub_changes_sent_total").increment(page.lines.len() as u64);
@@ -93,7 +96,7 @@ impl Intake {
                 if Instant::now() >= deadline {
                     return Ok(page);
                 }
-                recheck(self.ledger(), caller).await?;
+                may_pull(self.ledger(), caller).await?;
             }
             // What was only its own is behind it now; the page after a wait starts where this one ended.
             query.cursors = page.header.cursors.into_iter().map(|(scope, cursor)| (scope, Some(cursor))).collect();

@@ -10,6 +10,8 @@ pub enum Refused {
     UnknownNode,
     /// Headquarters revoked the node.
     Revoked,
+    /// Another node took this one's place: it may send, and gets nothing more.
+    Retired,
     /// A newer credential of this node is in use.
     Superseded,
     /// The node belongs to another hub.
@@ -47,6 +49,7 @@ impl Refused {
         match self {
             Self::UnknownNode => (401, Some(refusal::UNKNOWN_NODE)),
             Self::Revoked => (403, Some(refusal::REVOKED)),
+            Self::Retired => (403, Some(refusal::RETIRED)),
             Self::Superseded => (401, Some(refusal::SUPERSEDED)),
             Self::WrongHub => (409, Some(refusal::WRONG_HUB)),
             Self::NotYours(_) => (403, Some(refusal::NOT_YOURS)),
@@ -67,6 +70,7 @@ impl Refused {
         match self {
             Self::UnknownNode => "this hub does not know the node's credential: enrol the node again with a new code".to_owned(),
             Self::Revoked => "headquarters revoked this node: its recordings stay on it; ask headquarters for a new enrolment code".to_owned(),
+            Self::Retired => "another PC took this one's place: what it still holds is taken, and it gets nothing more".to_owned(),
             Self::Superseded => {
                 "a newer credential of this node is in use: this is a copy or an old backup of another machine; enrol it anew".to_owned()
             }

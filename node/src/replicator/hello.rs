@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::board::Part;
 use super::hub::Failure;
 use super::link::{Link, Phase, Stop};
+use super::retired;
 use super::session::{Session, Welcome};
 use super::standing::{self, Parted};
 
@@ -47,6 +48,7 @@ pub(super) async fn run(session: &Session) {
                 saw_program(session, &answer).await;
                 session.saw_epoch(answer.epoch).await;
                 note_durable(session, request.origin, answer.durable_seq).await;
+                retired::note(session, &answer).await;
                 match parted(session, &request, &answer).await {
                     Ok(None) => {}
                     Ok(Some(parted)) => return session.part(parted).await,
@@ -176,7 +178,8 @@ async fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, b
     {
         tracing::debug!(%error, "what headquarters takes of photos could not be kept; it is told again");
     }
-    let HelloAnswer { limits, scopes, applied_seq, protocol, .. } = answer;
+    let HelloAnswer { limits, scopes, applied_seq, protocol, retired, .. } = answer;
+    let scopes = if retired { Vec::new() } else { scopes };
     session.welcome(Welcome { no, breaks, protocol, limits, scopes, origin, applied_seq });
 }
 
@@ -216,6 +219,7 @@ mod tests {
             version: String::new(),
             protocols: Vec::new(),
             retired: false,
+            successor: None,
         };
         assert_eq!(objection(&answer(hub_id, 1), &request), None);
         assert_eq!(objection(&answer(origin, 1), &request), Some(Stop::WrongHub));

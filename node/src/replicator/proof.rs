@@ -80,7 +80,12 @@ pub(super) async fn run(session: &Session, every: Duration) {
     let mut waiting = Waiting::new(session.pace);
     let mut vain = 0_u32;
     loop {
-        session.ready(&mut waiting).await;
+        let welcome = session.ready(&mut waiting).await;
+        if welcome.scopes.is_empty() {
+            // Another PC took this one's place: there is nothing to compare.
+            session.welcome_after(welcome.no).await;
+            continue;
+        }
         match round(session, &mut vain).await {
             Ok(pause) => {
                 waiting.succeeded();

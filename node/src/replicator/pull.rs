@@ -18,13 +18,16 @@ use uuid::Uuid;
 use super::batch::Batch;
 use super::board::Part;
 use super::hub::{Call, Failure, Hub};
-use super::link::Stop;
+use super::link::{Link, Stop};
 use super::session::{Session, Waiting, cursors};
 
 /// The first page after a start, in changes.
 const FIRST_CHANGES: u64 = 128;
 /// A page may take this much longer than the wait that was asked for.
 const STALLED: Duration = Duration::from_secs(15);
+
+/// How long nothing is asked for where there is nothing to be had.
+const NOTHING_TO_FETCH: Duration = Duration::from_secs(5);
 
 /// What to ask for.
 pub(crate) struct Ask<'a> {
@@ -127,8 +130,19 @@ pub(super) async fn run(session: &Session) {
     let mut waiting = Waiting::new(session.pace);
     let mut batch = Batch::new(FIRST_CHANGES, FIRST_CHANGES);
     let mut anew = false;
+    let mut told = None;
     loop {
         let welcome = session.ready(&mut waiting).await;
+        if welcome.scopes.is_empty() {
+            // Another PC took this one's place; a `hello` that says otherwise ends the wait. No pull tells any more what is still
+            // here, so a `hello` does.
+            let waits = (session.view.borrow().backlog.pending_changes, session.view.borrow().contents);
+            if told.replace(waits).is_some_and(|told| told != waits) {
+                session.link(Link::ask_again);
+            }
+            waiting.hold(session.now(), NOTHING_TO_FETCH);
+            continue;
+        }
         batch.set_most(u64::from(welcome.limits.pull_changes));
         let ledger = session.desk.ledger();
         let (held, own) = match (ledger.cursors().await, ledger.backlog().await) {

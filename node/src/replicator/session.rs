@@ -309,6 +309,11 @@ impl Session {
             Failure::Refused(refused) => refused,
         };
         let stop = match refused.kind.as_str() {
+            refusal::RETIRED => {
+                // `hello` tells by whom, and that nothing is to be fetched any more.
+                self.link(Link::ask_again);
+                return true;
+            }
             refusal::REVOKED => Stop::Revoked,
             refusal::WRONG_HUB => Stop::WrongHub,
             refusal::VERSION => Stop::Version,

@@ -232,6 +232,7 @@ impl State {
             version: String::new(),
             protocols: Vec::new(),
             retired: false,
+            successor: None,
         }
     }
 

@@ -53,11 +53,19 @@ pub(super) const FIELDS: &[(&str, Part)] = &[
     ("duplicate_of", Part::optional(Rule::Id)),
     ("custom/*", Part::optional(Rule::Scalar(2000))),
     ("settled/*", Part::optional(Rule::Object(SETTLED))),
+    ("hold", Part::optional(Rule::Object(HOLD))),
 ];
 
 /// What a person decided between edits that met: which lost writes it is about.
 const SETTLED: &[(&str, Part)] =
     &[("keep", Part::required(Rule::OneOf(KEPT))), ("lost", Part::required(Rule::ChangeIds(MAX_LOST)))];
+
+/// Who holds the incident, so that nothing of it is erased.
+const HOLD: &[(&str, Part)] = &[
+    ("by", Part::required(Rule::Filled(100))),
+    ("at", Part::required(Rule::Time)),
+    ("reason", Part::required(Rule::Filled(2000))),
+];
 
 const PERSON: &[(&str, Part)] = &[
     ("name", text(200)),

@@ -41,6 +41,8 @@ pub(super) enum Rule {
     Id,
     /// A SHA-256.
     Digest,
+    /// A BLAKE3.
+    Blake3,
     /// An account's name.
     Username,
     /// A store's code.
@@ -93,6 +95,9 @@ impl Rule {
             Self::Id => need(value.as_str().is_some_and(is_uuid), "must be a UUID in lower case with hyphens"),
             Self::Digest => {
                 need(value.as_str().is_some_and(is_digest), "must be a SHA-256 in 64 lower-case hexadecimal characters")
+            }
+            Self::Blake3 => {
+                need(value.as_str().is_some_and(is_digest), "must be a BLAKE3 in 64 lower-case hexadecimal characters")
             }
             Self::Username => need(value.as_str().is_some_and(is_username), "must be 1 to 64 of a-z, 0-9, ., _ and -"),
             Self::StoreCode => {

@@ -4,8 +4,13 @@ use super::{World, has_content};
 use crate::check;
 use crate::faults::Fault;
 use crate::wire::Weather;
+use desk::Desk;
+use desk::actor::Actor;
+use desk::erasures;
+use desk::ledger::Identity;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use sync_protocol::scope::Scope;
 use tokio::time::sleep;
 
 impl World {
@@ -40,6 +45,9 @@ impl World {
                     *stopped = 0;
                     self.person_enrols(no).await;
                 }
+            }
+            for on in self.nodes.iter().filter_map(|node| node.on.as_ref()).chain(&self.hub.on) {
+                on.carry_out().await;
             }
             if self.unsettled().await.is_none() {
                 return self.judge().await;
@@ -79,6 +87,47 @@ impl World {
                 return why("it is told to stop");
             }
         }
+        match self.unconfirmed(&hub.desk).await {
+            Ok(None) => None,
+            Ok(Some(why)) => Some(why),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// An order of erasure that a site has not said to be done.
+    async fn unconfirmed(&self, hub: &Desk) -> Result<Option<String>, desk::Error> {
+        let mut here = BTreeSet::new();
+        if let Identity::Hub { hub_id, .. } = hub.ledger().identity().await? {
+            here.insert(hub_id);
+        }
+        for on in self.nodes.iter().filter_map(|node| node.on.as_ref()) {
+            if let Identity::Node(enrolment) = on.desk.ledger().identity().await? {
+                here.insert(enrolment.node_id);
+            }
+        }
+        for order in erasures::list(hub, &Actor::system("sim"), None, None, u32::MAX).await? {
+            // Names that machines had before they were enrolled anew stay open.
+            let open = order.sites.iter().find(|site| here.contains(&site.node_id) && site.state != "confirmed");
+            if let Some(site) = open {
+                return Ok(Some(format!("{} is open at {} ({})", order.id, site.name, site.node_id)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What was erased and is still in a file somewhere.
+    async fn unerased(&self, hub: &Desk) -> Option<String> {
+        let held = erasures::list(hub, &Actor::system("sim"), None, None, u32::MAX).await.ok()?;
+        let held: BTreeSet<_> = held.into_iter().map(|order| order.id).collect();
+        // One that was lost with the hub's disk before anybody else had it is ordered again by a person.
+        let texts = self.known.orders.iter().filter(|order| held.contains(&order.id)).flat_map(|order| &order.texts);
+        let texts: Vec<&String> = texts.collect();
+        let machines = self.nodes.iter().map(|node| &node.machine).chain([&self.hub.machine]);
+        for machine in machines {
+            if let Some((path, text)) = check::file_with(&machine.folder, &texts) {
+                return Some(format!("{}: {text:?} was erased and is in {}", machine.name, path.display()));
+            }
+        }
         None
     }
 
@@ -102,8 +151,10 @@ impl World {
         if !audit.faults.is_empty() {
             return Err(format!("the hub's audit: {:?}", audit.faults));
         }
+        sums_are_right(&hub.desk).await?;
         for node in &self.nodes {
             let Some(on) = &node.on else { continue };
+            sums_are_right(&on.desk).await?;
             let audit = on.desk.ledger().audit().await.map_err(|error| error.to_string())?;
             if !audit.faults.is_empty() {
                 return Err(format!("{}: its audit: {:?}", node.name(), audit.faults));
@@ -112,6 +163,9 @@ impl World {
             if let Some(why) = differs.or_else(|| check::unshown(&hub.look, &on.look)) {
                 return Err(format!("{}: {why}", node.name()));
             }
+        }
+        if let Some(why) = self.unerased(&hub.desk).await {
+            return Err(why);
         }
         for sha256 in &self.known.photos {
             let mut somewhere = false;
@@ -127,4 +181,17 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The sums that are kept are those of the records.
+async fn sums_are_right(desk: &Desk) -> Result<(), String> {
+    for scope in ["store/A", "store/B", "company"] {
+        let scope: Scope = scope.parse().unwrap();
+        let (kept, right) =
+            (desk.ledger().sums(scope.clone(), false).await, desk.ledger().sums(scope.clone(), true).await);
+        if kept.map_err(|error| error.to_string())? != right.map_err(|error| error.to_string())? {
+            return Err(format!("the sums of {scope} are not those of its records"));
+        }
+    }
+    Ok(())
 }

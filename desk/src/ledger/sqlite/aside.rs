@@ -6,7 +6,9 @@
 
 use super::fail::Done;
 use chassis::sqlite::rusqlite::{Connection, params};
-use sync_protocol::message::quarantine;
+use sync_protocol::change::Change;
+use sync_protocol::message::{Outcome, quarantine};
+use sync_protocol::record::ERASURE;
 use uuid::Uuid;
 
 /// Longest reason, in characters.
@@ -29,6 +31,15 @@ pub(super) struct Aside<'a> {
     pub(super) since_ms: i64,
     /// Whether a person decided against it.
     pub(super) settled: bool,
+}
+
+/// The record whose later changes wait behind one with this outcome. Whoever has no say in an order of erasure keeps nobody else
+/// from saying that it is done.
+pub(super) fn held_up(outcome: &Outcome, change: Option<&Change>) -> Option<Uuid> {
+    let change = change?;
+    let is_idle =
+        change.kind == ERASURE && matches!(outcome, Outcome::Quarantined { code, .. } if code == quarantine::NOT_YOURS);
+    (!is_idle).then_some(change.id)
 }
 
 pub(super) fn keep(db: &Connection, aside: &Aside<'_>) -> Done<()> {

@@ -2,10 +2,11 @@
 
 use super::changes::{load_record_no, rebuild};
 use super::fail::{Done, Fail};
-use super::project;
+use super::{erasures, project};
 use crate::ledger::Audit;
 use chassis::sqlite::rusqlite::{Connection, params};
 use sync_protocol::chain::Link;
+use sync_protocol::erasure::original;
 use uuid::Uuid;
 
 /// Faults told one by one; more are only counted.
@@ -14,7 +15,10 @@ const MAX_FAULTS: usize = 100;
 /// Walks everything in one snapshot.
 pub(super) fn audit(db: &Connection) -> Done<Audit> {
     let mut audit = Audit::default();
-    chains(db, &mut audit)?;
+    let erased = chains(db, &mut audit)?;
+    for text in erasures::examine(db, &mut audit, erased)? {
+        fault(&mut audit, text);
+    }
     records(db, &mut audit)?;
     orphans(db, &mut audit)?;
     Ok(audit)
@@ -29,8 +33,9 @@ fn fault(audit: &mut Audit, text: String) {
 }
 
 /// Every stream from its first link to its head. A node holds of foreign streams only what its scope is sent; those
-/// with gaps are read but cannot be walked.
-fn chains(db: &Connection, audit: &mut Audit) -> Done<()> {
+/// with gaps are read but cannot be walked. Answers of how many changes only a part is left.
+fn chains(db: &Connection, audit: &mut Audit) -> Done<u64> {
+    let mut erased = 0;
     let mut statement =
         db.prepare("SELECT origin_no, origin, site, seq, head, mine FROM origins ORDER BY origin_no")?;
     let origins: Vec<(i64, Uuid, String, i64, [u8; 32], bool)> = statement
@@ -53,7 +58,9 @@ fn chains(db: &Connection, audit: &mut Audit) -> Done<()> {
                 }
             }
             expected = at + 1;
-            link = link.extend(row.get_ref(1)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))?);
+            let body = row.get_ref(1)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))?;
+            erased += u64::from(original(body).is_some());
+            link = link.extend(body);
         }
         if !whole {
             continue;
@@ -73,7 +80,7 @@ fn chains(db: &Connection, audit: &mut Audit) -> Done<()> {
             );
         }
     }
-    Ok(())
+    Ok(erased)
 }
 
 fn records(db: &Connection, audit: &mut Audit) -> Done<()> {

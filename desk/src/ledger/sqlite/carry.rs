@@ -7,15 +7,16 @@
 use super::changes::{self, Origin};
 use super::fail::{Done, Fail};
 use super::reviews::PREFIX;
-use super::sums;
 use super::sync::link_at;
+use super::{erasures, sums};
 use chassis::sqlite::rusqlite::{Connection, params};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
 use sync_protocol::change::{Change, ChangeId, MAX_BODY_BYTES};
+use sync_protocol::erasure::{ERASED, original};
 use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::{DELETED, Deletion};
-use sync_protocol::record::SETTLEMENT;
+use sync_protocol::record::{ERASURE, SETTLEMENT};
 use uuid::Uuid;
 
 /// A change as it lies: its number here and in its stream, its body, its place, its digest.
@@ -32,6 +33,7 @@ pub(super) fn carry_over(db: &Connection, old: &Origin, kept: u64, new: &mut Ori
         })?
         .collect::<Result<_, _>>()?;
     let mut moved: HashMap<u64, u64> = HashMap::new();
+    let own = erasures::own_id(db)?;
     let mut records: BTreeSet<Uuid> = BTreeSet::new();
     for (change_no, seq, body, hlc, digest) in &rows {
         // One that is damaged stays damaged: with a digest of its own it would count as whole.
@@ -39,7 +41,10 @@ pub(super) fn carry_over(db: &Connection, old: &Origin, kept: u64, new: &mut Ori
         // A body that is no change goes along as it is: the hub will say what is wrong with it.
         let change = Change::from_body(body).ok();
         let body = match &change {
-            Some(change) => sealed_again(change, body, old.id, kept, new.id, &moved)?,
+            Some(change) => {
+                let body = sealed_again(change, body, old.id, kept, new.id, &moved)?;
+                if change.kind == ERASURE { said_by(own, body)? } else { body }
+            }
             None => body.clone(),
         };
         new.seq += 1;
@@ -55,6 +60,9 @@ pub(super) fn carry_over(db: &Connection, old: &Origin, kept: u64, new: &mut Ori
             body,
             if is_whole { Some(sums::digest(Hlc::from_i64(*hlc), &body)) } else { *digest }
         ])?;
+        // Headquarters tells anew what is left of it.
+        db.prepare_cached("UPDATE erased_changes SET listed = 0 WHERE change_no = ?1")?
+            .execute([change_no])?;
         if let Some(change) = change {
             records.insert(change.id);
             if change.new {
@@ -112,6 +120,8 @@ fn sealed_again(
     {
         set.insert(DELETED.to_owned(), serde_json::to_value(deletion).map_err(broken)?);
     }
+    // What was left of the whole is a whole of its own under its new name.
+    let was_erased = members.remove(ERASED).is_some() && original(body.as_bytes()).is_some();
     // What was decided is about the same changes under their new names.
     if let Some(Value::Object(set)) = members.get_mut("set") {
         for (field, value) in set.iter_mut() {
@@ -132,7 +142,32 @@ fn sealed_again(
     members.insert("hlc".to_owned(), serde_json::to_value(change.order()).map_err(broken)?);
     let whole = serde_json::to_string(&members).map_err(broken)?;
     // The place is where the body says with or without it; nothing must be too large for its hub because of it.
-    Ok(if whole.len() <= MAX_BODY_BYTES { whole } else { short })
+    let sealed = if whole.len() <= MAX_BODY_BYTES { whole } else { short };
+    if !was_erased {
+        return Ok(sealed);
+    }
+    let mut members: Map<String, Value> = serde_json::from_str(&sealed).map_err(broken)?;
+    members.insert(ERASED.to_owned(), blake3::hash(sealed.as_bytes()).to_hex().as_str().into());
+    serde_json::to_string(&members).map_err(broken)
+}
+
+/// What the site says that it has erased, said by the name that it goes by now. Headquarters takes it from nobody else.
+fn said_by(own: Option<Uuid>, body: String) -> Done<String> {
+    let Some(own) = own else { return Ok(body) };
+    let broken = |error: serde_json::Error| Fail::Broken(error.to_string());
+    let mut members: Map<String, Value> = serde_json::from_str(&body).map_err(broken)?;
+    if let Some(Value::Object(set)) = members.get_mut("set") {
+        let said = std::mem::take(set).into_iter();
+        let name = |field: String| {
+            if field.starts_with("done/") {
+                format!("done/{}", own.hyphenated())
+            } else {
+                field
+            }
+        };
+        *set = said.map(|(field, value)| (name(field), value)).collect();
+    }
+    serde_json::to_string(&members).map_err(broken)
 }
 
 /// The name that a change of the old stream has under the new one; `None` when it stayed.

@@ -11,7 +11,7 @@
 
 use super::aside::{self, Aside};
 use super::fail::{Done, Fail};
-use super::{project, reviews, settle, site, sums};
+use super::{erasures, project, reviews, settle, site, sums};
 
 pub(super) use super::feed::{feed, tag};
 pub(super) use super::together::{follow, put_together, rebuild, restamp};
@@ -21,6 +21,7 @@ use serde_json::Value;
 use sync_protocol::chain::Link;
 use sync_protocol::change::{Change, ChangeId, MAX_BODY_BYTES, Malformed};
 use sync_protocol::checksum::{bucket_of, record_sum};
+use sync_protocol::erasure;
 use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::{Cell, RecordState, Stamp, Write};
 use sync_protocol::message::{Outcome, quarantine};
@@ -201,7 +202,7 @@ pub(super) fn add_numbered(db: &Connection, incoming: Incoming<'_>, seq: u64) ->
 pub(super) fn add_back(db: &Connection, incoming: Incoming<'_>, seq: u64, change_no: Option<i64>) -> Done<Added> {
     let Incoming { claim, received_ms, now_ms, .. } = incoming;
     let scope = incoming.origin.scope.clone();
-    let of_a_node = incoming.origin.node_id.is_some();
+    let pusher = incoming.origin.node_id;
     let is_too_large = incoming.body.len() > MAX_BODY_BYTES;
     let Stored { id, hlc, change_no, record_id: record, parsed } = store(db, incoming, seq, change_no)?;
     let parent = parsed.as_ref().ok().and_then(parent_of);
@@ -223,8 +224,9 @@ pub(super) fn add_back(db: &Connection, incoming: Incoming<'_>, seq: u64, change
         aside::keep(db, &aside)?;
         return Ok(Added { outcome: Outcome::Duplicate, change_no, document: None, released: Vec::new() });
     }
-    let outcome = judge(db, &place, &parsed, is_too_large, of_a_node, &mut made)?;
-    keep_aside(db, &outcome, (change_no, record, parent), now_ms)?;
+    let outcome = judge(db, &place, &parsed, is_too_large, pusher, &mut made)?;
+    let held_up = aside::held_up(&outcome, parsed.as_ref().ok());
+    keep_aside(db, &outcome, (change_no, held_up, parent), now_ms)?;
     let released = settle::work(db, made.settling, now_ms)?;
     Ok(Added { outcome, change_no, document: made.document, released })
 }
@@ -244,27 +246,35 @@ pub(super) fn keep_aside(
     aside::keep(db, &Aside { change_no, record, parent, waits, code, reason, since_ms, settled: false })
 }
 
-/// Puts a change into its record, or says why not.
+/// Puts a change into its record, or says why not. `pusher`: at the hub, the node that recorded it.
 pub(super) fn judge(
     db: &Connection,
     place: &Place<'_>,
     parsed: &Result<Change, Malformed>,
     is_too_large: bool,
-    of_a_node: bool,
+    pusher: Option<Uuid>,
     made: &mut Made,
 ) -> Done<Outcome> {
     match parsed {
         Err(malformed) if is_too_large => Ok(quarantined(quarantine::TOO_LARGE, malformed.0.as_str())),
         Err(malformed) => Ok(quarantined(quarantine::MALFORMED, malformed.0.as_str())),
-        // Whoever can write to a node's disk must not become an administrator of the hub by it.
-        Ok(change) if of_a_node && matches!(change.kind.as_str(), record::STORE | record::ACCOUNT) => {
-            Ok(quarantined(quarantine::NOT_YOURS, "only headquarters makes and changes stores and accounts"))
-        }
-        Ok(change) => match change.instead_of {
-            Some(stood_for) => settle::stand_in(db, place, change, stood_for, made),
-            None => merge(db, place, change, false, made),
+        Ok(change) => match (not_a_nodes(db, pusher, change)?, change.instead_of) {
+            (Some(why), _) => Ok(quarantined(quarantine::NOT_YOURS, why)),
+            (None, Some(stood_for)) => settle::stand_in(db, place, change, stood_for, made),
+            (None, None) => merge(db, place, change, false, made),
         },
     }
+}
+
+/// Why a change of the node `pusher` is not its to make: whoever can write to a node's disk must not become an administrator of
+/// the hub by it.
+pub(super) fn not_a_nodes(db: &Connection, pusher: Option<Uuid>, change: &Change) -> Done<Option<&'static str>> {
+    let Some(node_id) = pusher else { return Ok(None) };
+    if matches!(change.kind.as_str(), record::STORE | record::ACCOUNT) {
+        return Ok(Some("only headquarters makes and changes stores and accounts"));
+    }
+    let is_headquarters = erasures::is_headquarters(db, node_id, change)?;
+    Ok(is_headquarters.then_some("only headquarters orders an erasure, or holds an incident"))
 }
 
 /// A change that is in its stream and not yet in its record.
@@ -281,6 +291,20 @@ fn store(db: &Connection, incoming: Incoming<'_>, seq: u64, no: Option<i64>) -> 
     let Incoming { origin, body, parsed, hlc, received_ms, now_ms, claim: _ } = incoming;
     let hlc = hlc.unwrap_or_else(|| parsed.as_ref().map_or(Hlc::new(now_ms, 0), Change::order));
     let record_id = parsed.as_ref().ok().map(|change| change.id);
+    // Values that an order names are never written, whenever they come.
+    let left = match record_id {
+        Some(id) => erasures::left(db, id, body)?,
+        None => erasures::left_unread(db, body)?,
+    };
+    // Its picture may have been made while the order came.
+    if let Some(change) = parsed.as_ref().ok().filter(|change| change.kind == record::PHOTO) {
+        erasures::contents(db, change.id, change)?;
+    }
+    let (body, parsed) = match (&left, record_id) {
+        (Some(left), Some(_)) => (left.as_str(), Change::from_body(left)),
+        (Some(left), None) => (left.as_str(), parsed),
+        (None, _) => (body, parsed),
+    };
     db.prepare_cached(
         "INSERT INTO changes (change_no, origin_no, seq, record_id, hlc, received_ms, body, digest) \
          VALUES (?8, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -296,6 +320,9 @@ fn store(db: &Connection, incoming: Incoming<'_>, seq: u64, no: Option<i64>) -> 
         no
     ])?;
     let change_no = db.last_insert_rowid();
+    if left.is_some() || erasure::original(body.as_bytes()).is_some() {
+        erasures::note(db, change_no)?;
+    }
     // One that had been in quarantine at headquarters comes to a node late: whoever adds it puts the head right.
     if seq > origin.seq {
         origin.seq = seq;
@@ -393,6 +420,7 @@ pub(super) fn merge(
     });
     let applied = record.state.apply(id, hlc, change);
     if fresh {
+        erasures::mark_state(db, record.id, &mut record.state)?;
         if let Some(wrong) = record::check_whole(&change.kind, &record.state).into_iter().next() {
             return Ok(quarantined(quarantine::BAD_VALUE, format!("{}: {}", wrong.field, wrong.message)));
         }
@@ -515,6 +543,8 @@ pub(super) struct Told {
     pub(super) id: ChangeId,
     pub(super) hlc: Hlc,
     pub(super) site: String,
+    /// Only a part of it is left.
+    pub(super) erased: bool,
     pub(super) change: Change,
 }
 
@@ -531,7 +561,15 @@ pub(super) fn told(db: &Connection, record: Uuid) -> Done<Vec<Told>> {
         let body = row.get_ref(4)?.as_str().map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
         sums::check(row.get(6)?, Hlc::from_i64(row.get(2)?), body, id)?;
         let change = Change::from_body(body).map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
-        all.push(Told { id, hlc: Hlc::from_i64(row.get(2)?), site: row.get(3)?, change, no: row.get(5)? });
+        let erased = erasure::original(body.as_bytes()).is_some();
+        all.push(Told {
+            id,
+            hlc: Hlc::from_i64(row.get(2)?),
+            site: row.get(3)?,
+            erased,
+            change,
+            no: row.get(5)?,
+        });
     }
     all.sort_by_key(|told| Stamp { hlc: told.hlc, id: told.id });
     Ok(all)

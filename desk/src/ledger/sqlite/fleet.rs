@@ -28,6 +28,39 @@ pub(super) fn add_code(db: &Connection, code: &NewCode) -> Done<()> {
     Ok(())
 }
 
+pub(super) fn add_replacement_code(db: &Connection, code: &NewCode, replaces: Uuid) -> Done<()> {
+    let found = node(db, replaces)?.ok_or(Refusal::NotFound)?;
+    if found.revoked_ms.is_some() {
+        return Err(Refusal::Conflict(format!("{replaces} is revoked: make a plain code for the new one")).into());
+    }
+    if let Some(by) = found.replaced_by {
+        return Err(Refusal::Conflict(format!("{replaces} was replaced already, by {by}")).into());
+    }
+    add_code(db, &NewCode { store_code: found.store_code, ..code.clone() })?;
+    db.prepare_cached("UPDATE enrolment_codes SET replaces = ?2 WHERE code_hash = ?1")?
+        .execute(params![code.code_hash, replaces])?;
+    Ok(())
+}
+
+/// Retires the node that the one enrolled with this code takes the place of. A second code for the same one does nothing more.
+fn retire(db: &Connection, node: &NewNode) -> Done<()> {
+    db.prepare_cached(
+        "UPDATE nodes SET retired_ms = ?2, replaced_by = ?3 WHERE retired_ms IS NULL \
+         AND node_id = (SELECT replaces FROM enrolment_codes WHERE code_hash = ?1)",
+    )?
+    .execute(params![node.code_hash, node.now_ms, node.node_id])?;
+    Ok(())
+}
+
+/// Counts what a node sent after another one took its place.
+pub(super) fn count_drained(db: &Connection, node_id: Uuid, new: u64) -> Done<()> {
+    db.prepare_cached(
+        "UPDATE nodes SET drained_changes = drained_changes + ?2 WHERE node_id = ?1 AND retired_ms IS NOT NULL AND ?2 > 0",
+    )?
+    .execute(params![node_id, new as i64])?;
+    Ok(())
+}
+
 pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<(Store, String)>> {
     let used = db
         .prepare_cached("UPDATE enrolment_codes SET used_ms = ?2, node_id = ?3 WHERE code_hash = ?1 AND used_ms IS NULL AND expires_ms > ?2 AND created_ms <= ?4")?
@@ -58,6 +91,7 @@ pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<(Store, Stri
         node.clock_offset_ms,
         status_text(&status)?
     ])?;
+    retire(db, node)?;
     let secret = issue_credential(db, node.node_id, node.now_ms)?;
     Ok(Some((store, secret)))
 }
@@ -66,16 +100,26 @@ fn status_text(status: &NodeStatus) -> Done<String> {
     serde_json::to_string(status).map_err(|e| Fail::Broken(e.to_string()))
 }
 
+pub(super) fn node(db: &Connection, node_id: Uuid) -> Done<Option<NodeRow>> {
+    Ok(rows(db, None, Some(node_id))?.pop())
+}
+
 pub(super) fn nodes(db: &Connection, store: Option<&str>) -> Done<Vec<NodeRow>> {
+    rows(db, store, None)
+}
+
+fn rows(db: &Connection, store: Option<&str>, node_id: Option<Uuid>) -> Done<Vec<NodeRow>> {
     let mut statement = db.prepare_cached(
         "SELECT n.node_id, n.store_code, n.name, n.version, n.enrolled_ms, n.revoked_ms, n.last_contact_ms, n.clock_offset_ms, n.status, \
          coalesce((SELECT sum(o.seq) FROM origins o WHERE o.node_id = n.node_id), 0), n.restored_ms, \
-         (SELECT count(*) FROM forks f WHERE f.node_id = n.node_id), n.newest_protocol, coalesce(a.quarantined, 0) \
+         (SELECT count(*) FROM forks f WHERE f.node_id = n.node_id), n.newest_protocol, coalesce(a.quarantined, 0), \
+         n.retired_ms, n.replaced_by, n.drained_changes \
          FROM nodes n LEFT JOIN (SELECT o.node_id, count(*) AS quarantined FROM quarantine q \
            JOIN changes c ON c.change_no = q.change_no JOIN origins o ON o.origin_no = c.origin_no \
-           WHERE q.settled = 0 GROUP BY o.node_id) a ON a.node_id = n.node_id WHERE ?1 IS NULL OR n.store_code = ?1 ORDER BY n.store_code, n.name, n.node_id",
+           WHERE q.settled = 0 GROUP BY o.node_id) a ON a.node_id = n.node_id \
+         WHERE (?1 IS NULL OR n.store_code = ?1) AND (?2 IS NULL OR n.node_id = ?2) ORDER BY n.store_code, n.name, n.node_id",
     )?;
-    let mut rows = statement.query([store])?;
+    let mut rows = statement.query(params![store, node_id])?;
     let mut nodes = Vec::new();
     while let Some(row) = rows.next()? {
         let status: String = row.get(8)?;
@@ -94,6 +138,9 @@ pub(super) fn nodes(db: &Connection, store: Option<&str>) -> Done<Vec<NodeRow>> 
             forks: row.get::<_, i64>(11)? as u64,
             newest_protocol: row.get(12)?,
             quarantined: row.get::<_, i64>(13)? as u64,
+            retired_ms: row.get(14)?,
+            replaced_by: row.get(15)?,
+            drained_changes: row.get::<_, i64>(16)? as u64,
         });
     }
     Ok(nodes)
@@ -107,11 +154,13 @@ pub(super) fn revoke(db: &Connection, node_id: Uuid, now_ms: i64) -> Done<bool> 
 }
 
 pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>> {
-    let node: Option<(String, bool, Option<String>)> = db
-        .prepare_cached("SELECT store_code, revoked_ms IS NOT NULL, machine FROM nodes WHERE node_id = ?1")?
-        .query_row([node_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    let node: Option<(String, bool, Option<String>, bool)> = db
+        .prepare_cached(
+            "SELECT store_code, revoked_ms IS NOT NULL, machine, retired_ms IS NOT NULL FROM nodes WHERE node_id = ?1",
+        )?
+        .query_row([node_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
-    let Some((store_code, revoked, machine)) = node else {
+    let Some((store_code, revoked, machine, retired)) = node else {
         return Ok(None);
     };
     let mut statement = db.prepare_cached(
@@ -127,7 +176,7 @@ pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>
             })
         })?
         .collect::<Result<_, _>>()?;
-    Ok(Some(NodeAuth { store_code, revoked, machine, credentials }))
+    Ok(Some(NodeAuth { store_code, revoked, retired, machine, credentials }))
 }
 
 pub(super) fn note_machine(db: &Connection, node_id: Uuid, machine: &str) -> Done<()> {

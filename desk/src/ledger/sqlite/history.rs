@@ -1,14 +1,16 @@
 //! Who changed what from what to what: told from the changes themselves.
 
-use super::changes::{Told, told};
+use super::changes::{Record, Told, load_record_no, told};
 use super::fail::Done;
 use super::project::incident_record;
-use crate::ledger::HistoryItem;
+use crate::erasures::{Mark, marks};
+use crate::ledger::{ErasedBy, HistoryItem};
 use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::Connection;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use sync_protocol::change::ChangeId;
+use sync_protocol::erasure::{is_mark, left_of};
 use sync_protocol::merge::{DELETED, Stamp, Write, losers};
 use sync_protocol::record;
 use uuid::Uuid;
@@ -19,12 +21,10 @@ pub(super) fn history(db: &Connection, id: Uuid) -> Done<Vec<HistoryItem>> {
         return Ok(Vec::new());
     };
     let own = told(db, id)?;
-    let mut items: Vec<(Stamp, HistoryItem)> = Vec::new();
+    let mut items: Vec<(Stamp, HistoryItem)> = orders(&incident);
+    let gone = marks(&incident.state);
     let lost = lost_writes(&own);
-    let values: HashMap<(ChangeId, &str), &Value> = own
-        .iter()
-        .flat_map(|told| told.change.set.iter().map(move |(field, value)| ((told.id, field.as_str()), value)))
-        .collect();
+    let by_id: HashMap<ChangeId, &Told> = own.iter().map(|told| (told.id, told)).collect();
     for told in &own {
         if told.change.new {
             items.push((stamp(told), item(told, "created", None, Value::Null, Value::Null, false)));
@@ -35,30 +35,33 @@ pub(super) fn history(db: &Connection, id: Uuid) -> Done<Vec<HistoryItem>> {
             if told.change.new && !is_lost {
                 continue;
             }
-            let from = told
-                .change
-                .base
-                .get(field)
-                .and_then(|base| values.get(&(*base, field.as_str())))
-                .map_or(Value::Null, |value| (*value).clone());
             if let Some(about) = field.strip_prefix(super::reviews::PREFIX) {
                 let kept = to.get("keep").cloned().unwrap_or(Value::Null);
                 items.push((stamp(told), item(told, "settled", Some(about), Value::Null, kept, false)));
                 continue;
             }
-            let line = match (field.as_str(), to.is_null()) {
+            let before = told.change.base.get(field).and_then(|base| by_id.get(base));
+            let (from, from_erased) = before.map_or((Value::Null, None), |before| value_of(before, field, &gone));
+            let (shown, to_erased) = value_of(told, field, &gone);
+            let mut line = match (field.as_str(), to.is_null()) {
                 (DELETED, false) => item(told, "deleted", None, Value::Bool(false), Value::Bool(true), is_lost),
                 (DELETED, true) => item(told, "restored", None, Value::Bool(true), Value::Bool(false), is_lost),
-                _ => item(told, "edited", Some(field), from, to.clone(), is_lost),
+                _ => item(told, "edited", Some(field), from, shown, is_lost),
             };
+            line.erased = to_erased.or(from_erased);
             items.push((stamp(told), line));
         }
     }
-    let mut children = db.prepare_cached("SELECT record_id FROM records WHERE parent_no = ?1 ORDER BY record_no")?;
-    let children: Vec<Uuid> = children.query_map([incident.no], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut children = db.prepare_cached("SELECT record_no FROM records WHERE parent_no = ?1 ORDER BY record_no")?;
+    let children: Vec<i64> = children.query_map([incident.no], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for child in children {
-        for told in told(db, child)? {
-            if let Some(line) = child_item(&told) {
+        let Some(child) = load_record_no(db, child)? else {
+            continue;
+        };
+        let gone = marks(&child.state);
+        items.extend(orders(&child));
+        for told in told(db, child.id)? {
+            if let Some(line) = child_item(&told, &gone) {
                 items.push((stamp(&told), line));
             }
         }
@@ -67,18 +70,73 @@ pub(super) fn history(db: &Connection, id: Uuid) -> Done<Vec<HistoryItem>> {
     Ok(items.into_iter().map(|(_, item)| item).collect())
 }
 
-fn child_item(told: &Told) -> Option<HistoryItem> {
-    let value = |field: &str| told.change.set.get(field).cloned().unwrap_or(Value::Null);
+/// What orders took from a record, a line for each field.
+fn orders(record: &Record) -> Vec<(Stamp, HistoryItem)> {
+    let stamps = record.state.cells.iter().filter(|(field, _)| is_mark(field)).map(|(_, cell)| cell.stamp);
+    let mut stamps: Vec<Stamp> = stamps.collect();
+    stamps.sort_unstable();
+    let mut items = Vec::new();
+    for (stamp, mark) in stamps.into_iter().zip(marks(&record.state)) {
+        // Of a photo it is enough to say that it is gone.
+        let fields = if record.kind == record::PHOTO {
+            vec!["photo".to_owned()]
+        } else {
+            mark.fields.clone()
+        };
+        for field in fields {
+            let item = HistoryItem {
+                at: format_rfc3339(mark.at),
+                actor: mark.by.clone(),
+                site: "hub".to_owned(),
+                kind: "erased".to_owned(),
+                field: Some(field),
+                from: Value::Null,
+                to: Value::Null,
+                lost: false,
+                clock_off: false,
+                reason: Some(mark.reason.clone()).filter(|reason| !reason.is_empty()),
+                erased: None,
+            };
+            items.push((stamp, item));
+        }
+    }
+    items
+}
+
+/// A written value, or that it was erased.
+fn value_of(told: &Told, field: &str, gone: &[Mark]) -> (Value, Option<ErasedBy>) {
+    let Some(value) = told.change.set.get(field) else {
+        return (Value::Null, None);
+    };
+    let by = gone.iter().find(|mark| mark.fields.iter().any(|named| named == field));
+    match by {
+        // Others than those that were erased may have been written by the same change.
+        Some(mark) if told.erased && left_of(&told.change.kind, field, value) == *value => {
+            (Value::Null, Some(ErasedBy { at: format_rfc3339(mark.at), by: mark.by.clone() }))
+        }
+        _ => (value.clone(), None),
+    }
+}
+
+fn child_item(told: &Told, gone: &[Mark]) -> Option<HistoryItem> {
+    let value = |field: &str| value_of(told, field, gone);
+    let plain = |field: &str| value(field).0;
     match told.change.kind.as_str() {
         record::STEP => {
-            let mut line = item(told, "step", Some("status"), value("from"), value("to"), false);
-            line.reason = value("reason").as_str().map(ToOwned::to_owned);
+            let mut line = item(told, "step", Some("status"), plain("from"), plain("to"), false);
+            let (reason, erased) = value("reason");
+            line.reason = reason.as_str().map(ToOwned::to_owned);
+            line.erased = erased;
             Some(line)
         }
-        record::PHOTO if told.change.new => Some(item(told, "photo", None, Value::Null, value("filename"), false)),
-        record::COMMENT => Some(item(told, "comment", None, Value::Null, value("body"), false)),
+        record::PHOTO if told.change.new => Some(with_value(told, "photo", value("filename"))),
+        record::COMMENT => Some(with_value(told, "comment", value("body"))),
         _ => None,
     }
+}
+
+fn with_value(told: &Told, kind: &str, (to, erased): (Value, Option<ErasedBy>)) -> HistoryItem {
+    HistoryItem { erased, ..item(told, kind, None, Value::Null, to, false) }
 }
 
 fn stamp(told: &Told) -> Stamp {
@@ -97,6 +155,7 @@ fn item(told: &Told, kind: &str, field: Option<&str>, from: Value, to: Value, lo
         lost,
         clock_off: told.hlc.tells_a_wrong_clock(told.change.at),
         reason: None,
+        erased: None,
     }
 }
 

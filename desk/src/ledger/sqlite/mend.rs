@@ -13,7 +13,7 @@ use super::changes::{
 };
 use super::fail::{Done, Fail};
 use super::sync::{keep_seal, place};
-use super::{damage, project, quarantine, settle, site, sums};
+use super::{damage, erasures, project, quarantine, settle, site, sums};
 use crate::ledger::{Damage, DamageKind, ScrubStep};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,7 @@ use sync_protocol::batch::Page;
 use sync_protocol::chain::Link;
 use sync_protocol::change::{Change, ChangeId};
 use sync_protocol::checksum::{Sum, record_sum};
+use sync_protocol::erasure::{digest, is_mark, original};
 use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::RecordState;
 use sync_protocol::message::{Given, GivenLine, PageLine};
@@ -157,7 +158,9 @@ pub(super) fn record(db: &Connection, id: Uuid, now_ms: i64, step: &mut ScrubSte
     if is_as_kept && let (Some(kept), Some(old)) = (&kept, &old) {
         // The state is what it was when it was kept: what it was made from must be there.
         let here: BTreeSet<ChangeId> = changes.iter().map(|row| row.id).collect();
-        let made_from = old.cells.values().map(|cell| cell.stamp.id).chain(old.born.iter().map(|born| born.stamp.id));
+        // An order of erasure is a record of its own.
+        let written = old.cells.iter().filter(|(field, _)| !is_mark(field));
+        let made_from = written.map(|(_, cell)| cell.stamp.id).chain(old.born.iter().map(|born| born.stamp.id));
         let gone: BTreeSet<ChangeId> = made_from.filter(|id| !here.contains(id)).collect();
         for change in &gone {
             note_change(db, *change, &kept.scope, "it is gone", None, now_ms, step)?;
@@ -404,11 +407,21 @@ fn one(
     records: &mut Vec<Uuid>,
     fed: &mut Vec<(Scope, i64)>,
 ) -> Done<Given> {
-    let body = line.body.get();
-    let change = match Change::from_body(body) {
+    let given = line.body.get();
+    let read = |body: &str| Change::from_body(body).map_err(|malformed| refused(false, &malformed.0));
+    let mut change = match read(given) {
         Ok(change) => change,
-        Err(malformed) => return Ok(refused(false, &malformed.0)),
+        Err(refused) => return Ok(refused),
     };
+    // What was erased stays so, whoever still has it.
+    let left = erasures::left(db, change.id, given)?;
+    let body = left.as_deref().unwrap_or(given);
+    if left.is_some() {
+        change = match read(body) {
+            Ok(change) => change,
+            Err(refused) => return Ok(refused),
+        };
+    }
     if !taker.scopes.contains(&line.scope) {
         return Ok(refused(false, "the scope is not this node's"));
     }
@@ -421,12 +434,14 @@ fn one(
         None => open_origin(db, line.origin, &line.scope, taker.site, false, None)?,
     };
     let said = line.hlc.unwrap_or_else(|| change.order());
+    let id = ChangeId { origin: line.origin, seq: line.seq };
+    // The chain proves the digest of the whole; what is left of it, only headquarters' orders do.
+    let is_chained = taker.is_chained && (!taker.is_hub || erasures::is_told(db, change.id, id, given)?);
     let (here, is_own) = (here(db, &stream, line.seq)?, is_own(db, &stream)?);
     let placed = match &here {
         Here::Whole { body: held } => {
-            return Ok(if held == body {
-                let name = ChangeId { origin: line.origin, seq: line.seq }.to_string();
-                damage::mended(db, DamageKind::Change, &name, "it is what was recorded", taker.now_ms)?;
+            return Ok(if digest(held.as_bytes()) == digest(body.as_bytes()) {
+                damage::mended(db, DamageKind::Change, &id.to_string(), "it is what was recorded", taker.now_ms)?;
                 Given::Known
             } else {
                 refused(false, "another change has its number here")
@@ -439,18 +454,18 @@ fn one(
             said
         }
         // The bytes are proven and the place is not: none later than its own, nor further ahead than is ever allowed.
-        Here::Damaged { .. } | Here::Gone if taker.is_chained => {
+        Here::Damaged { .. } | Here::Gone if is_chained => {
             let most = place(change.order(), site::last_reading(db)?, taker.now_ms);
             if said < most || !taker.is_hub { said } else { most }
         }
         // What others wrote a node has from the hub and from nobody else.
         Here::Gone if !taker.is_hub && !is_own => said,
+        // Nor was anything left of it to know it by, when an order took it.
+        Here::Damaged { body, .. } if !taker.is_hub && !is_own && body.is_empty() => said,
         Here::Damaged { .. } | Here::Gone => {
             return Ok(refused(true, "nothing kept here proves that it is the change that is missing"));
         }
     };
-    let digest = sums::digest(placed, body);
-    let id = ChangeId { origin: line.origin, seq: line.seq };
     let (what, was) = match &here {
         Here::Damaged { body, .. } => ("it is not what was recorded", Some(body.as_str())),
         Here::Gone | Here::Whole { .. } => ("it is gone", None),
@@ -458,18 +473,23 @@ fn one(
     note_change(db, id, &line.scope.to_string(), what, was, taker.now_ms, &mut ScrubStep::default())?;
     match &here {
         Here::Damaged { change_no, .. } => {
+            // The seal is on what was sent.
+            let seal = line.seal.filter(|_| left.is_none()).map(|seal| *seal.as_bytes());
             db.prepare_cached(
                 "UPDATE changes SET body = ?2, hlc = ?3, digest = ?4, record_id = ?5, seal = coalesce(seal, ?6) WHERE change_no = ?1",
             )?
-            .execute(params![change_no, body, placed.to_i64(), digest, change.id, line.seal.map(|seal| *seal.as_bytes())])?;
+            .execute(params![change_no, body, placed.to_i64(), sums::digest(placed, body), change.id, seal])?;
+            if original(body.as_bytes()).is_some() {
+                erasures::note_once(db, *change_no)?;
+            }
         }
         Here::Gone | Here::Whole { .. } => {
             // By the same rules as any: what lost it may have lost, too, that it was kept out of its record.
             let place = if taker.is_hub { orphan(db, &line.scope, body)? } else { None };
             let incoming = Incoming {
                 origin: &mut stream,
-                body,
-                parsed: Ok(change.clone()),
+                body: given,
+                parsed: Change::from_body(given),
                 hlc: Some(placed),
                 received_ms: Some(line.received_ms),
                 now_ms: taker.now_ms,

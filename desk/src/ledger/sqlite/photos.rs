@@ -2,7 +2,7 @@
 
 use super::changes::Record;
 use super::fail::{Done, Fail};
-use super::{damage, site};
+use super::{damage, erasures, site};
 use crate::ledger::{AtHub, DamageKind, Lane, Photo, PhotoFile, Piece};
 use chassis::blobs::Sha256;
 use chassis::clock::format_rfc3339;
@@ -20,6 +20,10 @@ const LANES: [(&str, &str, Lane); 3] = [
 /// Brings the tables up to a photo of the incident `incident_no`.
 pub(super) fn project(db: &Connection, incident_no: i64, record: &Record) -> Done<()> {
     let Some(born) = &record.state.born else { return Ok(()) };
+    if erasures::is_content_erased(&record.state) {
+        // It is none any more.
+        return forget(db, record.no, Some(incident_no));
+    }
     let text = |field: &str| record.state.get(field).and_then(Value::as_str);
     let number = |field: &str| record.state.get(field).and_then(Value::as_i64);
     db.prepare_cached(
@@ -320,7 +324,8 @@ pub(super) fn compare(db: &Connection, record: &Record) -> Done<Option<String>> 
         text("caption"),
         text("state").unwrap_or_else(|| "processing".to_owned()),
     );
-    Ok((row != Some(says)).then(|| "the photos table differs".to_owned()))
+    let says = (!erasures::is_content_erased(&record.state)).then_some(says);
+    Ok((row != says).then(|| "the photos table differs".to_owned()))
 }
 
 /// The incident's photos, where it has any.

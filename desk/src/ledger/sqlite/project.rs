@@ -2,7 +2,7 @@
 
 use super::changes::{Record, load_record, load_record_no};
 use super::fail::Done;
-use super::photos;
+use super::{erasures, photos};
 use crate::document::{Document, document};
 use crate::search::fold;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
@@ -27,6 +27,7 @@ pub(super) fn record(db: &Connection, record: &Record) -> Done<()> {
         record::INCIDENT => incident(db, record),
         record::STORE => store(db, record),
         record::ACCOUNT => account(db, record),
+        record::ERASURE => erasures::project(db, record),
         _ => Ok(()),
     }
 }

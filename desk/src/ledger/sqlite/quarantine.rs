@@ -5,7 +5,7 @@
 
 use super::changes::{Origin, feed, load_record, open_origin, own_origin, parse_scope, save_origin, told};
 use super::fail::Done;
-use super::records::{Own, add_own};
+use super::records::{Fresh, Own, add_own};
 use super::settle::{self, Settling as Todo};
 use super::{SqliteLedger, site, sync};
 use crate::error::{Error, Refusal};
@@ -190,12 +190,12 @@ fn words(db: &Connection, id: ChangeId) -> Done<Vec<Word>> {
 
 // ---- deciding ---------------------------------------------------------------------------------------------------
 
-pub(super) fn settle(db: &Connection, settling: Settling, fresh_origin: impl Fn() -> Uuid) -> Done<Quarantined> {
+pub(super) fn settle(db: &Connection, settling: Settling, fresh: &Fresh) -> Done<Quarantined> {
     let Settling { id, by, at_ms, judgement } = settling;
     let item = one(db, id)?.ok_or(Refusal::NotFound)?;
     let verdict = judgement(&item)?;
     possible(&item, &verdict)?;
-    record(db, &item, verdict, (&by, at_ms), fresh_origin)?;
+    record(db, &item, verdict, (&by, at_ms), fresh)?;
     Ok(one(db, id)?.ok_or(Refusal::NotFound)?)
 }
 
@@ -225,18 +225,18 @@ fn record(
     item: &Quarantined,
     verdict: Verdict,
     (by, at_ms): (&str, i64),
-    fresh_origin: impl Fn() -> Uuid,
+    fresh: &Fresh,
 ) -> Done<Vec<i64>> {
     let is_hub = site::is_hub(db)?;
     let scope = Scope::Store(item.store_code.clone());
     let mut stream = match own_origin(db, &scope)? {
         Some(stream) => stream,
-        None if is_hub => open_origin(db, fresh_origin(), &scope, "hub", true, None)?,
+        None if is_hub => open_origin(db, fresh.origin(), &scope, "hub", true, None)?,
         None => return Err(Refusal::NotEnrolled.into()),
     };
     let mut told = Vec::new();
     let mut own = |stream: &mut Origin, own: Own<'_>| -> Done<ChangeId> {
-        let added = add_own(db, stream, own, is_hub, None)?;
+        let added = add_own(db, stream, own, fresh, is_hub, None)?;
         save_origin(db, stream)?;
         told.extend(added.told());
         Ok(ChangeId { origin: stream.id, seq: stream.seq })
@@ -254,7 +254,11 @@ fn record(
         Verdict::Edit { reason, kind, record, set: fields } => {
             // Out first: what stands in for it names what stands without it.
             settle::decide(db, item.id, at_ms)?;
-            let new = load_record(db, record)?.is_none();
+            let before = load_record(db, record)?;
+            if let Some(before) = &before {
+                crate::erasures::leaves_erased_people(&before.state, &fields)?;
+            }
+            let new = before.is_none();
             let instead =
                 own(&mut stream, Own { by, at_ms, kind, id: record, new, set: fields, instead_of: Some(item.id) })?;
             set.insert(
@@ -318,7 +322,7 @@ pub(super) fn try_again(
     db: &Connection,
     change_no: i64,
     (by, why, at_ms): (&str, &str, i64),
-    fresh_origin: impl Fn() -> Uuid,
+    fresh: &Fresh,
 ) -> Done<bool> {
     let Some(item) = numbered(db, change_no)?.filter(|item| item.standing == Standing::Open) else {
         return Ok(false);
@@ -333,7 +337,7 @@ pub(super) fn try_again(
     }
     if !item.store_code.is_empty() {
         let verdict = Verdict::Retry { reason: Some(why.to_owned()) };
-        record(db, &item, verdict, (by, at_ms), fresh_origin)?;
+        record(db, &item, verdict, (by, at_ms), fresh)?;
     }
     Ok(true)
 }
@@ -413,8 +417,8 @@ impl Quarantine for SqliteLedger {
     async fn settle(&self, settling: Settling) -> Result<Quarantined, Error> {
         let ids = self.ids.clone();
         self.write(move |db| {
-            let at_ms = settling.at_ms;
-            settle(db, settling, || ids.new_v7(at_ms))
+            let fresh = Fresh { ids, at_ms: settling.at_ms };
+            settle(db, settling, &fresh)
         })
         .await
     }
@@ -425,7 +429,7 @@ impl Quarantine for SqliteLedger {
 
     async fn try_again(&self, change_no: i64, by: String, why: String, at_ms: i64) -> Result<bool, Error> {
         let ids = self.ids.clone();
-        self.write(move |db| try_again(db, change_no, (&by, &why, at_ms), || ids.new_v7(at_ms))).await
+        self.write(move |db| try_again(db, change_no, (&by, &why, at_ms), &Fresh { ids, at_ms })).await
     }
 
     async fn go_on(&self, now_ms: i64) -> Result<u64, Error> {

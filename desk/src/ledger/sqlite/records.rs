@@ -2,29 +2,45 @@
 
 use super::changes::{Added, Incoming, Origin, add, feed, load_record, open_origin, own_origin, save_origin};
 use super::fail::{Done, Fail};
-use super::{incidents, site};
+use super::{erasures, incidents, site};
 use crate::document::Document;
 use crate::error::Refusal;
 use crate::ledger::{Claim, Draft, Earlier, IncidentRow, Recording, Staged, StagedRecord};
+use chassis::ids::Ids;
 use chassis::sqlite::jobs::enqueue;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use sync_protocol::change::{Change, ChangeId, Field};
 use sync_protocol::message::{Outcome, quarantine};
-use sync_protocol::record::{FieldError, INCIDENT};
+use sync_protocol::record::{ERASURE, FieldError, INCIDENT};
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
+/// How the program itself is called where it records something.
+const SYSTEM: &str = "system:";
 /// Where headquarters' own running numbers begin, so that they never meet a store's.
 const HUB_NUMBERS_FROM: i64 = 500_000;
 
-/// `fresh_origin`: an id for a stream, should the hub have none for a scope yet.
-pub(super) fn record(
-    db: &Connection,
-    recording: Recording,
-    fresh_origin: impl Fn() -> Uuid,
-) -> Done<Option<IncidentRow>> {
+/// What nobody else has or can guess, for changes made at one moment.
+pub(super) struct Fresh {
+    pub(super) ids: Ids,
+    pub(super) at_ms: i64,
+}
+
+impl Fresh {
+    /// An id for a stream, should the hub have none for a scope yet.
+    pub(super) fn origin(&self) -> Uuid {
+        self.ids.new_v7(self.at_ms)
+    }
+
+    /// Keeps what is erased one day from being found out by its digest.
+    fn salt(&self) -> String {
+        self.ids.random_bytes::<12>().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Done<Option<IncidentRow>> {
     let Recording { records, by, at_ms, claim, jobs, plan } = recording;
     let mut staged = Staged::default();
     for id in records {
@@ -39,17 +55,18 @@ pub(super) fn record(
         return Ok(None);
     }
     let is_hub = site::is_hub(db)?;
+    in_service(db, &by)?;
     let mut fed = Vec::new();
     let mut incident = None;
     for draft in drafts {
         let mut origin = match own_origin(db, &draft.scope)? {
             Some(origin) => origin,
-            None if is_hub => open_origin(db, fresh_origin(), &draft.scope, "hub", true, None)?,
+            None if is_hub => open_origin(db, fresh.origin(), &draft.scope, "hub", true, None)?,
             None => return Err(Refusal::NotEnrolled.into()),
         };
         let (scope, id) = (draft.scope.clone(), draft.id);
         let claim = claim.as_ref().filter(|_| draft.kind == INCIDENT && draft.new && !known_before);
-        let occasion = Occasion { by: &by, at_ms, is_hub, claim };
+        let occasion = Occasion { by: &by, at_ms, is_hub, claim, fresh };
         let added = apply(db, &mut origin, draft, &occasion)?;
         save_origin(db, &origin)?;
         fed.extend(added.told().map(|change_no| (scope.clone(), change_no)));
@@ -67,6 +84,20 @@ pub(super) fn record(
         feed(db, &fed)?;
     }
     Ok(incident)
+}
+
+/// A node whose place another one took is there to be read and emptied. What the program itself has to say of what is here
+/// still goes.
+fn in_service(db: &Connection, by: &str) -> Done<()> {
+    let Some(retirement) = site::retirement(db)?.filter(|_| !by.starts_with(SYSTEM)) else {
+        return Ok(());
+    };
+    let successor = if retirement.successor.is_empty() {
+        "another one"
+    } else {
+        &retirement.successor
+    };
+    Err(Refusal::Conflict(format!("this PC was replaced by {successor}: record it there")).into())
 }
 
 fn stage(db: &Connection, id: Uuid) -> Done<Option<StagedRecord>> {
@@ -135,17 +166,22 @@ struct Occasion<'a> {
     is_hub: bool,
     /// What the request for a new incident said of itself.
     claim: Option<&'a Claim>,
+    fresh: &'a Fresh,
 }
 
 fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion<'_>) -> Done<Added> {
-    let &Occasion { by, at_ms, is_hub, claim } = occasion;
+    let &Occasion { by, at_ms, is_hub, claim, fresh } = occasion;
     let mut set = draft.set;
     if let (Some(year), Scope::Store(code)) = (draft.number_year, &draft.scope) {
         set.insert("reference".to_owned(), Value::from(reference(db, code, year, draft.id, is_hub)?));
     }
+    if draft.kind == ERASURE && draft.new && is_hub {
+        let told = erasures::foretold(db, &draft.scope, &set)?;
+        set.extend(told);
+    }
     let Draft { kind, id, new, .. } = draft;
     let own = Own { by, at_ms, kind, id, new, set, instead_of: None };
-    add_own(db, origin, own, is_hub, claim.map(|claim| &claim.digest))
+    add_own(db, origin, own, fresh, is_hub, claim.map(|claim| &claim.digest))
 }
 
 /// A change that somebody makes here.
@@ -164,6 +200,7 @@ pub(super) fn add_own(
     db: &Connection,
     origin: &mut Origin,
     own: Own<'_>,
+    fresh: &Fresh,
     is_hub: bool,
     claim: Option<&[u8; 32]>,
 ) -> Done<Added> {
@@ -177,8 +214,9 @@ pub(super) fn add_own(
     let (by, kind) = (by.to_owned(), kind.to_owned());
     let mut change = Change { at: at_ms, base, by, hlc: None, id, instead_of, kind, new, set };
     change.set_order(site::tick(db, at_ms)?);
+    let knows = erasures::known(db, &change.kind, change.id, &change.set)?;
     let body = change
-        .to_body()
+        .to_salted_body(&fresh.salt(), &knows)
         .map_err(|e| Refusal::Invalid(vec![FieldError { field: "body".to_owned(), message: e.0 }]))?;
     let incoming = Incoming {
         origin,

@@ -15,7 +15,7 @@ use super::changes::{
     self, Made, Place, Record, judge, keep_aside, load_record, merge, parent_of, parse_scope, quarantined, rebuild,
 };
 use super::fail::{Done, Fail};
-use super::{project, reviews, site};
+use super::{erasures, project, reviews, site};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -139,17 +139,21 @@ fn attempt(
     };
     // Out first: what is in quarantine counts for nothing while its own record is put together.
     db.prepare_cached("DELETE FROM quarantine WHERE change_no = ?1")?.execute([change_no])?;
-    let parsed = Change::from_body(&body);
+    let hlc = Hlc::from_i64(hlc);
+    let read = Change::from_body(&body);
+    // What could not be read when it came, and can be now, may hold what was erased since.
+    let left = read.as_ref().map_or(Ok(None), |change| erasures::strip(db, change_no, change.id, hlc, &body))?;
+    let parsed = left.as_deref().map_or(read, Change::from_body);
     let scope = parse_scope(&scope)?;
     let id = ChangeId { origin, seq: seq as u64 };
-    let hlc = Hlc::from_i64(hlc);
     let place = Place { change_no, id, hlc, scope: &scope, received_ms, now_ms, claim: None };
     let mut made = Made { settling: std::mem::take(settling), ..Made::default() };
-    let outcome = judge(db, &place, &parsed, body.len() > MAX_BODY_BYTES, node_id.is_some(), &mut made)?;
+    let outcome = judge(db, &place, &parsed, body.len() > MAX_BODY_BYTES, node_id, &mut made)?;
     *settling = made.settling;
     let change = parsed.ok();
     let record = change.as_ref().map(|change| change.id);
-    keep_aside(db, &outcome, (change_no, record, change.as_ref().and_then(parent_of)), since_ms)?;
+    let held_up = aside::held_up(&outcome, change.as_ref());
+    keep_aside(db, &outcome, (change_no, held_up, change.as_ref().and_then(parent_of)), since_ms)?;
     if matches!(outcome, Outcome::Quarantined { .. } | Outcome::Deferred) {
         return Ok(None);
     }

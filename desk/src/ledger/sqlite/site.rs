@@ -26,7 +26,7 @@ use super::changes::{self, Origin};
 use super::fail::{Done, Fail};
 use super::histories::make_key;
 use crate::error::Refusal;
-use crate::ledger::{Backlog, Enrolment, Identity, LinkState};
+use crate::ledger::{Backlog, Enrolment, Identity, LinkState, Retirement};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use sync_protocol::chain::Link;
 use sync_protocol::hlc::Hlc;
@@ -160,6 +160,8 @@ pub(super) fn become_node(db: &Connection, enrolment: &Enrolment, credential: &s
     db.execute("DELETE FROM site WHERE name = 'notice'", [])?;
     db.execute("UPDATE origins SET mine = 0 WHERE mine = 1", [])?;
     db.execute("DELETE FROM cursors", [])?;
+    super::erasures::say_again(db)?;
+    set_retirement(db, None)?;
     let mut stream = changes::open_origin(db, origin, &scope, &enrolment.store_code, true, None)?;
     if let Some((before, acked)) = before {
         carry_over(db, &before, acked, &mut stream)?;
@@ -199,6 +201,23 @@ pub(super) fn count_pulled(db: &Connection, new: u64) -> Done<()> {
 pub(super) fn set_link_state(db: &Connection, state: &LinkState) -> Done<()> {
     let text = serde_json::to_string(state).map_err(|e| Fail::Broken(e.to_string()))?;
     set_value(db, "link", &text)
+}
+
+pub(super) fn retirement(db: &Connection) -> Done<Option<Retirement>> {
+    Ok(value(db, "retired")?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+pub(super) fn set_retirement(db: &Connection, retirement: Option<&Retirement>) -> Done<()> {
+    match retirement {
+        Some(retirement) => {
+            let text = serde_json::to_string(retirement).map_err(|e| Fail::Broken(e.to_string()))?;
+            set_value(db, "retired", &text)
+        }
+        None => {
+            db.execute("DELETE FROM site WHERE name = 'retired'", [])?;
+            Ok(())
+        }
+    }
 }
 
 pub(super) fn generation(db: &Connection) -> Done<i64> {

@@ -11,7 +11,7 @@ use super::changes::{
 use super::fail::{Done, Fail};
 pub(super) use super::feed::line;
 use super::histories::{durable_seq, hub_key};
-use super::{site, sums};
+use super::{erasures, site, sums};
 use crate::error::Refusal;
 use crate::ledger::{Identity, OriginHead, PageApplied, PageQuery, PageResult, Unpushed};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
 use sync_protocol::change::{Change, ChangeId};
+use sync_protocol::erasure::digest;
 use sync_protocol::hlc::{Hlc, MAX_AHEAD_MS};
 use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult, quarantine};
 use sync_protocol::scope::Scope;
@@ -265,6 +266,7 @@ pub(super) fn take_push(
     save_origin(db, &stream)?;
     keep_link_if_due(db, &stream, held)?;
     feed(db, &fed)?;
+    super::fleet::count_drained(db, node_id, stream.seq - held)?;
     let Identity::Hub { epoch, .. } = site::identity(db)? else {
         return Err(Fail::Broken("only a hub takes a push".to_owned()));
     };
@@ -306,7 +308,9 @@ fn contradiction(db: &Connection, known: &Origin, push: &Push) -> Done<Option<u6
     let mut rows = statement.query(params![known.no, header.first_seq as i64, push.bodies.len() as i64])?;
     for (seq, body) in (header.first_seq..).zip(&push.bodies) {
         let Some(row) = rows.next()? else { break };
-        if row.get_ref(1)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))? != body.as_bytes() {
+        let held = row.get_ref(1)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))?;
+        // What is left of an erased one is the same change.
+        if held != body.as_bytes() && digest(held) != digest(body.as_bytes()) {
             return Ok(Some(seq - 1));
         }
     }
@@ -315,12 +319,13 @@ fn contradiction(db: &Connection, known: &Origin, push: &Push) -> Done<Option<u6
 
 fn keep_fork(db: &Connection, node_id: Uuid, agreed_seq: u64, push: &Push, now_ms: i64) -> Done<()> {
     let body = push.bodies.join("\n");
+    let kept = erasures::left_of_each(db, push.bodies.iter().map(String::as_str))?;
     let digest = blake3::hash(format!("{}\n{}\n{body}", push.header.origin, push.header.first_seq).as_bytes());
     db.prepare_cached(
         "INSERT INTO forks (origin, node_id, agreed_seq, first_seq, body, digest, since_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
          ON CONFLICT (digest) DO NOTHING",
     )?
-    .execute(params![push.header.origin, node_id, agreed_seq as i64, push.header.first_seq as i64, body, digest.as_bytes(), now_ms])?;
+    .execute(params![push.header.origin, node_id, agreed_seq as i64, push.header.first_seq as i64, kept, digest.as_bytes(), now_ms])?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::changes::{Record, load_record, load_record_no, save_state, step_into, told};
 use super::fail::Done;
-use super::{project, reviews, settle, sums};
+use super::{erasures, project, reviews, settle, sums};
 use chassis::sqlite::rusqlite::{Connection, params};
 use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::RecordState;
@@ -24,6 +24,7 @@ pub(super) fn rebuild(db: &Connection, record: &Record) -> Done<RecordState> {
             }
         }
     }
+    erasures::mark_state(db, record.id, &mut state)?;
     Ok(state)
 }
 

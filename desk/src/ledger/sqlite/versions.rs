@@ -12,7 +12,7 @@
 
 use super::SqliteLedger;
 use super::aside::{self, Aside};
-use super::changes::{load_record, parent_of, put_together, told};
+use super::changes::{load_record, not_a_nodes, parent_of, put_together, told};
 use super::fail::{Done, Fail};
 use super::quarantine::tell;
 use super::settle::{self, Settling};
@@ -120,16 +120,16 @@ fn carry_out(db: &Connection, id: Uuid, now_ms: i64) -> Done<()> {
 /// Does with a record whose kind was unknown what would have been done with its changes as they came; answers how many of
 /// them are in quarantine now.
 fn take_in(db: &Connection, record_no: i64, id: Uuid, now_ms: i64) -> Done<u64> {
-    let rows: Vec<(i64, bool, String)> = db
+    let rows: Vec<(i64, Option<Uuid>, String)> = db
         .prepare_cached(
-            "SELECT c.change_no, o.node_id IS NOT NULL, c.body FROM changes c JOIN origins o ON o.origin_no = c.origin_no \
+            "SELECT c.change_no, o.node_id, c.body FROM changes c JOIN origins o ON o.origin_no = c.origin_no \
              WHERE c.record_id = ?1 AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.change_no = c.change_no) \
              ORDER BY c.change_no",
         )?
         .query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     let (mut taken, mut aside) = (0_u64, 0_u64);
-    for (change_no, of_a_node, body) in rows {
+    for (change_no, pusher, body) in rows {
         let change = Change::from_body(&body).map_err(|e| Fail::Broken(format!("change {change_no}: {e}")))?;
         let parent = parent_of(&change);
         let keep_aside = |waits, code, reason: &str| {
@@ -141,7 +141,7 @@ fn take_in(db: &Connection, record_no: i64, id: Uuid, now_ms: i64) -> Done<u64> 
             aside += 1;
             continue;
         }
-        match wrong_with(&change, taken == 0, of_a_node) {
+        match wrong_with(db, &change, taken == 0, pusher)? {
             None => taken += 1,
             Some((code, reason)) => {
                 keep_aside(false, code, &reason)?;
@@ -159,17 +159,22 @@ fn take_in(db: &Connection, record_no: i64, id: Uuid, now_ms: i64) -> Done<u64> 
 }
 
 /// Why a change of a kind that is known now cannot be taken. `is_first`: nothing of its record stands yet.
-fn wrong_with(change: &Change, is_first: bool, of_a_node: bool) -> Option<(&'static str, String)> {
-    if of_a_node && matches!(change.kind.as_str(), record::STORE | record::ACCOUNT) {
-        return Some((quarantine::NOT_YOURS, "only headquarters makes and changes stores and accounts".to_owned()));
+fn wrong_with(
+    db: &Connection,
+    change: &Change,
+    is_first: bool,
+    pusher: Option<Uuid>,
+) -> Done<Option<(&'static str, String)>> {
+    if let Some(why) = not_a_nodes(db, pusher, change)? {
+        return Ok(Some((quarantine::NOT_YOURS, why.to_owned())));
     }
     let mut wrong = record::check(&change.kind, &change.set);
     if wrong.is_empty() && is_first {
         let any = ChangeId { origin: Uuid::nil(), seq: 1 };
         wrong = record::check_whole(&change.kind, &RecordState::of([(any, change.order(), change)]));
     }
-    let first = wrong.into_iter().next()?;
-    Some((quarantine::BAD_VALUE, format!("{}: {}", first.field, first.message)))
+    let first = wrong.into_iter().next();
+    Ok(first.map(|first| (quarantine::BAD_VALUE, format!("{}: {}", first.field, first.message))))
 }
 
 #[async_trait]

@@ -1,6 +1,6 @@
 //! `PROTOCOL.md` lists every field with its limits; here the rules themselves say what it must list.
 
-use super::super::{ACCOUNT, COMMENT, INCIDENT, PHOTO, SETTLEMENT, STEP, STORE, parts};
+use super::super::{ACCOUNT, COMMENT, ERASURE, INCIDENT, PHOTO, SETTLEMENT, STEP, STORE, parts};
 use super::{Part, Rule};
 
 fn words(rule: &Rule) -> String {
@@ -15,6 +15,7 @@ fn words(rule: &Rule) -> String {
         Rule::Time => "time".to_owned(),
         Rule::Id => "id".to_owned(),
         Rule::Digest => "SHA-256, hexadecimal".to_owned(),
+        Rule::Blake3 => "BLAKE3, hexadecimal".to_owned(),
         Rule::Username => "username".to_owned(),
         Rule::StoreCode => "store code".to_owned(),
         Rule::Currency => "currency".to_owned(),
@@ -41,7 +42,7 @@ fn rows(of: &str, fields: &[(&str, Part)], out: &mut Vec<String>) {
 #[test]
 fn the_protocol_document_lists_every_field_as_it_is_checked() {
     let mut wanted = Vec::new();
-    for kind in [INCIDENT, COMMENT, PHOTO, STEP, SETTLEMENT, STORE, ACCOUNT] {
+    for kind in [INCIDENT, COMMENT, PHOTO, STEP, SETTLEMENT, STORE, ACCOUNT, ERASURE] {
         rows(kind, parts(kind), &mut wanted);
     }
     let document = include_str!("../../../PROTOCOL.md");
