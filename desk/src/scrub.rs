@@ -22,6 +22,8 @@ const SUM_PAUSE: Duration = Duration::from_millis(20);
 const REST: u32 = 4;
 /// The longest time between two looks at whether a round is due.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Rounds because of what was come upon begin no more often.
+const SUSPICIOUS_EVERY: Duration = Duration::from_secs(600);
 /// The pause after the ledger could not be used.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -58,10 +60,12 @@ pub async fn keep(desk: &Desk) {
         tracing::info!("the scrub is paused: nothing looks for what the disk may have lost");
         return std::future::pending().await;
     }
+    // What somebody came upon has to be found and noted before it can be mended, and is not put off until a round is due.
+    let (mut is_suspicious, mut looked) = (false, None::<Instant>);
     loop {
         let mut did = false;
         for part in ScrubPart::ALL {
-            match work(desk, part, scrub).await {
+            match work(desk, part, scrub, is_suspicious).await {
                 Ok(worked) => did |= worked,
                 Err(error) => {
                     tracing::warn!(part = part.as_str(), %error, "the scrub cannot go on; it is tried again");
@@ -69,8 +73,18 @@ pub async fn keep(desk: &Desk) {
                 }
             }
         }
+        if std::mem::take(&mut is_suspicious) {
+            looked = Some(Instant::now());
+        }
         if !did {
-            tokio::time::sleep(scrub.interval.clamp(Duration::from_millis(100), LOOK_EVERY)).await;
+            let suspicion = async {
+                // What cannot be mended is come upon again and again.
+                tokio::time::sleep(looked.map_or(Duration::ZERO, |at| SUSPICIOUS_EVERY.saturating_sub(at.elapsed())))
+                    .await;
+                desk.ledger().suspicion().await;
+            };
+            let pause = scrub.interval.clamp(Duration::from_millis(100), LOOK_EVERY);
+            is_suspicious = tokio::time::timeout(pause, suspicion).await.is_ok();
         }
     }
 }
@@ -83,8 +97,8 @@ async fn sum_up(desk: &Desk) -> Result<(), Error> {
     Ok(())
 }
 
-/// Does what is due of one part, to the end of its round; whether anything was.
-async fn work(desk: &Desk, part: ScrubPart, scrub: Scrub) -> Result<bool, Error> {
+/// Does what is due of one part, or all of it at once, to the end of its round; whether anything was.
+async fn work(desk: &Desk, part: ScrubPart, scrub: Scrub, at_once: bool) -> Result<bool, Error> {
     let now_ms = desk.now_ms();
     let Some(mut state) = desk.ledger().scrub_state(part).await? else {
         let first = ScrubState { began_ms: now_ms, ..ScrubState::default() };
@@ -94,7 +108,7 @@ async fn work(desk: &Desk, part: ScrubPart, scrub: Scrub) -> Result<bool, Error>
     let is_under_way = !state.position.is_empty();
     let since_ms = now_ms.saturating_sub(state.ended_ms.unwrap_or(state.began_ms));
     // A clock that was set back does not put the next round off for years.
-    if !is_under_way && i128::from(since_ms.unsigned_abs()) < scrub.interval.as_millis() as i128 {
+    if !is_under_way && !at_once && i128::from(since_ms.unsigned_abs()) < scrub.interval.as_millis() as i128 {
         return Ok(false);
     }
     if !is_under_way {

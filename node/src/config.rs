@@ -152,7 +152,7 @@ pub struct ServeArgs {
     /// Most of the line that photos take, in kilobits per second; 0: all of it [default: 0].
     #[arg(long, value_name = "KBIT", env = "AINCIDENT_NODE_PHOTOS_MAX_KBIT_S")]
     photos_max_kbit_s: Option<u64>,
-    /// Most room on the disk for answers and reports that can be made again, in MiB, 16 to 65536 [default: 256].
+    /// Most room on the disk for answers and reports that can be made again, in MiB, 16 to 65536 [default: 64].
     #[arg(long, value_name = "MIB", env = "AINCIDENT_NODE_CACHE_MIB")]
     cache_mib: Option<u64>,
     /// The drop folder: what is put there becomes a file of an incident [default: inbox in the data folder].
@@ -505,7 +505,7 @@ fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> 
 }
 
 fn cache_bytes(mib: Option<u64>) -> Result<u64, UsageError> {
-    let mib = mib.unwrap_or(256);
+    let mib = mib.unwrap_or(64);
     if !(16..=65_536).contains(&mib) {
         return Err(UsageError::Range(format!("cache_mib is {mib}; give 16 to 65536")));
     }

@@ -258,6 +258,8 @@ pub trait Proof {
     async fn keep_scrub_state(&self, part: ScrubPart, state: ScrubState) -> Result<(), Error>;
     /// Looks at what follows `position` of the database's own parts and mends what can be mended here.
     async fn scrub(&self, part: ScrubPart, position: String, now_ms: i64) -> Result<ScrubStep, Error>;
+    /// Waits until something was read here that is not what was written. What was found before the wait began counts.
+    async fn suspicion(&self);
     /// Contents that are said to be here, in the order of their digests after `position`, with their lengths.
     async fn contents_after(&self, position: String, limit: u32) -> Result<Vec<(Sha256, u64)>, Error>;
     /// Notes that something was found damaged; false where that was known.

@@ -6,6 +6,7 @@
 mod accounts;
 mod anew;
 mod aside;
+mod ask;
 mod audit;
 mod carry;
 mod changes;
@@ -20,6 +21,7 @@ mod histories;
 mod history;
 mod inbox;
 mod incidents;
+mod links;
 mod mend;
 mod offers;
 mod photos;
@@ -52,9 +54,9 @@ use chassis::ids::Ids;
 use chassis::sqlite::jobs::SqliteQueue;
 use chassis::sqlite::rusqlite::{self, Connection};
 use chassis::sqlite::uploads::SqliteUploads;
-use chassis::sqlite::{Database, Disk, OpenError, OpenOptions, ReadError, StoreError, WriteError, Writing, runner};
+use chassis::sqlite::{Database, Disk, OpenError, OpenOptions, StoreError, Writing, runner};
 pub use check::Check;
-use fail::{Done, Fail};
+use fail::Fail;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,6 +66,7 @@ use sync_protocol::chain::Link;
 use sync_protocol::message::PhotoLimits;
 use sync_protocol::message::{Answer, NodeStatus, PushResult};
 use sync_protocol::scope::Scope;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// Every schema change, in order. A released one is never edited.
@@ -97,6 +100,8 @@ pub struct SqliteLedger {
     /// The generation's stamp, and how many commits there were when it was read.
     stamp: Arc<Mutex<Option<(u64, i64)>>>,
     check: Option<Check>,
+    /// Told when something was read that is not what was written.
+    suspicion: Arc<Notify>,
 }
 
 impl StoreError for Fail {
@@ -147,7 +152,13 @@ impl SqliteLedger {
             before_commit: project::INDEX_WAITING,
         };
         let options = OpenOptions { writing, ..OpenOptions::new(path, migrations) };
-        Ok(Self { db: Database::open(change(options))?, ids, stamp: Arc::default(), check: None })
+        Ok(Self {
+            db: Database::open(change(options))?,
+            ids,
+            stamp: Arc::default(),
+            check: None,
+            suspicion: Arc::default(),
+        })
     }
 
     /// The same ledger, with a look at each pushed change before it is taken.
@@ -180,47 +191,6 @@ impl SqliteLedger {
         common: bool,
     ) -> Result<Vec<String>, Error> {
         self.read(move |db| incidents::explain(db, &filter, after, common)).await
-    }
-
-    async fn write<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
-    ) -> Result<T, Error> {
-        match self.db.write(move |tx| job(tx)).await {
-            Ok(done) => done.map_err(Error::from),
-            Err(WriteError::Full) => Err(Error::Full),
-            Err(error @ (WriteError::Busy | WriteError::Unavailable | WriteError::Stopped | WriteError::Io(_))) => {
-                Err(Error::Unavailable(error.to_string()))
-            }
-            Err(error @ WriteError::Panicked) => Err(Error::Fault(error.to_string())),
-        }
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
-    ) -> Result<T, Error> {
-        answered(self.db.read(job).await)
-    }
-
-    /// For a few rows by key or along an index: no hop to another thread.
-    async fn look<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
-    ) -> Result<T, Error> {
-        answered(self.db.read_inline(job).await)
-    }
-}
-
-fn answered<T>(result: Result<Done<T>, ReadError>) -> Result<T, Error> {
-    match result {
-        Ok(Err(Fail::Sql(error))) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
-            Err(Error::TooLong)
-        }
-        Ok(done) => done.map_err(Error::from),
-        Err(ReadError::TooLong) => Err(Error::TooLong),
-        Err(error @ (ReadError::Io(_) | ReadError::Stopped)) => Err(Error::Unavailable(error.to_string())),
-        Err(error @ ReadError::Panicked) => Err(Error::Fault(error.to_string())),
     }
 }
 
@@ -537,7 +507,7 @@ impl Replication for SqliteLedger {
     }
 
     async fn audit(&self) -> Result<Audit, Error> {
-        answered(self.db.read_within(AUDIT_DEADLINE, audit::audit).await)
+        self.answered(self.db.read_within(AUDIT_DEADLINE, audit::audit).await)
     }
 }
 

@@ -4,6 +4,7 @@ use chassis::sqlite::rusqlite::{Connection, params};
 use desk::ledger::{
     DamageKind, Identity, Incidents as _, Proof as _, Replication as _, ScrubPart, ScrubStep, Site as _, total,
 };
+use futures::FutureExt as _;
 use serde_json::json;
 use std::collections::BTreeMap;
 use sync_protocol::batch::{Page, raw_body};
@@ -273,6 +274,8 @@ async fn a_damaged_change_makes_nothing_goes_nowhere_and_comes_back_from_the_oth
         assert_eq!(here.ledger.incident(id).await.unwrap().unwrap().doc, before, "{site}: {sql}");
         if !sql.starts_with("DELETE") {
             assert!(here.ledger.history(id).await.is_err(), "{site}: {sql}");
+            assert!(here.ledger.suspicion().now_or_never().is_some(), "{site}: {sql}: the scrub is told");
+            assert!(here.ledger.suspicion().now_or_never().is_none(), "{site}: {sql}: once");
         }
         let wanted = here.ledger.changes_wanted(scopes(), 10).await.unwrap();
         assert_eq!(wanted.len(), 1, "{site}: {sql}");

@@ -1,3 +1,4 @@
+use crate::proof::rot;
 use crate::site::{T0, TestSite, store_042};
 use desk::ledger::{Incidents as _, Replication as _};
 use serde_json::json;
@@ -58,6 +59,29 @@ async fn a_gap_is_told_and_nothing_is_applied() {
         .unwrap();
     assert_eq!(result, PushResult::Gap { expected: 1 });
     assert_eq!(hub.ledger.stats(Default::default()).await.unwrap().total, 0);
+}
+
+#[tokio::test]
+async fn what_a_disk_has_done_to_a_change_is_not_taken_for_another_history() {
+    let hub = TestSite::hub().await;
+    let node = TestSite::node(&hub, 27).await;
+    let (origin, bodies) = three(&node).await;
+    let after =
+        |count: usize| bodies[..count].iter().fold(Link::start(origin), |link, body| link.extend(body.as_bytes()));
+    let pushed = async |first: usize| {
+        let push = push(origin, first as u64 + 1, after(first), &bodies[first..]);
+        hub.ledger.take_push(node.node_id, store_042(), push, T0).await
+    };
+    assert!(matches!(pushed(0).await, Ok(PushResult::Accepted { .. })));
+    rot(&hub, "UPDATE changes SET body = replace(body, 'number 1', 'number 8')");
+    for first in [0, 1, 2] {
+        let refused = pushed(first).await.unwrap_err().to_string();
+        assert!(refused.contains("is damaged"), "{first}: {refused}");
+    }
+    rot(&hub, "UPDATE changes SET body = replace(body, 'number 8', 'number 1')");
+    for first in [0, 1, 2] {
+        assert!(matches!(pushed(first).await, Ok(PushResult::Accepted { .. })), "{first}");
+    }
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ pub(super) fn own_link(db: &Connection, seq: u64) -> Done<Option<sync_protocol::
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     match stream {
-        Some((no, origin, last)) if seq <= last as u64 => Ok(Some(super::sync::link_at(db, no, origin, seq as i64)?)),
+        Some((no, origin, last)) if seq <= last as u64 => Ok(Some(super::links::link_at(db, no, origin, seq as i64)?)),
         _ => Ok(None),
     }
 }

@@ -6,8 +6,8 @@
 
 use super::changes::{self, Origin};
 use super::fail::{Done, Fail};
+use super::links::link_at;
 use super::reviews::PREFIX;
-use super::sync::link_at;
 use super::{erasures, sums};
 use chassis::sqlite::rusqlite::{Connection, params};
 use serde_json::{Map, Value};

@@ -330,7 +330,7 @@ impl Proof for SqliteLedger {
                 sums::buckets(db, &scope)
             }
         };
-        super::answered(self.db.read_within(super::AUDIT_DEADLINE, job).await)
+        self.answered(self.db.read_within(super::AUDIT_DEADLINE, job).await)
     }
 
     async fn keep_checkpoints(&self, checkpoints: Vec<Checkpoint>) -> Result<(), Error> {
@@ -398,6 +398,10 @@ impl Proof for SqliteLedger {
 
     async fn scrub(&self, part: ScrubPart, position: String, now_ms: i64) -> Result<ScrubStep, Error> {
         self.scrub_step(part, position, now_ms).await
+    }
+
+    async fn suspicion(&self) {
+        self.suspicion.notified().await;
     }
 
     async fn contents_after(&self, position: String, limit: u32) -> Result<Vec<(Sha256, u64)>, Error> {

@@ -7,7 +7,7 @@ use super::changes::{Origin, feed, load_record, open_origin, own_origin, parse_s
 use super::fail::Done;
 use super::records::{Fresh, Own, add_own};
 use super::settle::{self, Settling as Todo};
-use super::{SqliteLedger, site, sync};
+use super::{SqliteLedger, links, site};
 use crate::error::{Error, Refusal};
 use crate::ledger::{Identity, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Unpushed, Verdict, Word};
 use async_trait::async_trait;
@@ -400,7 +400,7 @@ pub(super) fn unsettled(db: &Connection, after: u64, max_changes: u32, max_bytes
     if bodies.is_empty() {
         return Ok(None);
     }
-    let prev = sync::link_at(db, origin_no, origin, first - 1)?;
+    let prev = links::link_at(db, origin_no, origin, first - 1)?;
     Ok(Some(Unpushed { origin, first_seq: first as u64, prev, bodies }))
 }
 

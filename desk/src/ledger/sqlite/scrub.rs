@@ -72,7 +72,7 @@ impl SqliteLedger {
     }
 
     async fn look_over(&self, part: ScrubPart, position: String) -> Result<Look, Error> {
-        super::answered(
+        self.answered(
             self.db
                 .read_within(super::AUDIT_DEADLINE, move |db| {
                     let looked = match part {

@@ -11,6 +11,7 @@ use super::changes::{
 use super::fail::{Done, Fail};
 pub(super) use super::feed::line;
 use super::histories::{durable_seq, hub_key};
+use super::links::{keep_link, link_at, proven_link_at, undamaged};
 use super::{erasures, site, sums};
 use crate::error::Refusal;
 use crate::ledger::{Identity, OriginHead, PageApplied, PageQuery, PageResult, Unpushed};
@@ -73,32 +74,9 @@ pub(super) fn unpushed(
     Ok(Some(Unpushed {
         origin,
         first_seq: after as u64 + 1,
-        prev: link_at(db, origin_no, origin, after)?,
+        prev: proven_link_at(db, origin_no, origin, after)?,
         bodies,
     }))
-}
-
-/// The chain link after number `seq` of a stream: from the nearest kept link, hashing what lies between.
-pub(super) fn link_at(db: &Connection, origin_no: i64, origin: Uuid, seq: i64) -> Done<Link> {
-    let kept: Option<(i64, [u8; 32])> = db
-        .prepare_cached("SELECT seq, link FROM links WHERE origin_no = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1")?
-        .query_row([origin_no, seq], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (from, mut link) =
-        kept.map_or_else(|| (0, Link::start(origin)), |(from, bytes)| (from, Link::from_bytes(bytes)));
-    let mut statement =
-        db.prepare_cached("SELECT body FROM changes WHERE origin_no = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq")?;
-    let mut rows = statement.query([origin_no, from, seq])?;
-    while let Some(row) = rows.next()? {
-        link = link.extend(row.get_ref(0)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))?);
-    }
-    Ok(link)
-}
-
-fn keep_link(db: &Connection, origin_no: i64, seq: i64, link: Link) -> Done<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO links (origin_no, seq, link) VALUES (?1, ?2, ?3)")?
-        .execute(params![origin_no, seq, link.as_bytes()])?;
-    Ok(())
 }
 
 pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, answers: &[Answer]) -> Done<()> {
@@ -297,20 +275,21 @@ fn contradiction(db: &Connection, known: &Origin, push: &Push) -> Done<Option<u6
     let prev = if header.first_seq == known.seq + 1 {
         known.head
     } else {
-        link_at(db, known.no, known.id, header.first_seq as i64 - 1)?
+        proven_link_at(db, known.no, known.id, header.first_seq as i64 - 1)?
     };
     if prev != header.prev {
         // They part somewhere before this push, which cannot be seen from here: 0 is the safe answer.
         return Ok(Some(0));
     }
-    let mut statement =
-        db.prepare_cached("SELECT seq, body FROM changes WHERE origin_no = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3")?;
+    let mut statement = db.prepare_cached(
+        "SELECT seq, hlc, digest, body FROM changes WHERE origin_no = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
+    )?;
     let mut rows = statement.query(params![known.no, header.first_seq as i64, push.bodies.len() as i64])?;
     for (seq, body) in (header.first_seq..).zip(&push.bodies) {
         let Some(row) = rows.next()? else { break };
-        let held = row.get_ref(1)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))?;
+        let held = undamaged(row, known.id)?;
         // What is left of an erased one is the same change.
-        if held != body.as_bytes() && digest(held) != digest(body.as_bytes()) {
+        if held != body && digest(held.as_bytes()) != digest(body.as_bytes()) {
             return Ok(Some(seq - 1));
         }
     }

@@ -1,0 +1,60 @@
+//! Every question to the database, and what its failures mean outside.
+
+use super::SqliteLedger;
+use super::fail::{Done, Fail};
+use crate::error::Error;
+use chassis::sqlite::rusqlite::{self, Connection};
+use chassis::sqlite::{ReadError, WriteError};
+
+impl SqliteLedger {
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        match self.db.write(move |tx| job(tx)).await {
+            Ok(done) => done.map_err(|fail| self.told(fail)),
+            Err(WriteError::Full) => Err(Error::Full),
+            Err(error @ (WriteError::Busy | WriteError::Unavailable | WriteError::Stopped | WriteError::Io(_))) => {
+                Err(Error::Unavailable(error.to_string()))
+            }
+            Err(error @ WriteError::Panicked) => Err(Error::Fault(error.to_string())),
+        }
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.answered(self.db.read(job).await)
+    }
+
+    /// For a few rows by key or along an index: no hop to another thread.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.answered(self.db.read_inline(job).await)
+    }
+
+    pub(super) fn answered<T>(&self, result: Result<Done<T>, ReadError>) -> Result<T, Error> {
+        match result {
+            Ok(Err(Fail::Sql(error)))
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) =>
+            {
+                Err(Error::TooLong)
+            }
+            Ok(done) => done.map_err(|fail| self.told(fail)),
+            Err(ReadError::TooLong) => Err(Error::TooLong),
+            Err(error @ (ReadError::Io(_) | ReadError::Stopped)) => Err(Error::Unavailable(error.to_string())),
+            Err(error @ ReadError::Panicked) => Err(Error::Fault(error.to_string())),
+        }
+    }
+
+    /// What a failure means outside. One that speaks of damage has the scrub look, and not only when its day comes.
+    fn told(&self, fail: Fail) -> Error {
+        if fail.is_damage() {
+            self.suspicion.notify_one();
+        }
+        fail.into()
+    }
+}
