@@ -14,6 +14,7 @@ use super::fail::{Done, Fail};
 use super::site;
 use crate::ledger::{Anew, Beginning, Notice};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
+use sync_protocol::chain::Link;
 use uuid::Uuid;
 
 /// The most reference numbers left out at once: a wrong number must not use them up.
@@ -104,14 +105,18 @@ pub(super) fn notice(db: &Connection) -> Done<Option<Notice>> {
     Ok(Some(Notice { came_back: came_back as u64, ..notice }))
 }
 
-/// The chain link of the site's own stream after number `seq`; `None` beyond its end.
-pub(super) fn own_link(db: &Connection, seq: u64) -> Done<Option<sync_protocol::chain::Link>> {
-    let stream: Option<(i64, Uuid, i64)> = db
-        .prepare_cached("SELECT origin_no, origin, seq FROM origins WHERE mine = 1")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+/// The chain link of the site's own stream after number `seq`; `None` beyond its end. At its end it is known, and a site that
+/// starts need not read all it has ever recorded.
+pub(super) fn own_link(db: &Connection, seq: u64) -> Done<Option<Link>> {
+    let stream: Option<(i64, Uuid, i64, [u8; 32])> = db
+        .prepare_cached("SELECT origin_no, origin, seq, head FROM origins WHERE mine = 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
     match stream {
-        Some((no, origin, last)) if seq <= last as u64 => Ok(Some(super::links::link_at(db, no, origin, seq as i64)?)),
+        Some((_, _, last, head)) if seq == last as u64 => Ok(Some(Link::from_bytes(head))),
+        Some((no, origin, last, _)) if seq < last as u64 => {
+            Ok(Some(super::links::link_at(db, no, origin, seq as i64)?))
+        }
         _ => Ok(None),
     }
 }
