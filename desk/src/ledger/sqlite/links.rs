@@ -19,7 +19,7 @@ pub(super) fn undamaged<'a>(row: &'a Row<'_>, origin: Uuid) -> Done<&'a str> {
 /// The chain link after number `seq` of a stream: from the nearest kept link, hashing what lies between as it is.
 pub(super) fn link_at(db: &Connection, origin_no: i64, origin: Uuid, seq: i64) -> Done<Link> {
     link_over(db, origin_no, origin, seq, |row| {
-        Ok(row.get_ref(3)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))?)
+        row.get_ref(3)?.as_bytes().map_err(|e| Fail::Broken(e.to_string()))
     })
 }
 
