@@ -1,4 +1,4 @@
-//! What the allocator does with memory that is free again.
+//! What the allocator (mimalloc, where a program uses it) does with memory, told by its environment.
 
 use std::env;
 use std::os::unix::process::CommandExt as _;
@@ -7,6 +7,10 @@ use std::process::Command;
 /// Tells mimalloc to give memory back as soon as it is free. By itself it keeps it for a second, and then until somebody asks
 /// for memory again: what a password or a photo took for a moment stays with a program that has nothing to do.
 const AT_ONCE: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
+
+/// Tells mimalloc to take no more than it uses. The GiB that it takes ahead by itself counts where the system bounds a program's
+/// memory, and how much of the bound is left is then a matter of luck.
+pub const ONLY_WHAT_IS_USED: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 
 /// Begins the program anew, in the same process and with the same arguments, so that its allocator gives back what is free.
 /// It reads its settings from the environment before `main`, which is why they cannot be set later. Nothing happens where the

@@ -163,19 +163,25 @@ pub async fn make_code(desk: &Desk, actor: &Actor, store_code: &str) -> Result<C
     if !is_store_code(store_code) || desk.ledger().store(store_code).await?.is_none() {
         return Err(Refusal::field("store_code", format!("there is no store {store_code:?}")).into());
     }
+    let (code, kept) = fresh(desk, actor, store_code.to_owned());
+    desk.ledger().add_code(kept).await?;
+    tracing::info!(store = store_code, by = actor.username, "an enrolment code was made");
+    Ok(code)
+}
+
+/// A code for a store, as it is told once and as it is kept.
+fn fresh(desk: &Desk, actor: &Actor, store_code: String) -> (Code, NewCode) {
     let code = codes::make(desk.ids());
     let created_ms = desk.now_ms();
     let expires_ms = created_ms + codes::GOOD_FOR_MS;
     let kept = NewCode {
         code_hash: codes::hash(&code),
-        store_code: store_code.to_owned(),
+        store_code: store_code.clone(),
         created_by: actor.username.clone(),
         created_ms,
         expires_ms,
     };
-    desk.ledger().add_code(kept).await?;
-    tracing::info!(store = store_code, by = actor.username, "an enrolment code was made");
-    Ok(Code { code, store_code: store_code.to_owned(), expires_at: format_rfc3339(expires_ms) })
+    (Code { code, store_code, expires_at: format_rfc3339(expires_ms) }, kept)
 }
 
 /// Makes a code for new hardware: the node that enrols with it takes the place of `node_id`, which from then on may send what it
@@ -187,19 +193,10 @@ pub async fn make_code(desk: &Desk, actor: &Actor, store_code: &str) -> Result<C
 pub async fn replace(desk: &Desk, actor: &Actor, node_id: Uuid) -> Result<Code, Error> {
     check(actor, Act::Administer)?;
     let store_code = desk.ledger().node(node_id).await?.ok_or(Refusal::NotFound)?.store_code;
-    let code = codes::make(desk.ids());
-    let created_ms = desk.now_ms();
-    let expires_ms = created_ms + codes::GOOD_FOR_MS;
-    let kept = NewCode {
-        code_hash: codes::hash(&code),
-        store_code: store_code.clone(),
-        created_by: actor.username.clone(),
-        created_ms,
-        expires_ms,
-    };
+    let (code, kept) = fresh(desk, actor, store_code);
     desk.ledger().add_replacement_code(kept, node_id).await?;
-    tracing::info!(node = %node_id, store = store_code, by = actor.username, "a code for a replacement was made");
-    Ok(Code { code, store_code, expires_at: format_rfc3339(expires_ms) })
+    tracing::info!(node = %node_id, store = code.store_code, by = actor.username, "a code for a replacement was made");
+    Ok(code)
 }
 
 /// Ends a node's right to talk to the hub, from its next request on. What it holds stays on it.

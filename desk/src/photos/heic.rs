@@ -9,6 +9,7 @@
 
 use super::header::{self, Inspection, Verdict};
 use super::pixels::{Kind, Pixels};
+use chassis::memory;
 use heic_rs::context::Context;
 use heic_rs::{DecodeOptions, PixelLayout};
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -28,9 +29,6 @@ const WORD: &str = "open-heic";
 const PROGRAM: &str = "/proc/self/exe";
 /// Most memory of the child, in bytes.
 const MOST_MEMORY: u64 = 320 * 1024 * 1024;
-/// Has the allocator (mimalloc, where a program uses it) count what it uses: the GiB that it takes ahead otherwise counts as the
-/// child's memory, and how much of its bound is left is then a matter of luck.
-const ONLY_WHAT_IS_USED: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 /// Most of the child's time on a processor, in seconds.
 const MOST_CPU_S: u64 = 20;
 /// Most children at once: each takes as much memory as a picture may.
@@ -124,7 +122,7 @@ impl Opener {
         let mut child = Command::new(PROGRAM)
             .args([WORD, what])
             .env_clear()
-            .envs([ONLY_WHAT_IS_USED])
+            .envs([memory::ONLY_WHAT_IS_USED])
             .stdin(Stdio::from(file))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

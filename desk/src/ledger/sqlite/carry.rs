@@ -27,11 +27,8 @@ pub(super) fn carry_over(db: &Connection, old: &Origin, kept: u64, new: &mut Ori
     let mut statement = db.prepare(
         "SELECT change_no, seq, body, hlc, digest FROM changes WHERE origin_no = ?1 AND seq > ?2 ORDER BY seq",
     )?;
-    let rows: Vec<Row> = statement
-        .query_map(params![old.no, kept as i64], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })?
-        .collect::<Result<_, _>>()?;
+    let rows: Vec<Row> =
+        statement.query_map(params![old.no, kept as i64], |row| row.try_into())?.collect::<Result<_, _>>()?;
     let mut moved: HashMap<u64, u64> = HashMap::new();
     let own = erasures::own_id(db)?;
     let mut records: BTreeSet<Uuid> = BTreeSet::new();

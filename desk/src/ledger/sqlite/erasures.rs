@@ -29,7 +29,9 @@ use sync_protocol::change::{Change, ChangeId, Field};
 use sync_protocol::erasure::{self, CONTENT, is_mark, mark, nothing_left, redact};
 use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::{Cell, RecordState};
+use sync_protocol::message::PageLine;
 use sync_protocol::record::{ERASURE, INCIDENT, PHOTO};
+use sync_protocol::seal::Seal;
 use uuid::Uuid;
 
 /// Shorter values are too likely to be part of something else.
@@ -92,8 +94,7 @@ pub(super) fn known(db: &Connection, kind: &str, record_id: Uuid, set: &BTreeMap
     Ok(known.into_iter().collect())
 }
 
-/// Why a change of a node is not its to make: orders and holds are headquarters', a node says only that itself has carried
-/// one out.
+/// Whether a change of a node is headquarters' to make: orders and holds are, a node says only that itself has carried one out.
 pub(super) fn is_headquarters(db: &Connection, node_id: Uuid, change: &Change) -> Done<bool> {
     if change.kind == INCIDENT {
         return Ok(change.set.contains_key("hold"));
@@ -333,6 +334,16 @@ fn unreadable(db: &Connection, values: &BTreeSet<String>) -> Done<()> {
     damaged::forget_values(db, values)
 }
 
+/// The field of an order that tells of the change on a line.
+fn name_of(line: &PageLine) -> Field {
+    format!("left/{}", ChangeId { origin: line.origin, seq: line.seq })
+}
+
+/// What it tells: the digest of what is left, and headquarters' seal on the line with that.
+fn told_of(digest: blake3::Hash, seal: Seal) -> Value {
+    json!({"digest": digest.to_hex().as_str(), "seal": seal.to_string()})
+}
+
 /// The digest of what is left, as orders tell it, with the hub's seal on it.
 fn listed(db: &Connection, order: &RecordState) -> Done<()> {
     for (field, cell) in &order.cells {
@@ -354,7 +365,7 @@ fn listed(db: &Connection, order: &RecordState) -> Done<()> {
         db.prepare_cached("UPDATE erased_changes SET listed = 1 WHERE change_no = ?1")?
             .execute([change_no])?;
         let seal = cell.value.get("seal").and_then(Value::as_str);
-        if let Some(seal) = seal.and_then(|seal| seal.parse::<sync_protocol::seal::Seal>().ok())
+        if let Some(seal) = seal.and_then(|seal| seal.parse::<Seal>().ok())
             && !site::is_hub(db)?
         {
             db.prepare_cached("UPDATE changes SET seal = ?2 WHERE change_no = ?1")?
@@ -427,20 +438,7 @@ pub(super) fn unlisted(db: &Connection, limit: u32) -> Done<Option<Listing>> {
          CROSS JOIN origins o ON o.origin_no = c.origin_no WHERE x.listed = 0 \
            AND EXISTS (SELECT 1 FROM erased_fields f WHERE f.record_id = c.record_id) ORDER BY x.change_no LIMIT ?1",
     )?;
-    let rows: Vec<Row> = statement
-        .query_map([limit], |row| {
-            Ok((
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                row.get(6)?,
-                row.get(7)?,
-            ))
-        })?
-        .collect::<Result<_, _>>()?;
+    let rows: Vec<Row> = statement.query_map([limit], |row| row.try_into())?.collect::<Result<_, _>>()?;
     let Some(order_no) = rows.first().map(|row| row.6) else {
         return Ok(None);
     };
@@ -453,10 +451,9 @@ pub(super) fn unlisted(db: &Connection, limit: u32) -> Done<Option<Listing>> {
         if no != order_no || !sums::is_whole(kept, placed, &body) {
             continue;
         }
-        let digest = blake3::hash(body.as_bytes()).to_hex().to_string();
+        let digest = blake3::hash(body.as_bytes());
         let line = feed::line(&order.scope, origin, seq as u64, received_ms, placed, body)?;
-        let seal = key.line(&line, &site, placed).to_string();
-        left.insert(format!("left/{}", ChangeId { origin, seq: seq as u64 }), json!({"digest": digest, "seal": seal}));
+        left.insert(name_of(&line), told_of(digest, key.line(&line, &site, placed)));
     }
     Ok((!left.is_empty()).then_some(Listing { id: order.id, scope: order.scope, left }))
 }

@@ -121,18 +121,7 @@ fn attempt(
              JOIN changes c ON c.change_no = q.change_no JOIN origins o ON o.origin_no = c.origin_no \
              WHERE q.change_no = ?1 AND q.settled = 0",
         )?
-        .query_row([change_no], |row| {
-            Ok((
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                row.get(6)?,
-                row.get(7)?,
-            ))
-        })
+        .query_row([change_no], |row| row.try_into())
         .optional()?;
     let Some((origin, seq, scope, node_id, hlc, received_ms, body, since_ms)) = row else {
         return Ok(None);

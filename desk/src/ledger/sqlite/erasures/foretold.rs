@@ -3,11 +3,11 @@
 
 use super::super::fail::Done;
 use super::super::{feed, histories, sums};
-use super::what_of;
+use super::{name_of, told_of, what_of};
 use chassis::sqlite::rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use sync_protocol::change::{ChangeId, Field};
+use sync_protocol::change::Field;
 use sync_protocol::erasure::redact;
 use sync_protocol::hlc::Hlc;
 use sync_protocol::scope::Scope;
@@ -31,11 +31,7 @@ pub(in super::super) fn foretold(
     let mut told = BTreeMap::new();
     for (record, fields) in what_of(set.iter().map(|(field, value)| (field.as_str(), value))) {
         let named: BTreeSet<Field> = fields.into_iter().collect();
-        let rows: Vec<Row> = statement
-            .query_map([record], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
-            })?
-            .collect::<Result<_, _>>()?;
+        let rows: Vec<Row> = statement.query_map([record], |row| row.try_into())?.collect::<Result<_, _>>()?;
         for (origin, seq, site, received_ms, hlc, body, kept) in rows {
             let (placed, seq) = (Hlc::from_i64(hlc), seq as u64);
             if told.len() >= MOST || !sums::is_whole(kept, placed, &body) {
@@ -44,12 +40,9 @@ pub(in super::super) fn foretold(
             let Some(left) = redact(&body, |field| named.contains(field)) else {
                 continue;
             };
-            let digest = blake3::hash(left.as_bytes()).to_hex().to_string();
-            let seal = key.line(&feed::line(scope, origin, seq, received_ms, placed, left)?, &site, placed);
-            told.insert(
-                format!("left/{}", ChangeId { origin, seq }),
-                json!({"digest": digest, "seal": seal.to_string()}),
-            );
+            let digest = blake3::hash(left.as_bytes());
+            let line = feed::line(scope, origin, seq, received_ms, placed, left)?;
+            told.insert(name_of(&line), told_of(digest, key.line(&line, &site, placed)));
         }
     }
     Ok(told)
