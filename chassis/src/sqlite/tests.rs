@@ -137,6 +137,39 @@ async fn a_job_that_fails_or_panics_is_undone_alone() {
 }
 
 #[tokio::test]
+async fn the_first_of_a_batch_fails_without_those_behind_it() {
+    let (_folder, database) = fresh();
+    let alone = database.write(|tx| {
+        add(tx, "lost")?;
+        tx.execute("INSERT INTO notes (id, body) VALUES (1, 'twice'), (1, 'twice')", [])
+    });
+    assert!(alone.await.unwrap().is_err());
+    let (release, holding) = hold(&database).await;
+    let held_since = Instant::now();
+    let (failed, panicked, good) = tokio::join!(
+        database.write(|tx| {
+            add(tx, "lost too")?;
+            tx.execute("INSERT INTO nothing VALUES (1)", [])
+        }),
+        database.write(|tx| -> SqlResult<()> {
+            add(tx, "lost as well")?;
+            panic!("on purpose");
+        }),
+        async {
+            // Long enough that they are a batch of their own.
+            until("two jobs queued", || queued(&database) == 2 && held_since.elapsed() > writer::BATCH_TIME).await;
+            drop(release);
+            database.write(|tx| add(tx, "good")).await
+        },
+    );
+    holding.await.unwrap();
+    assert!(failed.unwrap().is_err());
+    assert_eq!(panicked, Err(WriteError::Panicked));
+    good.unwrap().unwrap();
+    assert_eq!(database.read(bodies).await.unwrap().unwrap(), ["good"]);
+}
+
+#[tokio::test]
 async fn a_job_that_ends_the_shared_transaction_hurts_but_does_not_stop_the_writer() {
     let (_folder, database) = fresh();
     let ended = database.write(|tx| tx.execute_batch("ROLLBACK")).await;

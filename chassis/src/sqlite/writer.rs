@@ -2,7 +2,9 @@
 //!
 //! The first job is taken as soon as it comes, then whatever is queued already, up to `BATCH_JOBS` or
 //! `BATCH_TIME`. A lone writer never waits for company; after a batch of many the next one waits a moment for half as
-//! many again (`GATHER_TIME`), while the other half is being answered. Each job has a savepoint, undone alone when it fails or panics.
+//! many again (`GATHER_TIME`), while the other half is being answered. Each job is undone alone when it fails or panics: the
+//! first by rolling back what is nothing but it, all others by a savepoint. So the largest jobs, which come alone, do without
+//! one: inside a savepoint SQLite keeps every page's former self in one list, and walks it after each statement.
 //! Nobody is answered before COMMIT has returned. What is dearer job by job than together (a savepoint makes a full-text
 //! index write out what it has gathered) is left to the statements of [`Writing::before_commit`].
 //!
@@ -30,7 +32,7 @@ const BATCH_JOBS: usize = 512;
 /// soon: without the wait the first of them would have a commit of its own while all others queue behind it.
 const GATHER_TIME: Duration = Duration::from_millis(2);
 /// How long jobs are added to a transaction, at most.
-const BATCH_TIME: Duration = Duration::from_millis(20);
+pub(super) const BATCH_TIME: Duration = Duration::from_millis(20);
 /// First and longest pause between two attempts to get the disk back.
 const RECOVERY_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -247,10 +249,11 @@ impl Writer {
         let before = transaction.total_changes();
         let company = self.previous / 2;
         let mut next = taken.pop();
+        let mut is_empty = true;
         while let Some(mut job) = next.take() {
-            let ran = run(&transaction, job.as_mut());
+            let ran = run(&transaction, job.as_mut(), is_empty);
             taken.push(job);
-            ran?;
+            is_empty &= !ran?;
             while next.is_none() && taken.len() < BATCH_JOBS && begun.elapsed() < BATCH_TIME {
                 match self.jobs.try_recv() {
                     Ok(Message::Job(job)) => next = Some(job),
@@ -325,16 +328,18 @@ impl Writer {
     }
 }
 
-/// Runs one job inside its savepoint.
-fn run(transaction: &Transaction<'_>, job: &mut dyn Job) -> Result<(), Fault> {
+/// Runs one job so that it can be undone alone; whether what it did stays. `is_empty`: the transaction holds nothing yet.
+fn run(transaction: &Transaction<'_>, job: &mut dyn Job, is_empty: bool) -> Result<bool, Fault> {
     let statement = |sql| -> Result<(), Fault> {
         let done = transaction.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
         done.map(|_| ()).map_err(|cause| Fault::of(&cause))
     };
     if job.abandoned() {
-        return Ok(());
+        return Ok(false);
     }
-    statement("SAVEPOINT job")?;
+    if !is_empty {
+        statement("SAVEPOINT job")?;
+    }
     let verdict = job.run(transaction);
     // SQLite gives up the whole transaction by itself after some errors, whatever the job made of them.
     if transaction.is_autocommit() {
@@ -347,10 +352,15 @@ fn run(transaction: &Transaction<'_>, job: &mut dyn Job) -> Result<(), Fault> {
         });
     }
     match verdict {
-        Verdict::Keep => statement("RELEASE job"),
+        Verdict::Keep if is_empty => Ok(true),
+        Verdict::Keep => statement("RELEASE job").map(|()| true),
+        Verdict::Undo if is_empty => {
+            statement("ROLLBACK")?;
+            statement("BEGIN IMMEDIATE").map(|()| false)
+        }
         Verdict::Undo => {
             statement("ROLLBACK TO job")?;
-            statement("RELEASE job")
+            statement("RELEASE job").map(|()| false)
         }
         Verdict::Abort(fault) => Err(fault),
     }
