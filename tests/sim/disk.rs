@@ -101,7 +101,7 @@ impl Disk for SimDisk {
     }
 }
 
-/// A folder that goes when it is dropped.
+/// A folder that goes when it is dropped; with `AINCIDENT_SIM_KEEP` it stays, and is named.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
@@ -123,6 +123,10 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if std::env::var_os("AINCIDENT_SIM_KEEP").is_some() {
+            println!("kept: {}", self.0.display());
+            return;
+        }
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

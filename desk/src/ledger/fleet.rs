@@ -124,15 +124,15 @@ pub trait Fleet {
     async fn revoke(&self, node_id: Uuid, now_ms: i64) -> Result<bool, Error>;
     /// What to check a node's request against.
     async fn node_auth(&self, node_id: Uuid) -> Result<Option<NodeAuth>, Error>;
-    /// Makes a new secret, and keeps its keys beside the ones in use. No two ever issued are the same.
-    async fn issue_credential(&self, node_id: Uuid, now_ms: i64) -> Result<String, Error>;
+    /// Makes a new secret, and keeps its keys beside the ones in use. No two ever issued are the same. `returns`: it is for a
+    /// node that came with one from before the last used.
+    async fn issue_credential(&self, node_id: Uuid, now_ms: i64, returns: bool) -> Result<String, Error>;
     /// Takes in, as used, a credential that this hub's key made and its ledger has forgotten.
     async fn accept_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error>;
     /// Notes where a node runs.
     async fn note_machine(&self, node_id: Uuid, machine: String) -> Result<(), Error>;
-    /// Notes that a node came back from a backup.
-    async fn note_restored(&self, node_id: Uuid, now_ms: i64) -> Result<(), Error>;
-    /// Notes the first use of a credential; older ones are no good from then on.
+    /// Notes the first use of a credential; older ones are no good from then on. One for a node that returns says that the node
+    /// came back from a backup.
     async fn use_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error>;
     /// Notes what a node told of itself.
     async fn note_contact(&self, node_id: Uuid, status: NodeStatus, now_ms: i64) -> Result<(), Error>;

@@ -87,6 +87,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V14__programs", include_str!("../../../migrations/sqlite/V14__programs.sql")),
     ("V15__arriving", include_str!("../../../migrations/sqlite/V15__arriving.sql")),
     ("V16__erasures", include_str!("../../../migrations/sqlite/V16__erasures.sql")),
+    ("V17__returns", include_str!("../../../migrations/sqlite/V17__returns.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -541,16 +542,12 @@ impl Fleet for SqliteLedger {
         self.write(move |db| fleet::note_machine(db, node_id, &machine)).await
     }
 
-    async fn note_restored(&self, node_id: Uuid, now_ms: i64) -> Result<(), Error> {
-        self.write(move |db| fleet::note_restored(db, node_id, now_ms)).await
-    }
-
     async fn node_auth(&self, node_id: Uuid) -> Result<Option<NodeAuth>, Error> {
         self.look(move |db| fleet::node_auth(db, node_id)).await
     }
 
-    async fn issue_credential(&self, node_id: Uuid, now_ms: i64) -> Result<String, Error> {
-        self.write(move |db| fleet::issue_credential(db, node_id, now_ms)).await
+    async fn issue_credential(&self, node_id: Uuid, now_ms: i64, returns: bool) -> Result<String, Error> {
+        self.write(move |db| fleet::issue_credential(db, node_id, now_ms, returns)).await
     }
 
     async fn accept_credential(&self, node_id: Uuid, generation: i64, now_ms: i64) -> Result<(), Error> {

@@ -29,6 +29,9 @@ pub struct Caller {
     pub store_code: String,
     /// Its credential is one that this hub made and did not remember: it was restored from a backup.
     pub is_ahead: bool,
+    /// It came with a secret from before the last one used, on its own machine: restored from a backup, or an old request that
+    /// took long. Only the former uses the secret that it gets.
+    pub returns: bool,
     /// The protocol version its request is in.
     pub protocol: u32,
     /// Another node took its place: it may send what it still has.
@@ -91,15 +94,16 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
         standing = recognise(&auth, ledger.hub_key().await.map_err(Refused::Failed)?.generation(node_id, claim.secret));
     }
     let deny = |refused| Denied { refused, proof_key: Some(keys.proof) };
+    let mut returns = false;
     let known_machine = claim.machine.is_some() && claim.machine == auth.machine.as_deref();
     match standing {
         Standing::Unknown => return Err(Refused::UnknownNode.into()),
         _ if auth.revoked => return Err(deny(Refused::Revoked)),
-        Standing::Superseded if claim.may_return && known_machine => {
-            tracing::warn!(node = %node_id, store = auth.store_code, "a node came back with an old secret, on its own machine: it was restored from a backup");
-            ledger.note_restored(node_id, now_ms).await.map_err(|e| deny(Refused::Failed(e)))?;
+        Standing::Superseded(generation) if claim.may_return && known_machine => {
+            returns = last_used(&auth).is_some_and(|last| generation < last);
+            tracing::warn!(node = %node_id, store = auth.store_code, generation, "a node comes with an old secret, on its own machine, as one that was restored from a backup");
         }
-        Standing::Superseded => return Err(deny(Refused::Superseded)),
+        Standing::Superseded(_) => return Err(deny(Refused::Superseded)),
         Standing::FirstUse(generation) => {
             ledger.use_credential(node_id, generation, now_ms).await.map_err(|e| deny(Refused::Failed(e)))?;
             tracing::info!(node = %node_id, generation, "a node uses a new credential");
@@ -117,7 +121,14 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
     let is_ahead = matches!(standing, Standing::Ahead(_));
     let protocol = sync_protocol::VERSION;
     Ok((
-        Caller { node_id, store_code: auth.store_code, is_ahead, protocol, retired: auth.retired },
+        Caller {
+            node_id,
+            store_code: auth.store_code,
+            is_ahead,
+            returns,
+            protocol,
+            retired: auth.retired,
+        },
         keys.proof,
     ))
 }
@@ -150,7 +161,8 @@ pub async fn may_pull(ledger: &SharedLedger, caller: &Caller) -> Result<(), Refu
 #[derive(Debug, PartialEq, Eq)]
 enum Standing {
     Unknown,
-    Superseded,
+    /// By one that was used since, or by one that was given out after it.
+    Superseded(i64),
     FirstUse(i64),
     /// Made by this hub's key, and newer than any in its ledger.
     Ahead(i64),
@@ -164,8 +176,12 @@ fn recognise(auth: &NodeAuth, generation: Option<i64>) -> Standing {
         None => Standing::Unknown,
         Some(generation) if generation > newest => Standing::Ahead(generation),
         // Given out, and given up again because another one was asked for: a copy of the machine has that one.
-        Some(_) => Standing::Superseded,
+        Some(generation) => Standing::Superseded(generation),
     }
+}
+
+fn last_used(auth: &NodeAuth) -> Option<i64> {
+    auth.credentials.iter().filter(|row| row.used_ms.is_some()).map(|row| row.generation).max()
 }
 
 fn check(auth: &NodeAuth, claimed: &[u8; 32]) -> Standing {
@@ -176,10 +192,9 @@ fn check(auth: &NodeAuth, claimed: &[u8; 32]) -> Standing {
             found = Some(row);
         }
     }
-    let last_used = auth.credentials.iter().filter(|row| row.used_ms.is_some()).map(|row| row.generation).max();
     match found {
         None => Standing::Unknown,
-        Some(row) if last_used.is_some_and(|last| row.generation < last) => Standing::Superseded,
+        Some(row) if last_used(auth).is_some_and(|last| row.generation < last) => Standing::Superseded(row.generation),
         Some(row) if row.used_ms.is_none() => Standing::FirstUse(row.generation),
         Some(_) => Standing::Good,
     }
@@ -212,14 +227,14 @@ mod tests {
         assert_eq!(check(&auth(&[true]), &[1; 32]), Standing::Good);
         assert_eq!(check(&auth(&[true, false]), &[1; 32]), Standing::Good);
         assert_eq!(check(&auth(&[true, false]), &[2; 32]), Standing::FirstUse(2));
-        assert_eq!(check(&auth(&[true, true]), &[1; 32]), Standing::Superseded);
+        assert_eq!(check(&auth(&[true, true]), &[1; 32]), Standing::Superseded(1));
         // The answer with the second one was lost, and a third one was issued.
         assert_eq!(check(&auth(&[true, false, false]), &[1; 32]), Standing::Good);
-        assert_eq!(check(&auth(&[true, false, true]), &[2; 32]), Standing::Superseded);
+        assert_eq!(check(&auth(&[true, false, true]), &[2; 32]), Standing::Superseded(2));
         assert_eq!(check(&auth(&[true]), &[9; 32]), Standing::Unknown);
         // After a restore: one issued since the backup is good, one the key never made is not.
         assert_eq!(recognise(&auth(&[true, true]), Some(3)), Standing::Ahead(3));
-        assert_eq!(recognise(&auth(&[true, true]), Some(2)), Standing::Superseded);
+        assert_eq!(recognise(&auth(&[true, true]), Some(2)), Standing::Superseded(2));
         assert_eq!(recognise(&auth(&[true, true]), None), Standing::Unknown);
     }
 

@@ -90,6 +90,9 @@ impl Intake {
     }
 
     async fn issue(&self, caller: &Caller, now_ms: i64) -> Result<String, Refused> {
-        self.ledger().issue_credential(caller.node_id, now_ms).await.map_err(|error| self.failed(error))
+        self.ledger()
+            .issue_credential(caller.node_id, now_ms, caller.returns)
+            .await
+            .map_err(|error| self.failed(error))
     }
 }

@@ -92,7 +92,7 @@ pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<(Store, Stri
         status_text(&status)?
     ])?;
     retire(db, node)?;
-    let secret = issue_credential(db, node.node_id, node.now_ms)?;
+    let secret = issue_credential(db, node.node_id, node.now_ms, false)?;
     Ok(Some((store, secret)))
 }
 
@@ -185,14 +185,8 @@ pub(super) fn note_machine(db: &Connection, node_id: Uuid, machine: &str) -> Don
     Ok(())
 }
 
-pub(super) fn note_restored(db: &Connection, node_id: Uuid, now_ms: i64) -> Done<()> {
-    db.prepare_cached("UPDATE nodes SET restored_ms = ?2 WHERE node_id = ?1")?
-        .execute(params![node_id, now_ms])?;
-    Ok(())
-}
-
 /// A generation is never issued twice: two copies of a disk must not be given the same secret.
-pub(super) fn issue_credential(db: &Connection, node_id: Uuid, now_ms: i64) -> Done<String> {
+pub(super) fn issue_credential(db: &Connection, node_id: Uuid, now_ms: i64, returns: bool) -> Done<String> {
     let generation: i64 = db
         .prepare_cached(
             "UPDATE nodes SET generation = 1 + max(generation, \
@@ -205,6 +199,10 @@ pub(super) fn issue_credential(db: &Connection, node_id: Uuid, now_ms: i64) -> D
         .execute([node_id])?;
     let secret = hub_key(db)?.secret(node_id, generation);
     keep_keys(db, node_id, generation, &secret, now_ms, None)?;
+    if returns {
+        db.prepare_cached("UPDATE credentials SET returns = 1 WHERE node_id = ?1 AND generation = ?2")?
+            .execute(params![node_id, generation])?;
+    }
     db.prepare_cached(
         "DELETE FROM credentials WHERE node_id = ?1 AND generation <= (SELECT max(generation) FROM credentials WHERE node_id = ?1) - ?2",
     )?
@@ -238,6 +236,11 @@ fn keep_keys(
 }
 
 pub(super) fn use_credential(db: &Connection, node_id: Uuid, generation: i64, now_ms: i64) -> Done<()> {
+    db.prepare_cached(
+        "UPDATE nodes SET restored_ms = ?3 WHERE node_id = ?1 AND EXISTS (SELECT 1 FROM credentials \
+         WHERE node_id = ?1 AND generation = ?2 AND returns = 1 AND used_ms IS NULL)",
+    )?
+    .execute(params![node_id, generation, now_ms])?;
     db.prepare_cached("UPDATE credentials SET used_ms = coalesce(used_ms, ?3) WHERE node_id = ?1 AND generation = ?2")?
         .execute(params![node_id, generation, now_ms])?;
     Ok(())
