@@ -133,11 +133,46 @@ async fn hello_tells_where_the_hub_stands_and_brings_a_new_secret() {
     node.hello().await;
 
     // From the first use on, the old one is a copy's.
+    copy.machine = "cd".repeat(32);
     let reply = copy.ask(path::HELLO, copy.hello_body().to_string().as_bytes()).await;
     assert_eq!((reply.status, reply.code().as_str()), (401, "credential-superseded"));
     copy.secret = lost;
     let (reply, _) = copy.call(path::HELLO, copy.hello_body().to_string().as_bytes()).await;
     assert_eq!(reply.status, 401);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_comes_with_an_old_secret_was_restored_once_it_uses_the_one_it_gets() {
+    let hub = Hub::start().await;
+    let mut node = hub.enrol("042").await;
+    let old = node.clone();
+    node.secret = node.hello().await.credential.unwrap();
+    node.record(&node.incidents(1)).await;
+    let id = node.id;
+    let restored_at = async || hub.desk.ledger().node(id).await.unwrap().unwrap().restored_ms;
+
+    // A request from before that took long: nobody has the answer, and the node goes on.
+    hub.clock.advance(60_000);
+    old.hello().await;
+    let late = old.hello().await.credential.unwrap();
+    node.record(&node.incidents(1)).await;
+    assert_eq!(restored_at().await, None);
+
+    // What was lost by that was given out and not used: no backup has it.
+    let given = node.hello().await.credential.unwrap();
+    old.hello().await;
+    node.secret = given;
+    node.secret = node.hello().await.credential.unwrap();
+    node.record(&node.incidents(1)).await;
+    assert_eq!(restored_at().await, None);
+
+    // A backup that was put back.
+    let mut back = old;
+    back.secret = late;
+    back.secret = back.hello().await.credential.unwrap();
+    back.hello().await;
+    assert_eq!(restored_at().await, Some(NOW_MS + 60_000));
     hub.stop().await;
 }
 

@@ -20,8 +20,8 @@ use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
 use sync_protocol::change::Change;
 use sync_protocol::message::{
-    EnrolAnswer, HelloAnswer, Limits, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, PushAnswer, PushResult,
-    credential_keys, path, proves,
+    EnrolAnswer, HelloAnswer, Limits, MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, PushAnswer,
+    PushResult, credential_keys, path, proves,
 };
 use sync_protocol::record::INCIDENT;
 use sync_protocol::scope::Scope;
@@ -108,6 +108,7 @@ impl Hub {
             hub_id: answer.hub_id,
             epoch: answer.epoch,
             store: answer.store_code,
+            machine: "ab".repeat(32),
             origin,
             seq: 0,
             head: Link::start(origin),
@@ -207,6 +208,7 @@ pub struct Node {
     pub hub_id: Uuid,
     pub epoch: Uuid,
     pub store: String,
+    pub machine: String,
     pub origin: Uuid,
     pub seq: u64,
     pub head: Link,
@@ -220,6 +222,7 @@ impl Node {
             ("authorization", format!("Bearer {}.{}", self.id, self.secret)),
             (NONCE_HEADER, nonce.clone()),
             (PROTOCOL_HEADER, "1".to_owned()),
+            (MACHINE_HEADER, self.machine.clone()),
         ];
         let reply = send(self.address, "POST", path, &headers, body).await;
         let key = credential_keys(&self.secret).proof;
