@@ -190,17 +190,17 @@ pub fn after_power_cut(from: &Path, to: &Path) {
     }
 }
 
-/// A folder with an empty ledger: bringing one up to date takes longer than a run.
-pub fn template() -> &'static Path {
-    static TEMPLATE: OnceLock<Scratch> = OnceLock::new();
-    TEMPLATE
-        .get_or_init(|| {
-            let scratch = Scratch::new();
-            let disk = SimDisk::new(Of::Node, &Coverage::new());
-            let ids = chassis::ids::Ids::seeded(0);
-            let path = database(scratch.path());
-            drop(desk::ledger::sqlite::SqliteLedger::open_in_place(&path, ids, disk).unwrap());
-            scratch
-        })
-        .path()
+/// Puts an empty ledger into `folder`: bringing one up to date takes longer than a run.
+pub fn empty_ledger(folder: &Path) {
+    static EMPTY: OnceLock<Vec<u8>> = OnceLock::new();
+    let bytes = EMPTY.get_or_init(|| {
+        let scratch = Scratch::new();
+        let disk = SimDisk::new(Of::Node, &Coverage::new());
+        let path = database(scratch.path());
+        // Closing writes the log back: the file is all there is.
+        drop(desk::ledger::sqlite::SqliteLedger::open_in_place(&path, chassis::ids::Ids::seeded(0), disk).unwrap());
+        std::fs::read(path).unwrap()
+    });
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(database(folder), bytes).unwrap();
 }

@@ -72,7 +72,7 @@ impl Machine {
             seed,
         };
         machine.folder = machine.next_folder();
-        disk::copy(disk::template(), &machine.folder, Part::All);
+        disk::empty_ledger(&machine.folder);
         machine
     }
 
