@@ -48,6 +48,8 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::ListRefused => admin.list_refused().await?,
         Task::ReplaceNode { node } => admin.replace(node).await?,
         Task::Erase(new) => admin.erase(new).await?,
+        Task::Hold { incident, reason } => admin.hold(incident, Some(reason)).await?,
+        Task::Release { incident } => admin.hold(incident, None).await?,
         Task::ListErasures => admin.list_erasures().await?,
         Task::VerifyAudit => return admin.verify(out).await,
         Task::Verify { store } => return verify::run(&admin.desk, store, config.json, out).await,

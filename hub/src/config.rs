@@ -18,7 +18,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use uuid::Uuid;
 
-pub use erasure::{EraseArgs, NodeReplaceArgs};
+pub use erasure::{EraseArgs, HoldArgs, NodeReplaceArgs, ReleaseArgs};
 pub use quarantine::QuarantineCommand;
 use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
@@ -55,6 +55,10 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Have a person's data erased at every site, for good; headquarters' part is done once the hub serves.
     Erase(EraseArgs),
+    /// Hold an incident, so that nothing of it can be erased until it is released.
+    Hold(HoldArgs),
+    /// End the hold of an incident.
+    Release(ReleaseArgs),
     /// List what was erased, and which site has done it.
     Erasures(PlainArgs),
     /// Write everything that is kept into one file, while the hub serves or not, and check it.
@@ -353,6 +357,8 @@ impl Command {
             Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::Admin),
             Self::Node(NodeCommand::Replace(args)) => args.resolve().map(Config::Admin),
             Self::Erase(args) => args.resolve().map(Config::Admin),
+            Self::Hold(args) => args.resolve().map(Config::Admin),
+            Self::Release(args) => args.resolve().map(Config::Admin),
             Self::Erasures(args) => args.resolve(Task::ListErasures).map(Config::Admin),
             Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::Admin),
             Self::Verify(args) => args.resolve().map(Config::Admin),

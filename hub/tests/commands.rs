@@ -6,7 +6,7 @@
     reason = "a test says what went wrong by failing"
 )]
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -91,6 +91,22 @@ impl Serving {
         let mut stream = std::net::TcpStream::connect(&self.address).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n\r\n").unwrap();
         std::io::read_to_string(stream).unwrap()
+    }
+
+    /// What a JSON request is answered with.
+    fn post(&self, path: &str, token: &str, body: &Value) -> Value {
+        let (mut stream, body) = (std::net::TcpStream::connect(&self.address).unwrap(), body.to_string());
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let answer = std::io::read_to_string(stream).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 20"), "{answer}");
+        serde_json::from_str(body).unwrap()
     }
 }
 
@@ -189,4 +205,35 @@ fn commands_work_beside_a_hub_that_serves_and_a_second_hub_does_not() {
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert!(said(&run(&scratch.0, "audit verify")).contains("1 changes"));
+}
+
+#[test]
+fn an_incident_that_is_held_cannot_be_erased_by_command_until_it_is_released() {
+    let scratch = Scratch::new("hold");
+    let serving = Serving::start(&scratch.0);
+    said(&run(&scratch.0, "store add --code 042 --name Downtown"));
+    let add = "user add --username harriet --role hq --password-stdin";
+    said(&with_password(&scratch.0, add, "correct horse"));
+    let credentials = json!({ "username": "harriet", "password": "correct horse" });
+    let token = serving.post("/api/v1/login", "", &credentials)["token"].as_str().unwrap().to_owned();
+    let body = json!({ "description": "x", "store_code": "042", "people": [{ "name": "Zebulon" }] });
+    let made = serving.post("/api/v1/incidents", &token, &body);
+    let (id, person) = (made["id"].as_str().unwrap(), made["people"][0]["id"].as_str().unwrap());
+
+    assert!(complaint(&run(&scratch.0, &format!("hold --incident {id}")), 2).contains("--reason"));
+    assert!(complaint(&run(&scratch.0, "hold --reason case-17"), 2).contains("--incident"));
+    let nobody = "hold --reason x --incident 01970000-0000-7000-8000-000000000001";
+    assert!(complaint(&run(&scratch.0, nobody), 1).contains("no such thing"));
+    assert!(said(&run(&scratch.0, &format!("hold --incident {id} --reason case-17"))).contains("is held: case-17"));
+    let again = complaint(&run(&scratch.0, &format!("hold --incident {id} --reason case-18")), 1);
+    assert!(again.contains("already"), "{again}");
+
+    let erase = format!("erase --incident {id} --person {person} --reason asked");
+    let refused = complaint(&run(&scratch.0, &erase), 1);
+    assert!(refused.contains("cli holds") && refused.contains("case-17"), "{refused}");
+    let released = said(&run(&scratch.0, &format!("release --incident {id} --json")));
+    let released: Value = serde_json::from_str(&released).unwrap();
+    assert_eq!((released["incident_id"].as_str(), &released["hold"]), (Some(id), &Value::Null));
+    assert!(said(&run(&scratch.0, &format!("release --incident {id}"))).contains("nobody holds"));
+    assert!(said(&run(&scratch.0, &erase)).starts_with("ordered "));
 }

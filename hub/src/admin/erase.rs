@@ -1,7 +1,9 @@
-//! `erase` and `erasures`.
+//! `erase`, `erasures`, `hold` and `release`.
 
-use super::{Admin, Failed, explain, to_json};
+use super::{Admin, Failed, explain, failed, to_json};
 use desk::erasures::{self, ErasureItem, NewErasure};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 impl Admin {
     pub(super) async fn erase(&self, new: NewErasure) -> Result<String, Failed> {
@@ -16,11 +18,26 @@ impl Admin {
         Ok(said)
     }
 
+    /// Holds an incident, or with no reason ends its hold.
+    pub(super) async fn hold(&self, incident: Uuid, reason: Option<String>) -> Result<String, Failed> {
+        let shown = erasures::hold(&self.desk, &self.actor, incident, reason).await.map_err(explain)?;
+        let incident: Value = serde_json::from_str(&shown.json).map_err(failed)?;
+        let hold = &incident["hold"];
+        if self.json {
+            return to_json(&json!({ "incident_id": shown.id, "hold": hold }));
+        }
+        let name = incident["reference"].as_str().unwrap_or("the incident");
+        Ok(match hold["reason"].as_str() {
+            Some(reason) => format!("{name} is held: {reason}; nothing of it can be erased until `release`"),
+            None => format!("nobody holds {name}"),
+        })
+    }
+
     pub(super) async fn list_erasures(&self) -> Result<String, Failed> {
         let items = erasures::list(&self.desk, &self.actor, None, None, erasures::DEFAULT_LIMIT);
         let items = items.await.map_err(explain)?;
         if self.json {
-            return to_json(&serde_json::json!({ "items": items }));
+            return to_json(&json!({ "items": items }));
         }
         let mut table = format!("{:36}  {:20}  {:16}  SITES", "ERASURE", "ORDERED", "STORE");
         for item in items {

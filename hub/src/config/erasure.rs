@@ -1,4 +1,4 @@
-//! Options of `erase` and `node replace`.
+//! Options of `erase`, `hold`, `release` and `node replace`.
 
 use super::{AdminConfig, Layer, OutputArgs, PlaceArgs, Task, UsageError, needed};
 use clap::Args;
@@ -35,6 +35,33 @@ pub struct EraseArgs {
     reason: Option<String>,
 }
 
+/// Options of `hold`.
+#[derive(Debug, Args)]
+pub struct HoldArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The incident's id.
+    #[arg(long, value_name = "ID", env = "AINCIDENT_HUB_INCIDENT")]
+    incident: Option<Uuid>,
+    /// Why; the store sees it too.
+    #[arg(long, value_name = "TEXT", env = "AINCIDENT_HUB_REASON")]
+    reason: Option<String>,
+}
+
+/// Options of `release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The incident's id.
+    #[arg(long, value_name = "ID", env = "AINCIDENT_HUB_INCIDENT")]
+    incident: Option<Uuid>,
+}
+
 /// Options of `node replace`.
 #[derive(Debug, Args)]
 pub struct NodeReplaceArgs {
@@ -59,6 +86,25 @@ impl EraseArgs {
             all_photos: self.all_photos.unwrap_or(false),
             reason: needed(self.reason, "--reason", "AINCIDENT_HUB_REASON")?,
         });
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl HoldArgs {
+    pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let (data_dir, layer) = self.place.layered(Layer { json: self.output.json, ..Layer::default() })?;
+        let task = Task::Hold {
+            incident: needed(self.incident, "--incident", "AINCIDENT_HUB_INCIDENT")?,
+            reason: needed(self.reason, "--reason", "AINCIDENT_HUB_REASON")?,
+        };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl ReleaseArgs {
+    pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let (data_dir, layer) = self.place.layered(Layer { json: self.output.json, ..Layer::default() })?;
+        let task = Task::Release { incident: needed(self.incident, "--incident", "AINCIDENT_HUB_INCIDENT")? };
         Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }

@@ -48,6 +48,18 @@ pub enum Task {
     },
     /// `erase`.
     Erase(desk::erasures::NewErasure),
+    /// `hold`.
+    Hold {
+        /// The incident.
+        incident: Uuid,
+        /// Why.
+        reason: String,
+    },
+    /// `release`.
+    Release {
+        /// The incident.
+        incident: Uuid,
+    },
     /// `erasures`.
     ListErasures,
     /// `audit verify`.
