@@ -13,16 +13,16 @@ use desk::actor::Actor;
 use desk::ledger::Standing;
 use desk::ledger::sqlite::Check;
 use desk::quarantine;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use support::{Hub, NOW_MS, enrol, incident, new_record, pushed, send, until};
+use support::{Hub, NOW_MS, Node, enrol, incident, new_record, pushed, send, until};
 use sync_protocol::batch::{Page, Push, raw_body};
 use sync_protocol::chain::Link;
 use sync_protocol::checksum::{CHANGES, CHECKSUMS, MAX_RECORDS, MEND};
-use sync_protocol::message::{Limits, Outcome, PROOF_HEADER, PushResult, path};
+use sync_protocol::message::{HelloAnswer, Limits, Outcome, PROOF_HEADER, PushResult, path};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -167,11 +167,20 @@ async fn a_node_that_comes_with_an_old_secret_was_restored_once_it_uses_the_one_
     node.record(&node.incidents(1)).await;
     assert_eq!(restored_at().await, None);
 
-    // A backup that was put back.
+    // A backup that was put back. It is told, so that it says again what it did before the backup was made.
     let mut back = old;
     back.secret = late;
-    back.secret = back.hello().await.credential.unwrap();
-    back.hello().await;
+    let told = async |node: &Node, protocols: Value| -> HelloAnswer {
+        let mut body = node.hello_body();
+        body["protocols"] = protocols;
+        let reply = node.ask(path::HELLO, body.to_string().as_bytes()).await;
+        serde_json::from_slice(&reply.body).unwrap()
+    };
+    assert!(!told(&back, json!([1])).await.returned, "version 1 had no such member");
+    let answer = told(&back, json!([1, 2])).await;
+    assert!(answer.returned);
+    back.secret = answer.credential.unwrap();
+    assert!(!told(&back, json!([1, 2])).await.returned);
     assert_eq!(restored_at().await, Some(NOW_MS + 60_000));
     hub.stop().await;
 }

@@ -313,6 +313,9 @@ pub struct HelloAnswer {
     /// Which one, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<Successor>,
+    /// The node came with an old secret, as one does that was restored from a backup; since version 2.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returned: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -220,6 +220,7 @@ fn hello_answer() -> HelloAnswer {
         protocols: Vec::new(),
         retired: false,
         successor: None,
+        returned: false,
     }
 }
 

@@ -205,6 +205,24 @@ async fn a_node_that_comes_back_from_a_backup_erases_again_and_a_revoked_one_sta
     let listed = hub.run(&["erasures"]).await.ok("erasures");
     assert!(listed.contains("confirmed") && !listed.contains("pending"), "{listed}");
 
+    // A backup that was made after it had confirmed: headquarters cannot know, and is told again.
+    let confirmed_at = order(&harriet).await["sites"][1]["confirmed_at"].clone();
+    let backup = scratch.join("later.tar");
+    node.run(&["backup", "--to", backup.to_str().unwrap()]).await.ok("backup");
+    // A start takes another secret.
+    node.stop().await;
+    node.start().await;
+    node.drained(&mia.at(node.url()), PATIENCE).await;
+    node.stop().await;
+    node.run(&["restore", "--from", backup.to_str().unwrap(), "--replace"]).await.ok("restore");
+    node.start().await;
+    let mia = mia.at(node.url());
+    wait_until("the node to confirm once more", PATIENCE, async || {
+        let order = order(&harriet).await;
+        order["complete"] == true && order["sites"][1]["confirmed_at"] != confirmed_at
+    })
+    .await;
+
     // One that may not call any more cannot confirm, and is named.
     hub.user_add("bea", "admin", None, PASSWORD).await;
     let bea = hub.login("bea", PASSWORD).await;

@@ -215,7 +215,7 @@ fn accepted(answer: &Response<Bytes>) -> Option<PushAnswer> {
 }
 
 /// The answer with another body, proven as the hub would.
-fn sealed(request: &HeaderMap, answer: Response<Bytes>, body: Vec<u8>) -> Option<Response<Bytes>> {
+pub fn sealed(request: &HeaderMap, answer: Response<Bytes>, body: Vec<u8>) -> Option<Response<Bytes>> {
     let text = |name: &str| request.get(name).and_then(|value| value.to_str().ok());
     let secret = text(AUTHORIZATION.as_str())?.split_once('.')?.1;
     let proof = proof(&credential_keys(secret).proof, text(NONCE_HEADER)?, answer.status().as_u16(), &body);

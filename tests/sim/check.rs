@@ -62,6 +62,13 @@ pub fn authors(db: &Connection) -> BTreeMap<String, Vec<String>> {
     found
 }
 
+/// Authors of what a node can give to a hub that has lost it: its own, and what came with the hub's seal. Version 1 sent none.
+pub fn returnable(db: &Connection) -> BTreeSet<String> {
+    let sql = "SELECT json_extract(c.body, '$.by') FROM changes c JOIN origins o ON o.origin_no = c.origin_no \
+               WHERE o.mine = 1 OR c.seq <= o.acked_seq OR c.seal IS NOT NULL";
+    rows(db, sql, |row| row.get(0)).into_iter().collect()
+}
+
 /// Every change of the scopes.
 pub fn changes(db: &Connection, scopes: &[String]) -> BTreeMap<Id, Held> {
     let sql = "SELECT o.origin, c.seq, c.hlc, c.body, o.scope, EXISTS (SELECT 1 FROM quarantine q WHERE q.change_no = c.change_no) \
@@ -178,7 +185,15 @@ fn reviews(db: &Connection, scopes: &[String]) -> BTreeSet<(Uuid, String)> {
 /// `forgot`: the hub was put back at some time. What another node then recorded again under a new stream, because something before it
 /// could not be given back, this node may hold under the ended stream too, which the hub does not take: a known gap. The node
 /// says so (its proof differs), so here such records are left out; everything else has to be equal.
-pub fn differences(hub: &Connection, node: &Connection, store: &str, forgot: bool) -> Option<String> {
+/// `excused`: whose changes the hub lost for good. A node that got some of them in version 1, without a seal, holds them alone and
+/// says so in the same way.
+pub fn differences(
+    hub: &Connection,
+    node: &Connection,
+    store: &str,
+    forgot: bool,
+    excused: &BTreeSet<String>,
+) -> Option<String> {
     let scopes = [format!("store/{store}"), "company".to_owned()];
     let (there, here) = (changes(hub, &scopes), changes(node, &scopes));
     for (id, held) in &there {
@@ -197,7 +212,7 @@ pub fn differences(hub: &Connection, node: &Connection, store: &str, forgot: boo
     let mut waiting: BTreeSet<Uuid> = waiting(hub).into_iter().chain(waiting(node)).collect();
     let again: BTreeSet<(String, Uuid)> = there.values().filter_map(|held| deed(&held.body)).collect();
     for (id, held) in here.iter().filter(|(id, _)| !there.contains_key(id)) {
-        match deed(&held.body).filter(|deed| forgot && again.contains(deed)) {
+        match deed(&held.body).filter(|deed| forgot && (again.contains(deed) || excused.contains(&deed.0))) {
             Some((_, record)) => waiting.extend([record]),
             None => return Some(format!("it holds {}:{} and the hub does not: {}", id.0, id.1, held.body)),
         }

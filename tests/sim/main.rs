@@ -5,6 +5,7 @@ mod bugs;
 mod check;
 mod disk;
 mod faults;
+mod older;
 mod people;
 mod site;
 mod time;

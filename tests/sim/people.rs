@@ -66,6 +66,8 @@ pub struct Seat<'a> {
     pub is_hub: bool,
     /// The program there is newer than the others.
     pub is_newer: bool,
+    /// Every program knows what an order of erasure is: the version before did not, and keeps one as a kind it does not know.
+    pub may_erase: bool,
 }
 
 /// Fields that people write over each other.
@@ -127,7 +129,7 @@ impl Known {
             75..82 => done(incidents::delete(seat.desk, &actor, id, IfMatch::Absent).await, "delete"),
             82..85 => done(incidents::restore(seat.desk, &actor, id).await, "undelete"),
             85..91 => self.photo(seat, &actor, id, &word).await,
-            91.. if seat.is_hub => self.erase(rng, seat, &actor, id, coverage).await,
+            91.. if seat.is_hub && seat.may_erase => self.erase(rng, seat, &actor, id, coverage).await,
             91.. if !seat.is_newer => None,
             91..94 => {
                 let set = BTreeMap::from([("future/mood".to_owned(), json!({"word": word, "n": 1.5}))]);

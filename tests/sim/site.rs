@@ -1,6 +1,7 @@
 //! Sites: the programs' own parts, put together as the programs do at their start, on a simulated machine.
 
 use crate::disk::{self, Of, Part, SimDisk};
+use crate::older;
 use crate::time::SimClock;
 use crate::wire::{Line, Wire};
 use aincident_hub::intake::{Intake, histories};
@@ -211,11 +212,12 @@ impl Node {
             return;
         };
         let code = fleet::make_code(&headquarters.desk, &Actor::system("sim"), &self.store).await.unwrap().code;
+        let newest = if self.line.is_older() { older::SPOKEN } else { sync_protocol::VERSION };
         let request = EnrolRequest {
             code,
             node_name: self.machine.name.clone(),
             version: "0".to_owned(),
-            protocols: (sync_protocol::OLDEST_VERSION..=sync_protocol::VERSION).collect(),
+            protocols: (sync_protocol::OLDEST_VERSION..=newest).collect(),
             now_ms: on.desk.now_ms(),
         };
         let body = Body::from(serde_json::to_vec(&request).unwrap());

@@ -6,6 +6,7 @@
 use crate::bugs::Planted;
 use crate::disk::SimDisk;
 use crate::faults::{Coverage, Fault};
+use crate::older;
 use crate::trace::Trace;
 use aincident_tests::random::Rng;
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use chassis::outbound::{Carrier, OutboundError, Request, Response};
 use futures::future::BoxFuture;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -72,6 +73,8 @@ struct Port {
 /// The network.
 pub struct Wire {
     ports: Mutex<BTreeMap<String, Port>>,
+    /// Hubs whose program is of the version before.
+    older: Mutex<BTreeSet<String>>,
     under_way: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
     pub coverage: Arc<Coverage>,
     pub trace: Arc<Trace>,
@@ -86,6 +89,7 @@ impl Wire {
         tokio::spawn(move_all(arriving));
         Arc::new(Self {
             ports: Mutex::default(),
+            older: Mutex::default(),
             under_way,
             coverage: Arc::clone(coverage),
             trace: Arc::clone(trace),
@@ -103,6 +107,20 @@ impl Wire {
         port.filter(|port| !port.disk.is_dead() && !port.stop.is_cancelled())
     }
 
+    /// The hub at `host` has the program of the version before, or today's.
+    pub fn set_older(&self, host: &str, is_older: bool) {
+        let mut older = self.older.lock().unwrap();
+        if is_older {
+            older.insert(host.to_owned())
+        } else {
+            older.remove(host)
+        };
+    }
+
+    pub fn is_older(&self, host: &str) -> bool {
+        self.older.lock().unwrap().contains(host)
+    }
+
     /// Something that goes on whether or not anybody waits for it.
     pub fn spawn(&self, future: BoxFuture<'static, ()>) {
         let _ = self.under_way.send(future);
@@ -111,6 +129,15 @@ impl Wire {
     /// One request, without any fault; none when nobody answers, or the hub dies meanwhile.
     pub async fn deliver(&self, host: &str, request: http::Request<Body>) -> Option<http::Response<Bytes>> {
         let port = self.port(host)?;
+        let request = if self.is_older(host) {
+            self.coverage.reached(Fault::OlderHub);
+            match older::heard_by_a_hub(request).await {
+                Ok(request) => request,
+                Err(refused) => return refused,
+            }
+        } else {
+            request
+        };
         let answer = async {
             let (parts, body) = port.router.oneshot(request).await.ok()?.into_parts();
             Some(http::Response::from_parts(parts, to_bytes(body, MOST_BYTES).await.ok()?))
@@ -144,6 +171,8 @@ struct State {
     rng: Rng,
     weather: Weather,
     up: bool,
+    /// The program is of the version before.
+    older: bool,
     /// Another hub than the one it asks for answers.
     astray: Option<String>,
     /// The process whose line it is; what is left of an earlier one reaches nobody.
@@ -165,7 +194,15 @@ struct Fate {
 
 impl Line {
     pub fn new(wire: &Arc<Wire>, name: &str, rng: Rng) -> Arc<Self> {
-        let state = State { rng, weather: Weather::default(), up: true, astray: None, disk: None, last: None };
+        let state = State {
+            rng,
+            weather: Weather::default(),
+            up: true,
+            older: false,
+            astray: None,
+            disk: None,
+            last: None,
+        };
         Arc::new(Self { wire: Arc::clone(wire), name: name.to_owned(), state: Mutex::new(state) })
     }
 
@@ -175,6 +212,14 @@ impl Line {
 
     pub fn set_up(&self, up: bool) {
         self.state.lock().unwrap().up = up;
+    }
+
+    pub fn set_older(&self, is_older: bool) {
+        self.state.lock().unwrap().older = is_older;
+    }
+
+    pub fn is_older(&self) -> bool {
+        self.state.lock().unwrap().older
     }
 
     pub fn lead_astray(&self, host: Option<String>) {
@@ -262,6 +307,16 @@ impl Carrier for Line {
         let host = astray.unwrap_or_else(|| request.url().host_str().unwrap_or_default().to_owned());
         let (mut parts, body) = http::Request::<reqwest::Body>::try_from(request).map_err(|_| broken())?.into_parts();
         let body = body.collect().await.map_err(|_| broken())?.to_bytes();
+        let body = if self.is_older() {
+            self.wire.coverage.reached(Fault::OlderNode);
+            let Some(body) = older::sent_by_a_node(&mut parts, body) else {
+                sleep(Duration::from_millis(1)).await;
+                return Ok(whole(older::not_there()));
+            };
+            body
+        } else {
+            body
+        };
         parts.headers.remove(CONTENT_LENGTH);
         parts.headers.insert(CONTENT_LENGTH, body.len().into());
         let (path, bytes) = (parts.uri.path().to_owned(), body.len());

@@ -1,5 +1,6 @@
 //! One run: a company's machines, what people do at them, what happens to them, and what has to hold all the time.
 
+mod ages;
 mod rest;
 
 use crate::bugs::{Bug, Planted};
@@ -11,6 +12,7 @@ use crate::site::{Hub, Machine, Node, Running};
 use crate::time::{T0, YEAR_MS};
 use crate::trace::Trace;
 use crate::wire::{Line, Weather, Wire};
+use ages::Ages;
 use aincident_tests::random::Rng;
 use chassis::sqlite::Moment;
 use chassis::sqlite::rusqlite::{Connection, OpenFlags};
@@ -58,6 +60,7 @@ impl Temper {
 pub struct World {
     rng: Rng,
     temper: Temper,
+    ages: Ages,
     hub: Hub,
     stranger: Option<Hub>,
     nodes: Vec<Node>,
@@ -139,6 +142,7 @@ impl World {
         }
         let mut world = Self {
             temper,
+            ages: Ages::of(seed),
             hub,
             stranger: None,
             nodes: Vec::new(),
@@ -156,9 +160,13 @@ impl World {
             scratch,
             rng,
         };
+        if world.ages.hub {
+            world.wire.set_older(HUB, true);
+        }
         for (name, store) in [("a-1", "A"), ("a-2", "A"), ("b-1", "B")] {
             if name != "a-2" || world.rng.chance(0.6) {
                 let mut node = world.machine(name, store);
+                node.line.set_older(world.ages.is_older());
                 node.start().await;
                 node.enrol(&world.hub).await;
                 world.nodes.push(node);
@@ -189,6 +197,7 @@ impl World {
         for _ in 0..steps {
             self.bury().await;
             self.carry_out().await;
+            self.age().await;
             self.hold()?;
             match self.rng.below(100) {
                 0..52 => self.somebody_works().await,
@@ -295,7 +304,8 @@ impl World {
             self.hub.on.as_ref().map(|on| (on, HUB, store.as_str(), true, false))
         } else {
             // One store in two has the newer program.
-            node.on.as_ref().map(|on| (on, node.name(), node.store.as_str(), false, no.is_multiple_of(2)))
+            let is_newer = no.is_multiple_of(2) && !node.line.is_older();
+            node.on.as_ref().map(|on| (on, node.name(), node.store.as_str(), false, is_newer))
         };
         let Some((on, name, store, is_hub, is_newer)) = seat else {
             return;
@@ -303,7 +313,8 @@ impl World {
         if on.disk.is_dead() {
             return;
         }
-        let seat = Seat { desk: &on.desk, name, store, is_hub, is_newer };
+        let may_erase = !self.is_mixed();
+        let seat = Seat { desk: &on.desk, name, store, is_hub, is_newer, may_erase };
         for _ in 0..self.rng.between(1, 4) {
             if let Some(deed) = self.known.deed(&mut self.rng, &seat, &self.coverage).await {
                 // What was so already is not recorded again.
@@ -437,10 +448,14 @@ impl World {
         let mut lost: BTreeSet<String> = check::authors(&look(folder)).into_keys().collect();
         let machines = self.nodes.iter().map(|node| &node.machine).chain([&self.hub.machine]);
         let others = machines.map(|machine| machine.folder.as_path()).filter(|other| *other != folder);
+        let hub = self.hub.machine.folder.as_path();
         for other in others.chain([image]) {
-            for by in check::authors(&look(other)).keys() {
-                lost.remove(by);
-            }
+            let held = if other == hub || !self.ages.were_mixed() {
+                check::authors(&look(other)).into_keys().collect()
+            } else {
+                check::returnable(&look(other))
+            };
+            lost.retain(|by| !held.contains(by));
         }
         self.excused.extend(lost);
     }
@@ -512,6 +527,7 @@ impl World {
         self.again = true;
         let mut node = self.machine(&copy, &store);
         disk::copy(&self.nodes[no].machine.folder, &node.machine.folder, Part::All);
+        node.line.set_older(self.nodes[no].line.is_older());
         node.start().await;
         self.nodes.push(node);
     }

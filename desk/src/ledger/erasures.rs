@@ -79,6 +79,9 @@ pub trait Erasures {
     /// Forgets a content that orders removed, and uploads of it: answers their ids; `None` where another photo has the same
     /// content, which stays then.
     async fn forget_erased(&self, sha256: Sha256) -> Result<Option<Vec<Uuid>>, Error>;
+    /// Every order is to be carried out and said to be done once more: this folder came back from a backup, and headquarters believes
+    /// no word from before that.
+    async fn erase_again(&self) -> Result<(), Error>;
     /// Notes that nothing is left to be done about a content that orders removed.
     async fn note_erased(&self, sha256: Sha256) -> Result<(), Error>;
     /// Hub: changes of which only a part is left and no order tells the digest of that.

@@ -3,7 +3,7 @@
 use crate::proof::{compared, in_step, named, outcomes, rot, scopes, scrub};
 use crate::site::{T0, TestSite, set, store_042};
 use chassis::sqlite::rusqlite::Connection;
-use desk::ledger::{Draft, Erasures as _, Incidents as _, Proof as _, Replication as _};
+use desk::ledger::{Draft, Erasures as _, Identity, Incidents as _, Proof as _, Replication as _, Site as _};
 use serde_json::json;
 use sync_protocol::batch::raw_body;
 use sync_protocol::change::ChangeId;
@@ -176,5 +176,43 @@ async fn what_headquarters_says_is_left_is_all_that_is_taken_back_there() {
     );
     let answers = hub.ledger.take_mended(scopes(), page, T0 + 500).await.unwrap();
     assert_eq!(outcomes(&answers), [&Given::Taken]);
+    assert_well(&node, &hub).await;
+}
+
+#[tokio::test]
+async fn a_site_that_came_back_from_a_backup_carries_every_order_out_again_and_says_so() {
+    let (hub, node, id, person) = pair(79).await;
+    order(&hub, T0 + 200, id, &person).await;
+    in_step(&node, &hub, T0 + 300).await;
+    let undone = async || node.ledger.erasures_undone(10).await.unwrap().len();
+    assert_eq!(undone().await, 1);
+    let own: String = match node.ledger.identity().await.unwrap() {
+        Identity::Node(enrolment) => enrolment.node_id.hyphenated().to_string(),
+        other => panic!("{other:?}"),
+    };
+    let said = async |at_ms: i64| {
+        let order = node.ledger.erasures(None, None, 10).await.unwrap().remove(0);
+        let done = json!({"at": "2026-11-20T00:00:00Z", "changes": 1, "contents": 0});
+        let set = set(json!({format!("done/{own}"): done}));
+        let draft = Draft {
+            kind: ERASURE,
+            id: order.id,
+            scope: store_042(),
+            new: false,
+            set,
+            number_year: None,
+        };
+        node.record("system:erasures", at_ms, draft).await;
+    };
+    said(T0 + 400).await;
+    assert_eq!(undone().await, 0);
+    // What is in the backup is that it was done; headquarters believes that no more.
+    node.ledger.erase_again().await.unwrap();
+    assert_eq!(undone().await, 1);
+    in_step(&node, &hub, T0 + 500).await;
+    assert_eq!(undone().await, 1, "its own word from before does not come back as an answer");
+    said(T0 + 600).await;
+    assert_eq!(undone().await, 0);
+    in_step(&node, &hub, T0 + 700).await;
     assert_well(&node, &hub).await;
 }

@@ -69,6 +69,7 @@ impl Intake {
             protocols: if is_first { Vec::new() } else { (OLDEST_VERSION..=VERSION).collect() },
             retired: caller.retired,
             successor,
+            returned: caller.returns && !is_first,
         })
     }
 

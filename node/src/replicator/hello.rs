@@ -40,6 +40,13 @@ pub(super) async fn run(session: &Session) {
                     session.stop(stop);
                     continue;
                 }
+                // Before the secret: until it is used headquarters says so again.
+                if answer.returned
+                    && let Err(error) = session.desk.ledger().erase_again().await
+                {
+                    unreadable(session, &error).await;
+                    continue;
+                }
                 if let Some(secret) = answer.credential.clone() {
                     take_secret(session, secret).await;
                     renewed_ms = Some(sent_ms);
@@ -53,16 +60,7 @@ pub(super) async fn run(session: &Session) {
                     Ok(None) => {}
                     Ok(Some(parted)) => return session.part(parted).await,
                     Err(error) => {
-                        session.board.trouble(
-                            Part::Ledger,
-                            format!("the node's own ledger cannot be read: {error}"),
-                            None,
-                        );
-                        let failure = Failure::NoHub {
-                            why: "the node's own ledger cannot be read".to_owned(),
-                            retry_after: None,
-                        };
-                        session.hello_failed(&failure).await;
+                        unreadable(session, &error).await;
                         continue;
                     }
                 }
@@ -82,6 +80,13 @@ pub(super) async fn run(session: &Session) {
             Err(failure) => session.hello_failed(&failure).await,
         }
     }
+}
+
+/// The node's own ledger fails: hello is said again after a pause.
+async fn unreadable(session: &Session, error: &desk::Error) {
+    session.board.trouble(Part::Ledger, format!("the node's own ledger cannot be read: {error}"), None);
+    let why = "the node's own ledger cannot be read".to_owned();
+    session.hello_failed(&Failure::NoHub { why, retry_after: None }).await;
 }
 
 async fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
@@ -220,6 +225,7 @@ mod tests {
             protocols: Vec::new(),
             retired: false,
             successor: None,
+            returned: false,
         };
         assert_eq!(objection(&answer(hub_id, 1), &request), None);
         assert_eq!(objection(&answer(origin, 1), &request), Some(Stop::WrongHub));

@@ -233,6 +233,7 @@ impl State {
             protocols: Vec::new(),
             retired: false,
             successor: None,
+            returned: false,
         }
     }
 

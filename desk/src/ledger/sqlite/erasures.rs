@@ -399,7 +399,7 @@ pub(super) fn own_id(db: &Connection) -> Done<Option<Uuid>> {
     })
 }
 
-/// Everything is to be said again: this site goes by another name now.
+/// Everything is to be said again: this site goes by another name now, or came back from a backup.
 pub(super) fn say_again(db: &Connection) -> Done<()> {
     db.execute("UPDATE erasures SET done_ms = NULL", [])?;
     Ok(())

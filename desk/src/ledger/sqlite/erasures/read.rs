@@ -4,7 +4,7 @@ use super::super::SqliteLedger;
 use super::super::changes::{load_record_no, parse_scope};
 use super::super::fail::{Done, Fail};
 use super::super::{damage, site};
-use super::{unlisted, what, wipe};
+use super::{say_again, unlisted, what, wipe};
 use crate::error::Error;
 use crate::ledger::{Audit, Confirmation, DamageKind, Erasure, Erasures, Listing, Undone};
 use async_trait::async_trait;
@@ -224,6 +224,10 @@ impl Erasures for SqliteLedger {
 
     async fn forget_erased(&self, sha256: Sha256) -> Result<Option<Vec<Uuid>>, Error> {
         self.write(move |db| forget(db, sha256)).await
+    }
+
+    async fn erase_again(&self) -> Result<(), Error> {
+        self.write(say_again).await
     }
 
     async fn note_erased(&self, sha256: Sha256) -> Result<(), Error> {
