@@ -6,6 +6,8 @@
 //! what is missing, never touches what is there, and then checks all of them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod proof_samples;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -555,6 +557,7 @@ fn freeze_what_is_missing() {
         std::fs::create_dir_all(file(&format!("{folder}/"))).unwrap();
     }
     let second = v2::written().into_iter().chain(v2::compressed());
+    let second = second.chain(proof_samples::written()).chain(proof_samples::compressed());
     for (name, bytes) in written().into_iter().chain(compressed()).chain(second) {
         if !file(name).exists() {
             std::fs::write(file(name), bytes).unwrap();
