@@ -45,6 +45,10 @@ pub enum Error {
     /// A question that took too long to answer.
     #[error("the question took too long")]
     TooLong,
+    /// A change is not what was recorded: the disk has damaged it. The scrub looks at once, and the other side has it; the text is for the
+    /// log only.
+    #[error("{0}")]
+    Damaged(String),
     /// A fault in the program or the data; the text is for the log only.
     #[error("{0}")]
     Fault(String),

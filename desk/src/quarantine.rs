@@ -242,7 +242,7 @@ pub async fn after_upgrade(desk: &Desk, version: &str) -> Result<u64, Error> {
                 taken += 1;
             }
             Ok(false) => {}
-            Err(error @ (Error::Fault(_) | Error::Refused(_))) => {
+            Err(error @ (Error::Fault(_) | Error::Damaged(_) | Error::Refused(_))) => {
                 tracing::error!(change_no, %error, "a change in quarantine cannot be tried again");
             }
             Err(error) => return Err(error),

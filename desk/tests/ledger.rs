@@ -13,6 +13,8 @@ mod audit;
 mod convergence;
 #[path = "ledger/erasures.rs"]
 mod erasures;
+#[path = "ledger/found.rs"]
+mod found;
 #[path = "ledger/lists.rs"]
 mod lists;
 #[path = "ledger/offers.rs"]

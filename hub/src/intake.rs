@@ -151,6 +151,11 @@ impl Intake {
                 tracing::warn!(%error, "a node's request has to wait");
                 self.inner.admission.busy()
             }
+            // Nothing of it goes anywhere until it is mended, which has begun: the node waits, as for a hub without room.
+            error @ desk::Error::Damaged(_) => {
+                tracing::error!(%error, "a node has to wait until what the disk has damaged is mended");
+                self.inner.admission.busy()
+            }
             error => Refused::Failed(error),
         }
     }

@@ -186,6 +186,53 @@ async fn a_node_that_comes_with_an_old_secret_was_restored_once_it_uses_the_one_
 }
 
 #[tokio::test]
+async fn a_pull_that_meets_a_damaged_change_waits_until_it_is_mended_and_the_answer_is_proven() {
+    let hub = Hub::start().await;
+    let (mut one, two) = (hub.enrol("042").await, hub.enrol("042").await);
+    one.record(&one.incidents(1)).await;
+    let flip = |from: &str, to: &str| {
+        let sql = "UPDATE changes SET body = replace(body, ?1, ?2) WHERE body LIKE '%incident 1%' OR body LIKE '%incident X%'";
+        assert_eq!(hub.database().execute(sql, [from, to]).unwrap(), 1);
+    };
+    flip("incident 1", "incident X");
+    let body = two.pull_body(json!({ "store/042": null, "company": null }), 0);
+    let reply = two.ask(path::PULL, &body).await;
+    assert_eq!((reply.status, reply.code().as_str()), (503, "busy"), "{}", reply.text());
+    assert!(
+        reply
+            .headers
+            .get("retry-after")
+            .is_some_and(|text| text.parse::<u64>().is_ok_and(|seconds| seconds > 0))
+    );
+    // One bad change never stops a stream on its way up.
+    one.record(&one.incidents(1)).await;
+    flip("incident X", "incident 1");
+    let page = two.pull(&BTreeMap::new(), 0).await;
+    assert_eq!(page.lines.iter().filter(|line| line.body.get().contains("incident 1")).count(), 1);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_hub_put_back_to_before_an_epoch_of_its_own_finds_out_by_a_receipt_of_that_epoch() {
+    let hub = Hub::start().await;
+    let node = hub.enrol("042").await;
+    let key = hub.desk.ledger().hub_key().await.unwrap();
+    let receipt = key.receipt(Uuid::from_u128(7), node.origin, 1, Link::start(node.origin));
+    let hello = async || -> HelloAnswer {
+        let mut body = node.hello_body();
+        body["protocols"] = json!([1, 2]);
+        body["acked"] = serde_json::to_value(receipt).unwrap();
+        let reply = node.ask(path::HELLO, body.to_string().as_bytes()).await;
+        serde_json::from_slice(&reply.body).unwrap()
+    };
+    let first = hello().await.epoch;
+    assert_ne!(first, node.epoch);
+    // Once: from then on it remembers that there was such an epoch.
+    assert_eq!(hello().await.epoch, first);
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn a_node_of_another_hub_is_told_so() {
     let hub = Hub::start().await;
     let mut node = hub.enrol("042").await;

@@ -174,3 +174,60 @@ async fn a_hub_whose_clock_jumps_back_from_2031_shuts_nobody_out_and_lets_nobody
     store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;
     hub.audit().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leap_days_and_the_hour_that_comes_twice_are_kept_as_they_were_and_days_that_there_are_not_are_refused() {
+    let scratch = Scratch::new("calendar");
+    let hub = Hub::with_stores(&scratch, &["042"]).await;
+    let mut node = Node::new(&scratch, &hub, "042", "node").await;
+    node.env("AINCIDENT_NODE_LINK_MAX_BACKOFF_MS", "250");
+    node.enroll(&hub.node_code("042").await).await.ok("enroll");
+    node.start().await;
+    let (manager, harriet) = (node.manager().await, hub.harriet().await);
+    // The store is in Chicago: on 2026-11-01 half past one comes twice, on 2026-03-08 half past two does not come.
+    let given = [
+        ("2024-02-29T23:59:59-06:00", "2024-03-01T05:59:59Z"),
+        ("2024-02-29T12:00:00Z", "2024-02-29T12:00:00Z"),
+        ("2000-02-29T00:00:00Z", "2000-02-29T00:00:00Z"),
+        ("2026-11-01T01:30:00-05:00", "2026-11-01T06:30:00Z"),
+        ("2026-11-01T01:30:00-06:00", "2026-11-01T07:30:00Z"),
+        ("2026-03-08T02:30:00-06:00", "2026-03-08T08:30:00Z"),
+    ];
+    for (typed, kept) in given {
+        let report = json!({ "description": typed, "occurred_at": typed });
+        let made = manager.post("/api/v1/incidents", &report).await.expect(201);
+        assert_eq!(time(&made["occurred_at"]), time(&kept.into()), "{typed}: {made}");
+    }
+    for none in ["2026-02-29T12:00:00Z", "1900-02-29T12:00:00Z", "2026-02-30T12:00:00Z", "2026-11-01T24:30:00Z"] {
+        let report = json!({ "description": none, "occurred_at": none });
+        let refused = manager.post("/api/v1/incidents", &report).await;
+        assert!((400..500).contains(&refused.status), "{none}: {}", refused.status);
+    }
+    // A PC on a leap day to come, and one whose clock goes through the hour that comes twice.
+    for at in ["2028-02-29T23:59:58Z", "2026-11-01T06:59:58Z"] {
+        node.stop().await;
+        node.env(MOVED, &offset_to(time(&at.into())).to_string());
+        node.start().await;
+        let manager = node.manager().await;
+        let before = manager.post("/api/v1/incidents", &json!({ "description": "before the turn" })).await.expect(201);
+        assert_eq!(before["recorded_at"].as_str().unwrap()[..10], at[..10], "{before}");
+        wait_until("the hour to turn", PATIENCE, async || {
+            let made = manager.post("/api/v1/incidents", &json!({ "description": "turning" })).await.expect(201);
+            made["recorded_at"].as_str().unwrap()[11..13] != at[11..13]
+        })
+        .await;
+        node.drained(&manager, PATIENCE).await;
+    }
+    node.stop().await;
+    node.env(MOVED, "0");
+    node.start().await;
+    let manager = node.manager().await;
+    node.drained(&manager, PATIENCE).await;
+    let order = async |client: &aincident_tests::http::Client| -> Vec<String> {
+        let list = client.list("category=other").await;
+        list.iter().map(|incident| incident["occurred_at"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(order(&manager).await, order(&harriet).await);
+    store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;
+    hub.audit().await;
+}

@@ -259,13 +259,13 @@ fn story(db: &Connection, record: Uuid) -> String {
 /// What the hub put in quarantine of the stream that a node records under and the node does not show; nothing.
 pub fn unshown(hub: &Connection, node: &Connection) -> Option<String> {
     let (origin, _, acked) = own(node)?;
-    let sql = "SELECT o.origin, c.seq FROM quarantine q JOIN changes c ON c.change_no = q.change_no \
+    let sql = "SELECT o.origin, c.seq, q.reason || ': ' || c.body FROM quarantine q JOIN changes c ON c.change_no = q.change_no \
                JOIN origins o ON o.origin_no = c.origin_no WHERE q.waits = 0";
-    let aside: Vec<Id> = rows(hub, sql, |row| Ok((row.get(0)?, row.get(1)?)));
+    let aside: Vec<(Id, String)> = rows(hub, sql, |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)));
     let sql = "SELECT o.origin, c.seq FROM changes c JOIN origins o ON o.origin_no = c.origin_no \
                WHERE c.outcome IS NOT NULL";
     let shown: BTreeSet<Id> = rows(node, sql, |row| Ok((row.get(0)?, row.get(1)?))).into_iter().collect();
-    let ours = |id: &&Id| id.0 == origin && id.1 <= acked;
-    let unshown = aside.iter().filter(ours).find(|id| !shown.contains(*id))?;
-    Some(format!("the hub keeps {}:{} in quarantine and it does not say so", unshown.0, unshown.1))
+    let ours = |(id, _): &&(Id, String)| id.0 == origin && id.1 <= acked;
+    let (unshown, why) = aside.iter().filter(ours).find(|(id, _)| !shown.contains(id))?;
+    Some(format!("the hub keeps {}:{} in quarantine and it does not say so: {why}", unshown.0, unshown.1))
 }

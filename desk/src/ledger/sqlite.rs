@@ -109,7 +109,7 @@ impl StoreError for Fail {
     fn sqlite(&self) -> Option<&rusqlite::Error> {
         match self {
             Self::Sql(error) => Some(error),
-            Self::Refused(_) | Self::Broken(_) => None,
+            Self::Refused(_) | Self::Broken(_) | Self::Damaged(_) => None,
         }
     }
 }
@@ -454,6 +454,10 @@ impl Replication for SqliteLedger {
 
     async fn note_answers(&self, origin: Uuid, applied_seq: u64, answers: Vec<Answer>) -> Result<(), Error> {
         self.write(move |db| sync::note_answers(db, origin, applied_seq, &answers)).await
+    }
+
+    async fn take_back_acks(&self, origin: Uuid, after: u64) -> Result<(), Error> {
+        self.write(move |db| sync::take_back_acks(db, origin, after)).await
     }
 
     async fn own_link(&self, seq: u64) -> Result<Option<Link>, Error> {

@@ -133,8 +133,11 @@ pub trait Replication {
         max_changes: u32,
         max_bytes: usize,
     ) -> Result<Option<Unpushed>, Error>;
-    /// Node: notes the hub's answers, in the order sent. `applied_seq` never moves back.
+    /// Node: notes the hub's answers, in the order sent. `applied_seq` never moves back by it.
     async fn note_answers(&self, origin: Uuid, applied_seq: u64, answers: Vec<Answer>) -> Result<(), Error>;
+    /// Node: the hub holds its stream only up to `after`, whatever it acknowledged: what comes after it waits again, until the hub has
+    /// said anew what became of it.
+    async fn take_back_acks(&self, origin: Uuid, after: u64) -> Result<(), Error>;
     /// Node: the chain link of its own stream after number `seq`; `None` beyond its end.
     async fn own_link(&self, seq: u64) -> Result<Option<Link>, Error>;
     /// Node: ends its stream at the last number agreed on, records again under a new one, in order, what it recorded after

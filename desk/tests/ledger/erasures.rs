@@ -216,3 +216,30 @@ async fn a_site_that_came_back_from_a_backup_carries_every_order_out_again_and_s
     in_step(&node, &hub, T0 + 700).await;
     assert_well(&node, &hub).await;
 }
+
+#[tokio::test]
+async fn rows_of_the_tables_of_orders_that_are_lost_or_altered_are_found_by_the_audit_and_made_again_by_the_scrub() {
+    for sql in [
+        "DELETE FROM erased_fields",
+        "UPDATE erased_fields SET field = 'title'",
+        "DELETE FROM erased_changes",
+        "UPDATE erasures SET scope = 'store/117'",
+        "UPDATE erasures SET incident_id = zeroblob(16)",
+        "DELETE FROM erased_fields; DELETE FROM erased_changes; DELETE FROM erasures",
+    ] {
+        let (hub, node, id, person) = pair(80).await;
+        order(&hub, T0 + 200, id, &person).await;
+        in_step(&node, &hub, T0 + 300).await;
+        for site in [&hub, &node] {
+            let before = format!("{:?}", site.ledger.erasures(None, None, 10).await.unwrap());
+            sql.split(';').for_each(|sql| rot(site, sql));
+            assert_ne!(site.ledger.audit().await.unwrap().faults, Vec::<String>::new(), "{sql}");
+            let found = scrub(site, T0 + 400).await;
+            assert!(!found.mended.is_empty(), "{sql}");
+            assert_eq!(site.ledger.audit().await.unwrap().faults, Vec::<String>::new(), "{sql}");
+            assert_eq!(format!("{:?}", site.ledger.erasures(None, None, 10).await.unwrap()), before, "{sql}");
+        }
+        in_step(&node, &hub, T0 + 600).await;
+        assert_well(&node, &hub).await;
+    }
+}

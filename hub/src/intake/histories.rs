@@ -113,7 +113,7 @@ impl Intake {
         let now_ms = self.now_ms();
         let answers = match self.ledger().take_given(caller.scopes(), page.clone(), now_ms).await {
             Ok(answers) => answers,
-            Err(Error::Fault(cause)) => {
+            Err(Error::Fault(cause) | Error::Damaged(cause)) => {
                 tracing::error!(node = %caller.node_id, cause, "lines given made the hub fail; trying them one by one");
                 self.give_singly(caller, page, now_ms).await?
             }
@@ -132,7 +132,7 @@ impl Intake {
             let single = Page { header: page.header.clone(), lines: vec![line] };
             match self.ledger().take_given(caller.scopes(), single, now_ms).await {
                 Ok(answered) => answers.extend(answered),
-                Err(Error::Fault(cause)) => {
+                Err(Error::Fault(cause) | Error::Damaged(cause)) => {
                     tracing::error!(node = %caller.node_id, %origin, seq, cause, "a change given back made the hub fail");
                     let reason = "the hub failed while applying it".to_owned();
                     answers.push(GivenLine { origin, seq, outcome: Given::Refused { later: true, reason } });

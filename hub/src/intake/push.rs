@@ -35,7 +35,7 @@ impl Intake {
         let now_ms = self.now_ms();
         let result = match self.ledger().take_push(caller.node_id, caller.own_scope(), push, now_ms).await {
             Ok(result) => result,
-            Err(Error::Fault(cause)) => {
+            Err(Error::Fault(cause) | Error::Damaged(cause)) => {
                 tracing::error!(node = %caller.node_id, %origin, cause, "a push made the hub fail; trying it by halves");
                 let again = unpack(body, self.inner.limits).await?;
                 self.by_halves(caller, again, now_ms).await.map_err(|error| self.not_taken(error))?
@@ -62,11 +62,11 @@ impl Intake {
         while let Some(part) = parts.pop() {
             let (seq, origin) = (part.header.first_seq, part.header.origin);
             let result = match self.ledger().take_push(node_id, scope.clone(), part.clone(), now_ms).await {
-                Err(Error::Fault(cause)) if part.bodies.len() == 1 => {
+                Err(Error::Fault(cause) | Error::Damaged(cause)) if part.bodies.len() == 1 => {
                     tracing::error!(node = %node_id, %origin, seq, cause, "a change made the hub fail");
                     self.ledger().keep_failed(node_id, scope.clone(), part, FAILED.to_owned(), now_ms).await?
                 }
-                Err(Error::Fault(_)) => {
+                Err(Error::Fault(_) | Error::Damaged(_)) => {
                     parts.extend(halves(part).into_iter().rev());
                     continue;
                 }

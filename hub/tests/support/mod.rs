@@ -115,9 +115,14 @@ impl Hub {
         }
     }
 
+    /// The hub's database, behind its back.
+    pub fn database(&self) -> chassis::sqlite::rusqlite::Connection {
+        chassis::sqlite::rusqlite::Connection::open(self.folder.0.join("ledger.sqlite")).unwrap()
+    }
+
     /// Makes every transaction fail that stores an incident with `words` in it.
     pub fn poison(&self, words: &str) {
-        let db = chassis::sqlite::rusqlite::Connection::open(self.folder.0.join("ledger.sqlite")).unwrap();
+        let db = self.database();
         let trigger = format!(
             "CREATE TRIGGER poison BEFORE INSERT ON documents WHEN new.doc LIKE '%{words}%' \
              BEGIN SELECT RAISE(ABORT, 'poisoned'); END"

@@ -2,8 +2,8 @@
 //!
 //! The place to go on from is what the ledger says the hub acknowledged; nothing else is remembered. An answer that
 //! was lost on the way is the normal case: the same changes are sent again and the hub answers the same. Only a hub
-//! that holds less than it once acknowledged (it was restored from a backup) makes the loop go back further, for as
-//! long as it takes to fill the hub up again.
+//! that holds less than it once acknowledged (it was restored from a backup) makes the loop go back further: what it
+//! forgot is not acknowledged any more, and so sent until its new answers are noted.
 
 use std::time::Duration;
 
@@ -124,7 +124,6 @@ async fn arrive(
     }
     // Not from the view, which may be a moment older than what the hub was sent.
     let backlog = session.desk.ledger().backlog().await?;
-    position.welcome = welcome.no;
     // It may have been upgraded, and have tried again what it could not take.
     (position.asked, position.asking) = (None, None);
     batch.set_most(welcome.limits.push_bytes);
@@ -132,6 +131,10 @@ async fn arrive(
     // What `hello` told is about the stream it asked for.
     let is_behind = welcome.origin == backlog.origin && welcome.applied_seq < acknowledged;
     position.after = is_behind.then_some(welcome.applied_seq);
+    if is_behind {
+        session.desk.ledger().take_back_acks(backlog.origin, welcome.applied_seq).await?;
+    }
+    position.welcome = welcome.no;
     Ok(())
 }
 
@@ -286,6 +289,7 @@ async fn act(session: &Session, position: &mut Position, run: &Unpushed, verdict
         }
         Verdict::Resend { after } => {
             tracing::warn!(origin = %run.origin, from = after + 1, "headquarters misses changes; sending them again");
+            session.desk.ledger().take_back_acks(run.origin, after).await.map_err(Trouble::Ledger)?;
             position.after = Some(after);
             Ok(false)
         }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use aincident_node::replicator::board::Part;
 use desk::ledger::{LinkState, SharedLedger};
-use sync_protocol::message::{path, refusal};
+use sync_protocol::batch::Push;
+use sync_protocol::message::{Limits, path, refusal};
 use uuid::Uuid;
 
 use crate::hub::{FakeHub, Mood, SECRET, State};
@@ -98,6 +99,33 @@ async fn a_hub_that_forgot_changes_gets_them_again() {
     hub.state().held.truncate(1);
     node.start();
     until("all is there once more", async || hub.state().held.len() == 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hub_that_forgot_says_of_changes_sent_again_is_heard_though_its_first_answer_is_lost() {
+    let hub = FakeHub::start().await;
+    let node = Node::enrolled(&hub).await;
+    for n in 0..4 {
+        node.record(&format!("{n}")).await;
+    }
+    node.start();
+    until("all is there", async || node.pending().await == 0).await;
+    node.end().await;
+    hub.state().held.truncate(1);
+    hub.once(path::PUSH, [Mood::Lost]);
+    let before = hub.count(path::PUSH);
+    node.start();
+    // It holds them all after the first push, but what became of them nobody has heard.
+    until("the answers", async || hub.count(path::PUSH) >= before + 2 && node.pending().await == 0).await;
+    let firsts: Vec<u64> = hub
+        .state()
+        .log
+        .iter()
+        .filter(|asked| asked.path == path::PUSH)
+        .skip(before)
+        .map(|asked| Push::decode(&asked.body, &Limits::default()).unwrap().header.first_seq)
+        .collect();
+    assert_eq!(firsts[..2], [2, 2], "{firsts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,7 +92,9 @@ fn records(db: &Connection, audit: &mut Audit) -> Done<()> {
         };
         audit.records += 1;
         match rebuild(db, &record) {
-            Err(Fail::Broken(text)) => fault(audit, format!("{} {}: {text}", record.kind, record.id)),
+            Err(Fail::Broken(text) | Fail::Damaged(text)) => {
+                fault(audit, format!("{} {}: {text}", record.kind, record.id))
+            }
             Err(other) => return Err(other),
             Ok(state) if state != record.state => {
                 fault(audit, format!("{} {}: its state is not what its changes say", record.kind, record.id));

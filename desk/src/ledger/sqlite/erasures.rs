@@ -9,11 +9,13 @@
 //!
 //! What comes after, bytes in free pages and files, is in [`wipe`] and `crate::erasures`.
 
+mod again;
 mod damaged;
 mod foretold;
 mod read;
 mod wipe;
 
+pub(super) use again::{again, compare};
 pub(super) use foretold::foretold;
 pub(super) use read::{examine, is_told, named_fields};
 

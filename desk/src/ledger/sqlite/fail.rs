@@ -12,6 +12,8 @@ pub(crate) enum Fail {
     Sql(rusqlite::Error),
     /// What is stored makes no sense; the text is for the log.
     Broken(String),
+    /// A change is not what was recorded; the text is for the log.
+    Damaged(String),
 }
 
 impl Fail {
@@ -20,6 +22,7 @@ impl Fail {
         matches!(
             self,
             Self::Broken(_)
+                | Self::Damaged(_)
                 | Self::Sql(
                     rusqlite::Error::FromSqlConversionFailure(..)
                         | rusqlite::Error::IntegralValueOutOfRange(..)
@@ -51,6 +54,7 @@ impl From<Fail> for Error {
             Fail::Refused(refusal) => Self::Refused(refusal),
             Fail::Sql(error) => Self::Fault(format!("sqlite: {error}")),
             Fail::Broken(text) => Self::Fault(text),
+            Fail::Damaged(text) => Self::Damaged(text),
         }
     }
 }

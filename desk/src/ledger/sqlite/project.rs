@@ -262,6 +262,9 @@ pub(super) fn forget(db: &Connection, record: &Record) -> Done<()> {
 
 /// Makes all rows of a record anew, also those that are gone, and those of what belongs to it.
 pub(super) fn again(db: &Connection, record: &Record) -> Done<()> {
+    if record.kind == record::ERASURE {
+        return erasures::again(db, record);
+    }
     if record.kind != record::INCIDENT {
         self::record(db, record)?;
         return match record.parent_no.map(|no| load_record_no(db, no)).transpose()?.flatten() {
@@ -361,6 +364,7 @@ pub(super) fn compare(db: &Connection, record: &Record) -> Done<Option<String>> 
             Ok((row != Some(says)).then(|| "the accounts table differs".to_owned()))
         }
         record::PHOTO => photos::compare(db, record),
+        record::ERASURE => erasures::compare(db, record),
         _ => Ok(None),
     }
 }

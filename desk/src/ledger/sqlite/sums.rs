@@ -37,7 +37,7 @@ pub(super) fn check(kept: Option<[u8; 16]>, hlc: Hlc, body: &str, id: ChangeId) 
     if is_whole(kept, hlc, body) {
         Ok(())
     } else {
-        Err(Fail::Broken(format!("change {id} is damaged")))
+        Err(Fail::Damaged(format!("change {id} is damaged")))
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) fn sum_up(db: &Connection, limit: u32) -> Done<u32> {
         let (id, sum) = match load_record_no(db, *no) {
             Ok(Some(record)) => (record.id, record_sum(record.id, &record.kind, &record.state)),
             Ok(None) => continue,
-            Err(Fail::Broken(_)) => {
+            Err(Fail::Broken(_) | Fail::Damaged(_)) => {
                 let id = db.query_row("SELECT record_id FROM records WHERE record_no = ?1", [no], |row| row.get(0))?;
                 (id, Sum::default())
             }
