@@ -21,7 +21,7 @@ need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 	echo "installing$$missing"; sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
 
-.PHONY: help build release demo test sim lint bench narrow peers deb build-packages test-packages toolchain
+.PHONY: help build release demo test sim lint bench narrow peers deb boot build-packages deb-packages boot-packages test-packages toolchain
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -65,7 +65,21 @@ narrow: release ## 20 MB of photos over 256 kbit/s, 600 ms there and back, 2 % l
 peers: build-packages ## Photos and reports beside sharp, Pillow and reportlab (needs node, npm and python3)
 	@tests/bench/peers/run.sh
 
-deb: build-packages ## Debian packages of both programs, in target/debian
+# Which build is packed: dist is small and takes long to link; dev packs what `make build` has made, to try the packages.
+PACK ?= dist
+PACKED = target/$(if $(filter dev,$(PACK)),debug,$(PACK))
+# The same packages from the same sources: file times in them are those of the last commit.
+EPOCH = SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s)
+
+deb: deb-packages ## Debian packages of both programs, in target/debian
 	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --locked
-	$(CARGO) deb -p aincident-hub --profile dist
-	$(CARGO) deb -p aincident-node --profile dist
+	$(CARGO) build --workspace --bin aincident-hub --bin aincident-node --profile $(PACK) --locked
+	rm -rf target/manual
+	$(PACKED)/aincident-hub manual --to target/manual/aincident-hub
+	$(PACKED)/aincident-node manual --to target/manual/aincident-node
+	$(EPOCH) $(CARGO) deb -p aincident-hub --profile $(PACK) --no-build
+	$(EPOCH) $(CARGO) deb -p aincident-node --profile $(PACK) --no-build
+	lintian --fail-on error target/debian/*.deb
+
+deb-packages: build-packages
+	@$(call need,lintian dpkg-dev)

@@ -26,4 +26,4 @@ pub use limits::{JSON_LIMIT_BYTES, long_lived};
 pub use middleware::{RequestId, StackConfig, stack};
 pub use problem::{FieldError, Problem};
 pub use query::{Path, Query, QueryPairs};
-pub use server::{announce, check_listen, serve, serve_up_to};
+pub use server::{Door, Server, announce, check_listen, serve};

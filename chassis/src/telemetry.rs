@@ -64,14 +64,26 @@ pub enum TelemetryError {
     Taken(&'static str),
 }
 
+/// Whether logging could be started like this.
+///
+/// # Errors
+///
+/// When the filter does not parse.
+pub fn check(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+    filter(config).map(|_| ())
+}
+
+fn filter(config: &TelemetryConfig) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(&config.log).map_err(|cause| TelemetryError::Filter { filter: config.log.clone(), cause })
+}
+
 /// Starts logging to standard error.
 ///
 /// # Errors
 ///
 /// When the filter does not parse, or logging is already set up.
 pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.log)
-        .map_err(|cause| TelemetryError::Filter { filter: config.log.clone(), cause })?;
+    let filter = filter(config)?;
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());

@@ -4,8 +4,9 @@ use crate::config::ServeConfig;
 use crate::intake::{Intake, histories};
 use crate::{http, site};
 use chassis::folder::DataFolder;
-use chassis::http::{announce, check_listen, serve_up_to};
+use chassis::http::{Server, announce, check_listen};
 use chassis::shutdown::Shutdown;
+use chassis::systemd::Systemd;
 use chassis::telemetry;
 use desk::photos::heic::Opener;
 use desk::versions;
@@ -48,8 +49,11 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let address = listener.local_addr().map_err(failed)?;
     let working = tokio::spawn(desk.clone().work());
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the hub serves");
+    let server = Server::up_to(MAX_CONNECTIONS);
+    let vitals = vec![desk.vital(), server.door().vital(address)];
+    Systemd::from_environment().serving(&format!("serves on {address}"), vitals, &shutdown);
     announce(address).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
-    serve_up_to(listener, router, shutdown, MAX_CONNECTIONS).await.map_err(failed)?;
+    server.serve(listener, router, shutdown).await.map_err(failed)?;
     if let Err(error) = working.await {
         tracing::warn!(%error, "the jobs did not end in order");
     }

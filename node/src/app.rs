@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chassis::folder::DataFolder;
-use chassis::http::{announce, check_listen, serve};
+use chassis::http::{Server, announce, check_listen};
 use chassis::shutdown::Shutdown;
+use chassis::systemd::{Systemd, Vital};
 use chassis::telemetry;
 use desk::ledger::Identity;
 use desk::photos::heic::Opener;
@@ -52,6 +53,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let address = listener.local_addr().map_err(failed)?;
     let inbox = config.inbox.unwrap_or_else(|| folder.join("inbox"));
     desk.set_copies(vec![inbox.join("done"), inbox.join("failed")]);
+    let server = Server::default();
+    let vitals = vec![desk.vital(), Vital::turning("replicator", replicator.pulse()), server.door().vital(address)];
     let syncing = tokio::spawn(replicator.run(shutdown.token()));
     let working = tokio::spawn(desk.clone().work());
     let dropped = tokio::spawn(shutdown.token().run_until_cancelled_owned(inbox::run(desk.clone(), inbox)));
@@ -65,8 +68,9 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
             "not enrolled yet: get a one-time code from headquarters and run `aincident-node enroll` on this folder"
         );
     }
+    Systemd::from_environment().serving(&format!("serves on {address}"), vitals, &shutdown);
     announce(address).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
-    serve(listener, router, shutdown).await.map_err(failed)?;
+    server.serve(listener, router, shutdown).await.map_err(failed)?;
     if let Err(error) = dropped.await {
         tracing::warn!(%error, "the drop folder was not left in order");
     }

@@ -6,7 +6,7 @@
 //! finished, idle connections close, and what is left after [`Shutdown::DEADLINE`] is cut.
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,13 +16,16 @@ use axum::extract::ConnectInfo;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::pulse::Pulse;
 use crate::shutdown::Shutdown;
+use crate::systemd::Vital;
 
 /// Connections at once.
 pub const MAX_CONNECTIONS: usize = 1024;
@@ -39,68 +42,145 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 ///
 /// None at present; what goes wrong with one connection ends that connection.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
-    serve_up_to(listener, router, shutdown, MAX_CONNECTIONS).await
+    Server::default().serve(listener, router, shutdown).await
 }
 
-/// [`serve`] with room for `connections` at once; one more waits to be accepted. Each takes a file descriptor, which the
-/// system has to grant (`LimitNOFILE`).
-///
-/// # Errors
-///
-/// As [`serve`].
-pub async fn serve_up_to(
-    listener: TcpListener,
-    router: Router,
-    shutdown: Shutdown,
-    connections: usize,
-) -> io::Result<()> {
-    serve_within(listener, router, shutdown, connections, HEADER_TIME).await
-}
-
-pub(super) async fn serve_within(
-    listener: TcpListener,
-    router: Router,
-    shutdown: Shutdown,
-    connections: usize,
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Server {
     header_time: Duration,
-) -> io::Result<()> {
-    let stop = shutdown.token();
-    let places = Arc::new(Semaphore::new(connections));
-    let builder = Arc::new(builder(header_time));
-    let mut open = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
-        };
-        let (stream, peer, place) = match accepted {
-            Ok(accepted) => accepted,
-            Err(cause) => {
-                tracing::warn!(%cause, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        while open.try_join_next().is_some() {}
-        let connection = Connection {
-            builder: Arc::clone(&builder),
-            router: router.clone(),
-            peer,
-            header_time,
-            stop: stop.clone(),
-        };
-        open.spawn(async move {
-            connection.run(stream).await;
-            drop(place);
-        });
+    door: Door,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::up_to(MAX_CONNECTIONS)
     }
-    drop(listener);
-    let drained = async { while open.join_next().await.is_some() {} };
-    if tokio::time::timeout(Shutdown::DEADLINE, drained).await.is_err() {
-        tracing::warn!(connections = open.len(), "connections still open at the deadline were cut");
-        open.shutdown().await;
+}
+
+impl Server {
+    /// With room for `connections` at once; one more waits to be accepted. Each takes a file descriptor, which the
+    /// system has to grant (`LimitNOFILE`).
+    #[must_use]
+    pub fn up_to(connections: usize) -> Self {
+        let places = Arc::new(Semaphore::new(connections));
+        Self { header_time: HEADER_TIME, door: Door { places, pulse: Pulse::default() } }
     }
-    Ok(())
+
+    /// The same with another patience than [`HEADER_TIME`].
+    #[cfg(test)]
+    pub(super) fn patient_for(self, header_time: Duration) -> Self {
+        Self { header_time, ..self }
+    }
+
+    /// What tells whether it still listens.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door.clone()
+    }
+
+    /// Serves `router` on `listener` until the shutdown is over.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`].
+    pub async fn serve(self, listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
+        let stop = shutdown.token();
+        let Self { header_time, door } = self;
+        let builder = Arc::new(builder(header_time));
+        let mut open = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                () = door.pulse.beat() => continue,
+                accepted = accept(&listener, &door.places) => accepted,
+            };
+            let (stream, peer, place) = match accepted {
+                Ok(accepted) => accepted,
+                Err(cause) => {
+                    tracing::warn!(%cause, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            while open.try_join_next().is_some() {}
+            let connection = Connection {
+                builder: Arc::clone(&builder),
+                router: router.clone(),
+                peer,
+                header_time,
+                stop: stop.clone(),
+            };
+            open.spawn(async move {
+                connection.run(stream).await;
+                drop(place);
+            });
+        }
+        drop(listener);
+        let drained = async { while open.join_next().await.is_some() {} };
+        if tokio::time::timeout(Shutdown::DEADLINE, drained).await.is_err() {
+            tracing::warn!(connections = open.len(), "connections still open at the deadline were cut");
+            open.shutdown().await;
+        }
+        Ok(())
+    }
+}
+
+/// Tells whether a [`Server`] still listens.
+#[derive(Clone, Debug)]
+pub struct Door {
+    places: Arc<Semaphore>,
+    pulse: Pulse,
+}
+
+impl Door {
+    /// [`Door::answers`] for the watchdog.
+    #[must_use]
+    pub fn vital(&self, address: SocketAddr) -> Vital {
+        let door = self.clone();
+        Vital::new("listener", move || {
+            let door = door.clone();
+            async move { door.answers(address).await }
+        })
+    }
+
+    /// Returns once the server has answered as it does anybody: a connection of its own to `address`, where it listens, and a
+    /// request for `/healthz`. While all places are taken it is enough that it still looks for free ones: a busy service is not
+    /// a dead one.
+    ///
+    /// # Errors
+    ///
+    /// What it answered instead, or why it cannot be reached.
+    pub async fn answers(&self, address: SocketAddr) -> Result<(), String> {
+        self.pulse.felt().await;
+        if self.places.available_permits() == 0 {
+            return Ok(());
+        }
+        let line = ask_health(here(address)).await.map_err(|cause| cause.to_string())?;
+        let status = line.split(' ').nth(1).unwrap_or_default();
+        if status == "200" { Ok(()) } else { Err(format!("it answered {line:?}")) }
+    }
+}
+
+/// Where a service that listens on `address` is reached from here.
+fn here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The first line of the answer to a request for `/healthz`.
+async fn ask_health(address: SocketAddr) -> io::Result<String> {
+    /// A status line is shorter.
+    const MOST_BYTES: usize = 64;
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+    let mut answer = Vec::with_capacity(MOST_BYTES);
+    stream.take(MOST_BYTES as u64).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
 }
 
 async fn accept(

@@ -91,7 +91,7 @@ pub(super) fn make_private(path: &Path) -> Result<(), OpenError> {
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)
 }
 
-fn sync_parent(path: &Path) -> io::Result<()> {
+pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
         _ => sync_folder(Path::new(".")),

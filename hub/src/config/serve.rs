@@ -13,7 +13,7 @@ use std::path::PathBuf;
 const MIB: u64 = 1024 * 1024;
 
 /// Options of `serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -73,21 +73,26 @@ pub struct ServeConfig {
 }
 
 impl ServeArgs {
-    pub(super) fn resolve(self) -> Result<ServeConfig, UsageError> {
+    pub(super) fn resolve(mut self) -> Result<ServeConfig, UsageError> {
         let given = Layer {
-            listen: self.listen,
+            listen: self.listen.take(),
             plain_http: self.plain_http,
-            log: self.log,
-            log_format: self.log_format,
-            company: self.company,
-            public_url: self.public_url,
-            images_url: self.images_url,
+            log: self.log.take(),
+            log_format: self.log_format.take(),
+            company: self.company.take(),
+            public_url: self.public_url.take(),
+            images_url: self.images_url.take(),
             photo_max_mib: self.photo_max_mib,
             photos_per_incident: self.photos_per_incident,
-            photo_types: self.photo_types,
+            photo_types: self.photo_types.take(),
             ..Layer::default()
         };
-        let (data_dir, layer) = self.place.layered(given)?;
+        let (data_dir, layer) = std::mem::take(&mut self.place).layered(given)?;
+        self.settle(data_dir, layer)
+    }
+
+    /// What `layer` says, where these options do not say it.
+    pub(super) fn settle(self, data_dir: PathBuf, layer: Layer) -> Result<ServeConfig, UsageError> {
         let defaults = TelemetryConfig::default();
         let photos = photos(layer.photo_max_mib, layer.photos_per_incident, layer.photo_types)?;
         Ok(ServeConfig {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::hub::{CODE, FakeHub, Mood};
 use crate::machine::{scratch, until};
 
-fn program(args: &[&str], folder: &Path) -> Command {
+pub fn program(args: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aincident-node"));
     command.args(args).arg("--data-dir").arg(folder).env_clear();
     command
