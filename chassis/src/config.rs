@@ -89,6 +89,13 @@ pub fn credential(name: &str) -> Result<Option<Redacted<String>>, ConfigError> {
     }
 }
 
+/// The file that systemd handed the secret `name` over in, where it did.
+#[must_use]
+pub fn credential_file(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
+    path.is_file().then_some(path)
+}
+
 fn line_of(text: &str, offset: usize) -> Option<usize> {
     let before = text.as_bytes().get(..offset)?;
     Some(before.iter().filter(|byte| **byte == b'\n').count() + 1)

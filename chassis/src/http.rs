@@ -9,9 +9,11 @@ pub mod health;
 pub mod json;
 pub mod limits;
 pub mod middleware;
+pub mod plain;
 pub mod problem;
 pub mod query;
 pub mod server;
+pub mod tls;
 pub mod tus;
 
 #[cfg(test)]
@@ -26,4 +28,5 @@ pub use limits::{JSON_LIMIT_BYTES, long_lived};
 pub use middleware::{RequestId, StackConfig, stack};
 pub use problem::{FieldError, Problem};
 pub use query::{Path, Query, QueryPairs};
-pub use server::{Door, Server, announce, check_listen, serve};
+pub use server::{Door, Server, announce, needs_tls, serve};
+pub use tls::{Tls, TlsError};

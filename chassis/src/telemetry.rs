@@ -122,6 +122,13 @@ const JOBS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 32.0, 128.0, 256.0, 512.0];
 /// How often collected samples are folded into buckets; without it they pile up until someone asks.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// Notes in the metrics which program this is, and since when it runs.
+#[allow(clippy::cast_precision_loss, reason = "seconds since 1970")]
+pub fn introduce(program: &'static str, version: &'static str, now_ms: i64) {
+    metrics::gauge!("aincident_build_info", "program" => program, "version" => version).set(1.0);
+    metrics::gauge!("process_start_time_seconds").set(now_ms as f64 / 1000.0);
+}
+
 /// Starts collecting metrics; asked again, it returns the same collection.
 ///
 /// # Errors

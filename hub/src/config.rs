@@ -9,6 +9,7 @@ mod quarantine;
 mod scrub;
 mod serve;
 mod task;
+mod tls;
 
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::overlay;
@@ -26,6 +27,8 @@ use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
 pub use serve::{ServeArgs, ServeConfig};
 pub use task::Task;
+pub use tls::TlsConfig;
+use tls::TlsLayer;
 
 /// The A.I.ncident program at headquarters.
 #[derive(Debug, Parser)]
@@ -70,8 +73,7 @@ pub enum Command {
     Quarantine(QuarantineCommand),
     /// Read a configuration file and tell everything that is wrong with it, line by line.
     CheckConfig(CheckArgs),
-    /// Write the man pages and shell completions into a folder.
-    #[command(hide = true)]
+    /// Write the man pages and shell completions of this program into a folder.
     Manual {
         /// The folder; made where there is none.
         #[arg(long, value_name = "DIR")]
@@ -281,6 +283,7 @@ struct Layer {
     settled: Option<bool>,
     reason: Option<String>,
     scrub: Option<ScrubLayer>,
+    tls: Option<TlsLayer>,
 }
 
 overlay!(Layer {
@@ -311,6 +314,7 @@ overlay!(Layer {
     settled,
     reason,
     scrub,
+    tls,
 });
 
 /// Why the program cannot do as told.

@@ -10,13 +10,13 @@ pub mod sync;
 
 use crate::intake::Intake;
 use axum::Router;
-use chassis::http::{Health, StackConfig, health_routes, stack};
+use chassis::http::{Health, StackConfig, health_routes, plain::authority_route, stack};
 use chassis::telemetry::MetricsHandle;
 use desk::Desk;
 use std::sync::Arc;
 
 /// Everything the hub answers, ready to be served.
-pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>) -> Router {
+pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>, authority: Option<String>) -> Router {
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
         .merge(desk::http::headquarters(desk.clone())) // POST and PATCH of stores and users
         .merge(nodes::routes(desk.clone())) // the fleet
@@ -24,7 +24,8 @@ pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>) -> Ro
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .merge(sync::routes(intake)) // /sync/v1, for nodes
         .merge(home::routes()) // /
-        .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
+        .merge(health_routes(health(desk, metrics))) // /healthz, /readyz, /metrics
+        .merge(authority.map(authority_route).unwrap_or_default()); // /ca.pem
     stack(routes, StackConfig::new(desk.ids().clone()))
 }
 

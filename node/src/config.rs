@@ -7,10 +7,12 @@ mod check;
 mod keep;
 mod quarantine;
 mod scrub;
+mod tls;
 
 pub use check::CheckArgs;
 pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs};
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
+pub use tls::TlsConfig;
 
 use chassis::config::{ConfigError, Layered, credential, load_file};
 use chassis::outbound::Backoff;
@@ -24,6 +26,7 @@ use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
+use tls::{TlsArgs, TlsLayer};
 
 use crate::replicator::Tempo;
 use crate::replicator::blobs::Policy;
@@ -60,8 +63,7 @@ pub enum Command {
     Quarantine(QuarantineCommand),
     /// Read a configuration file and tell everything that is wrong with it, line by line.
     CheckConfig(CheckArgs),
-    /// Write the man pages and shell completions into a folder.
-    #[command(hide = true)]
+    /// Write the man pages and shell completions of this program into a folder.
     Manual {
         /// The folder; made where there is none.
         #[arg(long, value_name = "DIR")]
@@ -155,6 +157,8 @@ pub struct ServeArgs {
     images_url: Option<String>,
     #[command(flatten)]
     scrub: ScrubArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// Options of `status`.
@@ -196,6 +200,7 @@ struct Layer {
     reason: Option<String>,
     scrub: Option<ScrubLayer>,
     verify_interval_s: Option<u64>,
+    tls: Option<TlsLayer>,
 }
 
 overlay!(Layer {
@@ -223,7 +228,8 @@ overlay!(Layer {
     settled,
     reason,
     scrub,
-    verify_interval_s
+    verify_interval_s,
+    tls,
 });
 
 /// `[link]` of the file.
@@ -300,6 +306,8 @@ pub struct ServeConfig {
     pub cache_bytes: u64,
     /// How what is kept is looked through.
     pub scrub: Scrub,
+    /// How the site proves who it is.
+    pub tls: TlsConfig,
 }
 
 /// `status`, ready to go.
@@ -382,7 +390,6 @@ impl ServeArgs {
         };
         let defaults = TelemetryConfig::default();
         Ok(ServeConfig {
-            data_dir,
             listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7710".to_owned()),
             plain_http: layer.plain_http.unwrap_or(false),
             telemetry: TelemetryConfig {
@@ -393,6 +400,8 @@ impl ServeArgs {
             inbox: layer.inbox,
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,
+            tls: self.tls.over(layer.tls, &data_dir)?,
+            data_dir,
             tempo: Tempo {
                 contents: policy(photos)?,
                 proof: self.scrub.verify_every(layer.verify_interval_s)?,

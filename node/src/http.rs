@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::from_fn_with_state;
-use chassis::http::{Health, StackConfig, health_routes, stack};
+use chassis::http::{Health, StackConfig, health_routes, plain::authority_route, stack};
 use chassis::telemetry::MetricsHandle;
 use desk::Desk;
 
@@ -32,7 +32,7 @@ impl FromRef<Site> for Desk {
 }
 
 /// Everything the node answers, ready to be served.
-pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>) -> Router {
+pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>, authority: Option<String>) -> Router {
     let site = Site { desk: desk.clone(), board };
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
         .merge(inbox::routes(site.clone())) // what the drop folder brought
@@ -40,7 +40,8 @@ pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>) ->
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .layer(from_fn_with_state(desk.clone(), enrolled::check))
         .merge(home::routes(site)) // /
-        .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
+        .merge(health_routes(health(desk, metrics))) // /healthz, /readyz, /metrics
+        .merge(authority.map(authority_route).unwrap_or_default()); // /ca.pem
     stack(routes, StackConfig::new(desk.ids().clone()))
 }
 

@@ -1,5 +1,7 @@
 //! Listening: bounded in connections, patient with no one, and gone within the deadline.
 //!
+//! With TLS, a client that speaks plain HTTP is told where to go instead ([`plain`](super::plain)).
+//!
 //! Each connection is a task that holds one of a fixed number of places; when all are taken, new connections wait in
 //! the kernel. A connection must bring its first request within [`HEADER_TIME`], and every header within
 //! the same time after that. When the shutdown begins, listening ends at once, requests in flight are
@@ -16,13 +18,16 @@ use axum::extract::ConnectInfo;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::plain;
+use super::tls::Tls;
 use crate::pulse::Pulse;
 use crate::shutdown::Shutdown;
 use crate::systemd::Vital;
@@ -50,6 +55,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) ->
 pub struct Server {
     header_time: Duration,
     door: Door,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Default for Server {
@@ -64,13 +70,23 @@ impl Server {
     #[must_use]
     pub fn up_to(connections: usize) -> Self {
         let places = Arc::new(Semaphore::new(connections));
-        Self { header_time: HEADER_TIME, door: Door { places, pulse: Pulse::default() } }
+        Self {
+            header_time: HEADER_TIME,
+            door: Door { places, pulse: Pulse::default() },
+            tls: None,
+        }
     }
 
     /// The same with another patience than [`HEADER_TIME`].
     #[cfg(test)]
     pub(super) fn patient_for(self, header_time: Duration) -> Self {
         Self { header_time, ..self }
+    }
+
+    /// With TLS, where there is some.
+    #[must_use]
+    pub fn over(self, tls: Option<Arc<Tls>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// What tells whether it still listens.
@@ -86,7 +102,8 @@ impl Server {
     /// As [`serve`].
     pub async fn serve(self, listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
         let stop = shutdown.token();
-        let Self { header_time, door } = self;
+        let Self { header_time, door, tls } = self;
+        let secured = tls.map(|tls| Secured { acceptor: tls.acceptor(), plain: plain::routes(tls.authority_pem()) });
         let builder = Arc::new(builder(header_time));
         let mut open = JoinSet::new();
         loop {
@@ -111,8 +128,12 @@ impl Server {
                 header_time,
                 stop: stop.clone(),
             };
+            let secured = secured.clone();
             open.spawn(async move {
-                connection.run(stream).await;
+                match secured {
+                    None => connection.run(stream).await,
+                    Some(secured) => connection.run_secured(stream, secured).await,
+                }
                 drop(place);
             });
         }
@@ -207,6 +228,17 @@ fn builder(header_time: Duration) -> Builder<TokioExecutor> {
     builder
 }
 
+/// What a connection needs where there is TLS.
+#[derive(Clone)]
+struct Secured {
+    acceptor: TlsAcceptor,
+    /// For those who do not speak it.
+    plain: Router,
+}
+
+/// The first byte of whoever speaks TLS; no method of HTTP begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+
 struct Connection {
     builder: Arc<Builder<TokioExecutor>>,
     router: Router,
@@ -216,7 +248,31 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream) {
+    /// Finds out what the client speaks first.
+    async fn run_secured(self, stream: TcpStream, secured: Secured) {
+        let patience = self.header_time;
+        let stop = self.stop.clone();
+        let hello = async {
+            let mut first = [0];
+            stream.peek(&mut first).await.ok().filter(|read| *read > 0)?;
+            Some(first[0] == TLS_HANDSHAKE)
+        };
+        let speaks_tls = tokio::select! {
+            () = stop.cancelled() => return,
+            heard = tokio::time::timeout(patience, hello) => heard.ok().flatten(),
+        };
+        match speaks_tls {
+            None => {}
+            Some(false) => Self { router: secured.plain, ..self }.run(stream).await,
+            Some(true) => match tokio::time::timeout(patience, secured.acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => self.run(stream).await,
+                Ok(Err(cause)) => tracing::debug!(%cause, peer = %self.peer, "no TLS with a client"),
+                Err(_) => {}
+            },
+        }
+    }
+
+    async fn run(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let spoken = Arc::new(AtomicBool::new(false));
         let (heard, peer) = (Arc::clone(&spoken), self.peer);
         let service = self.router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
@@ -255,27 +311,19 @@ impl Connection {
     }
 }
 
-/// Says on standard output, as its first line, where the service listens: `listening on http://ADDRESS`.
+/// Says on standard output, as its first line, where the service listens: `listening on http://ADDRESS`, or `https`.
 ///
 /// # Errors
 ///
 /// When standard output is closed.
-pub fn announce(addr: SocketAddr) -> io::Result<()> {
+pub fn announce(addr: SocketAddr, tls: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "listening on http://{addr}")?;
+    writeln!(out, "listening on {}://{addr}", if tls { "https" } else { "http" })?;
     out.flush()
 }
 
-/// Whether the service may listen on `addr`: without TLS, only where nobody can listen in, unless that was asked for.
-///
-/// # Errors
-///
-/// One line that says what to do instead.
-pub fn check_listen(addr: SocketAddr, plain_http: bool) -> Result<(), String> {
-    if plain_http || addr.ip().to_canonical().is_loopback() {
-        return Ok(());
-    }
-    Err(format!(
-        "listening on {addr} would send passwords over the network unencrypted; listen on 127.0.0.1 behind a TLS proxy, or ask for plain HTTP explicitly"
-    ))
+/// Whether the service needs TLS on `addr`: everywhere but where nobody can listen in, unless plain HTTP was asked for.
+#[must_use]
+pub fn needs_tls(addr: SocketAddr, plain_http: bool) -> bool {
+    !plain_http && !addr.ip().to_canonical().is_loopback()
 }

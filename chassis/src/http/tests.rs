@@ -302,11 +302,11 @@ async fn a_shutdown_finishes_what_is_in_flight_and_takes_nothing_new() {
 }
 
 #[test]
-fn unencrypted_listening_beyond_this_machine_must_be_asked_for() {
-    let check = |addr: &str, plain| check_listen(addr.parse().unwrap(), plain).is_ok();
-    assert!(check("127.0.0.1:0", false) && check("[::1]:80", false) && check("[::ffff:127.0.0.1]:80", false));
-    assert!(!check("0.0.0.0:80", false) && !check("192.168.1.5:80", false) && !check("[::]:80", false));
-    assert!(check("0.0.0.0:80", true));
+fn beyond_this_machine_there_is_tls_unless_plain_http_was_asked_for() {
+    let needed = |addr: &str, plain| needs_tls(addr.parse().unwrap(), plain);
+    assert!(!needed("127.0.0.1:0", false) && !needed("[::1]:80", false) && !needed("[::ffff:127.0.0.1]:80", false));
+    assert!(needed("0.0.0.0:80", false) && needed("192.168.1.5:80", false) && needed("[::]:80", false));
+    assert!(!needed("0.0.0.0:80", true));
 }
 
 #[tokio::test]

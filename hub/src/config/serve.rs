@@ -1,6 +1,7 @@
 //! Options of `serve`.
 
 use super::scrub::ScrubArgs;
+use super::tls::{TlsArgs, TlsConfig};
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::Args;
@@ -51,6 +52,8 @@ pub struct ServeArgs {
     photo_types: Option<Vec<String>>,
     #[command(flatten)]
     scrub: ScrubArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// `serve`, ready to go.
@@ -70,6 +73,8 @@ pub struct ServeConfig {
     pub photos: PhotoLimits,
     /// How what is kept is looked through.
     pub scrub: Scrub,
+    /// How the site proves who it is.
+    pub tls: TlsConfig,
 }
 
 impl ServeArgs {
@@ -96,7 +101,6 @@ impl ServeArgs {
         let defaults = TelemetryConfig::default();
         let photos = photos(layer.photo_max_mib, layer.photos_per_incident, layer.photo_types)?;
         Ok(ServeConfig {
-            data_dir,
             listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7700".to_owned()),
             plain_http: layer.plain_http.unwrap_or(false),
             telemetry: TelemetryConfig {
@@ -106,6 +110,8 @@ impl ServeArgs {
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             photos,
             scrub: self.scrub.over(layer.scrub)?,
+            tls: self.tls.over(layer.tls, &data_dir)?,
+            data_dir,
         })
     }
 }

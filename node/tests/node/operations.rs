@@ -100,6 +100,6 @@ fn man_pages_and_completions_come_from_the_command_line_itself() {
     assert!(page.contains("AINCIDENT_NODE_LISTEN") && page.contains("cache"), "{page}");
     assert!(folder.join("man/aincident-node-quarantine-discard.1").exists());
     let bash = std::fs::read_to_string(folder.join("completions/aincident-node.bash")).unwrap();
-    assert!(bash.contains("check-config") && !bash.contains("manual"), "{bash}");
+    assert!(bash.contains("check-config"), "{bash}");
     std::fs::remove_dir_all(&folder).unwrap();
 }
