@@ -21,7 +21,7 @@ need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 	echo "installing$$missing"; sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
 
-.PHONY: help build release demo test sim lint bench narrow peers deb boot build-packages deb-packages boot-packages test-packages toolchain
+.PHONY: help build release demo test sim lint bench narrow peers deb boot alerts build-packages deb-packages boot-packages test-packages toolchain
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -83,3 +83,22 @@ deb: deb-packages ## Debian packages of both programs, in target/debian
 
 deb-packages: build-packages
 	@$(call need,lintian dpkg-dev)
+
+boot: boot-packages ## Boots a Debian with systemd and drives the packages: install, enrol, upgrade, kill, reboot, purge (as root)
+	@[ -n "$$(ls target/debian/*.deb 2>/dev/null)" ] || $(MAKE) deb
+	@tests/boot/run.sh
+
+boot-packages: build-packages
+	@$(call need,mmdebstrap systemd-container util-linux procps dpkg-dev)
+
+# Of the package only the one tool is taken: installed, it would start a server.
+PROMTOOL = target/prometheus/usr/bin/promtool
+
+alerts: $(PROMTOOL) ## The alert rules, against series that have to raise them and series that must not
+	$(PROMTOOL) check rules packaging/prometheus/aincident.rules.yml
+	$(PROMTOOL) test rules packaging/prometheus/aincident.rules.test.yml
+
+$(PROMTOOL):
+	@mkdir -p target/prometheus
+	@cd target/prometheus && { apt-get download -qq prometheus 2>/dev/null || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq && apt-get download -qq prometheus; }; } && dpkg -x prometheus_*.deb .
