@@ -39,7 +39,7 @@ pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>, au
         .merge(sync::routes(site.clone())); // /api/v1/sync
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .layer(from_fn_with_state(desk.clone(), enrolled::check))
-        .merge(home::routes(site)) // /
+        .merge(home::routes(site, authority.is_some())) // /
         .merge(health_routes(health(desk, metrics))) // /healthz, /readyz, /metrics
         .merge(authority.map(authority_route).unwrap_or_default()); // /ca.pem
     stack(routes, StackConfig::new(desk.ids().clone()))

@@ -22,6 +22,8 @@ die() {
     # What the machine said, for whoever has to find out.
     if [ -n "${leader:-}" ] && kill -0 "$leader" 2>/dev/null; then
         inside journalctl --no-pager -n 40 -u aincident-node -u aincident-hub >&2 || true
+        inside systemctl --no-pager list-jobs >&2 || true
+        inside ps ax >&2 || true
     fi
     say "$passed passed, 1 failed"
     exit 1
@@ -114,20 +116,21 @@ cp "$node_deb" "$root/var/tmp/node.deb"
 # ---- what an administrator does
 
 both="aincident-hub aincident-node"
-install() { inside apt-get install -y -qq --no-install-recommends --no-download "$@" >"$work/apt.log" 2>&1; }
+install() { inside apt-get install -y -qq --no-install-recommends "$@" >"$work/apt.log" 2>&1; }
 pid_of() { inside systemctl show -p MainPID --value "$1"; }
 runs() { [ "$(inside systemctl is-active "$1")" = active ]; }
 another() { local now; now=$(pid_of "$1"); runs "$1" && [ "$now" != 0 ] && [ "$now" != "$2" ]; }
+authority=/var/lib/aincident-node/tls/ca.pem
 field() { sed -n "s/.*\"$1\":\"\\([^\"]*\\)\".*/\\1/p"; }
 # node METHOD PATH [BODY], logged in
 token=
 node() {
-    inside curl -sS --fail-with-body -m 20 -X "$1" "http://127.0.0.1:7710$2" -H 'content-type: application/json' \
-        ${token:+-H "authorization: Bearer $token"} ${3:+-d "$3"}
+    inside curl -sS --fail-with-body -m 20 --cacert "$authority" -X "$1" "https://127.0.0.1:7710$2" \
+        -H 'content-type: application/json' ${token:+-H "authorization: Bearer $token"} ${3:+-d "$3"}
 }
 log_in() { token=; token=$(node POST /api/v1/login '{"username":"mia","password":"long enough 042"}' | field token); [ -n "$token" ]; }
-in_step() { inside aincident-node status --json | tr -d ' ' | grep -q '"pending_changes":0,'; }
-holds() { node GET "/api/v1/incidents/$1" | grep -q 'forklift'; }
+in_step() { inside aincident-node status --json | tr -d ' ' | grep >/dev/null '"pending_changes":0,'; }
+holds() { node GET "/api/v1/incidents/$1" | grep >/dev/null 'forklift'; }
 
 boot
 ok "a Debian boots: $(inside cat /etc/debian_version), $(inside systemctl --version | head -n 1)"
@@ -155,6 +158,14 @@ done
 ok "root adds a store and a person, and enrols the node; every file belongs to the service"
 
 until_true 30 "somebody to log in" log_in
+name=$(inside hostname)
+inside curl -sSf -m 20 --cacert "$authority" --resolve "$name:7710:127.0.0.1" "https://$name:7710/healthz" >/dev/null || die "no certificate for $name"
+inside curl -sS -m 20 "https://127.0.0.1:7710/healthz" >/dev/null 2>&1 && die "whoever was not told to trust it does"
+led=$(inside curl -sS -m 20 -o /dev/null -w '%{http_code} %{redirect_url}' http://127.0.0.1:7710/docs)
+[ "$led" = "308 https://127.0.0.1:7710/docs" ] || die "plain HTTP is led to: $led"
+inside curl -sSf -m 20 http://127.0.0.1:7710/ca.pem | inside cmp - "$authority" || die "ca.pem is another one"
+ok "the node serves its network with TLS, for its address and for $name; plain HTTP is led there"
+
 id=$(node POST /api/v1/incidents '{"description":"a forklift hit the dock"}' | field id)
 [ -n "$id" ] || die "no incident was captured"
 until_true 60 "headquarters to have it" in_step
@@ -167,9 +178,9 @@ until_true 30 "the incident after the upgrade" holds "$id"
 ok "after the upgrade to $(inside dpkg-query -W -f '${Version}' aincident-node) it runs anew, and the incident is there"
 
 if install --allow-downgrades /var/tmp/older-node.deb; then die "an older version was installed over a newer one"; fi
-grep -q 'is older than the installed' "$work/apt.log" || { cat "$work/apt.log" >&2; die "the refusal says nothing"; }
+grep >/dev/null 'is older than the installed' "$work/apt.log" || { cat "$work/apt.log" >&2; die "the refusal says nothing"; }
 runs aincident-node || die "the refused downgrade stopped the service"
-inside dpkg --audit | grep -q . && die "the refused downgrade left something half done: $(inside dpkg --audit)"
+inside dpkg --audit | grep >/dev/null . && die "the refused downgrade left something half done: $(inside dpkg --audit)"
 ok "a downgrade is refused: $(sed -n 's/.*\(aincident-node: .* is older than .*\)/\1/p' "$work/apt.log" | head -n 1)"
 
 pid=$(pid_of aincident-node)
@@ -187,14 +198,14 @@ sleep 8
 [ "$(pid_of aincident-node)" = "$pid" ] || die "the watchdog bit a node that is well"
 inside kill -STOP "$pid"
 until_true 30 "the node that hangs to be begun anew" another aincident-node "$pid"
-inside journalctl --no-pager -u aincident-node | grep -qi 'watchdog timeout' || die "it was not the watchdog"
+inside journalctl --no-pager -u aincident-node | grep -i >/dev/null 'watchdog timeout' || die "it was not the watchdog"
 until_true 30 "the incident after a hang" holds "$id"
 ok "one that hangs is begun anew by the watchdog, one that is well is left alone"
 
 inside sh -c 'printf "cache_mib = 5\nhubb = 1\n" > /tmp/added; sed -i "/^data_dir/r /tmp/added" /etc/aincident/node.toml'
 line=$(inside grep -n '^cache_mib' /etc/aincident/node.toml | cut -d: -f1)
 told=$(inside aincident-node check-config 2>&1) && die "a wrong file was found right"
-printf '%s' "$told" | grep -q "line $line: cache_mib is 5" || die "check-config says: $told"
+printf '%s' "$told" | grep >/dev/null "line $line: cache_mib is 5" || die "check-config says: $told"
 inside systemctl restart aincident-node 2>/dev/null && die "it started with a wrong file"
 sleep 7
 [ "$(inside systemctl is-failed aincident-node)" = failed ] || die "it is tried again and again with a wrong file"

@@ -49,6 +49,21 @@ fn systemd_hears_that_the_node_serves_that_it_turns_and_that_it_ends() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+#[test]
+fn beyond_this_machine_a_node_serves_with_tls_without_being_asked() {
+    let folder = scratch();
+    for (more, scheme) in [(&[][..], "https"), (&["--plain-http"], "http")] {
+        let mut command = program(&[&["serve", "--listen", "0.0.0.0:0"], more].concat(), &folder);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(line.starts_with(&format!("listening on {scheme}://0.0.0.0:")), "{line}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 fn said(args: &[&str], credentials: Option<&Path>) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aincident-node"));
     command.args(args).env_clear();
