@@ -43,7 +43,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve headquarters' people and the stores' nodes.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Stores.
     #[command(subcommand)]
     Store(StoreCommand),

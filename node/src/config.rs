@@ -47,7 +47,7 @@ pub enum Command {
     /// Make this folder a store's node, with a one-time code from headquarters, and bring the store's accounts.
     Enroll(EnrollArgs),
     /// Serve the store and keep it in step with headquarters.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Say how far this node is in step with headquarters.
     Status(StatusArgs),
     /// Ask headquarters, and say whether both sides hold the same; where not, which records.
