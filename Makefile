@@ -21,7 +21,7 @@ need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 	echo "installing$$missing"; sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
 
-.PHONY: help build release demo test sim lint bench narrow peers deb boot alerts build-packages deb-packages boot-packages test-packages toolchain
+.PHONY: help build release demo test sim lint bench narrow peers deb boot alerts deny build-packages deb-packages boot-packages test-packages toolchain
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -55,6 +55,12 @@ lint: build-packages ## Formatting, clippy, and the rules of the tree
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --workspace --test tidy --locked --quiet
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check bans licenses sources; \
+		else echo "left out: licences and bans of dependencies; make deny installs what that needs"; fi
+
+deny: toolchain ## Licences, bans and sources of all dependencies (installs cargo-deny where it is missing)
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny --offline check bans licenses sources
 
 bench: release ## How fast, how small: a table (BENCH="--json FILE" writes it for machines)
 	@target/release/bench $(BENCH)
