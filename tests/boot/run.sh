@@ -229,13 +229,17 @@ until_true 60 "headquarters to have that too" in_step
 inside aincident-hub audit verify >/dev/null || die "headquarters' chains are broken"
 ok "a machine that dies loses nothing that was acknowledged"
 
-memory=$(inside systemctl show -p MainPID --value aincident-node)
-memory=$(inside sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$memory/status")
+for one in $both; do
+    begun=$(inside systemctl show -p ExecMainStartTimestampMonotonic --value "$one")
+    serves=$(inside systemctl show -p ActiveEnterTimestampMonotonic --value "$one")
+    memory=$(inside sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$(pid_of "$one")/status")
+    say "figures: $one serves $(((serves - begun) / 1000)) ms after its start, and holds $memory at rest"
+done
 inside apt-get remove -y -qq aincident-node >"$work/apt.log" 2>&1 || die "remove: $(cat "$work/apt.log")"
 inside test -s /var/lib/aincident-node/ledger.sqlite || die "remove took the data along"
 install /var/tmp/node.deb || die "install again: $(cat "$work/apt.log")"
 until_true 30 "the incident after remove and install" holds "$id"
-ok "removed and installed again, the data is there (memory of the node at rest: $memory)"
+ok "removed and installed again, the data is there"
 
 inside apt-get purge -y -qq $both >"$work/apt.log" 2>&1 || die "purge: $(cat "$work/apt.log")"
 # dpkg's own notes and apt's logs are the system's.
@@ -246,4 +250,7 @@ inside getent group $both && die "purge left the groups"
 ok "purge leaves nothing: no file, no account"
 
 power_off
+for deb in "$hub_deb" "$node_deb"; do
+    say "figures: $(basename "$deb") has $(stat -c %s "$deb") bytes, installed $(dpkg-deb -f "$deb" Installed-Size) KiB"
+done
 say "$passed passed, 0 failed"
