@@ -14,6 +14,7 @@ pub mod problem;
 pub mod query;
 pub mod server;
 pub mod tls;
+pub mod trust;
 pub mod tus;
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! Logs to standard error, metrics as Prometheus text. Standard output belongs to the program's own words.
+//! Logs to standard error (to systemd's journal as it likes them, where that is what standard error is), metrics as Prometheus text. Standard output belongs to the program's own words.
+
+mod journal;
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
@@ -89,6 +91,7 @@ pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
         .with_ansi(std::io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
     let done = match config.format {
+        LogFormat::Text if journal::is_standard_error() => registry.with(layer.event_format(journal::Lines)).try_init(),
         LogFormat::Text => registry.with(layer).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };

@@ -10,7 +10,7 @@ pub mod sync;
 
 use crate::intake::Intake;
 use axum::Router;
-use chassis::http::{Health, StackConfig, health_routes, plain::authority_route, stack};
+use chassis::http::{Health, StackConfig, health_routes, stack, trust};
 use chassis::telemetry::MetricsHandle;
 use desk::Desk;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>, autho
         .merge(sync::routes(intake)) // /sync/v1, for nodes
         .merge(home::routes()) // /
         .merge(health_routes(health(desk, metrics))) // /healthz, /readyz, /metrics
-        .merge(authority.map(authority_route).unwrap_or_default()); // /ca.pem
+        .merge(authority.map(trust::routes).unwrap_or_default()); // /trust, /ca.pem
     stack(routes, StackConfig::new(desk.ids().clone()))
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::from_fn_with_state;
-use chassis::http::{Health, StackConfig, health_routes, plain::authority_route, stack};
+use chassis::http::{Health, StackConfig, health_routes, stack, trust};
 use chassis::telemetry::MetricsHandle;
 use desk::Desk;
 
@@ -41,7 +41,7 @@ pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>, au
         .layer(from_fn_with_state(desk.clone(), enrolled::check))
         .merge(home::routes(site, authority.is_some())) // /
         .merge(health_routes(health(desk, metrics))) // /healthz, /readyz, /metrics
-        .merge(authority.map(authority_route).unwrap_or_default()); // /ca.pem
+        .merge(authority.map(trust::routes).unwrap_or_default()); // /trust, /ca.pem
     stack(routes, StackConfig::new(desk.ids().clone()))
 }
 

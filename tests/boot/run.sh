@@ -147,6 +147,11 @@ for one in $both; do
     ok "$one: private data folder, enabled, man pages, completions; $(sed -n 's/^→ //p' "$work/security.log")"
 done
 
+# The journal knows how grave a line is: a node that belongs to no store warns.
+warned=$(inside journalctl --no-pager -p warning -u aincident-node)
+printf '%s' "$warned" | grep >/dev/null 'not enrolled yet' || die "the journal has no warning: $warned"
+printf '%s' "$warned" | grep >/dev/null 'the node serves' && die "the journal takes every line for a warning"
+
 inside aincident-hub store add --code 042 --name Downtown >/dev/null
 inside sh -c 'echo "long enough 042" | aincident-hub user add --username mia --role manager --store 042 --password-stdin' >/dev/null
 code=$(inside aincident-hub node code --store 042)

@@ -1,33 +1,20 @@
 //! What a client gets that speaks plain HTTP to a site that has TLS: the same address with `https`. Besides, whether the site is
-//! alive (for its own watchdog and those who look after machines) and the certificate of the site's own authority, which a
-//! device has to have before it can trust the site.
+//! alive (for its own watchdog and those who look after machines) and what a device has to have before it can trust the site
+//! ([`trust`]).
 
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_TYPE, HOST, LOCATION};
+use http::header::{CONNECTION, HOST, LOCATION};
 use http::{HeaderMap, StatusCode, Uri};
 
 use super::health::{Health, health_routes};
-
-/// Where the authority's certificate is.
-pub const AUTHORITY_PATH: &str = "/ca.pem";
-
-/// The authority's certificate, for both kinds of clients.
-pub fn authority_route(pem: String) -> Router {
-    let headers = [
-        (CONTENT_TYPE, "application/x-x509-ca-cert"),
-        (CONTENT_DISPOSITION, "attachment; filename=\"aincident-ca.pem\""),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    Router::new().route(AUTHORITY_PATH, get(move || async move { (headers, pem) }))
-}
+use super::trust;
 
 pub(super) fn routes(authority_pem: Option<String>) -> Router {
     let router: Router = health_routes(Health::new());
     let router = Router::new().merge(router).fallback(elsewhere);
     match authority_pem {
-        Some(pem) => router.merge(authority_route(pem)),
+        Some(pem) => router.merge(trust::routes(pem)),
         None => router,
     }
 }
@@ -46,7 +33,7 @@ async fn elsewhere(uri: Uri, headers: HeaderMap) -> Response {
 }
 
 /// A host with or without a port, and nothing that would lead elsewhere.
-fn is_host(host: &str) -> bool {
+pub(super) fn is_host(host: &str) -> bool {
     (1..=300).contains(&host.len())
         && host
             .bytes()

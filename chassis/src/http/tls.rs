@@ -6,7 +6,7 @@
 //!
 //! TLS 1.2 and 1.3 with the suites of rustls; HTTP/2 where the client knows it.
 
-mod addresses;
+pub(super) mod addresses;
 pub mod authority;
 
 #[cfg(test)]

@@ -39,8 +39,7 @@ const ENROL: &str = "<p>This machine belongs to no store yet.</p>\n\
     <li>On this machine run <code>aincident-node enroll --data-dir DIR --hub URL --code CODE</code> with the folder this program serves.\n\
     </ol>\n<p>There is no need to restart anything: this page will change by itself.</p>";
 
-const TRUST: &str = "\n<p>Phones and PCs that are to trust this site: <a href=\"/ca.pem\">install its authority</a>, once. \
-    It vouches for nothing beyond this network.</p>";
+const TRUST: &str = "\n<p><a href=\"/trust\">How phones and PCs come to trust this site</a></p>";
 
 fn page(said: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");

@@ -26,7 +26,7 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// The machine's addresses.
-pub(super) fn local() -> BTreeSet<IpAddr> {
+pub(in crate::http) fn local() -> BTreeSet<IpAddr> {
     // Of the process's own: whatever else of /proc it may not see, it sees these.
     let read = |name: &str| std::fs::read_to_string(format!("/proc/self/net/{name}")).unwrap_or_default();
     let v4 = v4(&read("fib_trie")).into_iter().map(IpAddr::V4);

@@ -18,7 +18,7 @@ use rcgen::{
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType, date_time_ymd,
 };
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 
 use super::{TlsError, addresses};
@@ -232,7 +232,7 @@ fn make(folder: &Path, wanted: &Wanted, clock: &SharedClock) -> Result<Kept, Tls
     Ok(kept)
 }
 
-/// A certificate for `wanted`, with the authority behind it.
+/// A certificate for `wanted`. The authority does not go along: whoever trusts it has it.
 fn sign(kept: &Kept, wanted: &Wanted, now_ms: i64) -> Result<CertifiedKey, TlsError> {
     let key = KeyPair::from_pem(&kept.key_pem).map_err(made)?;
     let issuer = Issuer::new(authority(&kept.called, kept.made_ms, &kept.names, &kept.addresses)?, key);
@@ -248,9 +248,8 @@ fn sign(kept: &Kept, wanted: &Wanted, now_ms: i64) -> Result<CertifiedKey, TlsEr
     params.use_authority_key_identifier_extension = true;
     let own = KeyPair::generate().map_err(made)?;
     let signed = params.signed_by(&own, &issuer).map_err(made)?;
-    let authority = CertificateDer::from_pem_slice(kept.cert_pem.as_bytes()).map_err(made)?;
-    let chain = vec![signed.der().clone(), authority];
-    CertifiedKey::from_der(chain, PrivateKeyDer::from(own), &ring::default_provider()).map_err(made)
+    CertifiedKey::from_der(vec![signed.der().clone()], PrivateKeyDer::from(own), &ring::default_provider())
+        .map_err(made)
 }
 
 fn named(name: &str) -> DistinguishedName {
@@ -305,5 +304,64 @@ fn is_in(address: IpAddr, net: IpAddr, bits: u8) -> bool {
             address.to_bits() & mask == net.to_bits() & mask
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::folder::tests::scratch;
+
+    #[test]
+    fn a_certificate_is_made_anew_in_time_and_the_authority_before_its_end() {
+        let folder = scratch("authority");
+        let begin_ms = 1_900_000_000_000;
+        let clock = ManualClock::new(begin_ms);
+        let mut authority = Authority::open(folder.join("tls"), Vec::new(), clock.clone()).unwrap();
+        let pem = authority.pem().to_owned();
+        assert!(authority.is_due());
+        for (days, due) in [(0, false), (89, false), (91, true), (-2, true)] {
+            clock.set(begin_ms);
+            authority.certificate().unwrap();
+            clock.set(begin_ms + days * DAY_MS);
+            assert_eq!(authority.is_due(), due, "after {days} days");
+        }
+        clock.set(begin_ms + (AUTHORITY_DAYS - AUTHORITY_RENEWED_DAYS - 1) * DAY_MS);
+        authority.certificate().unwrap();
+        assert_eq!(authority.pem(), pem);
+        clock.set(begin_ms + (AUTHORITY_DAYS - AUTHORITY_RENEWED_DAYS + 1) * DAY_MS);
+        authority.certificate().unwrap();
+        assert_ne!(authority.pem(), pem);
+        // A file that is none is told of, and not made anew: devices trust what it was.
+        std::fs::write(folder.join("tls").join(FILE), "{").unwrap();
+        let error = Authority::open(folder.join("tls"), Vec::new(), clock).err().unwrap().to_string();
+        assert!(error.contains("authority.json"), "{error}");
+    }
+
+    #[test]
+    fn what_lies_beyond_a_network_of_ones_own_is_known() {
+        let wanted = Wanted {
+            names: ["localhost", "till.local", "local.example.com", "x.home.arpa", "mylocal"].map(str::to_owned).into(),
+            addresses: [
+                "10.1.1.1",
+                "172.32.0.1",
+                "172.31.9.9",
+                "192.168.0.9",
+                "8.8.8.8",
+                "fd00::1",
+                "2001:db8::1",
+                "::1",
+            ]
+            .map(|text| text.parse().unwrap())
+            .into(),
+        };
+        let (names, addresses) = wanted.beyond_local();
+        assert_eq!(names, ["local.example.com", "mylocal"]);
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["172.32.0.1", "8.8.8.8", "2001:db8::1"]);
+        assert!(check_names(&["a.b".to_owned(), "::1".to_owned()]).is_ok());
+        assert!(check_names(&["A.b".to_owned()]).is_err());
+        assert!(check_names(&vec!["a".to_owned(); MOST_NAMES + 1]).is_err());
     }
 }
