@@ -10,13 +10,13 @@ pub mod sync;
 
 use crate::intake::Intake;
 use axum::Router;
-use chassis::http::{Health, StackConfig, health_routes, stack, trust};
+use chassis::http::{Health, StackConfig, health_routes, stack};
 use chassis::telemetry::MetricsHandle;
 use desk::Desk;
 use std::sync::Arc;
 
 /// Everything the hub answers, ready to be served.
-pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>, authority: Option<String>) -> Router {
+pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>) -> Router {
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
         .merge(desk::http::headquarters(desk.clone())) // POST and PATCH of stores and users
         .merge(nodes::routes(desk.clone())) // the fleet
@@ -24,8 +24,7 @@ pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>, autho
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .merge(sync::routes(intake)) // /sync/v1, for nodes
         .merge(home::routes()) // /
-        .merge(health_routes(health(desk, metrics))) // /healthz, /readyz, /metrics
-        .merge(authority.map(trust::routes).unwrap_or_default()); // /trust, /ca.pem
+        .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
     stack(routes, StackConfig::new(desk.ids().clone()))
 }
 

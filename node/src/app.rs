@@ -50,8 +50,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))
         .transpose()
         .map_err(failed)?;
-    let authority = tls.as_ref().and_then(|tls| tls.authority_pem());
-    let router = http::router(&desk, replicator.board(), Some(metrics), authority);
+    let router = http::router(&desk, replicator.board(), Some(metrics));
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::from_fn_with_state;
-use chassis::http::{Health, StackConfig, health_routes, stack, trust};
+use chassis::http::{Health, StackConfig, health_routes, stack};
 use chassis::telemetry::MetricsHandle;
 use desk::Desk;
 
@@ -32,16 +32,15 @@ impl FromRef<Site> for Desk {
 }
 
 /// Everything the node answers, ready to be served.
-pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>, authority: Option<String>) -> Router {
+pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>) -> Router {
     let site = Site { desk: desk.clone(), board };
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
         .merge(inbox::routes(site.clone())) // what the drop folder brought
         .merge(sync::routes(site.clone())); // /api/v1/sync
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .layer(from_fn_with_state(desk.clone(), enrolled::check))
-        .merge(home::routes(site, authority.is_some())) // /
-        .merge(health_routes(health(desk, metrics))) // /healthz, /readyz, /metrics
-        .merge(authority.map(trust::routes).unwrap_or_default()); // /trust, /ca.pem
+        .merge(home::routes(site)) // /
+        .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
     stack(routes, StackConfig::new(desk.ids().clone()))
 }
 

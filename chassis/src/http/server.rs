@@ -26,8 +26,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::plain;
 use super::tls::Tls;
+use super::{plain, trust};
 use crate::pulse::Pulse;
 use crate::shutdown::Shutdown;
 use crate::systemd::Vital;
@@ -83,7 +83,7 @@ impl Server {
         Self { header_time, ..self }
     }
 
-    /// With TLS, where there is some.
+    /// With TLS, where there is some. A site that is its own authority then answers `/trust` and `/ca.pem`, too.
     #[must_use]
     pub fn over(self, tls: Option<Arc<Tls>>) -> Self {
         Self { tls, ..self }
@@ -103,7 +103,12 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
         let stop = shutdown.token();
         let Self { header_time, door, tls } = self;
-        let secured = tls.map(|tls| Secured { acceptor: tls.acceptor(), plain: plain::routes(tls.authority_pem()) });
+        let authority = tls.as_ref().and_then(|tls| tls.authority_pem());
+        let router = match authority.clone() {
+            Some(pem) => router.merge(trust::routes(pem)),
+            None => router,
+        };
+        let secured = tls.map(|tls| Secured { acceptor: tls.acceptor(), plain: plain::routes(authority) });
         let builder = Arc::new(builder(header_time));
         let mut open = JoinSet::new();
         loop {

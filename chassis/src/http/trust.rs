@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use axum::Router;
-use axum::response::Html;
+use axum::response::{Html, IntoResponse};
 use axum::routing::get;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HOST};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 use qrcodegen::{QrCode, QrCodeEcc};
@@ -27,9 +27,16 @@ pub fn routes(pem: String) -> Router {
         (CACHE_CONTROL, "no-store"),
     ];
     let print = fingerprint(&pem);
-    Router::new().route("/ca.pem", get(move || async move { (headers, pem) })).route(
-        "/trust",
-        get(move |uri: Uri, headers: HeaderMap| async move { Html(page(&print, address(&uri, &headers).as_deref())) }),
+    Router::new()
+        .route("/ca.pem", get(move || async move { (headers, pem) }))
+        .route("/trust", get(move |uri: Uri, asked: HeaderMap| async move { told(&print, &uri, &asked) }))
+}
+
+fn told(fingerprint: &str, uri: &Uri, asked: &HeaderMap) -> impl IntoResponse + use<> {
+    let page = Html(page(fingerprint, address(uri, asked).as_deref()));
+    (
+        [(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"), (CACHE_CONTROL, "no-store")],
+        page,
     )
 }
 

@@ -75,7 +75,7 @@ impl Hub {
         let identity = desk.identity().await.unwrap();
         let shutdown = Shutdown::manual();
         let intake = Intake::start(desk.clone(), &identity, shutdown.token()).unwrap();
-        let router = http::router(&desk, intake, None, None);
+        let router = http::router(&desk, intake, None);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(chassis::http::serve(listener, router, shutdown.clone()));

@@ -10,13 +10,13 @@ use desk::ledger::Identity;
 use super::Site;
 use crate::status;
 
-/// The routes. `vouches`: the site is its own authority, which devices have to be told to trust.
-pub fn routes(site: Site, vouches: bool) -> Router {
-    Router::new().route("/", get(move |State(site): State<Site>| home(site, vouches))).with_state(site)
+/// The routes.
+pub fn routes(site: Site) -> Router {
+    Router::new().route("/", get(home)).with_state(site)
 }
 
 /// 200, a page that anyone may see: it says nothing about incidents.
-async fn home(site: Site, vouches: bool) -> Result<Html<String>, Problem> {
+async fn home(State(site): State<Site>) -> Result<Html<String>, Problem> {
     let ledger = site.desk.ledger();
     let said = match site.desk.identity().await? {
         Identity::Node(enrolment) => {
@@ -30,16 +30,13 @@ async fn home(site: Site, vouches: bool) -> Result<Html<String>, Problem> {
         }
         Identity::Hub { .. } | Identity::Unenrolled => ENROL.to_owned(),
     };
-    let trust = if vouches { TRUST } else { "" };
-    Ok(Html(page(&format!("{said}{trust}"))))
+    Ok(Html(page(&said)))
 }
 
 const ENROL: &str = "<p>This machine belongs to no store yet.</p>\n\
     <ol>\n<li>Ask headquarters for a one-time enrolment code for this store.\n\
     <li>On this machine run <code>aincident-node enroll --data-dir DIR --hub URL --code CODE</code> with the folder this program serves.\n\
     </ol>\n<p>There is no need to restart anything: this page will change by itself.</p>";
-
-const TRUST: &str = "\n<p><a href=\"/trust\">How phones and PCs come to trust this site</a></p>";
 
 fn page(said: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");

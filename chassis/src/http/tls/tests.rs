@@ -42,6 +42,8 @@ async fn a_site_vouches_for_itself_over_http_2_and_goes_on_doing_so_after_a_rest
         assert_eq!(answer.version(), http::Version::HTTP_2);
         assert_eq!(answer.text().await.unwrap(), "a page");
     }
+    let told = trusting(&pem).get(format!("https://{address}/trust")).send().await.unwrap().text().await.unwrap();
+    assert!(told.contains("/ca.pem") && told.contains("SHA-256"), "{told}");
     // Another site's authority vouches for nothing here.
     let other = scratch("tls");
     let stranger = own(&other, &[]).unwrap().authority_pem().unwrap();
