@@ -21,7 +21,7 @@ need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 	echo "installing$$missing"; sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
 
-.PHONY: help build release demo test sim lint bench narrow peers deb build-packages test-packages toolchain
+.PHONY: help build release demo test sim lint bench narrow peers deb boot alerts deny build-packages deb-packages boot-packages test-packages toolchain
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -55,6 +55,12 @@ lint: build-packages ## Formatting, clippy, and the rules of the tree
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --workspace --test tidy --locked --quiet
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check bans licenses sources; \
+		else echo "left out: licences and bans of dependencies; make deny installs what that needs"; fi
+
+deny: toolchain ## Licences, bans and sources of all dependencies (installs cargo-deny where it is missing)
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny --offline check bans licenses sources
 
 bench: release ## How fast, how small: a table (BENCH="--json FILE" writes it for machines)
 	@target/release/bench $(BENCH)
@@ -65,7 +71,40 @@ narrow: release ## 20 MB of photos over 256 kbit/s, 600 ms there and back, 2 % l
 peers: build-packages ## Photos and reports beside sharp, Pillow and reportlab (needs node, npm and python3)
 	@tests/bench/peers/run.sh
 
-deb: build-packages ## Debian packages of both programs, in target/debian
+# Which build is packed: dist is small and takes long to link; dev packs what `make build` has made, to try the packages.
+PACK ?= dist
+PACKED = target/$(if $(filter dev,$(PACK)),debug,$(PACK))
+# The same packages from the same sources: file times in them are those of the last commit.
+EPOCH = SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s)
+
+deb: deb-packages ## Debian packages of both programs, in target/debian
 	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --locked
-	$(CARGO) deb -p aincident-hub --profile dist
-	$(CARGO) deb -p aincident-node --profile dist
+	$(CARGO) build --workspace --bin aincident-hub --bin aincident-node --profile $(PACK) --locked
+	rm -rf target/manual
+	$(PACKED)/aincident-hub manual --to target/manual/aincident-hub
+	$(PACKED)/aincident-node manual --to target/manual/aincident-node
+	$(EPOCH) $(CARGO) deb -p aincident-hub --profile $(PACK) --no-build
+	$(EPOCH) $(CARGO) deb -p aincident-node --profile $(PACK) --no-build
+	lintian --fail-on error target/debian/*.deb
+
+deb-packages: build-packages
+	@$(call need,lintian dpkg-dev)
+
+boot: boot-packages ## Boots a Debian with systemd and drives the packages: install, enrol, upgrade, kill, reboot, purge (as root)
+	@[ -n "$$(ls target/debian/*.deb 2>/dev/null)" ] || $(MAKE) deb
+	@tests/boot/run.sh
+
+boot-packages: build-packages
+	@$(call need,mmdebstrap systemd-container util-linux procps dpkg-dev)
+
+# Of the package only the one tool is taken: installed, it would start a server.
+PROMTOOL = target/prometheus/usr/bin/promtool
+
+alerts: $(PROMTOOL) ## The alert rules, against series that have to raise them and series that must not
+	$(PROMTOOL) check rules packaging/prometheus/aincident.rules.yml
+	$(PROMTOOL) test rules packaging/prometheus/aincident.rules.test.yml
+
+$(PROMTOOL):
+	@mkdir -p target/prometheus
+	@cd target/prometheus && { apt-get download -qq prometheus 2>/dev/null || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq && apt-get download -qq prometheus; }; } && dpkg -x prometheus_*.deb .

@@ -326,3 +326,31 @@ fn the_tests_pause_in_one_place_only() {
             .collect(),
     );
 }
+
+#[test]
+fn every_figure_that_alerts_and_dashboards_name_is_measured() {
+    let sources: String = sources().into_iter().filter(|(path, _)| !is_test(path)).map(|(_, text)| text).collect();
+    let mut faults = Vec::new();
+    let mut named = 0;
+    for (path, text) in files() {
+        if !path.starts_with("packaging/prometheus/") && !path.starts_with("packaging/grafana/") {
+            continue;
+        }
+        // A figure is a word before a brace: `up` and the alerts themselves are Prometheus's own.
+        for (at, _) in text.match_indices('{') {
+            let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+            let before = &text[..at];
+            let word = &before[before.trim_end_matches(is_part).len()..];
+            let figure = ["_bucket", "_count", "_sum"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+            if figure.is_empty() || figure == "up" || before.ends_with("ALERTS") {
+                continue;
+            }
+            named += 1;
+            if !sources.contains(&format!("\"{figure}\"")) {
+                faults.push(format!("{path} names {figure}, which nothing measures"));
+            }
+        }
+    }
+    assert!(named > 50, "the walk found almost no figures");
+    check(faults);
+}

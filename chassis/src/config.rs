@@ -4,16 +4,22 @@
 //! layers, `env = "…"`) and `serde::Deserialize` with `deny_unknown_fields` (the third). [`overlay!`](crate::overlay)
 //! joins them field by field; a field forgotten there does not compile.
 
+mod mistakes;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+pub use mistakes::{Mistake, check, keys_missing_in, mistakes, parse, uncommented};
+
+use crate::secret::Redacted;
+
 /// Why a configuration file could not be used; one line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is missing or unreadable.
-    #[error("cannot read the configuration file {}: {cause}", path.display())]
+    #[error("cannot read {}: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -57,6 +63,37 @@ pub fn load_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T
         place: Place(error.span().and_then(|span| line_of(&text, span.start))),
         message: error.message().replace('\n', " "),
     })
+}
+
+/// The most of a secret that is handed over as a file, in bytes.
+const MOST_CREDENTIAL_BYTES: u64 = 64 * 1024;
+
+/// The secret called `name` that systemd handed over (`LoadCredential=`, `SetCredentialEncrypted=`): the file of that name in
+/// `$CREDENTIALS_DIRECTORY`, without white space at its end. `None` where there is none.
+///
+/// # Errors
+///
+/// When it is there and cannot be read, or is no text of at most 64 KiB.
+pub fn credential(name: &str) -> Result<Option<Redacted<String>>, ConfigError> {
+    use std::io::Read as _;
+    let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") else {
+        return Ok(None);
+    };
+    let path = PathBuf::from(folder).join(name);
+    let mut text = String::new();
+    let read = std::fs::File::open(&path).and_then(|file| file.take(MOST_CREDENTIAL_BYTES).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(Some(Redacted::new(text.trim_end().to_owned()))),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(ConfigError::Read { path, cause }),
+    }
+}
+
+/// The file that systemd handed the secret `name` over in, where it did.
+#[must_use]
+pub fn credential_file(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
+    path.is_file().then_some(path)
 }
 
 fn line_of(text: &str, offset: usize) -> Option<usize> {

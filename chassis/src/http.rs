@@ -9,9 +9,12 @@ pub mod health;
 pub mod json;
 pub mod limits;
 pub mod middleware;
+pub mod plain;
 pub mod problem;
 pub mod query;
 pub mod server;
+pub mod tls;
+pub mod trust;
 pub mod tus;
 
 #[cfg(test)]
@@ -26,4 +29,5 @@ pub use limits::{JSON_LIMIT_BYTES, long_lived};
 pub use middleware::{RequestId, StackConfig, stack};
 pub use problem::{FieldError, Problem};
 pub use query::{Path, Query, QueryPairs};
-pub use server::{announce, check_listen, serve, serve_up_to};
+pub use server::{Door, Server, announce, needs_tls, serve};
+pub use tls::{Tls, TlsError};

@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use error::{OpenError, ReadError, StoreError, WriteError};
 pub use in_place::{Disk, Moment};
-pub use migrate::runner;
+pub use migrate::{before_upgrade, runner};
 pub use refinery;
 pub use rusqlite;
 
@@ -319,6 +319,16 @@ impl Database {
         self.inner.shared.available()
     }
 
+    /// Returns once the writing thread has come by: it turns, whether or not the disk takes writes. Writes nothing.
+    pub async fn answers(&self) {
+        let (reply, answer) = oneshot::channel();
+        if let Some(queue) = &self.inner.queue
+            && queue.send(Message::Answer(reply)).await.is_ok()
+        {
+            let _ = answer.await;
+        }
+    }
+
     /// Writes a consistent, compact copy to `to`, which must not exist, and flushes it to disk. Blocks;
     /// readers and writers go on meanwhile.
     ///
@@ -329,7 +339,8 @@ impl Database {
         open::copy(&self.inner.path, to)
     }
 
-    /// Overwrites what was deleted, and cuts the log: nothing that is not in a table any more is in the files afterwards. False
+    /// Overwrites what was deleted, cuts the log and removes the copy of before the last upgrade: nothing that is not in a table
+    /// any more is in the files afterwards. False
     /// when somebody read for so long that the log could not be cut. Blocks; readers and writers go on meanwhile.
     ///
     /// # Errors
@@ -337,6 +348,11 @@ impl Database {
     /// When the database cannot be written.
     pub fn wipe(&self) -> Result<bool, OpenError> {
         let failed = |cause| OpenError::from_sqlite(&self.inner.path, cause);
+        let copy = before_upgrade(&self.inner.path);
+        match std::fs::remove_file(&copy) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(OpenError::io(&copy, cause)),
+            _ => {}
+        }
         let connection = open::writer(&self.inner.path, Writing::default()).map_err(failed)?;
         wipe::wipe(&connection).map_err(failed)
     }

@@ -1,4 +1,6 @@
-//! Logs to standard error, metrics as Prometheus text. Standard output belongs to the program's own words.
+//! Logs to standard error (to systemd's journal as it likes them, where that is what standard error is), metrics as Prometheus text. Standard output belongs to the program's own words.
+
+mod journal;
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
@@ -64,19 +66,32 @@ pub enum TelemetryError {
     Taken(&'static str),
 }
 
+/// Whether logging could be started like this.
+///
+/// # Errors
+///
+/// When the filter does not parse.
+pub fn check(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+    filter(config).map(|_| ())
+}
+
+fn filter(config: &TelemetryConfig) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(&config.log).map_err(|cause| TelemetryError::Filter { filter: config.log.clone(), cause })
+}
+
 /// Starts logging to standard error.
 ///
 /// # Errors
 ///
 /// When the filter does not parse, or logging is already set up.
 pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.log)
-        .map_err(|cause| TelemetryError::Filter { filter: config.log.clone(), cause })?;
+    let filter = filter(config)?;
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
     let done = match config.format {
+        LogFormat::Text if journal::is_standard_error() => registry.with(layer.event_format(journal::Lines)).try_init(),
         LogFormat::Text => registry.with(layer).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
@@ -109,6 +124,13 @@ const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 const JOBS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 32.0, 128.0, 256.0, 512.0];
 /// How often collected samples are folded into buckets; without it they pile up until someone asks.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Notes in the metrics which program this is, and since when it runs.
+#[allow(clippy::cast_precision_loss, reason = "seconds since 1970")]
+pub fn introduce(program: &'static str, version: &'static str, now_ms: i64) {
+    metrics::gauge!("aincident_build_info", "program" => program, "version" => version).set(1.0);
+    metrics::gauge!("process_start_time_seconds").set(now_ms as f64 / 1000.0);
+}
 
 /// Starts collecting metrics; asked again, it returns the same collection.
 ///

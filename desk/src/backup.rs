@@ -124,7 +124,7 @@ async fn heads(copy: &Path, ids: &Ids) -> Result<BTreeMap<Uuid, u64>, Failed> {
 
 /// A database and what lies beside it while it is open.
 fn remove_database(path: &Path) {
-    for end in ["", "-wal", "-shm", ".upgrade-lock"] {
+    for end in ["", "-wal", "-shm", ".upgrade-lock", ".before-upgrade"] {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
         let _ = std::fs::remove_file(name);

@@ -18,6 +18,7 @@ use chassis::blobs::{Blobs, Sha256};
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
 use chassis::jobs::{Queue, Runner};
+use chassis::systemd::Vital;
 use chassis::uploads::{UploadStore, Uploads};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
@@ -186,6 +187,19 @@ impl Desk {
     #[must_use]
     pub fn ledger(&self) -> &SharedLedger {
         &self.inner.storage.ledger
+    }
+
+    /// Whether whoever writes into the ledger still turns, for a watchdog.
+    #[must_use]
+    pub fn vital(&self) -> Vital {
+        let ledger = Arc::clone(self.ledger());
+        Vital::new("writer", move || {
+            let ledger = Arc::clone(&ledger);
+            async move {
+                ledger.answers().await;
+                Ok(())
+            }
+        })
     }
 
     /// The site's files.

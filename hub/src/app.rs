@@ -2,14 +2,16 @@
 
 use crate::config::ServeConfig;
 use crate::intake::{Intake, histories};
-use crate::{http, site};
+use crate::{fleet, http, site};
 use chassis::folder::DataFolder;
-use chassis::http::{announce, check_listen, serve_up_to};
+use chassis::http::{Server, Tls, announce, needs_tls};
 use chassis::shutdown::Shutdown;
+use chassis::systemd::Systemd;
 use chassis::telemetry;
 use desk::photos::heic::Opener;
 use desk::versions;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::net::{TcpListener, lookup_host};
 
 /// Most connections at once: every node of a large company waits for news on one of its own, and people come on top.
@@ -28,7 +30,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     telemetry::init(&config.telemetry).map_err(failed)?;
     let metrics = telemetry::install_metrics().map_err(failed)?;
     let shutdown = Shutdown::on_signals().map_err(failed)?;
-    let address = resolve(&config.listen, config.plain_http).await?;
+    let address = resolve(&config.listen).await?;
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     let _lock = folder.lock().map_err(failed)?;
@@ -40,6 +42,11 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     desk.set_scrub(config.scrub);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
+    let is_secured = config.tls.always || needs_tls(address, config.plain_http);
+    let tls = is_secured
+        .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))
+        .transpose()
+        .map_err(failed)?;
     let router = http::router(&desk, intake, Some(metrics));
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -47,9 +54,20 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     })?;
     let address = listener.local_addr().map_err(failed)?;
     let working = tokio::spawn(desk.clone().work());
+    let measuring = tokio::spawn(fleet::measure(desk.clone(), shutdown.token()));
+    telemetry::introduce("aincident-hub", env!("CARGO_PKG_VERSION"), desk.now_ms());
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the hub serves");
-    announce(address).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
-    serve_up_to(listener, router, shutdown, MAX_CONNECTIONS).await.map_err(failed)?;
+    let server = Server::up_to(MAX_CONNECTIONS).over(tls.clone());
+    if let Some(tls) = &tls {
+        tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
+    }
+    let vitals = vec![desk.vital(), server.door().vital(address)];
+    Systemd::from_environment().serving(&format!("serves on {address}"), vitals, &shutdown);
+    announce(address, tls.is_some()).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
+    server.serve(listener, router, shutdown).await.map_err(failed)?;
+    if let Err(error) = measuring.await {
+        tracing::warn!(%error, "the fleet was not counted to the end");
+    }
     if let Err(error) = working.await {
         tracing::warn!(%error, "the jobs did not end in order");
     }
@@ -57,13 +75,11 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     Ok(())
 }
 
-async fn resolve(listen: &str, plain_http: bool) -> Result<SocketAddr, Failed> {
+async fn resolve(listen: &str) -> Result<SocketAddr, Failed> {
     let wrong =
         |why: String| Failed(format!("cannot listen on {listen}: {why}; give ADDRESS:PORT, such as 127.0.0.1:7700"));
     let mut found = lookup_host(listen).await.map_err(|error| wrong(error.to_string()))?;
-    let address = found.next().ok_or_else(|| wrong("there is no such address".to_owned()))?;
-    check_listen(address, plain_http).map_err(|why| Failed(format!("{why} (--plain-http)")))?;
-    Ok(address)
+    found.next().ok_or_else(|| wrong("there is no such address".to_owned()))
 }
 
 fn failed(error: impl std::fmt::Display) -> Failed {

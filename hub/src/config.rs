@@ -3,11 +3,13 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod check;
 mod erasure;
 mod quarantine;
 mod scrub;
 mod serve;
 mod task;
+mod tls;
 
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::overlay;
@@ -18,12 +20,15 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use uuid::Uuid;
 
+pub use check::CheckArgs;
 pub use erasure::{EraseArgs, HoldArgs, NodeReplaceArgs, ReleaseArgs};
 pub use quarantine::QuarantineCommand;
 use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
 pub use serve::{ServeArgs, ServeConfig};
 pub use task::Task;
+pub use tls::TlsConfig;
+use tls::TlsLayer;
 
 /// The A.I.ncident program at headquarters.
 #[derive(Debug, Parser)]
@@ -38,7 +43,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve headquarters' people and the stores' nodes.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Stores.
     #[command(subcommand)]
     Store(StoreCommand),
@@ -70,7 +75,18 @@ pub enum Command {
     /// Changes that could not be put into their records.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Read a configuration file and tell everything that is wrong with it, line by line.
+    CheckConfig(CheckArgs),
+    /// Write the man pages and shell completions of this program into a folder.
+    Manual {
+        /// The folder; made where there is none.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
 }
+
+/// The file that the Debian package brings: read where neither a file nor a data folder was named.
+const INSTALLED: &str = "/etc/aincident/hub.toml";
 
 /// Options of `backup`.
 #[derive(Debug, Args)]
@@ -150,7 +166,8 @@ pub enum AuditCommand {
 /// Where things are; every command has these.
 #[derive(Debug, Default, Args)]
 pub struct PlaceArgs {
-    /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first.
+    /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first
+    /// [default: /etc/aincident/hub.toml, where it is there and no --data-dir is given].
     #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_CONFIG")]
     config: Option<PathBuf>,
     /// The data folder; made where there is none.
@@ -270,6 +287,7 @@ struct Layer {
     settled: Option<bool>,
     reason: Option<String>,
     scrub: Option<ScrubLayer>,
+    tls: Option<TlsLayer>,
 }
 
 overlay!(Layer {
@@ -300,6 +318,7 @@ overlay!(Layer {
     settled,
     reason,
     scrub,
+    tls,
 });
 
 /// Why the program cannot do as told.
@@ -339,6 +358,13 @@ pub enum Config {
     Serve(ServeConfig),
     /// Do one thing and end.
     Admin(AdminConfig),
+    /// Say what is wrong with a file.
+    Check(CheckArgs),
+    /// Write what goes along with the program.
+    Manual {
+        /// The folder.
+        to: PathBuf,
+    },
 }
 
 impl Command {
@@ -366,6 +392,8 @@ impl Command {
             Self::Restore(args) => args.resolve().map(Config::Admin),
             Self::Doctor(args) => args.resolve().map(Config::Admin),
             Self::Quarantine(command) => command.resolve().map(Config::Admin),
+            Self::CheckConfig(args) => Ok(Config::Check(args)),
+            Self::Manual { to } => Ok(Config::Manual { to }),
         }
     }
 }
@@ -373,7 +401,9 @@ impl Command {
 impl PlaceArgs {
     fn layered(self, mut given: Layer) -> Result<(PathBuf, Layer), UsageError> {
         given.data_dir = self.data_dir;
-        let mut layer = given.over(load_file(self.config.as_deref())?);
+        let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| given.data_dir.is_none() && file.is_file());
+        let file = self.config.or_else(installed);
+        let mut layer = given.over(load_file(file.as_deref())?);
         let data_dir = needed(layer.data_dir.take(), "--data-dir", "AINCIDENT_HUB_DATA_DIR")?;
         Ok((data_dir, layer))
     }
@@ -527,7 +557,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         for (line, option) in [
-            ("x serve", "--data-dir"),
+            ("x serve --config /dev/null", "--data-dir"),
             ("x store add --data-dir /d --code 042", "--name"),
             ("x user add --data-dir /d --username kim --role hq", "--password-stdin"),
             ("x node code --data-dir /d", "--store"),

@@ -1,10 +1,12 @@
 //! Headquarters' view of its nodes: who there is, codes for new ones, and the end of old ones.
 
 mod forks;
+mod measure;
 mod program;
 mod refused;
 
 pub use forks::{Fork, forks};
+pub use measure::measure;
 pub use program::{Epoch, HubItem, program};
 pub use refused::{RefusedItem, refused};
 

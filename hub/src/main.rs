@@ -2,7 +2,7 @@
 
 use aincident_hub::config::{Cli, Config};
 use aincident_hub::{admin, app};
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -23,12 +23,23 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return complain(&error, USAGE),
     };
+    let folder = match &config {
+        Config::Serve(config) => Some(&config.data_dir),
+        Config::Admin(config) => Some(&config.data_dir),
+        Config::Check(_) | Config::Manual { .. } => None,
+    };
+    // What root does in a folder is done as the folder's owner, and belongs to it.
+    if let Some(folder) = folder
+        && let Err(error) = chassis::owner::work_as_owner_of(folder)
+    {
+        return complain(&format!("cannot work as the owner of {}: {error}", folder.display()), FAILED);
+    }
     if matches!(config, Config::Serve(_)) {
         chassis::memory::give_back_at_once();
     }
     let mut runtime = match &config {
         Config::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
-        Config::Admin(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
@@ -37,6 +48,8 @@ fn main() -> ExitCode {
     match config {
         Config::Serve(config) => end(runtime.block_on(app::run(config))),
         Config::Admin(config) => end(runtime.block_on(admin::run(config, &mut std::io::stdout()))),
+        Config::Check(args) => end(args.run(&mut std::io::stdout())),
+        Config::Manual { to } => end(chassis::manual::write(&Cli::command(), &to)),
     }
 }
 

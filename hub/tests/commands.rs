@@ -72,16 +72,16 @@ struct Serving {
 
 impl Serving {
     fn start(data: &Path) -> Self {
-        let mut child = hub(data, "serve --listen 127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::start_as(data, "serve --listen 127.0.0.1:0", "http")
+    }
+
+    fn start_as(data: &Path, line: &str, scheme: &str) -> Self {
+        let mut child = hub(data, line).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
         let address = first
             .trim_end()
-            .strip_prefix("listening on http://")
+            .strip_prefix(&format!("listening on {scheme}://"))
             .unwrap_or_else(|| panic!("{first}"))
             .to_owned();
         Self { child, address }
@@ -182,9 +182,10 @@ fn wrong_usage_ends_with_2_and_says_how_it_is_done() {
 #[test]
 fn other_machines_are_not_served_in_the_clear_unless_asked_for() {
     let scratch = Scratch::new("clear");
-    let error = complaint(&run(&scratch.0, "serve --listen 0.0.0.0:0"), 1);
-    assert!(error.contains("--plain-http"), "{error}");
-    assert!(!scratch.0.exists());
+    for (line, scheme) in [("serve --listen 0.0.0.0:0", "https"), ("serve --listen 0.0.0.0:0 --plain-http", "http")] {
+        let serving = Serving::start_as(&scratch.0, line, scheme);
+        assert!(serving.address.starts_with("0.0.0.0:"), "{}", serving.address);
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chassis::folder::DataFolder;
-use chassis::http::{announce, check_listen, serve};
+use chassis::http::{Server, Tls, announce, needs_tls};
 use chassis::shutdown::Shutdown;
+use chassis::systemd::{Systemd, Vital};
 use chassis::telemetry;
 use desk::ledger::Identity;
 use desk::photos::heic::Opener;
@@ -31,7 +32,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     telemetry::init(&config.telemetry).map_err(failed)?;
     let metrics = telemetry::install_metrics().map_err(failed)?;
     let shutdown = Shutdown::on_signals().map_err(failed)?;
-    let address = resolve(&config.listen, config.plain_http).await?;
+    let address = resolve(&config.listen).await?;
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     let _lock = folder.lock().map_err(failed)?;
@@ -44,6 +45,11 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     desk.open_heic_with(Opener::of_this_program());
     desk.set_scrub(config.scrub);
     let replicator = Replicator::new(desk.clone(), config.tempo).on_machine(site::machine(&folder));
+    let is_secured = config.tls.always || needs_tls(address, config.plain_http);
+    let tls = is_secured
+        .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))
+        .transpose()
+        .map_err(failed)?;
     let router = http::router(&desk, replicator.board(), Some(metrics));
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -52,6 +58,11 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     let address = listener.local_addr().map_err(failed)?;
     let inbox = config.inbox.unwrap_or_else(|| folder.join("inbox"));
     desk.set_copies(vec![inbox.join("done"), inbox.join("failed")]);
+    let server = Server::default().over(tls.clone());
+    if let Some(tls) = &tls {
+        tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
+    }
+    let vitals = vec![desk.vital(), Vital::turning("replicator", replicator.pulse()), server.door().vital(address)];
     let syncing = tokio::spawn(replicator.run(shutdown.token()));
     let working = tokio::spawn(desk.clone().work());
     let dropped = tokio::spawn(shutdown.token().run_until_cancelled_owned(inbox::run(desk.clone(), inbox)));
@@ -59,14 +70,16 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         let (witness, desk, stop) = (Arc::clone(&witness), desk.clone(), shutdown.token());
         async move { witness.keep(&desk, stop).await }
     });
+    telemetry::introduce("aincident-node", env!("CARGO_PKG_VERSION"), desk.now_ms());
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the node serves");
     if identity == Identity::Unenrolled {
         tracing::warn!(
             "not enrolled yet: get a one-time code from headquarters and run `aincident-node enroll` on this folder"
         );
     }
-    announce(address).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
-    serve(listener, router, shutdown).await.map_err(failed)?;
+    Systemd::from_environment().serving(&format!("serves on {address}"), vitals, &shutdown);
+    announce(address, tls.is_some()).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
+    server.serve(listener, router, shutdown).await.map_err(failed)?;
     if let Err(error) = dropped.await {
         tracing::warn!(%error, "the drop folder was not left in order");
     }
@@ -87,13 +100,11 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     Ok(())
 }
 
-async fn resolve(listen: &str, plain_http: bool) -> Result<SocketAddr, Failed> {
+async fn resolve(listen: &str) -> Result<SocketAddr, Failed> {
     let wrong =
         |why: String| Failed(format!("cannot listen on {listen}: {why}; give ADDRESS:PORT, such as 127.0.0.1:7710"));
     let mut found = lookup_host(listen).await.map_err(|error| wrong(error.to_string()))?;
-    let address = found.next().ok_or_else(|| wrong("there is no such address".to_owned()))?;
-    check_listen(address, plain_http).map_err(|why| Failed(format!("{why} (--plain-http)")))?;
-    Ok(address)
+    found.next().ok_or_else(|| wrong("there is no such address".to_owned()))
 }
 
 fn failed(error: impl std::fmt::Display) -> Failed {

@@ -3,12 +3,18 @@
 //! One file serves all commands, so that `/etc` needs one; each command takes from it what it knows. Unknown keys are
 //! refused with their line.
 
+mod check;
+mod keep;
 mod quarantine;
 mod scrub;
+mod tls;
 
+pub use check::CheckArgs;
+pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs};
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
+pub use tls::TlsConfig;
 
-use chassis::config::{ConfigError, Layered, load_file};
+use chassis::config::{ConfigError, Layered, credential, load_file};
 use chassis::outbound::Backoff;
 use chassis::overlay;
 use chassis::secret::Redacted;
@@ -20,6 +26,7 @@ use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
+use tls::{TlsArgs, TlsLayer};
 
 use crate::replicator::Tempo;
 use crate::replicator::blobs::Policy;
@@ -40,7 +47,7 @@ pub enum Command {
     /// Make this folder a store's node, with a one-time code from headquarters, and bring the store's accounts.
     Enroll(EnrollArgs),
     /// Serve the store and keep it in step with headquarters.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Say how far this node is in step with headquarters.
     Status(StatusArgs),
     /// Ask headquarters, and say whether both sides hold the same; where not, which records.
@@ -54,45 +61,24 @@ pub enum Command {
     /// Changes that could not be put into their records, here or at headquarters.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Read a configuration file and tell everything that is wrong with it, line by line.
+    CheckConfig(CheckArgs),
+    /// Write the man pages and shell completions of this program into a folder.
+    Manual {
+        /// The folder; made where there is none.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
 }
 
-/// Options of `backup`.
-#[derive(Debug, Args)]
-pub struct BackupArgs {
-    #[command(flatten)]
-    plain: StatusArgs,
-    /// The file to write; never one that is there already.
-    #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_TO")]
-    to: Option<PathBuf>,
-}
-
-/// Options of `restore`.
-#[derive(Debug, Args)]
-pub struct RestoreArgs {
-    #[command(flatten)]
-    plain: StatusArgs,
-    /// The backup.
-    #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_FROM")]
-    from: Option<PathBuf>,
-    /// Set aside what the folder holds, into a folder within it.
-    #[arg(long, env = "AINCIDENT_NODE_REPLACE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    replace: Option<bool>,
-}
-
-/// Options of `doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    #[command(flatten)]
-    plain: StatusArgs,
-    /// Read every file and compare it with its digest.
-    #[arg(long, env = "AINCIDENT_NODE_FULL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    full: Option<bool>,
-}
+/// The file that the Debian package brings: read where neither a file nor a data folder was named.
+const INSTALLED: &str = "/etc/aincident/node.toml";
 
 /// Where things are; every command has these.
 #[derive(Debug, Default, Args)]
 pub struct PlaceArgs {
-    /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first.
+    /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first
+    /// [default: /etc/aincident/node.toml, where it is there and no --data-dir is given].
     #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_CONFIG")]
     config: Option<PathBuf>,
     /// The data folder; made where there is none.
@@ -108,7 +94,7 @@ pub struct EnrollArgs {
     /// Where headquarters is, such as <https://hub.example.com>.
     #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_HUB")]
     hub: Option<String>,
-    /// The one-time enrolment code.
+    /// The one-time enrolment code [default: the systemd credential `code`].
     #[arg(long, value_name = "CODE", env = "AINCIDENT_NODE_CODE", hide_env_values = true)]
     code: Option<Redacted<String>>,
     /// PEM file of the certificate authority that vouches for the hub, where it is not a public one.
@@ -126,7 +112,7 @@ pub struct EnrollArgs {
 }
 
 /// Options of `serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -171,6 +157,8 @@ pub struct ServeArgs {
     images_url: Option<String>,
     #[command(flatten)]
     scrub: ScrubArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// Options of `status`.
@@ -212,6 +200,7 @@ struct Layer {
     reason: Option<String>,
     scrub: Option<ScrubLayer>,
     verify_interval_s: Option<u64>,
+    tls: Option<TlsLayer>,
 }
 
 overlay!(Layer {
@@ -239,7 +228,8 @@ overlay!(Layer {
     settled,
     reason,
     scrub,
-    verify_interval_s
+    verify_interval_s,
+    tls,
 });
 
 /// `[link]` of the file.
@@ -316,6 +306,8 @@ pub struct ServeConfig {
     pub cache_bytes: u64,
     /// How what is kept is looked through.
     pub scrub: Scrub,
+    /// How the site proves who it is.
+    pub tls: TlsConfig,
 }
 
 /// `status`, ready to go.
@@ -327,88 +319,12 @@ pub struct StatusConfig {
     pub json: bool,
 }
 
-/// `backup`, `restore` or `doctor`, ready to go.
-#[derive(Debug)]
-pub struct KeepConfig {
-    /// The data folder.
-    pub data_dir: PathBuf,
-    /// Whether a machine reads the answer.
-    pub json: bool,
-    /// What to do.
-    pub task: KeepTask,
-}
-
-/// What is done with all that is kept.
-#[derive(Debug)]
-pub enum KeepTask {
-    /// `backup`.
-    Backup {
-        /// The file.
-        to: PathBuf,
-    },
-    /// `restore`.
-    Restore {
-        /// The file.
-        from: PathBuf,
-        /// Whether to set aside what is there.
-        replace: bool,
-    },
-    /// `doctor`.
-    Doctor {
-        /// Whether every file is read.
-        full: bool,
-    },
-}
-
-impl BackupArgs {
-    /// All layers together.
-    ///
-    /// # Errors
-    /// A file that cannot be used; an option that is missing.
-    pub fn resolve(self) -> Result<KeepConfig, UsageError> {
-        let given = Layer { json: self.plain.json, to: self.to, ..Layer::default() };
-        let (data_dir, layer) = self.plain.place.layered(given)?;
-        let task = KeepTask::Backup { to: needed(layer.to, "--to", "AINCIDENT_NODE_TO")? };
-        Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
-    }
-}
-
-impl RestoreArgs {
-    /// All layers together.
-    ///
-    /// # Errors
-    /// A file that cannot be used; an option that is missing.
-    pub fn resolve(self) -> Result<KeepConfig, UsageError> {
-        let given = Layer {
-            json: self.plain.json,
-            from: self.from,
-            replace: self.replace,
-            ..Layer::default()
-        };
-        let (data_dir, layer) = self.plain.place.layered(given)?;
-        let from = needed(layer.from, "--from", "AINCIDENT_NODE_FROM")?;
-        let task = KeepTask::Restore { from, replace: layer.replace.unwrap_or(false) };
-        Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
-    }
-}
-
-impl DoctorArgs {
-    /// All layers together.
-    ///
-    /// # Errors
-    /// A file that cannot be used; an option that is missing.
-    pub fn resolve(self) -> Result<KeepConfig, UsageError> {
-        let given = Layer { json: self.plain.json, full: self.full, ..Layer::default() };
-        let (data_dir, layer) = self.plain.place.layered(given)?;
-        let task = KeepTask::Doctor { full: layer.full.unwrap_or(false) };
-        Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
-    }
-}
-
 impl PlaceArgs {
     fn layered(self, mut given: Layer) -> Result<(PathBuf, Layer), UsageError> {
         given.data_dir = self.data_dir;
-        let mut layer = given.over(load_file(self.config.as_deref())?);
+        let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| given.data_dir.is_none() && file.is_file());
+        let file = self.config.or_else(installed);
+        let mut layer = given.over(load_file(file.as_deref())?);
         let data_dir = needed(layer.data_dir.take(), "--data-dir", "AINCIDENT_NODE_DATA_DIR")?;
         Ok((data_dir, layer))
     }
@@ -433,7 +349,7 @@ impl EnrollArgs {
         Ok(EnrollConfig {
             data_dir,
             hub: needed(layer.hub, "--hub", "AINCIDENT_NODE_HUB")?,
-            code: needed(layer.code, "--code", "AINCIDENT_NODE_CODE")?,
+            code: needed(layer.code.or(credential("code")?), "--code", "AINCIDENT_NODE_CODE")?,
             ca: layer.ca,
             name: layer.name,
             replace: layer.replace.unwrap_or(false),
@@ -447,21 +363,26 @@ impl ServeArgs {
     ///
     /// # Errors
     /// A file that cannot be used; an option that is missing or out of range.
-    pub fn resolve(self) -> Result<ServeConfig, UsageError> {
+    pub fn resolve(mut self) -> Result<ServeConfig, UsageError> {
         let given = Layer {
             plain_http: self.plain_http,
-            listen: self.listen,
-            log: self.log,
-            log_format: self.log_format,
-            cache_mib: self.cache_mib,
-            inbox: self.inbox,
-            company: self.company,
-            public_url: self.public_url,
-            images_url: self.images_url,
+            listen: self.listen.take(),
+            log: self.log.take(),
+            log_format: self.log_format.take(),
+            cache_mib: self.cache_mib.take(),
+            inbox: self.inbox.take(),
+            company: self.company.take(),
+            public_url: self.public_url.take(),
+            images_url: self.images_url.take(),
             link: self.link_max_backoff_ms.map(|ms| LinkLayer { max_backoff_ms: Some(ms) }),
             ..Layer::default()
         };
-        let (data_dir, layer) = self.place.layered(given)?;
+        let (data_dir, layer) = std::mem::take(&mut self.place).layered(given)?;
+        self.settle(data_dir, layer)
+    }
+
+    /// What `layer` says, where these options do not say it.
+    fn settle(self, data_dir: PathBuf, layer: Layer) -> Result<ServeConfig, UsageError> {
         let photos = layer.photos.unwrap_or_default();
         let photos = PhotosLayer {
             originals: self.photos_originals.or(photos.originals),
@@ -469,7 +390,6 @@ impl ServeArgs {
         };
         let defaults = TelemetryConfig::default();
         Ok(ServeConfig {
-            data_dir,
             listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7710".to_owned()),
             plain_http: layer.plain_http.unwrap_or(false),
             telemetry: TelemetryConfig {
@@ -480,6 +400,8 @@ impl ServeArgs {
             inbox: layer.inbox,
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,
+            tls: self.tls.over(layer.tls, &data_dir)?,
+            data_dir,
             tempo: Tempo {
                 contents: policy(photos)?,
                 proof: self.scrub.verify_every(layer.verify_interval_s)?,
@@ -578,7 +500,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_out_of_range_is_named() {
-        let Command::Status(args) = parse("x status --json") else {
+        let Command::Status(args) = parse("x status --json --config /dev/null") else {
             panic!()
         };
         assert!(args.resolve().unwrap_err().to_string().contains("--data-dir"));

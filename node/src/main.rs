@@ -1,11 +1,12 @@
 //! `aincident-node`: reads its options, does what they say, and says in one line why it could not.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use aincident_node::config::{Cli, Command, KeepConfig, UsageError};
 use aincident_node::{app, aside, enrolment, keep, report, verify};
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 /// For SQLite's allocations too: half the memory of the system's allocator under many short-lived threads.
 #[global_allocator]
@@ -41,24 +42,49 @@ fn main() -> ExitCode {
 
 fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended> {
     match command {
-        Command::Serve(args) => runtime.block_on(app::run(args.resolve()?)).map_err(failed),
+        Command::Serve(args) => {
+            let config = args.resolve()?;
+            as_owner(&config.data_dir)?;
+            runtime.block_on(app::run(config)).map_err(failed)
+        }
         Command::Enroll(args) => {
-            let told = runtime.block_on(enrolment::run(args.resolve()?, &mut std::io::stdout())).map_err(failed)?;
+            let config = args.resolve()?;
+            as_owner(&config.data_dir)?;
+            let told = runtime.block_on(enrolment::run(config, &mut std::io::stdout())).map_err(failed)?;
             writeln!(std::io::stdout().lock(), "{told}").map_err(failed)
         }
         Command::Backup(args) => keep(args.resolve()?, runtime),
         Command::Restore(args) => keep(args.resolve()?, runtime),
         Command::Doctor(args) => keep(args.resolve()?, runtime),
         Command::Quarantine(command) => {
-            runtime.block_on(aside::run(command.resolve()?, &mut std::io::stdout())).map_err(failed)
+            let config = command.resolve()?;
+            as_owner(&config.data_dir)?;
+            runtime.block_on(aside::run(config, &mut std::io::stdout())).map_err(failed)
         }
-        Command::Verify(args) => runtime.block_on(verify::run(args.resolve()?, &mut std::io::stdout())).map_err(failed),
-        Command::Status(args) => runtime.block_on(report::run(args.resolve()?, &mut std::io::stdout())).map_err(failed),
+        Command::Verify(args) => {
+            let config = args.resolve()?;
+            as_owner(&config.data_dir)?;
+            runtime.block_on(verify::run(config, &mut std::io::stdout())).map_err(failed)
+        }
+        Command::Status(args) => {
+            let config = args.resolve()?;
+            as_owner(&config.data_dir)?;
+            runtime.block_on(report::run(config, &mut std::io::stdout())).map_err(failed)
+        }
+        Command::CheckConfig(args) => args.run(&mut std::io::stdout()).map_err(failed),
+        Command::Manual { to } => chassis::manual::write(&Cli::command(), &to).map_err(failed),
     }
 }
 
 fn keep(config: KeepConfig, runtime: &tokio::runtime::Runtime) -> Result<(), Ended> {
+    as_owner(&config.data_dir)?;
     runtime.block_on(keep::run(config, &mut std::io::stdout())).map_err(failed)
+}
+
+/// What root does in a folder is done as the folder's owner, and belongs to it.
+fn as_owner(folder: &Path) -> Result<(), Ended> {
+    let wrong = |error| failed(format!("cannot work as the owner of {}: {error}", folder.display()));
+    chassis::owner::work_as_owner_of(folder).map_err(wrong)
 }
 
 enum Ended {

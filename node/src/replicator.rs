@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::outbound::{Backoff, Carrier};
+use chassis::pulse::Pulse;
 use desk::Desk;
 use desk::ledger::{Anew, Beginning, Enrolment};
 use tokio::sync::watch;
@@ -84,6 +85,7 @@ pub struct Replicator {
     carrier: Option<Arc<dyn Carrier>>,
     board: Arc<Board>,
     view: watch::Sender<View>,
+    pulse: Pulse,
 }
 
 impl Replicator {
@@ -97,6 +99,7 @@ impl Replicator {
             carrier: None,
             board: Arc::new(Board::new(Live::default())),
             view: watch::Sender::new(View::default()),
+            pulse: Pulse::default(),
         }
     }
 
@@ -118,6 +121,12 @@ impl Replicator {
     #[must_use]
     pub fn board(&self) -> Arc<Board> {
         Arc::clone(&self.board)
+    }
+
+    /// Tells whether its loops still turn: all of them are one task, and so is what answers here.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Syncs until `stop` is cancelled, then keeps what is known of the link and returns.
@@ -146,6 +155,7 @@ impl Replicator {
             biased;
             () = view::keep(&self.desk, &self.view) => {}
             () = view::count(&self.desk, &self.view) => {}
+            () = self.pulse.beats() => {}
             () = self.sessions() => {}
         }
     }

@@ -26,5 +26,6 @@ mod restored;
 mod settle;
 mod startup;
 mod strangers;
+mod tls;
 mod trust;
 mod versions;

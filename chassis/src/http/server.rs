@@ -1,12 +1,14 @@
 //! Listening: bounded in connections, patient with no one, and gone within the deadline.
 //!
+//! With TLS, a client that speaks plain HTTP is told where to go instead ([`plain`](super::plain)).
+//!
 //! Each connection is a task that holds one of a fixed number of places; when all are taken, new connections wait in
 //! the kernel. A connection must bring its first request within [`HEADER_TIME`], and every header within
 //! the same time after that. When the shutdown begins, listening ends at once, requests in flight are
 //! finished, idle connections close, and what is left after [`Shutdown::DEADLINE`] is cut.
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,13 +18,19 @@ use axum::extract::ConnectInfo;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::tls::Tls;
+use super::{plain, trust};
+use crate::pulse::Pulse;
 use crate::shutdown::Shutdown;
+use crate::systemd::Vital;
 
 /// Connections at once.
 pub const MAX_CONNECTIONS: usize = 1024;
@@ -39,68 +47,166 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 ///
 /// None at present; what goes wrong with one connection ends that connection.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
-    serve_up_to(listener, router, shutdown, MAX_CONNECTIONS).await
+    Server::default().serve(listener, router, shutdown).await
 }
 
-/// [`serve`] with room for `connections` at once; one more waits to be accepted. Each takes a file descriptor, which the
-/// system has to grant (`LimitNOFILE`).
-///
-/// # Errors
-///
-/// As [`serve`].
-pub async fn serve_up_to(
-    listener: TcpListener,
-    router: Router,
-    shutdown: Shutdown,
-    connections: usize,
-) -> io::Result<()> {
-    serve_within(listener, router, shutdown, connections, HEADER_TIME).await
-}
-
-pub(super) async fn serve_within(
-    listener: TcpListener,
-    router: Router,
-    shutdown: Shutdown,
-    connections: usize,
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Server {
     header_time: Duration,
-) -> io::Result<()> {
-    let stop = shutdown.token();
-    let places = Arc::new(Semaphore::new(connections));
-    let builder = Arc::new(builder(header_time));
-    let mut open = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
-        };
-        let (stream, peer, place) = match accepted {
-            Ok(accepted) => accepted,
-            Err(cause) => {
-                tracing::warn!(%cause, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        while open.try_join_next().is_some() {}
-        let connection = Connection {
-            builder: Arc::clone(&builder),
-            router: router.clone(),
-            peer,
-            header_time,
-            stop: stop.clone(),
-        };
-        open.spawn(async move {
-            connection.run(stream).await;
-            drop(place);
-        });
+    door: Door,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::up_to(MAX_CONNECTIONS)
     }
-    drop(listener);
-    let drained = async { while open.join_next().await.is_some() {} };
-    if tokio::time::timeout(Shutdown::DEADLINE, drained).await.is_err() {
-        tracing::warn!(connections = open.len(), "connections still open at the deadline were cut");
-        open.shutdown().await;
+}
+
+impl Server {
+    /// With room for `connections` at once; one more waits to be accepted. Each takes a file descriptor, which the
+    /// system has to grant (`LimitNOFILE`).
+    #[must_use]
+    pub fn up_to(connections: usize) -> Self {
+        let places = Arc::new(Semaphore::new(connections));
+        Self {
+            header_time: HEADER_TIME,
+            door: Door { places, pulse: Pulse::default() },
+            tls: None,
+        }
     }
-    Ok(())
+
+    /// The same with another patience than [`HEADER_TIME`].
+    #[cfg(test)]
+    pub(super) fn patient_for(self, header_time: Duration) -> Self {
+        Self { header_time, ..self }
+    }
+
+    /// With TLS, where there is some. A site that is its own authority then answers `/trust` and `/ca.pem`, too.
+    #[must_use]
+    pub fn over(self, tls: Option<Arc<Tls>>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// What tells whether it still listens.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door.clone()
+    }
+
+    /// Serves `router` on `listener` until the shutdown is over.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`].
+    pub async fn serve(self, listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
+        let stop = shutdown.token();
+        let Self { header_time, door, tls } = self;
+        let authority = tls.as_ref().and_then(|tls| tls.authority_pem());
+        let router = match authority.clone() {
+            Some(pem) => router.merge(trust::routes(pem)),
+            None => router,
+        };
+        let secured = tls.map(|tls| Secured { acceptor: tls.acceptor(), plain: plain::routes(authority) });
+        let builder = Arc::new(builder(header_time));
+        let mut open = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                () = door.pulse.beat() => continue,
+                accepted = accept(&listener, &door.places) => accepted,
+            };
+            let (stream, peer, place) = match accepted {
+                Ok(accepted) => accepted,
+                Err(cause) => {
+                    tracing::warn!(%cause, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            while open.try_join_next().is_some() {}
+            let connection = Connection {
+                builder: Arc::clone(&builder),
+                router: router.clone(),
+                peer,
+                header_time,
+                stop: stop.clone(),
+            };
+            let secured = secured.clone();
+            open.spawn(async move {
+                match secured {
+                    None => connection.run(stream).await,
+                    Some(secured) => connection.run_secured(stream, secured).await,
+                }
+                drop(place);
+            });
+        }
+        drop(listener);
+        let drained = async { while open.join_next().await.is_some() {} };
+        if tokio::time::timeout(Shutdown::DEADLINE, drained).await.is_err() {
+            tracing::warn!(connections = open.len(), "connections still open at the deadline were cut");
+            open.shutdown().await;
+        }
+        Ok(())
+    }
+}
+
+/// Tells whether a [`Server`] still listens.
+#[derive(Clone, Debug)]
+pub struct Door {
+    places: Arc<Semaphore>,
+    pulse: Pulse,
+}
+
+impl Door {
+    /// [`Door::answers`] for the watchdog.
+    #[must_use]
+    pub fn vital(&self, address: SocketAddr) -> Vital {
+        let door = self.clone();
+        Vital::new("listener", move || {
+            let door = door.clone();
+            async move { door.answers(address).await }
+        })
+    }
+
+    /// Returns once the server has answered as it does anybody: a connection of its own to `address`, where it listens, and a
+    /// request for `/healthz`. While all places are taken it is enough that it still looks for free ones: a busy service is not
+    /// a dead one.
+    ///
+    /// # Errors
+    ///
+    /// What it answered instead, or why it cannot be reached.
+    pub async fn answers(&self, address: SocketAddr) -> Result<(), String> {
+        self.pulse.felt().await;
+        if self.places.available_permits() == 0 {
+            return Ok(());
+        }
+        let line = ask_health(here(address)).await.map_err(|cause| cause.to_string())?;
+        let status = line.split(' ').nth(1).unwrap_or_default();
+        if status == "200" { Ok(()) } else { Err(format!("it answered {line:?}")) }
+    }
+}
+
+/// Where a service that listens on `address` is reached from here.
+fn here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The first line of the answer to a request for `/healthz`.
+async fn ask_health(address: SocketAddr) -> io::Result<String> {
+    /// A status line is shorter.
+    const MOST_BYTES: usize = 64;
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+    let mut answer = Vec::with_capacity(MOST_BYTES);
+    stream.take(MOST_BYTES as u64).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
 }
 
 async fn accept(
@@ -127,6 +233,17 @@ fn builder(header_time: Duration) -> Builder<TokioExecutor> {
     builder
 }
 
+/// What a connection needs where there is TLS.
+#[derive(Clone)]
+struct Secured {
+    acceptor: TlsAcceptor,
+    /// For those who do not speak it.
+    plain: Router,
+}
+
+/// The first byte of whoever speaks TLS; no method of HTTP begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+
 struct Connection {
     builder: Arc<Builder<TokioExecutor>>,
     router: Router,
@@ -136,7 +253,31 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream) {
+    /// Finds out what the client speaks first.
+    async fn run_secured(self, stream: TcpStream, secured: Secured) {
+        let patience = self.header_time;
+        let stop = self.stop.clone();
+        let hello = async {
+            let mut first = [0];
+            stream.peek(&mut first).await.ok().filter(|read| *read > 0)?;
+            Some(first[0] == TLS_HANDSHAKE)
+        };
+        let speaks_tls = tokio::select! {
+            () = stop.cancelled() => return,
+            heard = tokio::time::timeout(patience, hello) => heard.ok().flatten(),
+        };
+        match speaks_tls {
+            None => {}
+            Some(false) => Self { router: secured.plain, ..self }.run(stream).await,
+            Some(true) => match tokio::time::timeout(patience, secured.acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => self.run(stream).await,
+                Ok(Err(cause)) => tracing::debug!(%cause, peer = %self.peer, "no TLS with a client"),
+                Err(_) => {}
+            },
+        }
+    }
+
+    async fn run(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let spoken = Arc::new(AtomicBool::new(false));
         let (heard, peer) = (Arc::clone(&spoken), self.peer);
         let service = self.router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
@@ -175,27 +316,19 @@ impl Connection {
     }
 }
 
-/// Says on standard output, as its first line, where the service listens: `listening on http://ADDRESS`.
+/// Says on standard output, as its first line, where the service listens: `listening on http://ADDRESS`, or `https`.
 ///
 /// # Errors
 ///
 /// When standard output is closed.
-pub fn announce(addr: SocketAddr) -> io::Result<()> {
+pub fn announce(addr: SocketAddr, tls: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "listening on http://{addr}")?;
+    writeln!(out, "listening on {}://{addr}", if tls { "https" } else { "http" })?;
     out.flush()
 }
 
-/// Whether the service may listen on `addr`: without TLS, only where nobody can listen in, unless that was asked for.
-///
-/// # Errors
-///
-/// One line that says what to do instead.
-pub fn check_listen(addr: SocketAddr, plain_http: bool) -> Result<(), String> {
-    if plain_http || addr.ip().to_canonical().is_loopback() {
-        return Ok(());
-    }
-    Err(format!(
-        "listening on {addr} would send passwords over the network unencrypted; listen on 127.0.0.1 behind a TLS proxy, or ask for plain HTTP explicitly"
-    ))
+/// Whether the service needs TLS on `addr`: everywhere but where nobody can listen in, unless plain HTTP was asked for.
+#[must_use]
+pub fn needs_tls(addr: SocketAddr, plain_http: bool) -> bool {
+    !plain_http && !addr.ip().to_canonical().is_loopback()
 }

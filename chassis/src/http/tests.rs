@@ -215,7 +215,7 @@ async fn start(router: Router, header_time: Duration) -> (std::net::SocketAddr, 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let shutdown = Shutdown::manual();
-    let served = server::serve_within(listener, router, shutdown.clone(), server::MAX_CONNECTIONS, header_time);
+    let served = Server::default().patient_for(header_time).serve(listener, router, shutdown.clone());
     (addr, shutdown, tokio::spawn(async move { served.await.unwrap() }))
 }
 
@@ -233,6 +233,27 @@ async fn a_client_that_says_nothing_or_too_little_is_hung_up_on() {
     }
     shutdown.begin();
     tokio::time::timeout(SOON, served).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_still_answers_its_watchdog_and_one_that_is_gone_does_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (addr, shutdown) = (listener.local_addr().unwrap(), Shutdown::manual());
+    let server = Server::up_to(1);
+    let door = server.door();
+    let routes = stack(health_routes(Health::new()), config());
+    let served = tokio::spawn(server.serve(listener, routes, shutdown.clone()));
+    let answers = async || tokio::time::timeout(SOON, door.answers(addr)).await.unwrap();
+    assert_eq!(answers().await, Ok(()));
+    // The one place is taken as soon as something was said and answered.
+    let mut guest = TcpStream::connect(addr).await.unwrap();
+    guest.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    guest.read_exact(&mut [0; 12]).await.unwrap();
+    assert_eq!(answers().await, Ok(()));
+    drop(guest);
+    shutdown.begin();
+    tokio::time::timeout(SOON, served).await.unwrap().unwrap().unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(50), door.answers(addr)).await.is_err());
 }
 
 #[tokio::test]
@@ -281,11 +302,11 @@ async fn a_shutdown_finishes_what_is_in_flight_and_takes_nothing_new() {
 }
 
 #[test]
-fn unencrypted_listening_beyond_this_machine_must_be_asked_for() {
-    let check = |addr: &str, plain| check_listen(addr.parse().unwrap(), plain).is_ok();
-    assert!(check("127.0.0.1:0", false) && check("[::1]:80", false) && check("[::ffff:127.0.0.1]:80", false));
-    assert!(!check("0.0.0.0:80", false) && !check("192.168.1.5:80", false) && !check("[::]:80", false));
-    assert!(check("0.0.0.0:80", true));
+fn beyond_this_machine_there_is_tls_unless_plain_http_was_asked_for() {
+    let needed = |addr: &str, plain| needs_tls(addr.parse().unwrap(), plain);
+    assert!(!needed("127.0.0.1:0", false) && !needed("[::1]:80", false) && !needed("[::ffff:127.0.0.1]:80", false));
+    assert!(needed("0.0.0.0:80", false) && needed("192.168.1.5:80", false) && needed("[::]:80", false));
+    assert!(!needed("0.0.0.0:80", true));
 }
 
 #[tokio::test]

@@ -5,6 +5,10 @@
 //! lock beside the database, because the migration tool has none and several commands may start at once.
 //! All missing migrations run in one transaction together with their entries in the history: a power cut leaves
 //! the old schema or the new one.
+//!
+//! Before a schema is changed the database is copied beside itself ([`before_upgrade`]), whoever starts the upgrade: a package,
+//! a person who put a newer program there, a command. The older program opens that copy. One copy is kept, that of the last
+//! upgrade, and [`wipe`](super::Database::wipe) removes it.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -41,7 +45,42 @@ pub(super) fn bring_up_to_date(migrations: Runner, path: &Path, newest: i32) -> 
     if look(&migrations, path, newest)? {
         return Ok(());
     }
+    keep_a_copy(path, newest)?;
     upgrade(migrations, path)
+}
+
+/// Where the database as it was before its last upgrade lies: beside it.
+#[must_use]
+pub fn before_upgrade(path: &Path) -> PathBuf {
+    beside(path, ".before-upgrade")
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// Copies a database whose schema is about to be changed; a new one holds nothing yet.
+fn keep_a_copy(path: &Path, newest: i32) -> Result<(), OpenError> {
+    let found = open::reader(path).and_then(|connection| schema(&connection));
+    let Some(found) = found.map_err(|cause| OpenError::from_sqlite(path, cause))? else {
+        return Ok(());
+    };
+    if found >= newest {
+        return Ok(());
+    }
+    let (copy, part) = (before_upgrade(path), beside(path, ".before-upgrade.tmp"));
+    let failed = |cause| OpenError::io(&copy, cause);
+    match std::fs::remove_file(&part) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(failed(cause)),
+        _ => {}
+    }
+    open::copy(path, &part)?;
+    std::fs::rename(&part, &copy).map_err(failed)?;
+    open::sync_parent(&copy).map_err(failed)?;
+    tracing::info!(copy = %copy.display(), schema = found, "the database was copied before its upgrade");
+    Ok(())
 }
 
 /// Whether the file has this program's schema; refuses one it must not touch.

@@ -365,6 +365,43 @@ fn a_newer_schema_is_refused_and_nothing_is_touched() {
 }
 
 #[test]
+fn an_upgrade_leaves_a_copy_that_the_older_program_opens_and_wiping_removes_it() {
+    let folder = scratch("sqlite");
+    let path = file(&folder);
+    let copy = before_upgrade(&path);
+    let old = Database::open(options(&path, &[V1])).unwrap();
+    old.write_blocking(|transaction| add(transaction, "of before")).unwrap().unwrap();
+    assert!(!copy.exists(), "a new database holds nothing to be copied");
+    // Two at once, and what is still in the log goes along.
+    let new = Database::open(options(&path, &[V1, V2])).unwrap();
+    drop(old);
+    assert!(copy.exists());
+    drop(Database::open(options(&path, &[V1, V2])).unwrap());
+    let kept = Database::open(options(&copy, &[V1])).unwrap();
+    assert_eq!(kept.read_blocking(bodies).unwrap().unwrap(), ["of before"]);
+    drop(kept);
+    new.wipe().unwrap();
+    assert!(!copy.exists());
+}
+
+#[tokio::test]
+async fn the_writer_answers_also_while_the_disk_takes_nothing_and_not_while_it_stands_still() {
+    let (_folder, database) = fresh();
+    let generation = database.generation();
+    tokio::time::timeout(Duration::from_secs(8), database.answers()).await.unwrap();
+    assert_eq!(database.generation(), generation, "asking changed something");
+    let (release, holding) = hold(&database).await;
+    assert!(tokio::time::timeout(Duration::from_millis(50), database.answers()).await.is_err());
+    drop(release);
+    holding.await.unwrap();
+    database.inner.shared.broken_disk.store(true, Ordering::SeqCst);
+    assert!(database.write(|transaction| add(transaction, "lost")).await.is_err());
+    tokio::time::timeout(Duration::from_secs(8), database.answers()).await.unwrap();
+    assert!(!database.available());
+    database.inner.shared.broken_disk.store(false, Ordering::SeqCst);
+}
+
+#[test]
 fn a_failed_upgrade_leaves_the_old_schema_whole() {
     let folder = scratch("sqlite");
     let path = file(&folder);

@@ -40,6 +40,22 @@ pub(super) enum Message {
     Job(Box<dyn Job>),
     /// Another process may have committed.
     Look,
+    /// Somebody wants to know whether the writer still turns.
+    Answer(oneshot::Sender<()>),
+}
+
+impl Message {
+    /// The job in it; what is none is dealt with. The writer looks after every batch anyway.
+    fn job(self) -> Option<Box<dyn Job>> {
+        match self {
+            Self::Job(job) => Some(job),
+            Self::Look => None,
+            Self::Answer(reply) => {
+                let _ = reply.send(());
+                None
+            }
+        }
+    }
 }
 
 /// What the writer and the handles know of each other.
@@ -177,10 +193,7 @@ struct Writer {
 impl Writer {
     fn work(&mut self, mut connection: Connection) {
         while let Some(message) = self.jobs.blocking_recv() {
-            let outcome = match message {
-                Message::Job(first) => self.batch(&mut connection, first),
-                Message::Look => Ok(()),
-            };
+            let outcome = message.job().map_or(Ok(()), |first| self.batch(&mut connection, first));
             if let Err(fault) = outcome
                 && fault.reopen
             {
@@ -256,13 +269,10 @@ impl Writer {
             is_empty &= !ran?;
             while next.is_none() && taken.len() < BATCH_JOBS && begun.elapsed() < BATCH_TIME {
                 match self.jobs.try_recv() {
-                    Ok(Message::Job(job)) => next = Some(job),
-                    // The writer looks after every batch anyway.
-                    Ok(Message::Look) => {}
+                    Ok(message) => next = message.job(),
                     Err(_) if taken.len() >= company => break,
                     Err(_) => match block_on_until(self.jobs.recv(), Some(begun + GATHER_TIME)) {
-                        Some(Some(Message::Job(job))) => next = Some(job),
-                        Some(Some(Message::Look)) => {}
+                        Some(Some(message)) => next = message.job(),
                         Some(None) | None => break,
                     },
                 }
@@ -319,8 +329,11 @@ impl Writer {
     fn turn_away(&mut self, until: Instant) -> bool {
         loop {
             match block_on_until(self.jobs.recv(), Some(until)) {
-                Some(Some(Message::Job(job))) => job.finish(Err(WriteError::Unavailable)),
-                Some(Some(Message::Look)) => {}
+                Some(Some(message)) => {
+                    if let Some(job) = message.job() {
+                        job.finish(Err(WriteError::Unavailable));
+                    }
+                }
                 Some(None) => return false,
                 None => return true,
             }

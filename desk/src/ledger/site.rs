@@ -142,6 +142,8 @@ pub trait Site {
     fn committed(&self) -> tokio::sync::watch::Receiver<u64>;
     /// True while writes are taken; for readiness.
     async fn is_writable(&self) -> bool;
+    /// Returns once whoever writes has come by, whether or not the disk takes writes; for a watchdog.
+    async fn answers(&self);
     /// A number that is another one after every change of what lists, counts and incidents show; the same again only for the
     /// same state. Costs nothing while nothing was committed.
     async fn generation(&self) -> Result<i64, Error>;

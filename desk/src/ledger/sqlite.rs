@@ -265,6 +265,10 @@ impl Site for SqliteLedger {
     async fn is_writable(&self) -> bool {
         self.db.available()
     }
+
+    async fn answers(&self) {
+        self.db.answers().await;
+    }
 }
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! Options of `serve`.
 
 use super::scrub::ScrubArgs;
+use super::tls::{TlsArgs, TlsConfig};
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::Args;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 const MIB: u64 = 1024 * 1024;
 
 /// Options of `serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -51,6 +52,8 @@ pub struct ServeArgs {
     photo_types: Option<Vec<String>>,
     #[command(flatten)]
     scrub: ScrubArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// `serve`, ready to go.
@@ -70,28 +73,34 @@ pub struct ServeConfig {
     pub photos: PhotoLimits,
     /// How what is kept is looked through.
     pub scrub: Scrub,
+    /// How the site proves who it is.
+    pub tls: TlsConfig,
 }
 
 impl ServeArgs {
-    pub(super) fn resolve(self) -> Result<ServeConfig, UsageError> {
+    pub(super) fn resolve(mut self) -> Result<ServeConfig, UsageError> {
         let given = Layer {
-            listen: self.listen,
+            listen: self.listen.take(),
             plain_http: self.plain_http,
-            log: self.log,
-            log_format: self.log_format,
-            company: self.company,
-            public_url: self.public_url,
-            images_url: self.images_url,
+            log: self.log.take(),
+            log_format: self.log_format.take(),
+            company: self.company.take(),
+            public_url: self.public_url.take(),
+            images_url: self.images_url.take(),
             photo_max_mib: self.photo_max_mib,
             photos_per_incident: self.photos_per_incident,
-            photo_types: self.photo_types,
+            photo_types: self.photo_types.take(),
             ..Layer::default()
         };
-        let (data_dir, layer) = self.place.layered(given)?;
+        let (data_dir, layer) = std::mem::take(&mut self.place).layered(given)?;
+        self.settle(data_dir, layer)
+    }
+
+    /// What `layer` says, where these options do not say it.
+    pub(super) fn settle(self, data_dir: PathBuf, layer: Layer) -> Result<ServeConfig, UsageError> {
         let defaults = TelemetryConfig::default();
         let photos = photos(layer.photo_max_mib, layer.photos_per_incident, layer.photo_types)?;
         Ok(ServeConfig {
-            data_dir,
             listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7700".to_owned()),
             plain_http: layer.plain_http.unwrap_or(false),
             telemetry: TelemetryConfig {
@@ -101,6 +110,8 @@ impl ServeArgs {
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             photos,
             scrub: self.scrub.over(layer.scrub)?,
+            tls: self.tls.over(layer.tls, &data_dir)?,
+            data_dir,
         })
     }
 }

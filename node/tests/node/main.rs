@@ -5,5 +5,6 @@
 mod enrolment;
 mod hub;
 mod machine;
+mod operations;
 mod program;
 mod replicator;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::hub::{CODE, FakeHub, Mood};
 use crate::machine::{scratch, until};
 
-fn program(args: &[&str], folder: &Path) -> Command {
+pub fn program(args: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aincident-node"));
     command.args(args).arg("--data-dir").arg(folder).env_clear();
     command
@@ -139,8 +139,11 @@ async fn failures_are_one_line_and_have_their_exit_codes() {
     let (code, _, said) = run(&["serve", "--config", file.to_str().unwrap()], &folder).await;
     assert!(code == 2 && said.contains("line 2") && said.contains("lissten"), "{said}");
     assert_eq!(run(&["serve", "--nonsense"], &folder).await.0, 2);
-    let (code, _, said) = run(&["serve", "--listen", "0.0.0.0:0"], &folder).await;
-    assert!(code == 1 && said.contains("--plain-http"), "{said}");
+    let (code, _, said) = run(&["serve", "--tls-cert", "/nowhere"], &folder).await;
+    assert!(code == 2 && said.contains("tls.key"), "{said}");
+    let (code, _, said) =
+        run(&["serve", "--tls-always", "--tls-cert", "/nowhere", "--tls-key", "/nowhere"], &folder).await;
+    assert!(code == 1 && said.contains("cannot read /nowhere"), "{said}");
     let (code, _, said) = run(&["status"], &PathBuf::from("/nowhere/at/all")).await;
     assert!(code == 1 && said.contains("--data-dir"), "{said}");
     assert_eq!(run(&["enroll", "--hub", &hub.url, "--code", CODE], &folder).await.0, 0);

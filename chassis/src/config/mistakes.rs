@@ -1,0 +1,253 @@
+//! Everything that is wrong with a configuration file, and where.
+//!
+//! A program stops at the first mistake; a person wants all of them. So each key is judged by itself, in a file that holds
+//! nothing else, by the same code that the program starts with: whatever it says belongs to that key's line.
+
+use std::fmt;
+use std::io::Write;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::line_of;
+
+/// Something wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Mistake {
+    /// Its line, counted from 1; none where the file as a whole is wrong.
+    pub line: Option<usize>,
+    /// What is wrong, in one line.
+    pub what: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// One layer of settings from `text`; what is wrong with it in one line, without where.
+///
+/// # Errors
+///
+/// When the text is no TOML or does not fit `T`.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| error.message().replace('\n', " "))
+}
+
+/// All that is wrong with the TOML file `text`, in the order of its lines. `judge` says what is wrong with a file, in one line; it is
+/// asked about each key by itself, and about the whole file when no key is wrong.
+pub fn mistakes(text: &str, judge: impl Fn(&str) -> Result<(), String>) -> Vec<Mistake> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let mistake = |error: &toml::de::Error| Mistake {
+            line: error.span().and_then(|span| line_of(text, span.start)),
+            what: error.message().replace('\n', " "),
+        };
+        let mut found: Vec<_> = errors.iter().map(mistake).collect();
+        found.sort_by_key(|mistake| mistake.line);
+        return found;
+    }
+    let Ok(values) = text.parse::<toml::Table>() else {
+        return vec![Mistake { line: None, what: "is no TOML file".to_owned() }];
+    };
+    let mut found = Vec::new();
+    below(text, document.get_ref(), &values, &mut Vec::new(), &judge, &mut found);
+    if found.is_empty()
+        && let Err(what) = judge(text)
+    {
+        found.push(Mistake { line: None, what });
+    }
+    found.sort_by_key(|mistake| mistake.line);
+    found
+}
+
+/// Judges each key of `table`, which lies below the keys `path`.
+fn below(
+    text: &str,
+    table: &DeTable<'_>,
+    values: &toml::Table,
+    path: &mut Vec<String>,
+    judge: &impl Fn(&str) -> Result<(), String>,
+    found: &mut Vec<Mistake>,
+) {
+    for (key, value) in table {
+        let Some(plain) = values.get(key.get_ref().as_ref()) else {
+            continue;
+        };
+        path.push(key.get_ref().to_string());
+        let alone = alone(path, plain);
+        if let Err(what) = judge(&alone) {
+            let before = found.len();
+            if let (DeValue::Table(inner), Some(values)) = (value.get_ref(), plain.as_table()) {
+                below(text, inner, values, path, judge, found);
+            }
+            // Not one of its keys by itself: the table.
+            if found.len() == before {
+                found.push(Mistake { line: line(text, key), what });
+            }
+        }
+        path.pop();
+    }
+}
+
+/// A file that holds one key.
+fn alone(path: &[String], value: &toml::Value) -> String {
+    let wrap = |value, key: &String| toml::Value::Table(toml::Table::from_iter([(key.clone(), value)]));
+    // A table writes itself as a file, a value as what stands behind `=`.
+    match path.iter().rev().fold(value.clone(), wrap) {
+        toml::Value::Table(file) => file.to_string(),
+        value => value.to_string(),
+    }
+}
+
+fn line<T>(text: &str, key: &Spanned<T>) -> Option<usize> {
+    line_of(text, key.span().start)
+}
+
+/// Tells on `out` what is wrong with the file at `path`, a line for each mistake, or one JSON object.
+///
+/// # Errors
+///
+/// When anything is wrong, or the file cannot be read; one line.
+pub fn check(
+    path: &Path,
+    judge: impl Fn(&str) -> Result<(), String>,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), String> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map_err(|cause| format!("cannot read {name}: {cause}"))?;
+    let found = mistakes(&text, judge);
+    let told = if json {
+        writeln!(out, "{}", serde_json::json!({ "file": path, "mistakes": found }))
+    } else if found.is_empty() {
+        writeln!(out, "{name}: nothing is wrong")
+    } else {
+        found.iter().try_for_each(|mistake| writeln!(out, "{name}, {mistake}"))
+    };
+    told.map_err(|cause| format!("cannot write to standard output: {cause}"))?;
+    match found.len() {
+        0 => Ok(()),
+        1 => Err(format!("1 mistake in {name}")),
+        many => Err(format!("{many} mistakes in {name}")),
+    }
+}
+
+/// A file that explains its keys, with all of them set: lines that begin with `#` and something else than a space are keys and
+/// tables that are commented out.
+#[must_use]
+pub fn uncommented(text: &str) -> String {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(key) if !key.is_empty() && !key.starts_with([' ', '#']) => format!("{key}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// The keys of `T` that a file which explains them does not have, commented out or not: for a test of that file. Those of
+/// `but` need not be there.
+#[must_use]
+pub fn keys_missing_in<T: DeserializeOwned>(text: &str, but: &[&str]) -> Vec<String> {
+    let Ok(file) = uncommented(text).parse::<toml::Table>() else {
+        return vec!["no TOML with all keys set".to_owned()];
+    };
+    let mut missing = Vec::new();
+    for key in keys::<T>("").into_iter().filter(|key| !but.contains(&key.as_str())) {
+        let inner = keys::<T>(&format!("[{key}]\n"));
+        match file.get(&key) {
+            None => missing.push(key),
+            Some(table) => {
+                let lacks = |name: &String| table.get(name).is_none();
+                missing.extend(inner.into_iter().filter(lacks).map(|name| format!("{key}.{name}")));
+            }
+        }
+    }
+    missing
+}
+
+/// The keys that `T` takes in the table that `header` begins: those that it offers where it refuses one.
+fn keys<T: DeserializeOwned>(header: &str) -> Vec<String> {
+    let refused = parse::<T>(&format!("{header}\"?\" = 0\n")).err().unwrap_or_default();
+    match refused.split_once("unknown field `?`") {
+        Some((_, offered)) => offered.split('`').skip(1).step_by(2).map(str::to_owned).collect(),
+        None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Layer {
+        port: Option<u16>,
+        link: Option<Link>,
+    }
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Link {
+        pause_ms: Option<u64>,
+        proxy: Option<bool>,
+    }
+
+    fn all(text: &str) -> Vec<String> {
+        let judge = |text: &str| {
+            let layer: Layer = parse(text)?;
+            if layer.port == Some(0) {
+                return Err("port is 0; give 1 to 65535".to_owned());
+            }
+            if let Some(Link { pause_ms: Some(7), proxy: Some(true) }) = layer.link {
+                return Err("a proxy wants longer pauses".to_owned());
+            }
+            Ok(())
+        };
+        mistakes(text, judge).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_line() {
+        assert_eq!(all("# fine\nport = 80\n[link]\nproxy = true\n"), [""; 0]);
+        let found = all("port = 0\nprot = 1\n\n[link]\npause_ms = 'long'\npoxy = true\n");
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert_eq!(found[0], "line 1: port is 0; give 1 to 65535");
+        assert!(found[1].starts_with("line 2: ") && found[1].contains("prot"), "{found:?}");
+        assert!(found[2].starts_with("line 5: ") && found[3].starts_with("line 6: "), "{found:?}");
+        // Only together.
+        assert_eq!(all("\n[link]\npause_ms = 7\nproxy = true\n"), ["line 2: a proxy wants longer pauses"]);
+        let found = all("port = \nlink = [\n");
+        assert!(!found.is_empty() && found[0].starts_with("line 1: "), "{found:?}");
+    }
+
+    #[test]
+    fn a_key_that_a_file_does_not_explain_is_found_in_tables_too() {
+        assert_eq!(keys_missing_in::<Layer>("# Text.\n#port = 1\n#[link]\n#pause_ms = 1\n", &[]), ["link.proxy"]);
+        assert_eq!(keys_missing_in::<Layer>("[link]\nproxy = true\n", &["port"]), ["link.pause_ms"]);
+        assert_eq!(uncommented("# a\n#b = 1\n##\nc = 2"), "# a\nb = 1\n##\nc = 2\n");
+    }
+
+    #[test]
+    fn the_mistakes_of_a_file_are_told_for_people_and_for_machines() {
+        let file = crate::folder::tests::scratch("mistakes").join("a.toml");
+        let judge = |text: &str| parse::<Layer>(text).map(|_| ());
+        assert!(check(&file, judge, false, &mut Vec::new()).unwrap_err().contains("a.toml"));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "port = 1\nport2 = 2\n").unwrap();
+        let (mut text, mut json) = (Vec::new(), Vec::new());
+        assert!(check(&file, judge, false, &mut text).unwrap_err().starts_with("1 mistake in "));
+        assert!(String::from_utf8(text).unwrap().contains("a.toml, line 2: "));
+        let _ = check(&file, judge, true, &mut json);
+        let told: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(told["mistakes"][0]["line"], 2);
+        std::fs::write(&file, "port = 1\n").unwrap();
+        assert_eq!(check(&file, judge, false, &mut Vec::new()), Ok(()));
+        std::fs::remove_dir_all(file.parent().unwrap()).unwrap();
+    }
+}

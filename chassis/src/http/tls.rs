@@ -1,0 +1,236 @@
+//! TLS: which certificate a site shows, and how it gets a newer one without a restart.
+//!
+//! Either a company gives the site a certificate (two PEM files, looked at once a minute, so that whatever renews them need
+//! not know the site), or the site has an authority of its own ([`authority`]) which vouches for its names and addresses in
+//! the local network. A certificate is exchanged for new connections only; those that stand go on.
+//!
+//! TLS 1.2 and 1.3 with the suites of rustls; HTTP/2 where the client knows it.
+
+pub(super) mod addresses;
+pub mod authority;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio_util::sync::CancellationToken;
+
+use authority::Authority;
+
+use crate::clock::SharedClock;
+
+/// How often it is looked whether there is, or has to be, another certificate.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The largest PEM file that is read, in bytes.
+const MOST_PEM_BYTES: u64 = 1024 * 1024;
+
+/// Why there is no TLS; one line, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read or written.
+    #[error("cannot {action} {}: {cause}; check the path and who owns it", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
+    /// A file holds something else.
+    #[error("{} holds no usable {what}: {why}; give a PEM file", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No certificate could be made.
+    #[error("no certificate could be made: {0}")]
+    Made(String),
+}
+
+/// Where a site's certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Files that somebody else renews.
+    Files {
+        /// The certificate and those between it and its authority, PEM.
+        cert: PathBuf,
+        /// Its key, PEM.
+        key: PathBuf,
+    },
+    /// An authority of the site's own.
+    Own {
+        /// Where the authority is kept.
+        folder: PathBuf,
+        /// Names and addresses by which the site is reached, besides those that it finds out.
+        names: Vec<String>,
+    },
+}
+
+/// A site's TLS.
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    shown: Arc<Shown>,
+    maker: Maker,
+}
+
+enum Maker {
+    Files {
+        cert: PathBuf,
+        key: PathBuf,
+        /// Digests of the files as they were last read.
+        seen: Mutex<Option<blake3::Hash>>,
+    },
+    Own(Box<Mutex<Authority>>),
+}
+
+/// The certificate that new connections are shown.
+#[derive(Debug)]
+struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl Shown {
+    fn change(&self, key: CertifiedKey) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl Tls {
+    /// TLS with the certificate of `origin`. Blocks: files are read, keys are made.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn new(origin: Origin, clock: &SharedClock) -> Result<Self, TlsError> {
+        let (maker, first) = match origin {
+            Origin::Files { cert, key } => {
+                let (pair, digest) = read_pair(&cert, &key)?;
+                (Maker::Files { cert, key, seen: Mutex::new(Some(digest)) }, pair)
+            }
+            Origin::Own { folder, names } => {
+                let mut authority = Authority::open(folder, names, Arc::clone(clock))?;
+                let pair = authority.certificate()?;
+                (Maker::Own(Box::new(Mutex::new(authority))), pair)
+            }
+        };
+        let shown = Arc::new(Shown(RwLock::new(Arc::new(first))));
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&shown) as _;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::Made(error.to_string()))?
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { config: Arc::new(config), shown, maker })
+    }
+
+    pub(super) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        Arc::clone(&self.config).into()
+    }
+
+    /// The certificate of the site's own authority, PEM: for those who are to trust it.
+    #[must_use]
+    pub fn authority_pem(&self) -> Option<String> {
+        match &self.maker {
+            Maker::Files { .. } => None,
+            Maker::Own(authority) => Some(locked(authority).pem().to_owned()),
+        }
+    }
+
+    /// Keeps the certificate fresh until `stop` is cancelled.
+    pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let tls = Arc::clone(&self);
+            match tokio::task::spawn_blocking(move || tls.look()).await {
+                Ok(Ok(false)) => {}
+                Ok(Ok(true)) => tracing::info!("new connections are shown another certificate"),
+                Ok(Err(error)) => tracing::error!(%error, "the certificate could not be renewed; the old one is shown"),
+                Err(error) => tracing::error!(%error, "the certificate could not be looked at"),
+            }
+        }
+    }
+
+    /// Takes a newer certificate where there is, or has to be, one; whether that was so. Blocks.
+    fn look(&self) -> Result<bool, TlsError> {
+        let fresh = match &self.maker {
+            Maker::Files { cert, key, seen } => {
+                let (pair, digest) = read_pair(cert, key)?;
+                let mut seen = locked(seen);
+                if *seen == Some(digest) {
+                    return Ok(false);
+                }
+                *seen = Some(digest);
+                pair
+            }
+            Maker::Own(authority) => {
+                let mut authority = locked(authority);
+                if !authority.is_due() {
+                    return Ok(false);
+                }
+                authority.certificate()?
+            }
+        };
+        self.shown.change(fresh);
+        Ok(true)
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_pair(cert: &Path, key: &Path) -> Result<(CertifiedKey, blake3::Hash), TlsError> {
+    let (cert_pem, key_pem) = (read(cert)?, read(key)?);
+    let wrong = |path: &Path, what| {
+        let path = path.to_owned();
+        move |why: String| TlsError::Content { path, what, why }
+    };
+    let chain = CertificateDer::pem_slice_iter(&cert_pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| wrong(cert, "certificate")(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(wrong(cert, "certificate")("there is none in it".to_owned()));
+    }
+    let private = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| wrong(key, "key")(error.to_string()))?;
+    // Says so when the key is another certificate's.
+    let pair = CertifiedKey::from_der(chain, private, &ring::default_provider())
+        .map_err(|error| wrong(key, "key for that certificate")(error.to_string()))?;
+    let digest = blake3::Hasher::new().update(&cert_pem).update(b"\0").update(&key_pem).finalize();
+    Ok((pair, digest))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MOST_PEM_BYTES).read_to_end(&mut bytes));
+    read.map_err(|cause| TlsError::Io { action: "read", path: path.to_owned(), cause })?;
+    Ok(bytes)
+}

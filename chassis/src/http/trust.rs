@@ -1,0 +1,137 @@
+//! How a phone or a PC comes to trust a site that is its own authority: a page that tells how, with a code for phones to read, and
+//! the authority's certificate. Both over plain HTTP too, for those who do not trust it yet; the page shows the certificate's
+//! fingerprint, for those who want to compare it.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
+use http::uri::Authority;
+use http::{HeaderMap, Uri};
+use qrcodegen::{QrCode, QrCodeEcc};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use sha2::{Digest as _, Sha256};
+
+use super::plain::is_host;
+use super::tls::addresses;
+
+/// The routes, for the certificate `pem`.
+pub fn routes(pem: String) -> Router {
+    let headers = [
+        (CONTENT_TYPE, "application/x-x509-ca-cert"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"aincident-ca.pem\""),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    let print = fingerprint(&pem);
+    Router::new()
+        .route("/ca.pem", get(move || async move { (headers, pem) }))
+        .route("/trust", get(move |uri: Uri, asked: HeaderMap| async move { told(&print, &uri, &asked) }))
+}
+
+fn told(fingerprint: &str, uri: &Uri, asked: &HeaderMap) -> impl IntoResponse + use<> {
+    let page = Html(page(fingerprint, address(uri, asked).as_deref()));
+    (
+        [(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"), (CACHE_CONTROL, "no-store")],
+        page,
+    )
+}
+
+/// The certificate's SHA-256, as devices show it.
+fn fingerprint(pem: &str) -> String {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes());
+    let digest = der.map(|der| Sha256::digest(&der)).unwrap_or_default();
+    let pairs: Vec<String> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+    pairs.join(":")
+}
+
+/// Where a phone finds the site: as the client does that asks, or, where that is this machine itself, at its first address in the
+/// network.
+fn address(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let seen = match uri.authority() {
+        Some(seen) => seen.clone(),
+        None => headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok()?,
+    };
+    let host = seen.host().trim_start_matches('[').trim_end_matches(']');
+    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if !is_here {
+        return Some(seen.as_str().to_owned()).filter(|seen| is_host(seen));
+    }
+    let found = addresses::local().into_iter().find(|ip| ip.is_ipv4() && !ip.is_loopback())?;
+    Some(seen.port().map_or_else(|| found.to_string(), |port| format!("{found}:{port}")))
+}
+
+fn page(fingerprint: &str, address: Option<&str>) -> String {
+    let code = address.map_or_else(String::new, |address| {
+        let link = format!("http://{address}/trust");
+        let code = drawn(&link).unwrap_or_default();
+        format!("<p>On a phone, open <b>{link}</b>:</p>\n{code}\n")
+    });
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>Trust this site</title>\n<h1>Trust this site</h1>\n\
+         <p>What is sent to this site is encrypted, and it vouches for itself. A device believes that once it has the site's \
+         certificate. It vouches for names and addresses of this network only.</p>\n{code}\
+         <ol>\n<li><a href=\"/ca.pem\">Load the certificate</a>.\n\
+         <li>iPhone, iPad: Settings, Profile Downloaded, Install; then General, About, Certificate Trust Settings: switch it on.\n\
+         <li>Android: Settings, Security, Encryption and credentials, Install a certificate, CA certificate.\n\
+         <li>Windows: open it, Install Certificate, Local Machine, Trusted Root Certification Authorities.\n</ol>\n\
+         <p>Its fingerprint (SHA-256), to be compared with what the device shows:<br><code>{fingerprint}</code></p>\n</html>\n"
+    )
+}
+
+/// A code that leads to `text`, as a drawing.
+fn drawn(text: &str) -> Option<String> {
+    let code = QrCode::encode_text(text, QrCodeEcc::Medium).ok()?;
+    let size = code.size();
+    let mut path = String::new();
+    for y in 0..size {
+        for x in (0..size).filter(|x| code.get_module(*x, y)) {
+            let _ = write!(path, "M{x} {y}h1v1h-1z");
+        }
+    }
+    // Four modules of nothing around it, or no phone finds it.
+    let whole = size + 8;
+    Some(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"240\" height=\"240\" viewBox=\"-4 -4 {whole} {whole}\" role=\"img\" \
+         aria-label=\"code\"><rect x=\"-4\" y=\"-4\" width=\"{whole}\" height=\"{whole}\" fill=\"#fff\"/><path d=\"{path}\"/></svg>"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(host: &'static str) -> Option<String> {
+        let headers = HeaderMap::from_iter([(HOST, http::HeaderValue::from_static(host))]);
+        address(&Uri::from_static("/trust"), &headers)
+    }
+
+    #[test]
+    fn a_phone_is_sent_where_it_can_reach_the_site() {
+        assert_eq!(seen("192.168.7.21:7710").as_deref(), Some("192.168.7.21:7710"));
+        assert_eq!(seen("till.local:7710").as_deref(), Some("till.local:7710"));
+        assert_eq!(seen("user@till.local"), None);
+        if let Some(elsewhere) = seen("localhost:7710") {
+            assert!(elsewhere.ends_with(":7710") && !elsewhere.contains("localhost"), "{elsewhere}");
+        }
+        let uri = Uri::from_static("https://10.0.0.1:7710/trust");
+        assert_eq!(address(&uri, &HeaderMap::new()).as_deref(), Some("10.0.0.1:7710"));
+    }
+
+    #[test]
+    fn the_page_has_the_fingerprint_and_a_code_and_does_without_an_address() {
+        let told = page("AB:CD", Some("10.0.0.1:7710"));
+        assert!(
+            told.contains("AB:CD") && told.contains("http://10.0.0.1:7710/trust") && told.contains("<svg"),
+            "{told}"
+        );
+        assert!(!page("AB:CD", None).contains("<svg"));
+        let print = fingerprint("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        assert_eq!(print.len(), 95);
+        assert!(print.starts_with("70:9E:80:C8"), "{print}");
+    }
+}

@@ -1,0 +1,261 @@
+#!/bin/bash
+# Installs the packages on a Debian that really boots (systemd as process 1, in systemd-nspawn) and drives what an
+# administrator does: install, enrol, capture, upgrade, kill, a hang, reboot, a machine that dies, remove, purge.
+#
+#   tests/boot/run.sh [FOLDER]     the folder with the two packages; default target/debian
+#
+# Needs root, and a kernel that lets root make namespaces. Nothing is skipped: what cannot be done fails. The root file system is
+# made once with mmdebstrap (some 200 MB in target/boot) and copied for each run; nothing outside of target/boot is touched.
+# BOOT_KEEP=1 leaves the machine's disk there.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+packages=${1:-target/debian}
+work=$PWD/target/boot
+base=$work/base
+root=$work/machine
+include=systemd,systemd-sysv,dbus,init-system-helpers,passwd,ca-certificates,curl,iproute2,procps
+passed=0
+
+say() { printf '%s\n' "$*"; }
+die() {
+    say "not ok - $*" >&2
+    # What the machine said, for whoever has to find out.
+    if [ -n "${leader:-}" ] && kill -0 "$leader" 2>/dev/null; then
+        inside journalctl --no-pager -n 40 -u aincident-node -u aincident-hub >&2 || true
+        inside systemctl --no-pager list-jobs >&2 || true
+        inside ps ax >&2 || true
+    fi
+    say "$passed passed, 1 failed"
+    exit 1
+}
+ok() { passed=$((passed + 1)); say "ok - $*"; }
+# Waits until a command succeeds: until SECONDS WHAT COMMAND...
+until_true() {
+    local left=$(($1 * 10)) what=$2
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        left=$((left - 1))
+        [ "$left" -gt 0 ] || die "waited in vain: $what"
+        sleep 0.1
+    done
+}
+
+[ "$(id -u)" = 0 ] || die "this needs root: it boots a machine"
+for tool in mmdebstrap systemd-nspawn nsenter setpriv dpkg-deb; do
+    command -v "$tool" >/dev/null || die "$tool is missing: run make boot, which installs it"
+done
+newest() { find "$packages" -maxdepth 1 -name "$1_*.deb" -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-; }
+hub_deb=$(newest aincident-hub)
+node_deb=$(newest aincident-node)
+[ -n "$hub_deb" ] && [ -n "$node_deb" ] || die "no packages in $packages: run make deb first"
+
+# ---- the machine
+
+leader= nspawn=
+# Everything that runs inside runs without the rights that reach beyond the machine: nsenter alone would keep them.
+beyond=-sys_time,-sys_module,-sys_boot,-sys_rawio,-mac_admin,-mac_override,-syslog,-wake_alarm,-perfmon,-bpf
+inside() {
+    nsenter -t "$leader" -m -u -i -n -p -C setpriv --bounding-set="$beyond" --inh-caps="$beyond" \
+        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp TERM=dumb LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
+}
+boot() {
+    setsid systemd-nspawn -q -D "$root" -M aincident-boot -b --register=no --keep-unit --console=passive \
+        --link-journal=no --private-network </dev/null >"$work/console.log" 2>&1 &
+    nspawn=$!
+    local tries=100
+    until leader=$(pgrep -P "$nspawn" -x systemd); do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] && kill -0 "$nspawn" 2>/dev/null || { cat "$work/console.log" >&2; die "the machine does not boot"; }
+        sleep 0.1
+    done
+    until_true 60 "the machine to be up" is_up
+}
+is_up() { case $(inside systemctl is-system-running 2>/dev/null) in running | degraded) return 0 ;; *) return 1 ;; esac; }
+gone() { ! kill -0 "$nspawn" 2>/dev/null; }
+power_off() {
+    inside systemctl poweroff || true
+    until_true 60 "the machine to end" gone
+}
+pull_the_plug() {
+    kill -9 "$leader" "$nspawn" 2>/dev/null || true
+    until_true 30 "the machine to be gone" gone
+}
+clean() {
+    if [ -n "$nspawn" ] && ! gone; then pull_the_plug; fi
+    [ -n "${BOOT_KEEP:-}" ] || rm -rf --one-file-system "$root" "$work/older"
+}
+trap clean EXIT
+
+mkdir -p "$work"
+if [ ! -e "$base/etc/debian_version" ]; then
+    say "making the root file system (once)"
+    rm -rf --one-file-system "$base.part"
+    mkdir "$base.part"
+    mmdebstrap --quiet --variant=minbase --include="$include" bookworm - | tar -C "$base.part" -xf -
+    echo uninitialized >"$base.part/etc/machine-id"
+    mv "$base.part" "$base"
+fi
+rm -rf --one-file-system "$root"
+cp -a --reflink=auto "$base" "$root"
+
+# The same programs as an older version: for the way up, and the way down.
+older() {
+    local tree
+    tree=$work/older/$(basename "$1" .deb)
+    rm -rf --one-file-system "$tree"
+    mkdir -p "$tree"
+    dpkg-deb -R "$1" "$tree"
+    sed -i 's/^Version: .*/Version: 0.0.9-1/' "$tree/DEBIAN/control"
+    dpkg-deb --root-owner-group -Zgzip -z1 -b "$tree" "$root/var/tmp/older-$2.deb" >/dev/null
+}
+older "$hub_deb" hub
+older "$node_deb" node
+cp "$hub_deb" "$root/var/tmp/hub.deb"
+cp "$node_deb" "$root/var/tmp/node.deb"
+
+# ---- what an administrator does
+
+both="aincident-hub aincident-node"
+install() { inside apt-get install -y -qq --no-install-recommends "$@" >"$work/apt.log" 2>&1; }
+pid_of() { inside systemctl show -p MainPID --value "$1"; }
+runs() { [ "$(inside systemctl is-active "$1")" = active ]; }
+another() { local now; now=$(pid_of "$1"); runs "$1" && [ "$now" != 0 ] && [ "$now" != "$2" ]; }
+authority=/var/lib/aincident-node/tls/ca.pem
+field() { sed -n "s/.*\"$1\":\"\\([^\"]*\\)\".*/\\1/p"; }
+# node METHOD PATH [BODY], logged in
+token=
+node() {
+    inside curl -sS --fail-with-body -m 20 --cacert "$authority" -X "$1" "https://127.0.0.1:7710$2" \
+        -H 'content-type: application/json' ${token:+-H "authorization: Bearer $token"} ${3:+-d "$3"}
+}
+log_in() { token=; token=$(node POST /api/v1/login '{"username":"mia","password":"long enough 042"}' | field token); [ -n "$token" ]; }
+in_step() { inside aincident-node status --json | tr -d ' ' | grep >/dev/null '"pending_changes":0,'; }
+holds() { node GET "/api/v1/incidents/$1" | grep >/dev/null 'forklift'; }
+
+boot
+ok "a Debian boots: $(inside cat /etc/debian_version), $(inside systemctl --version | head -n 1)"
+
+install /var/tmp/older-hub.deb /var/tmp/older-node.deb || { cat "$work/apt.log" >&2; die "install"; }
+for one in $both; do runs "$one" || die "$one does not run after its installation"; done
+ok "both are installed and serve"
+for one in $both; do
+    [ "$(inside stat -c '%U %a' "/var/lib/$one")" = "$one 700" ] || die "/var/lib/$one: $(inside stat -c '%U %a' "/var/lib/$one")"
+    inside systemctl is-enabled -q "$one" || die "$one is not enabled"
+    inside test -s "/usr/share/man/man1/$one-serve.1.gz" || die "$one has no man page"
+    inside test -s "/usr/share/bash-completion/completions/$one" || die "$one completes nothing"
+    inside systemd-analyze security --threshold=15 --no-pager "$one" >"$work/security.log" || die "$(tail -n 1 "$work/security.log")"
+    ok "$one: private data folder, enabled, man pages, completions; $(sed -n 's/^→ //p' "$work/security.log")"
+done
+
+# The journal knows how grave a line is: a node that belongs to no store warns.
+warned=$(inside journalctl --no-pager -p warning -u aincident-node)
+printf '%s' "$warned" | grep >/dev/null 'not enrolled yet' || die "the journal has no warning: $warned"
+printf '%s' "$warned" | grep >/dev/null 'the node serves' && die "the journal takes every line for a warning"
+
+inside aincident-hub store add --code 042 --name Downtown >/dev/null
+inside sh -c 'echo "long enough 042" | aincident-hub user add --username mia --role manager --store 042 --password-stdin' >/dev/null
+code=$(inside aincident-hub node code --store 042)
+inside aincident-node enroll --hub http://127.0.0.1:7700 --code "$code" >"$work/enrol.log" 2>&1 || die "enrol: $(cat "$work/enrol.log")"
+for one in $both; do
+    strange=$(inside find "/var/lib/$one" ! -user "$one")
+    [ -z "$strange" ] || die "root left files of its own: $strange"
+done
+ok "root adds a store and a person, and enrols the node; every file belongs to the service"
+
+until_true 30 "somebody to log in" log_in
+name=$(inside hostname)
+inside curl -sSf -m 20 --cacert "$authority" --resolve "$name:7710:127.0.0.1" "https://$name:7710/healthz" >/dev/null || die "no certificate for $name"
+inside curl -sS -m 20 "https://127.0.0.1:7710/healthz" >/dev/null 2>&1 && die "whoever was not told to trust it does"
+led=$(inside curl -sS -m 20 -o /dev/null -w '%{http_code} %{redirect_url}' http://127.0.0.1:7710/docs)
+[ "$led" = "308 https://127.0.0.1:7710/docs" ] || die "plain HTTP is led to: $led"
+inside curl -sSf -m 20 http://127.0.0.1:7710/ca.pem | inside cmp - "$authority" || die "ca.pem is another one"
+ok "the node serves its network with TLS, for its address and for $name; plain HTTP is led there"
+
+id=$(node POST /api/v1/incidents '{"description":"a forklift hit the dock"}' | field id)
+[ -n "$id" ] || die "no incident was captured"
+until_true 60 "headquarters to have it" in_step
+ok "an incident is captured and reaches headquarters"
+
+pid=$(pid_of aincident-node)
+install /var/tmp/hub.deb /var/tmp/node.deb || { cat "$work/apt.log" >&2; die "upgrade"; }
+until_true 30 "the upgraded node" another aincident-node "$pid"
+until_true 30 "the incident after the upgrade" holds "$id"
+ok "after the upgrade to $(inside dpkg-query -W -f '${Version}' aincident-node) it runs anew, and the incident is there"
+
+if install --allow-downgrades /var/tmp/older-node.deb; then die "an older version was installed over a newer one"; fi
+grep >/dev/null 'is older than the installed' "$work/apt.log" || { cat "$work/apt.log" >&2; die "the refusal says nothing"; }
+runs aincident-node || die "the refused downgrade stopped the service"
+inside dpkg --audit | grep >/dev/null . && die "the refused downgrade left something half done: $(inside dpkg --audit)"
+ok "a downgrade is refused: $(sed -n 's/.*\(aincident-node: .* is older than .*\)/\1/p' "$work/apt.log" | head -n 1)"
+
+pid=$(pid_of aincident-node)
+inside kill -9 "$pid"
+until_true 30 "the killed node to run again" another aincident-node "$pid"
+until_true 30 "the incident after a kill" holds "$id"
+ok "killed, it runs again"
+
+inside mkdir -p /etc/systemd/system/aincident-node.service.d
+inside sh -c 'printf "[Service]\nWatchdogSec=4\nTimeoutAbortSec=1\n" > /etc/systemd/system/aincident-node.service.d/test.conf'
+inside systemctl daemon-reload
+inside systemctl restart aincident-node
+pid=$(pid_of aincident-node)
+sleep 8
+[ "$(pid_of aincident-node)" = "$pid" ] || die "the watchdog bit a node that is well"
+inside kill -STOP "$pid"
+until_true 30 "the node that hangs to be begun anew" another aincident-node "$pid"
+inside journalctl --no-pager -u aincident-node | grep -i >/dev/null 'watchdog timeout' || die "it was not the watchdog"
+until_true 30 "the incident after a hang" holds "$id"
+ok "one that hangs is begun anew by the watchdog, one that is well is left alone"
+
+inside sh -c 'printf "cache_mib = 5\nhubb = 1\n" > /tmp/added; sed -i "/^data_dir/r /tmp/added" /etc/aincident/node.toml'
+line=$(inside grep -n '^cache_mib' /etc/aincident/node.toml | cut -d: -f1)
+told=$(inside aincident-node check-config 2>&1) && die "a wrong file was found right"
+printf '%s' "$told" | grep >/dev/null "line $line: cache_mib is 5" || die "check-config says: $told"
+inside systemctl restart aincident-node 2>/dev/null && die "it started with a wrong file"
+sleep 7
+[ "$(inside systemctl is-failed aincident-node)" = failed ] || die "it is tried again and again with a wrong file"
+inside sed -i '/^cache_mib/d; /^hubb/d' /etc/aincident/node.toml
+inside aincident-node check-config >/dev/null || die "the file is still wrong"
+inside systemctl start aincident-node
+ok "a wrong configuration is told with its line ($line), and not tried again"
+
+power_off
+boot
+for one in $both; do until_true 60 "$one after a reboot" runs "$one"; done
+until_true 30 "the incident after a reboot" holds "$id"
+ok "after a reboot both serve, and the session of before is still good"
+
+second=$(node POST /api/v1/incidents '{"description":"a forklift, just before the machine died"}' | field id)
+pull_the_plug
+boot
+for one in $both; do until_true 60 "$one after a dead machine" runs "$one"; done
+until_true 30 "what was acknowledged before" holds "$second"
+until_true 60 "headquarters to have that too" in_step
+inside aincident-hub audit verify >/dev/null || die "headquarters' chains are broken"
+ok "a machine that dies loses nothing that was acknowledged"
+
+for one in $both; do
+    begun=$(inside systemctl show -p ExecMainStartTimestampMonotonic --value "$one")
+    serves=$(inside systemctl show -p ActiveEnterTimestampMonotonic --value "$one")
+    memory=$(inside sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$(pid_of "$one")/status")
+    say "figures: $one serves $(((serves - begun) / 1000)) ms after its start, and holds $memory at rest"
+done
+inside apt-get remove -y -qq aincident-node >"$work/apt.log" 2>&1 || die "remove: $(cat "$work/apt.log")"
+inside test -s /var/lib/aincident-node/ledger.sqlite || die "remove took the data along"
+install /var/tmp/node.deb || die "install again: $(cat "$work/apt.log")"
+until_true 30 "the incident after remove and install" holds "$id"
+ok "removed and installed again, the data is there"
+
+inside apt-get purge -y -qq $both >"$work/apt.log" 2>&1 || die "purge: $(cat "$work/apt.log")"
+# dpkg's own notes and apt's logs are the system's.
+left=$(inside find / -xdev \( -path /proc -o -path /sys -o -path /var/tmp -o -path /var/log -o -path /var/lib/dpkg -o -path /var/cache/apt \) -prune -o -iname '*aincident*' -print)
+[ -z "$left" ] || die "purge left: $left"
+inside getent passwd $both && die "purge left the accounts"
+inside getent group $both && die "purge left the groups"
+ok "purge leaves nothing: no file, no account"
+
+power_off
+for deb in "$hub_deb" "$node_deb"; do
+    say "figures: $(basename "$deb") has $(stat -c %s "$deb") bytes, installed $(dpkg-deb -f "$deb" Installed-Size) KiB"
+done
+say "$passed passed, 0 failed"
