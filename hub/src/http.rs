@@ -3,8 +3,8 @@
 mod blobs;
 mod checksums;
 pub mod forks;
-pub mod home;
 pub mod nodes;
+pub mod pages;
 mod proof;
 pub mod sync;
 
@@ -23,7 +23,7 @@ pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>) -> Ro
         .merge(forks::routes(desk.clone())); // branches kept aside
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .merge(sync::routes(intake)) // /sync/v1, for nodes
-        .merge(home::routes()) // /
+        .merge(pages::routes(desk.clone())) // what people look at
         .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
     stack(routes, StackConfig::new(desk.ids().clone()))
 }

@@ -1,0 +1,88 @@
+//! What people look at at a store: the pages of every site, and the node's own.
+
+use super::Site;
+use crate::status::{self, Status};
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::FromRef;
+use axum::response::Response;
+use axum::routing::get;
+use desk::actor::{Actor, Role};
+use pages::http::{Oops, Person, go};
+use pages::page::{Link, Pages, Pill, Shell};
+use pages::words::Words;
+use std::sync::Arc;
+
+/// What the node's own pages need.
+#[derive(Clone)]
+pub struct NodePages {
+    /// The node.
+    pub site: Site,
+    /// The pages of every site.
+    pub pages: Pages,
+}
+
+impl FromRef<NodePages> for Pages {
+    fn from_ref(state: &NodePages) -> Self {
+        state.pages.clone()
+    }
+}
+
+/// The routes.
+pub fn routes(site: Site) -> Router {
+    let pages = Pages::new(site.desk.clone(), Arc::new(StoreShell { site: site.clone() }));
+    let own = Router::new()
+        .route("/", get(home)) // where a person begins
+        .with_state(NodePages { site, pages: pages.clone() });
+    pages::http::router(pages, own)
+}
+
+/// 303 to where the person begins.
+async fn home(_person: Person) -> Result<Response, Oops> {
+    Ok(go("/incidents"))
+}
+
+/// What the node adds to every page.
+struct StoreShell {
+    site: Site,
+}
+
+const MENU: &[Link] = &[Link { href: "/incidents", key: "menu.incidents", least: Role::Employee }];
+
+#[async_trait]
+impl Shell for StoreShell {
+    fn menu(&self) -> &'static [Link] {
+        MENU
+    }
+
+    async fn pill(&self, _actor: &Actor, words: &Words) -> Option<Pill> {
+        match status::read(self.site.desk.ledger(), self.site.board.now().to_kept()).await {
+            Ok(status) => Some(pill(&status, words)),
+            Err(error) => {
+                tracing::warn!(%error, "how it stands with headquarters cannot be told");
+                None
+            }
+        }
+    }
+
+    fn home(&self, _actor: &Actor) -> &'static str {
+        "/"
+    }
+}
+
+/// How it stands with headquarters, in a few words.
+fn pill(status: &Status, words: &Words) -> Pill {
+    let waiting = status.pending_changes + status.pending_blobs;
+    let (tone, text) = if status.quarantined > 0 || status.replaced.is_some() {
+        ("bad", words.t("pill.look").to_owned())
+    } else if waiting > 0 && !status.hub_reachable {
+        ("busy", words.n("pill.offline", waiting))
+    } else if waiting > 0 {
+        ("busy", words.n("pill.sending", waiting))
+    } else if !status.hub_reachable {
+        ("busy", words.t("pill.away").to_owned())
+    } else {
+        ("good", words.t("pill.all").to_owned())
+    };
+    Pill { tone, text, href: "/sync" }
+}
