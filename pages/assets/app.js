@@ -1,2 +1,32 @@
-// What every page loads. Everything works without it.
+// What every page loads. Everything works without it; this makes it nicer.
+import { pieces } from "./pieces.js";
+import { follow } from "./live.js";
+import { searches } from "./search.js";
+import { drafts } from "./drafts.js";
+import { viewers } from "./viewer.js";
+import { entries, reasons } from "./forms.js";
+import { pictures } from "./pictures.js";
+
 document.documentElement.classList.add("js");
+
+// A menu closes when one looks elsewhere.
+addEventListener("click", (event) => {
+  for (const open of document.querySelectorAll("details.drop[open]")) {
+    if (!open.contains(event.target)) open.open = false;
+  }
+});
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const open of document.querySelectorAll("details.drop[open]")) {
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
+});
+
+pictures();
+drafts();
+entries();
+reasons();
+viewers();
+searches(pieces);
+follow(pieces);

@@ -2,8 +2,10 @@
 
 pub mod answer;
 pub mod asset;
+pub mod edit;
 pub mod form;
 pub mod guest;
+pub mod incident;
 pub mod incidents;
 pub mod language;
 pub mod login;
@@ -13,8 +15,10 @@ pub use guest::{Guest, Person};
 
 use crate::page::Pages;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use chassis::http::long_lived;
 
 /// The pages that are the same at every site, and `own`, those of this one.
 pub fn router(pages: Pages, own: Router) -> Router {
@@ -23,6 +27,20 @@ pub fn router(pages: Pages, own: Router) -> Router {
         .route("/logout", post(login::logout))
         .route("/language", post(language::choose))
         .route("/incidents", get(incidents::list))
+        .route(
+            "/incidents/new",
+            get(edit::blank).post(edit::record).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)),
+        )
+        .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/edit", get(edit::page).post(edit::save))
+        .route("/incidents/{id}/comments", post(incident::comment))
+        .route("/incidents/{id}/step", post(incident::step))
+        .route(
+            "/incidents/{id}/photos",
+            post(incident::photos).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)),
+        )
+        .route("/incidents/{id}/delete", get(incident::ask_delete).post(incident::delete))
+        .route("/incidents/{id}/restore", post(incident::restore))
         .with_state(pages.clone())
         .merge(own)
         .fallback(answer::nothing_here)

@@ -11,6 +11,8 @@ pub mod incident;
 pub mod moment;
 pub mod money;
 pub mod page;
+pub mod sheet;
+pub mod timeline;
 pub mod words;
 
 pub use page::{Link, Page, Pages, Pill, Shell};

@@ -1,11 +1,13 @@
 //! What every page has around it, and what the pages of a site are made with.
 
+use crate::incident::Injury;
 use crate::words::{Lang, Words};
 use async_trait::async_trait;
 use desk::actor::{Actor, Role};
 use desk::ledger::{Identity, Store};
 use desk::{Desk, Error, stores};
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -194,6 +196,39 @@ impl Page {
     #[must_use]
     pub fn bars(&self, severity: &u8) -> [(u8, u8, u8, bool); 5] {
         [1, 2, 3, 4, 5].map(|bar| ((bar - 1) * 4, 11 - bar * 2, bar * 2 + 1, bar > *severity))
+    }
+
+    /// The username of whoever is logged in.
+    #[must_use]
+    pub fn me(&self) -> &str {
+        self.who.as_ref().map_or("", |who| &who.username)
+    }
+
+    /// A pair of a query, to stand in an address.
+    #[must_use]
+    pub fn query(&self, name: &str, value: &str) -> String {
+        serde_urlencoded::to_string([(name, value)]).unwrap_or_default()
+    }
+
+    /// A company's own value, to be read.
+    #[must_use]
+    pub fn scalar(&self, value: &Value) -> String {
+        crate::timeline::shown("", value, &TimeZone::UTC, self.words).unwrap_or_default()
+    }
+
+    /// An injury in a line.
+    #[must_use]
+    pub fn injury(&self, injury: &Injury) -> String {
+        let mut parts: Vec<String> = [&injury.nature, &injury.body_part, &injury.object, &injury.activity]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
+        parts.extend(injury.treatment.as_deref().map(|word| self.of("treatment", word).into_owned()));
+        parts.extend(injury.days_away.map(|days| self.words.n("incident.days_away", days)));
+        parts.extend(injury.days_restricted.map(|days| self.words.n("incident.days_restricted", days)));
+        parts.extend(injury.died_at.as_ref().map(|_| self.t("incident.died").to_owned()));
+        parts.join(" · ")
     }
 
     /// Where styles and scripts are.
