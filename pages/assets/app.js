@@ -4,7 +4,7 @@ import { follow } from "./live.js";
 import { searches } from "./search.js";
 import { drafts } from "./drafts.js";
 import { viewers } from "./viewer.js";
-import { entries, reasons } from "./forms.js";
+import { chosen, entries, reasons } from "./forms.js";
 import { pictures } from "./pictures.js";
 
 document.documentElement.classList.add("js");
@@ -26,6 +26,7 @@ addEventListener("keydown", (event) => {
 pictures();
 drafts();
 entries();
+chosen();
 reasons();
 viewers();
 searches(pieces);

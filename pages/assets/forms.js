@@ -34,3 +34,30 @@ export function reasons() {
     setTimeout(() => (reason.required = false), 0);
   });
 }
+
+/** Shows what was chosen to be sent along, at once. */
+export function chosen() {
+  for (const part of document.querySelectorAll(".photos-in")) {
+    const list = part.querySelector(".chosen");
+    part.addEventListener("change", () => {
+      for (const image of list.querySelectorAll("img")) URL.revokeObjectURL(image.src);
+      list.replaceChildren();
+      for (const field of part.querySelectorAll("input[type=file]")) {
+        for (const file of field.files) list.append(one(file));
+      }
+    });
+  }
+}
+
+function one(file) {
+  const item = document.createElement("li");
+  if (file.type.startsWith("image/")) {
+    const image = document.createElement("img");
+    image.src = URL.createObjectURL(file);
+    image.alt = file.name;
+    item.append(image);
+  } else {
+    item.textContent = file.name;
+  }
+  return item;
+}

@@ -4,6 +4,7 @@ const REST_MS = 400;
 const AGAIN_MS = 5000;
 
 export function follow(pieces) {
+  poll(pieces);
   const watching = document.querySelector("[data-live]");
   if (!watching || !("EventSource" in window)) return;
   const kinds = watching.dataset.live.split(" ");
@@ -53,4 +54,10 @@ export function follow(pieces) {
     open();
   });
   open();
+}
+
+/** What no event tells of is read again every few seconds, while somebody looks. */
+function poll(pieces) {
+  const polled = document.querySelector("[data-poll]");
+  if (polled) setInterval(() => document.hidden || pieces(location.href), Number(polled.dataset.poll) * 1000);
 }

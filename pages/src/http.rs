@@ -9,6 +9,7 @@ pub mod incident;
 pub mod incidents;
 pub mod language;
 pub mod login;
+pub mod reviews;
 
 pub use answer::{Oops, go, html};
 pub use guest::{Guest, Person};
@@ -41,6 +42,8 @@ pub fn router(pages: Pages, own: Router) -> Router {
         )
         .route("/incidents/{id}/delete", get(incident::ask_delete).post(incident::delete))
         .route("/incidents/{id}/restore", post(incident::restore))
+        .route("/reviews", get(reviews::page))
+        .route("/reviews/{incident}/{field}", post(reviews::settle))
         .with_state(pages.clone())
         .merge(own)
         .fallback(answer::nothing_here)

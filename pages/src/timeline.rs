@@ -136,11 +136,22 @@ pub fn label(field: &str, words: &Words) -> String {
     }
 }
 
-/// A value of a field of a change, to be read; none where there is none.
+/// A value of a field of a change, to be read in a line; none where there is none.
 #[must_use]
 pub fn shown(field: &str, value: &Value, zone: &TimeZone, words: &Words) -> Option<String> {
+    let text = shown_whole(field, value, zone, words)?;
+    let mut cut: String = text.chars().take(MAX_SHOWN).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    Some(cut)
+}
+
+/// Like [`shown`], whatever its length.
+#[must_use]
+pub fn shown_whole(field: &str, value: &Value, zone: &TimeZone, words: &Words) -> Option<String> {
     let spec = spec_of(&field.replace('.', "/"));
-    let text = match (value, spec.map(|spec| spec.kind)) {
+    Some(match (value, spec.map(|spec| spec.kind)) {
         (Value::Null, _) => return None,
         (Value::Bool(true), _) => words.t("page.yes").to_owned(),
         (Value::Bool(false), _) => words.t("page.no").to_owned(),
@@ -174,12 +185,7 @@ pub fn shown(field: &str, value: &Value, zone: &TimeZone, words: &Words) -> Opti
             }
             parts.join(" · ")
         }
-    };
-    let mut cut: String = text.chars().take(MAX_SHOWN).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
-    }
-    Some(cut)
+    })
 }
 
 #[cfg(test)]

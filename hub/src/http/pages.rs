@@ -42,7 +42,10 @@ async fn home(_person: Person) -> Result<Response, Oops> {
 /// What the hub adds to every page.
 struct HubShell;
 
-const MENU: &[Link] = &[Link { href: "/incidents", key: "menu.incidents", least: Role::Employee }];
+const MENU: &[Link] = &[
+    Link { href: "/incidents", key: "menu.incidents", least: Role::Employee },
+    Link { href: "/reviews", key: "menu.reviews", least: Role::Manager },
+];
 
 #[async_trait]
 impl Shell for HubShell {

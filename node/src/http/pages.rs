@@ -1,14 +1,16 @@
 //! What people look at at a store: the pages of every site, and the node's own.
 
+mod capture;
+mod inbox;
+mod sync;
+
 use super::Site;
 use crate::status::{self, Status};
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::FromRef;
-use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use desk::actor::{Actor, Role};
-use pages::http::{Oops, Person, go};
 use pages::page::{Link, Pages, Pill, Shell};
 use pages::words::Words;
 use std::sync::Arc;
@@ -32,14 +34,13 @@ impl FromRef<NodePages> for Pages {
 pub fn routes(site: Site) -> Router {
     let pages = Pages::new(site.desk.clone(), Arc::new(StoreShell { site: site.clone() }));
     let own = Router::new()
-        .route("/", get(home)) // where a person begins
+        .route("/", get(capture::page)) // where a person begins
+        .route("/sync", get(sync::page)) // what waits for headquarters, and why
+        .route("/inbox", get(inbox::page)) // what came through the drop folder
+        .route("/inbox/{id}", post(inbox::file))
+        .route("/inbox/{id}/discard", post(inbox::discard))
         .with_state(NodePages { site, pages: pages.clone() });
     pages::http::router(pages, own)
-}
-
-/// 303 to where the person begins.
-async fn home(_person: Person) -> Result<Response, Oops> {
-    Ok(go("/incidents"))
 }
 
 /// What the node adds to every page.
@@ -47,7 +48,12 @@ struct StoreShell {
     site: Site,
 }
 
-const MENU: &[Link] = &[Link { href: "/incidents", key: "menu.incidents", least: Role::Employee }];
+const MENU: &[Link] = &[
+    Link { href: "/", key: "menu.capture", least: Role::Employee },
+    Link { href: "/incidents", key: "menu.incidents", least: Role::Employee },
+    Link { href: "/inbox", key: "menu.inbox", least: Role::Manager },
+    Link { href: "/reviews", key: "menu.reviews", least: Role::Manager },
+];
 
 #[async_trait]
 impl Shell for StoreShell {

@@ -100,7 +100,10 @@ pub async fn save(
 }
 
 /// The stores in which the actor can record: none to choose from at a node, nor for a store's own people.
-async fn stores_for(pages: &Pages, actor: &Actor) -> Result<Vec<(String, String)>, Error> {
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn stores_for(pages: &Pages, actor: &Actor) -> Result<Vec<(String, String)>, Error> {
     let at_hub = matches!(pages.desk.identity().await?, Identity::Hub { .. });
     if !at_hub || rules::sight(actor).is_some() {
         return Ok(Vec::new());
