@@ -2,6 +2,7 @@
 
 use crate::config::ServeConfig;
 use crate::intake::{Intake, histories};
+use crate::setup::Setup;
 use crate::{http, site};
 use chassis::folder::DataFolder;
 use chassis::http::{announce, check_listen, serve_up_to};
@@ -40,7 +41,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     desk.set_scrub(config.scrub);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
-    let router = http::router(&desk, intake, Some(metrics));
+    let setup = Setup::prepare(desk.clone(), &folder).await.map_err(failed)?;
+    let router = http::with_setup(&desk, intake, Some(metrics), setup);
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))

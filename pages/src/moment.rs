@@ -21,6 +21,14 @@ pub fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).unwrap_or(TimeZone::UTC)
 }
 
+/// The zones to choose from.
+#[must_use]
+pub fn zones() -> Vec<String> {
+    let lands = ["Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/"];
+    let all = jiff::tz::db().available().map(|name| name.as_str().to_owned());
+    all.filter(|name| lands.iter().any(|land| name.starts_with(land))).collect()
+}
+
 fn zoned(ms: i64, zone: &TimeZone) -> Zoned {
     Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(zone.clone())
 }

@@ -21,6 +21,10 @@ pub trait Shell: Send + Sync {
     async fn pill(&self, actor: &Actor, words: &Words) -> Option<Pill>;
     /// Where a person begins.
     fn home(&self, actor: &Actor) -> &'static str;
+    /// Where everybody is led before there is any account to log in with.
+    async fn begin(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A link of the main menu.

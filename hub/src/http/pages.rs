@@ -1,13 +1,19 @@
-//! What people look at at headquarters: the pages of every site, and the hub's own.
+//! What people look at at headquarters: the pages of every site, and the hub's own, the console.
 
+mod chart;
+mod fleet;
+mod overview;
+mod setup;
+mod stores;
+mod users;
+
+use crate::setup::Setup;
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::FromRef;
-use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use desk::Desk;
 use desk::actor::{Actor, Role};
-use pages::http::{Oops, Person, go};
 use pages::page::{Link, Pages, Pill, Shell};
 use pages::words::Words;
 use std::sync::Arc;
@@ -17,6 +23,8 @@ use std::sync::Arc;
 pub struct HubPages {
     /// The pages of every site.
     pub pages: Pages,
+    /// How the first account is made.
+    pub setup: Setup,
 }
 
 impl FromRef<HubPages> for Pages {
@@ -26,25 +34,33 @@ impl FromRef<HubPages> for Pages {
 }
 
 /// The routes.
-pub fn routes(desk: Desk) -> Router {
-    let pages = Pages::new(desk, Arc::new(HubShell));
+pub fn routes(desk: Desk, setup: Setup) -> Router {
+    let pages = Pages::new(desk, Arc::new(HubShell { setup: setup.clone() }));
     let own = Router::new()
-        .route("/", get(home)) // where a person begins
-        .with_state(HubPages { pages: pages.clone() });
+        .route("/", get(overview::page)) // where a person begins
+        .route("/setup", get(setup::page).post(setup::first)) // the first account
+        .route("/fleet", get(fleet::page)) // every node
+        .route("/stores", get(stores::page).post(stores::add))
+        .route("/stores/{code}", post(stores::edit))
+        .route("/stores/{code}/enrol", post(stores::enrol)) // a code for a node
+        .route("/users", get(users::page).post(users::add))
+        .route("/users/{id}", get(users::one).post(users::edit))
+        .with_state(HubPages { pages: pages.clone(), setup });
     pages::http::router(pages, own)
 }
 
-/// 303 to where the person begins.
-async fn home(_person: Person) -> Result<Response, Oops> {
-    Ok(go("/incidents"))
+/// What the hub adds to every page.
+struct HubShell {
+    setup: Setup,
 }
 
-/// What the hub adds to every page.
-struct HubShell;
-
 const MENU: &[Link] = &[
+    Link { href: "/", key: "menu.overview", least: Role::Hq },
     Link { href: "/incidents", key: "menu.incidents", least: Role::Employee },
     Link { href: "/reviews", key: "menu.reviews", least: Role::Manager },
+    Link { href: "/fleet", key: "menu.fleet", least: Role::Hq },
+    Link { href: "/stores", key: "menu.stores", least: Role::Hq },
+    Link { href: "/users", key: "menu.users", least: Role::Hq },
 ];
 
 #[async_trait]
@@ -57,7 +73,11 @@ impl Shell for HubShell {
         None
     }
 
-    fn home(&self, _actor: &Actor) -> &'static str {
-        "/"
+    fn home(&self, actor: &Actor) -> &'static str {
+        if actor.role >= Role::Hq { "/" } else { "/incidents" }
+    }
+
+    async fn begin(&self) -> Option<&'static str> {
+        matches!(self.setup.is_due().await, Ok(true)).then_some("/setup")
     }
 }

@@ -29,6 +29,9 @@ struct LoginPage {
 /// 200, the login page.
 pub async fn page(State(pages): State<Pages>, guest: Guest, query: QueryPairs) -> Result<Response, Oops> {
     pages.desk.own_store().await?;
+    if let Some(first) = pages.shell.begin().await {
+        return Ok(go(first));
+    }
     let next = query.one("next")?.map_or("/", here).to_owned();
     html(&LoginPage { p: guest.page, next, username: String::new(), wrong: None })
 }
