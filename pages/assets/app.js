@@ -1,4 +1,5 @@
 // What every page loads. Everything works without it; this makes it nicer.
+import "./who.js";
 import { pieces } from "./pieces.js";
 import { follow } from "./live.js";
 import { searches } from "./search.js";
@@ -8,6 +9,9 @@ import { chosen, entries, reasons } from "./forms.js";
 import { pictures } from "./pictures.js";
 
 document.documentElement.classList.add("js");
+
+// The place in the menu is in sight on a small screen, too.
+document.querySelector(".menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 // A menu closes when one looks elsewhere.
 addEventListener("click", (event) => {

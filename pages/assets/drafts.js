@@ -69,6 +69,12 @@ export function drafts() {
       localStorage.removeItem(key);
     }
     form.addEventListener("input", () => keep(form, key));
+    // A script has kept it better, and sends it.
+    document.addEventListener("draft-done", (event) => {
+      if (event.detail !== form) return;
+      localStorage.removeItem(key);
+      sessionStorage.removeItem(SENT);
+    });
     form.addEventListener("submit", () => {
       if (JSON.stringify(state(form)) !== clean) keep(form, key);
       sessionStorage.setItem(SENT, key);

@@ -24,13 +24,16 @@ macro_rules! assets {
 pub const ASSETS: &[Asset] = assets![
     "app.css" "text/css; charset=utf-8",
     "app.js" "text/javascript; charset=utf-8",
+    "capture.js" "text/javascript; charset=utf-8",
     "drafts.js" "text/javascript; charset=utf-8",
     "forms.js" "text/javascript; charset=utf-8",
     "live.js" "text/javascript; charset=utf-8",
+    "outbox.js" "text/javascript; charset=utf-8",
     "pictures.js" "text/javascript; charset=utf-8",
     "pieces.js" "text/javascript; charset=utf-8",
     "search.js" "text/javascript; charset=utf-8",
     "viewer.js" "text/javascript; charset=utf-8",
+    "who.js" "text/javascript; charset=utf-8",
     "icon.svg" "image/svg+xml",
 ];
 

@@ -121,6 +121,13 @@ impl Sheet {
         self.meanwhile.get(name).map(String::as_str)
     }
 
+    /// Everything that is wrong, by field.
+    #[must_use]
+    pub fn all_complaints(&self) -> Vec<(String, String)> {
+        let of_fields = self.complaints.iter().map(|(field, message)| (field.clone(), message.clone()));
+        of_fields.chain(self.general.iter().map(|message| (String::new(), message.clone()))).collect()
+    }
+
     /// Whether the form has to be looked at again.
     #[must_use]
     pub fn is_wrong(&self) -> bool {

@@ -18,6 +18,7 @@ pub struct Browser {
     driver: Child,
     client: reqwest::Client,
     session: String,
+    pid: u64,
     /// What it keeps from one start to the next.
     pub profile: PathBuf,
 }
@@ -76,7 +77,13 @@ impl Browser {
         let base = format!("http://127.0.0.1:{port}");
         let made = send(client.post(format!("{base}/session")).json(&wanted)).await.expect("a session");
         let id = made["sessionId"].as_str().expect("a session's id");
-        Self { driver, session: format!("{base}/session/{id}"), client, profile: profile.to_owned() }
+        let pid = made["capabilities"]["goog:processID"].as_u64().expect("the browser's process");
+        Self { driver, session: format!("{base}/session/{id}"), client, pid, profile: profile.to_owned() }
+    }
+
+    /// Kills the browser, as a phone does that needs its memory: nothing is closed in order.
+    pub fn kill(self) {
+        let _ = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status();
     }
 
     async fn call(&self, path: &str, body: Value) -> Result<Value, String> {

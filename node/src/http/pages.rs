@@ -2,6 +2,7 @@
 
 mod capture;
 mod inbox;
+mod phone;
 mod sync;
 
 use super::Site;
@@ -39,6 +40,9 @@ pub fn routes(site: Site) -> Router {
         .route("/inbox", get(inbox::page)) // what came through the drop folder
         .route("/inbox/{id}", post(inbox::file))
         .route("/inbox/{id}/discard", post(inbox::discard))
+        .route("/offline", get(phone::offline)) // what stands in without a network
+        .route("/manifest.webmanifest", get(phone::manifest))
+        .route("/sw.js", get(phone::worker))
         .with_state(NodePages { site, pages: pages.clone() });
     pages::http::router(pages, own)
 }

@@ -124,10 +124,14 @@ pub async fn explain(State(pages): State<Pages>, request: Request, next: Next) -
         return response;
     }
     let oops = response.extensions_mut().remove::<Oops>();
-    if oops.is_none() && !wants_page(&headers) {
+    let problem = oops.map(|oops| oops.0);
+    // Scripts read problems, as programs do.
+    if headers.get(ACCEPT).is_some_and(|accept| accept == "application/json") {
+        return problem.map_or(response, IntoResponse::into_response);
+    }
+    if problem.is_none() && !wants_page(&headers) {
         return response;
     }
-    let problem = oops.map(|oops| oops.0);
     let at = path(&uri);
     if status == StatusCode::UNAUTHORIZED && (method == Method::GET || method == Method::HEAD) {
         return to_login(&at, &headers);

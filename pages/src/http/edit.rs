@@ -9,8 +9,8 @@ use crate::sheet::{self, Returned, Sheet};
 use askama::Template;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{FromRequest, Multipart, Request, State};
-use axum::response::Response;
-use chassis::http::{Path, Problem};
+use axum::response::{IntoResponse, Response};
+use chassis::http::{FieldError, Json, Path, Problem};
 use desk::actor::Actor;
 use desk::http::{multipart, photos as arriving};
 use desk::incidents::{self, IfMatch, draft, patch};
@@ -18,9 +18,9 @@ use desk::ledger::Identity;
 use desk::photos::{self, NewPhoto};
 use desk::rules::{self, Act};
 use desk::{Desk, Error, Refusal};
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
-use serde_json::Value;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
@@ -127,11 +127,17 @@ pub async fn blank(State(pages): State<Pages>, person: Person) -> Result<Respons
     html(&view)
 }
 
-/// 303 to what was recorded; 422 with the form again.
-pub async fn record(State(pages): State<Pages>, person: Person, sent: NewForm) -> Result<Response, Oops> {
+/// 303 to what was recorded; 422 with the form again. A script gets JSON: the id and the reference, or a problem.
+pub async fn record(
+    State(pages): State<Pages>,
+    headers: HeaderMap,
+    person: Person,
+    sent: NewForm,
+) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
     let desk = &pages.desk;
     let NewForm { form, files, .. } = sent;
+    let by_script = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
     let stores = pages.stores().await?;
     let own = match desk.own_store().await? {
         Some(code) => code,
@@ -150,7 +156,15 @@ pub async fn record(State(pages): State<Pages>, person: Person, sent: NewForm) -
             body.insert("store_code".to_owned(), Value::from(own.as_str()));
         }
         match draft::create(desk, &actor, body, None).await {
+            Ok(shown) if by_script => return recorded(&shown.json),
             Ok(shown) => return with_photos(desk, &actor, shown.id, files).await,
+            Err(Error::Refused(refusal)) if by_script => {
+                // It was sent before, with another text: the first one stands.
+                return match incidents::get(desk, &actor, id).await {
+                    Ok(shown) if matches!(refusal, Refusal::Conflict(_)) => recorded(&shown.json),
+                    _ => Ok(Problem::from(refusal).into_response()),
+                };
+            }
             Err(Error::Refused(Refusal::Invalid(errors))) => {
                 for error in errors {
                     sheet.complain(&error.field, &error.message, page.words);
@@ -162,6 +176,10 @@ pub async fn record(State(pages): State<Pages>, person: Person, sent: NewForm) -
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    if by_script {
+        let told = sheet.all_complaints().into_iter().map(|(field, message)| FieldError { field, message }).collect();
+        return Ok(Problem::unprocessable(told).into_response());
     }
     if !files.is_empty() {
         wrong = Some(page.t("new.photos_again").to_owned());
@@ -176,6 +194,12 @@ pub async fn record(State(pages): State<Pages>, person: Person, sent: NewForm) -
         p: page,
     };
     html_as(StatusCode::UNPROCESSABLE_ENTITY, &view)
+}
+
+/// What a script has to know of what was recorded.
+fn recorded(json: &str) -> Result<Response, Oops> {
+    let shown: Incident = incident::read(json)?;
+    Ok((StatusCode::CREATED, Json(json!({"id": shown.id, "reference": shown.reference}))).into_response())
 }
 
 /// The incident is recorded, whatever becomes of its photos.
