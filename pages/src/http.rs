@@ -9,6 +9,7 @@ pub mod incident;
 pub mod incidents;
 pub mod language;
 pub mod login;
+pub mod quarantine;
 pub mod reviews;
 
 pub use answer::{Oops, go, html};
@@ -42,6 +43,8 @@ pub fn router(pages: Pages, own: Router) -> Router {
         )
         .route("/incidents/{id}/delete", get(incident::ask_delete).post(incident::delete))
         .route("/incidents/{id}/restore", post(incident::restore))
+        .route("/quarantine", get(quarantine::page))
+        .route("/quarantine/{id}", post(quarantine::settle))
         .route("/reviews", get(reviews::page))
         .route("/reviews/{incident}/{field}", post(reviews::settle))
         .with_state(pages.clone())

@@ -38,7 +38,7 @@ impl Entry {
 
     /// The form's name of one of its fields.
     #[must_use]
-    pub fn n(&self, field: &str) -> String {
+    pub fn named(&self, field: &str) -> String {
         format!("{}.{}.{field}", self.group, self.key)
     }
 
@@ -83,7 +83,7 @@ impl Sheet {
                 let Some(id) = element.get("id").and_then(Value::as_str) else { continue };
                 let entry = Entry::new(group, id);
                 for spec in specs {
-                    sheet.values.insert(entry.n(spec.name), show(take(element, spec.path), spec.kind, zone, currency));
+                    sheet.values.insert(entry.named(spec.name), show(take(element, spec.path), spec.kind, zone, currency));
                 }
                 entries.push(entry);
             }
@@ -173,9 +173,9 @@ impl Sheet {
         let (_, specs) = GROUPS.iter().find(|(name, _)| *name == group)?;
         let entries = if group == "people" { &self.people } else { &self.items };
         // Those that are to be taken away are in the form, and not in what was sent on.
-        let entry = entries.iter().filter(|entry| self.v(&entry.n("remove")).is_empty()).nth(at.parse().ok()?)?;
+        let entry = entries.iter().filter(|entry| self.v(&entry.named("remove")).is_empty()).nth(at.parse().ok()?)?;
         let name = named(specs, path.trim_start_matches('.')).or_else(|| specs.first().map(|spec| spec.name))?;
-        Some(entry.n(name))
+        Some(entry.named(name))
     }
 
     /// A digest of each field, and of each element as a whole.
@@ -192,12 +192,12 @@ impl Sheet {
 
     /// Everything an element says, as one text.
     fn told(&self, entry: &Entry, specs: &[Spec]) -> String {
-        specs.iter().map(|spec| self.v(&entry.n(spec.name))).collect::<Vec<_>>().join("\u{1f}")
+        specs.iter().map(|spec| self.v(&entry.named(spec.name))).collect::<Vec<_>>().join("\u{1f}")
     }
 
     /// What an element says, to be read.
     fn summary(&self, entry: &Entry, specs: &[Spec]) -> String {
-        let said: Vec<&str> = specs.iter().map(|spec| self.v(&entry.n(spec.name))).filter(|text| !text.is_empty()).collect();
+        let said: Vec<&str> = specs.iter().map(|spec| self.v(&entry.named(spec.name))).filter(|text| !text.is_empty()).collect();
         said.join(" · ")
     }
 }
@@ -244,10 +244,10 @@ fn sent(stands: &Sheet, form: &Form) -> Sheet {
         for key in keys {
             let entry = Entry::new(group, key);
             for spec in specs {
-                let name = entry.n(spec.name);
+                let name = entry.named(spec.name);
                 sheet.values.insert(name.clone(), value_of(form, &name, spec.kind));
             }
-            let remove = entry.n("remove");
+            let remove = entry.named("remove");
             sheet.set(&remove, form.one(&remove));
             sheet.entries(group).push(entry);
         }
@@ -365,7 +365,7 @@ impl Back<'_> {
             }
         }
         for entry in sent.iter().filter(|entry| !elements(now, group).iter().any(|e| e.get("id").and_then(Value::as_str) == Some(&entry.key))) {
-            let empty = specs.iter().all(|spec| self.sheet.v(&entry.n(spec.name)).is_empty() || spec.kind.is_default(self.sheet.v(&entry.n(spec.name))));
+            let empty = specs.iter().all(|spec| self.sheet.v(&entry.named(spec.name)).is_empty() || spec.kind.is_default(self.sheet.v(&entry.named(spec.name))));
             // One that somebody else removed meanwhile comes back only where this form's author worked on it.
             let wanted = if entry.fresh { !empty } else { self.is_touched(entry, specs) };
             if wanted && !self.is_removed(entry) {
@@ -384,7 +384,7 @@ impl Back<'_> {
     }
 
     fn is_removed(&self, entry: &Entry) -> bool {
-        !self.form.one(&entry.n("remove")).is_empty()
+        !self.form.one(&entry.named("remove")).is_empty()
     }
 
     fn is_touched(&self, entry: &Entry, specs: &[Spec]) -> bool {
@@ -393,7 +393,7 @@ impl Back<'_> {
 
     fn show_as_it_stands(&mut self, entry: &Entry, specs: &[Spec]) {
         for spec in specs {
-            let name = entry.n(spec.name);
+            let name = entry.named(spec.name);
             let stands = self.stands.v(&name).to_owned();
             self.sheet.set(&name, &stands);
         }
@@ -407,7 +407,7 @@ impl Back<'_> {
             _ => Map::new(),
         };
         for spec in specs {
-            let name = entry.n(spec.name);
+            let name = entry.named(spec.name);
             match read(self.sheet.v(&name), spec.kind, self.zone, &currency) {
                 Ok(value) => put(&mut made, spec.path, value),
                 Err(key) => {

@@ -1,6 +1,7 @@
 //! What people look at at headquarters: the pages of every site, and the hub's own, the console.
 
 mod chart;
+mod erasures;
 mod fleet;
 mod overview;
 mod setup;
@@ -39,6 +40,7 @@ pub fn routes(desk: Desk, setup: Setup) -> Router {
     let own = Router::new()
         .route("/", get(overview::page)) // where a person begins
         .route("/setup", get(setup::page).post(setup::first)) // the first account
+        .route("/erasures", get(erasures::page)) // who has erased what
         .route("/fleet", get(fleet::page)) // every node
         .route("/stores", get(stores::page).post(stores::add))
         .route("/stores/{code}", post(stores::edit))
@@ -61,6 +63,7 @@ const MENU: &[Link] = &[
     Link { href: "/fleet", key: "menu.fleet", least: Role::Hq },
     Link { href: "/stores", key: "menu.stores", least: Role::Hq },
     Link { href: "/users", key: "menu.users", least: Role::Hq },
+    Link { href: "/erasures", key: "menu.erasures", least: Role::Hq },
 ];
 
 #[async_trait]

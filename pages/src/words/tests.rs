@@ -23,6 +23,8 @@ fn texts() -> Vec<String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
+            } else if path.ends_with("tests.rs") {
+                // This file speaks of messages that are none.
             } else if let Ok(text) = std::fs::read_to_string(&path) {
                 found.push(text);
             }
