@@ -55,8 +55,11 @@ impl Setup {
         let code = codes::make(desk.ids());
         write(&file, &code).map_err(|error| Error::Fault(format!("{}: {error}", file.display())))?;
         tracing::warn!(file = %file.display(), "there is no account yet: open this hub in a browser and type the code in this file");
-        let inner =
-            Inner { file: Some(file), code: Mutex::new(Some(codes::hash(&code))), over: AtomicBool::new(false) };
+        let inner = Inner {
+            file: Some(file),
+            code: Mutex::new(Some(codes::hash(&code))),
+            over: AtomicBool::new(false),
+        };
         Ok(Self { desk, inner: Arc::new(inner) })
     }
 

@@ -38,7 +38,10 @@ impl Empty {
     }
 
     async fn get(&self, path: &str, cookie: &str) -> (StatusCode, String, String) {
-        let request = Request::get(path).header("host", "127.0.0.1").header("cookie", cookie).header("accept", "text/html");
+        let request = Request::get(path)
+            .header("host", "127.0.0.1")
+            .header("cookie", cookie)
+            .header("accept", "text/html");
         self.send(request.body(Body::empty()).unwrap()).await
     }
 

@@ -64,7 +64,7 @@ async function ask(url, options) {
     throw new NotSent("offline", true);
   }
   if (answer.status === 401) throw new NotSent("login", false);
-  if (answer.status === 429 || answer.status >= 500) throw new NotSent("busy", true);
+  if (answer.status === 423 || answer.status === 429 || answer.status >= 500) throw new NotSent("busy", true);
   return answer;
 }
 

@@ -44,7 +44,11 @@ pub fn shown(minor: u64, currency: &str, lang: Lang) -> String {
 #[must_use]
 pub fn read(text: &str, currency: &str) -> Option<u64> {
     let digits = digits(currency) as usize;
-    let text: String = text.trim().chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\'' | '$' | '€' | '£')).collect();
+    let text: String = text
+        .trim()
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\'' | '$' | '€' | '£'))
+        .collect();
     // The last separator is the point where no more than the currency's digits follow it; all others part thousands.
     let (whole, cents) = match text.rfind(['.', ',']) {
         Some(at) if text.len() - at - 1 <= digits && digits > 0 => (&text[..at], &text[at + 1..]),

@@ -80,17 +80,26 @@ impl Sheet {
         for (group, specs) in GROUPS {
             let mut entries = Vec::new();
             for element in elements(now, group) {
-                let Some(id) = element.get("id").and_then(Value::as_str) else { continue };
+                let Some(id) = element.get("id").and_then(Value::as_str) else {
+                    continue;
+                };
                 let entry = Entry::new(group, id);
                 for spec in specs {
-                    sheet.values.insert(entry.named(spec.name), show(take(element, spec.path), spec.kind, zone, currency));
+                    sheet
+                        .values
+                        .insert(entry.named(spec.name), show(take(element, spec.path), spec.kind, zone, currency));
                 }
                 entries.push(entry);
             }
             entries.push(Entry::new(group, "new1"));
             *sheet.entries(group) = entries;
         }
-        sheet.was = sheet.digests().iter().map(|(name, digest)| format!("{name}:{digest}")).collect::<Vec<_>>().join(" ");
+        sheet.was = sheet
+            .digests()
+            .iter()
+            .map(|(name, digest)| format!("{name}:{digest}"))
+            .collect::<Vec<_>>()
+            .join(" ");
         sheet
     }
 
@@ -164,7 +173,8 @@ impl Sheet {
 
     /// The form's name of the field that the API calls `field`, such as `people[1].injury.nature`.
     fn known_as(&self, field: &str) -> Option<String> {
-        let named = |specs: &[Spec], path: &str| specs.iter().find(|spec| spec.path.join(".") == path).map(|spec| spec.name);
+        let named =
+            |specs: &[Spec], path: &str| specs.iter().find(|spec| spec.path.join(".") == path).map(|spec| spec.name);
         if let Some(name) = named(SCALARS, field) {
             return Some(name.to_owned());
         }
@@ -197,7 +207,8 @@ impl Sheet {
 
     /// What an element says, to be read.
     fn summary(&self, entry: &Entry, specs: &[Spec]) -> String {
-        let said: Vec<&str> = specs.iter().map(|spec| self.v(&entry.named(spec.name))).filter(|text| !text.is_empty()).collect();
+        let said: Vec<&str> =
+            specs.iter().map(|spec| self.v(&entry.named(spec.name))).filter(|text| !text.is_empty()).collect();
         said.join(" · ")
     }
 }
@@ -216,7 +227,15 @@ pub struct Returned {
 pub fn returned(now: &Value, form: &Form, zone: &TimeZone, words: &Words) -> Returned {
     let stands = Sheet::of(now, zone);
     let was: BTreeMap<&str, &str> = form.one("was").split(' ').filter_map(|pair| pair.rsplit_once(':')).collect();
-    let mut back = Back { stands: &stands, was, form, zone, words, sheet: sent(&stands, form), patch: Map::new() };
+    let mut back = Back {
+        stands: &stands,
+        was,
+        form,
+        zone,
+        words,
+        sheet: sent(&stands, form),
+        patch: Map::new(),
+    };
     back.scalars();
     for (group, specs) in GROUPS {
         back.list(now, group, specs);
@@ -236,7 +255,10 @@ fn sent(stands: &Sheet, form: &Form) -> Sheet {
         let mut keys: Vec<&str> = Vec::new();
         let mut seen = BTreeSet::new();
         for (name, _) in &form.0 {
-            let key = name.strip_prefix(group).and_then(|rest| rest.strip_prefix('.')).and_then(|rest| rest.split('.').next());
+            let key = name
+                .strip_prefix(group)
+                .and_then(|rest| rest.strip_prefix('.'))
+                .and_then(|rest| rest.split('.').next());
             if let Some(key) = key.filter(|key| is_key(key) && seen.insert(*key)) {
                 keys.push(key);
             }
@@ -364,14 +386,23 @@ impl Back<'_> {
                 }
             }
         }
-        for entry in sent.iter().filter(|entry| !elements(now, group).iter().any(|e| e.get("id").and_then(Value::as_str) == Some(&entry.key))) {
-            let empty = specs.iter().all(|spec| self.sheet.v(&entry.named(spec.name)).is_empty() || spec.kind.is_default(self.sheet.v(&entry.named(spec.name))));
+        for entry in sent.iter().filter(|entry| {
+            !elements(now, group).iter().any(|e| e.get("id").and_then(Value::as_str) == Some(&entry.key))
+        }) {
+            let empty = specs.iter().all(|spec| {
+                self.sheet.v(&entry.named(spec.name)).is_empty()
+                    || spec.kind.is_default(self.sheet.v(&entry.named(spec.name)))
+            });
             // One that somebody else removed meanwhile comes back only where this form's author worked on it.
             let wanted = if entry.fresh { !empty } else { self.is_touched(entry, specs) };
             if wanted && !self.is_removed(entry) {
                 changed = true;
                 shown.push(entry.clone());
-                let blank = if entry.fresh { Value::Object(Map::new()) } else { serde_json::json!({ "id": entry.key }) };
+                let blank = if entry.fresh {
+                    Value::Object(Map::new())
+                } else {
+                    serde_json::json!({ "id": entry.key })
+                };
                 list.push(self.element(blank, entry, specs));
             }
         }

@@ -80,7 +80,11 @@ fn entry(item: HistoryItem, comments: &[Comment], zone: &TimeZone, words: &Words
             if addendum {
                 what = words.t("timeline.addendum").to_owned();
             }
-            text = Some(if item.erased.is_some() { words.t("timeline.erased").to_owned() } else { body.to_owned() });
+            text = Some(if item.erased.is_some() {
+                words.t("timeline.erased").to_owned()
+            } else {
+                body.to_owned()
+            });
         }
         "photo" => text = item.to.as_str().map(ToOwned::to_owned),
         "step" => {
@@ -91,7 +95,9 @@ fn entry(item: HistoryItem, comments: &[Comment], zone: &TimeZone, words: &Words
             let kept = words.of("kept", item.to.as_str().unwrap_or_default()).into_owned();
             what = words.with("timeline.settled", &[&label(item.field.as_deref().unwrap_or_default(), words), &kept]);
         }
-        "erased" => what = words.with("timeline.was_erased", &[&label(item.field.as_deref().unwrap_or_default(), words)]),
+        "erased" => {
+            what = words.with("timeline.was_erased", &[&label(item.field.as_deref().unwrap_or_default(), words)])
+        }
         "edited" => fields.push(line(&item, zone, words)),
         _ => {}
     }
@@ -174,7 +180,8 @@ pub fn shown_whole(field: &str, value: &Value, zone: &TimeZone, words: &Words) -
                 let group = specs.iter().find(|spec| spec.path == [name.as_str()]).map(|spec| spec.kind);
                 let part = match (value, group) {
                     (Value::Array(list), Some(Kind::Words(group))) => {
-                        let names: Vec<_> = list.iter().filter_map(Value::as_str).map(|word| words.of(group, word)).collect();
+                        let names: Vec<_> =
+                            list.iter().filter_map(Value::as_str).map(|word| words.of(group, word)).collect();
                         Some(names.join(", "))
                     }
                     (Value::String(word), Some(Kind::Word(group))) => Some(words.of(group, word).into_owned()),

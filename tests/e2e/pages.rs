@@ -97,7 +97,10 @@ async fn what_is_captured_at_a_store_appears_on_the_open_page_at_headquarters() 
     .await;
     phone.keys("textarea[name=body]", "half a sent").await;
     let harriet = hub.harriet().await;
-    harriet.patch(&format!("/api/v1/incidents/{id}"), &json!({"location": "Aisle 9, by the door"})).await.expect(200);
+    harriet
+        .patch(&format!("/api/v1/incidents/{id}"), &json!({"location": "Aisle 9, by the door"}))
+        .await
+        .expect(200);
     phone.says("Aisle 9, by the door").await;
     // What somebody types meanwhile stays.
     let typed = phone.js("return document.querySelector('textarea[name=body]').value", &[]).await;
@@ -164,7 +167,10 @@ async fn a_conflict_is_decided_in_the_browser_and_pages_speak_two_languages() {
     let hub = Hub::with_stores(&scratch, &["042"]).await;
     let node = Node::enrolled(&scratch, &hub, "042").await;
     let (manager, harriet) = (node.manager().await, hub.harriet().await);
-    let made = manager.post("/api/v1/incidents", &json!({"description": "a window", "location": "front"})).await.expect(201);
+    let made = manager
+        .post("/api/v1/incidents", &json!({"description": "a window", "location": "front"}))
+        .await
+        .expect(201);
     let path = format!("/api/v1/incidents/{}", made["id"].as_str().unwrap());
     wait_until("the incident at headquarters", PATIENCE, async || harriet.total().await == 1).await;
     node.link().go_down();

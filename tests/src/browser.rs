@@ -55,7 +55,9 @@ impl Browser {
         let port = lines
             .by_ref()
             .map_while(Result::ok)
-            .find_map(|line| line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned()))
+            .find_map(|line| {
+                line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
+            })
             .expect("chromedriver says its port");
         // It goes on writing, and would stand still if nobody read.
         std::thread::spawn(move || lines.for_each(drop));
@@ -78,7 +80,13 @@ impl Browser {
         let made = send(client.post(format!("{base}/session")).json(&wanted)).await.expect("a session");
         let id = made["sessionId"].as_str().expect("a session's id");
         let pid = made["capabilities"]["goog:processID"].as_u64().expect("the browser's process");
-        Self { driver, session: format!("{base}/session/{id}"), client, pid, profile: profile.to_owned() }
+        Self {
+            driver,
+            session: format!("{base}/session/{id}"),
+            client,
+            pid,
+            profile: profile.to_owned(),
+        }
     }
 
     /// Kills the browser, as a phone does that needs its memory: nothing is closed in order.
@@ -181,7 +189,10 @@ impl Browser {
 
     /// How many there are.
     pub async fn count(&self, css: &str) -> u64 {
-        self.js("return document.querySelectorAll(arguments[0]).length", &[json!(css)]).await.as_u64().unwrap_or(0)
+        self.js("return document.querySelectorAll(arguments[0]).length", &[json!(css)])
+            .await
+            .as_u64()
+            .unwrap_or(0)
     }
 
     /// Where it is.
@@ -229,5 +240,9 @@ async fn send(request: reqwest::RequestBuilder) -> Result<Value, String> {
     let good = answer.status().is_success();
     let body: Value = answer.json().await.map_err(|error| error.to_string())?;
     let value = body["value"].clone();
-    if good { Ok(value) } else { Err(value["message"].as_str().unwrap_or("no word why").to_owned()) }
+    if good {
+        Ok(value)
+    } else {
+        Err(value["message"].as_str().unwrap_or("no word why").to_owned())
+    }
 }

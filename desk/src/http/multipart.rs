@@ -49,7 +49,12 @@ pub async fn receive(desk: &Desk, mut form: Multipart) -> Result<Vec<NewPhoto>, 
 ///
 /// # Errors
 /// Where it is empty or larger than `most_bytes`, breaks off, or the disk is full.
-pub async fn file(desk: &Desk, field: Field<'_>, caption: Option<String>, most_bytes: u64) -> Result<NewPhoto, Problem> {
+pub async fn file(
+    desk: &Desk,
+    field: Field<'_>,
+    caption: Option<String>,
+    most_bytes: u64,
+) -> Result<NewPhoto, Problem> {
     let filename = field.file_name().unwrap_or("file").to_owned();
     let mut incoming = desk.blobs().begin(desk.ids().new_v7(desk.now_ms())).await.map_err(disk)?;
     match fill(&mut incoming, field, most_bytes).await {

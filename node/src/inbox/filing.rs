@@ -48,5 +48,9 @@ pub async fn file(
 /// [`Refusal::Forbidden`], [`Refusal::NotFound`]; what the ledger says.
 pub async fn discard(desk: &Desk, actor: &Actor, id: Uuid) -> Result<(), Error> {
     rules::check(actor, Act::FileInbox)?;
-    if desk.ledger().remove_inbox_item(id).await? { Ok(()) } else { Err(Refusal::NotFound.into()) }
+    if desk.ledger().remove_inbox_item(id).await? {
+        Ok(())
+    } else {
+        Err(Refusal::NotFound.into())
+    }
 }

@@ -101,12 +101,20 @@ struct Unenrolled {
 
 /// Whether the answer is wanted as a page.
 fn wants_page(headers: &HeaderMap) -> bool {
-    headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+    headers
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// Addresses where programs talk to each other, whatever they accept.
+fn is_for_programs(path: &str) -> bool {
+    path.starts_with("/api/") || path.starts_with("/sync/")
 }
 
 /// What is at no address at all: a page for people; programs get a problem from the stack around.
 pub async fn nothing_here(request: Request) -> Response {
-    if wants_page(request.headers()) && !request.uri().path().starts_with("/api/") {
+    if wants_page(request.headers()) && !is_for_programs(request.uri().path()) {
         return Oops(Problem::not_found("")).into_response();
     }
     StatusCode::NOT_FOUND.into_response()
@@ -120,7 +128,9 @@ pub async fn explain(State(pages): State<Pages>, request: Request, next: Next) -
         widen(response.headers_mut(), images);
     }
     let status = response.status();
-    if !(status.is_client_error() || status.is_server_error()) || response.headers().contains_key(CONTENT_SECURITY_POLICY) {
+    if !(status.is_client_error() || status.is_server_error())
+        || response.headers().contains_key(CONTENT_SECURITY_POLICY)
+    {
         return response;
     }
     let oops = response.extensions_mut().remove::<Oops>();
@@ -129,7 +139,7 @@ pub async fn explain(State(pages): State<Pages>, request: Request, next: Next) -
     if headers.get(ACCEPT).is_some_and(|accept| accept == "application/json") {
         return problem.map_or(response, IntoResponse::into_response);
     }
-    if problem.is_none() && !wants_page(&headers) {
+    if problem.is_none() && (!wants_page(&headers) || is_for_programs(uri.path())) {
         return response;
     }
     let at = path(&uri);
@@ -147,9 +157,18 @@ pub async fn explain(State(pages): State<Pages>, request: Request, next: Next) -
         let (title, advice) = words_for(status);
         let detail = problem.as_ref().map(|problem| problem.detail.clone());
         let detail = detail.filter(|detail| !detail.is_empty() && !status.is_server_error());
-        OopsPage { title: page.t(title), advice: page.t(advice), status: status.as_u16(), detail, p: page }.render()
+        OopsPage {
+            title: page.t(title),
+            advice: page.t(advice),
+            status: status.as_u16(),
+            detail,
+            p: page,
+        }
+        .render()
     };
-    let Ok(text) = made else { return Problem::internal("an error page cannot be rendered").into_response() };
+    let Ok(text) = made else {
+        return Problem::internal("an error page cannot be rendered").into_response();
+    };
     let mut answer = dressed(status, text);
     if let Some(seconds) = problem.and_then(|problem| problem.retry_after_s) {
         answer.headers_mut().insert(RETRY_AFTER, seconds.into());
@@ -160,7 +179,9 @@ pub async fn explain(State(pages): State<Pages>, request: Request, next: Next) -
 /// Lets a page show thumbnails from where the company keeps them.
 fn widen(headers: &mut HeaderMap, images: &str) {
     let mut parts = images.splitn(4, '/');
-    let (Some(scheme), Some(_), Some(host)) = (parts.next(), parts.next(), parts.next()) else { return };
+    let (Some(scheme), Some(_), Some(host)) = (parts.next(), parts.next(), parts.next()) else {
+        return;
+    };
     let policy = POLICY.replace("blob:;", &format!("blob: {scheme}//{host};"));
     if headers.get(CONTENT_SECURITY_POLICY).is_some_and(|is| is == POLICY)
         && let Ok(policy) = HeaderValue::from_str(&policy)

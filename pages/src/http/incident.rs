@@ -152,7 +152,11 @@ async fn show(pages: &Pages, person: Person, id: Uuid, shown: Shown) -> Result<R
         i,
         p: page,
     };
-    let status = if view.wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = if view.wrong.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
     html_as(status, &view)
 }
 
@@ -172,11 +176,7 @@ fn can(actor: &Actor, i: &Incident, page: &Page) -> Can {
     let steps = STATUSES
         .iter()
         .filter(|to| step_allowed(&i.status, to) && may(Act::Step { own, from: &i.status, to }))
-        .map(|to| Step {
-            to,
-            text: page.of("step", to).into_owned(),
-            needs_reason: *to == "void",
-        })
+        .map(|to| Step { to, text: page.of("step", to).into_owned(), needs_reason: *to == "void" })
         .collect();
     Can {
         edit: may(Act::Edit { own, status: &i.status }),
@@ -210,7 +210,11 @@ pub async fn comment(
 ) -> Result<Response, Oops> {
     let kind = if form.one("kind") == "addendum" { "addendum" } else { "comment" };
     let body = form.one("body").trim().to_owned();
-    let new = NewComment { id: Uuid::try_parse(form.one("id")).ok(), body: body.clone(), kind: kind.to_owned() };
+    let new = NewComment {
+        id: Uuid::try_parse(form.one("id")).ok(),
+        body: body.clone(),
+        kind: kind.to_owned(),
+    };
     match comments::add(&pages.desk, &person.actor, id, new).await {
         Ok(_) => Ok(to(id, "commented")),
         Err(error) => {

@@ -21,8 +21,18 @@ use sync_protocol::record::vocabulary::{CATEGORIES, STATUSES};
 /// Rows of a page.
 const LIMIT: &str = "50";
 /// Filters that a page's address names as `/api/v1` does.
-const PLAIN: [&str; 10] =
-    ["q", "status", "category", "severity_min", "store", "tag", "person", "reported_by", "deleted", "cursor"];
+const PLAIN: [&str; 10] = [
+    "q",
+    "status",
+    "category",
+    "severity_min",
+    "store",
+    "tag",
+    "person",
+    "reported_by",
+    "deleted",
+    "cursor",
+];
 /// Statuses of what still has to be worked on.
 const OPEN: [&str; 4] = ["draft", "submitted", "in_review", "needs_info"];
 
@@ -79,11 +89,7 @@ struct View {
 }
 
 /// 200, a page of the list; 422 with what is wrong about a filter.
-pub async fn list(
-    State(pages): State<Pages>,
-    person: Person,
-    QueryPairs(pairs): QueryPairs,
-) -> Result<Response, Oops> {
+pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs): QueryPairs) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
     let stores = pages.stores().await?;
     let pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();

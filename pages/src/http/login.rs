@@ -67,7 +67,11 @@ pub async fn login(
         }
         Login::Opened(session) => {
             let cookie = session_cookie(&session.token, &headers, &uri);
-            let next = if next == "/" { pages.shell.home(&Actor::from(session.account)).to_owned() } else { next };
+            let next = if next == "/" {
+                pages.shell.home(&Actor::from(session.account)).to_owned()
+            } else {
+                next
+            };
             Ok(([(SET_COOKIE, cookie)], go(&next)).into_response())
         }
     }
@@ -118,7 +122,16 @@ mod tests {
         for fine in ["/", "/incidents?q=a%20b&status=closed", "/incidents/x"] {
             assert_eq!(here(fine), fine);
         }
-        for bad in ["", "https://evil.example", "//evil.example", "/\\evil.example", "/a b", "/\r\nx", "javascript:x", "/ä"] {
+        for bad in [
+            "",
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "/a b",
+            "/\r\nx",
+            "javascript:x",
+            "/ä",
+        ] {
             assert_eq!(here(bad), "/", "{bad}");
         }
     }

@@ -70,7 +70,9 @@ async fn show(
             id: item.id.to_string(),
             store: format!("{} {}", item.store_code, stores.name(&item.store_code)),
             by: item.by.unwrap_or_default(),
-            kind: item.kind.map_or_else(|| page.t("quarantine.unreadable").to_owned(), |kind| page.of("kind", &kind).into_owned()),
+            kind: item
+                .kind
+                .map_or_else(|| page.t("quarantine.unreadable").to_owned(), |kind| page.of("kind", &kind).into_owned()),
             received: item.received_ms.map(|ms| moment::at(ms, &zone, page.words)),
             waiting: item.waiting,
             fields: item.set.iter().map(shown).collect(),
@@ -102,9 +104,11 @@ pub async fn settle(
     };
     let wrong = match done {
         Ok(_) => return Ok(go("/quarantine?said=settled")),
-        Err(Error::Refused(Refusal::Invalid(errors))) => {
-            errors.into_iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join("; ")
-        }
+        Err(Error::Refused(Refusal::Invalid(errors))) => errors
+            .into_iter()
+            .map(|error| format!("{}: {}", error.field, error.message))
+            .collect::<Vec<_>>()
+            .join("; "),
         Err(Error::Refused(Refusal::Conflict(message))) => message,
         Err(error) => return Err(error.into()),
     };

@@ -63,7 +63,13 @@ fn side(said: Said, field: &str, zone: &jiff::tz::TimeZone, words: &Words) -> Si
         }
         (value, field) => timeline::shown_whole(field, value, zone, words),
     };
-    Side { change: said.change.to_string(), by: said.by, at: moment::of(&said.at, zone, words), site: said.site, value }
+    Side {
+        change: said.change.to_string(),
+        by: said.by,
+        at: moment::of(&said.at, zone, words),
+        site: said.site,
+        value,
+    }
 }
 
 fn card(review: Review, stores: &Stores, words: &Words) -> Card {

@@ -18,7 +18,9 @@ fn texts() -> Vec<String> {
         .collect();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
         for entry in entries {
             let path = entry.unwrap().path();
             if path.is_dir() {
@@ -49,7 +51,8 @@ fn named(open: &str) -> BTreeSet<String> {
 #[test]
 fn every_language_says_the_same_things() {
     let (en, es) = (keys(Lang::En), keys(Lang::Es));
-    let only = |a: &BTreeSet<&str>, b: &BTreeSet<&str>| a.difference(b).map(|key| (*key).to_owned()).collect::<Vec<_>>();
+    let only =
+        |a: &BTreeSet<&str>, b: &BTreeSet<&str>| a.difference(b).map(|key| (*key).to_owned()).collect::<Vec<_>>();
     assert_eq!((only(&en, &es), only(&es, &en)), (Vec::new(), Vec::new()), "(English alone, Spanish alone)");
     assert!(en.len() > 100, "the messages were not read");
 }
@@ -58,7 +61,9 @@ fn every_language_says_the_same_things() {
 fn every_message_that_a_page_names_is_there() {
     let there = keys(Lang::En);
     let plain = named(concat!(".t(", "\"")).into_iter().chain(named(concat!(".with(", "\"")));
-    let counted = named(concat!(".n(", "\"")).into_iter().flat_map(|key| [format!("{key}.one"), format!("{key}.other")]);
+    let counted = named(concat!(".n(", "\""))
+        .into_iter()
+        .flat_map(|key| [format!("{key}.one"), format!("{key}.other")]);
     let missing: Vec<String> = plain.chain(counted).filter(|key| !there.contains(key.as_str())).collect();
     assert_eq!(missing, Vec::<String>::new());
 }
@@ -71,7 +76,9 @@ fn every_message_is_used_somewhere() {
         .filter(|key| {
             let stem = key.strip_suffix(".one").or(key.strip_suffix(".other")).unwrap_or(key);
             let group = stem.rsplit_once('.').map_or(stem, |(group, _)| group);
-            !all.contains(&format!("\"{stem}\"")) && !all.contains(&format!(".of(\"{group}\"")) && !all.contains(&format!("\"{group}\", "))
+            !all.contains(&format!("\"{stem}\""))
+                && !all.contains(&format!(".of(\"{group}\""))
+                && !all.contains(&format!("\"{group}\", "))
         })
         .collect();
     assert_eq!(unused, Vec::<&str>::new());
@@ -104,7 +111,8 @@ fn every_word_of_a_vocabulary_has_a_name_in_every_language() {
 #[test]
 fn holes_of_a_message_are_the_same_in_every_language() {
     let holes = |text: &str| {
-        let mut found: Vec<char> = text.match_indices('{').filter_map(|(at, _)| text[at + 1..].chars().next()).collect();
+        let mut found: Vec<char> =
+            text.match_indices('{').filter_map(|(at, _)| text[at + 1..].chars().next()).collect();
         found.sort_unstable();
         found
     };
@@ -116,7 +124,10 @@ fn holes_of_a_message_are_the_same_in_every_language() {
 
 #[test]
 fn what_is_put_into_a_message_is_not_looked_at_again() {
-    let words = Words { lang: Lang::En, texts: BTreeMap::from([("a".to_owned(), "{0} and {1} {x} {".to_owned())]) };
+    let words = Words {
+        lang: Lang::En,
+        texts: BTreeMap::from([("a".to_owned(), "{0} and {1} {x} {".to_owned())]),
+    };
     assert_eq!(words.with("a", &["{1}", "b"]), "{1} and b {x} {");
     assert_eq!(words.with("a", &[]), " and  {x} {");
 }

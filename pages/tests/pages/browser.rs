@@ -83,12 +83,14 @@ impl Seen {
         self.text.contains(words)
     }
 
-    /// The value of a field of the page's form.
+    /// The value of a field of the page's own form.
     pub fn field(&self, name: &str) -> String {
-        let at = self.text.find(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("no {name} in {}", self.text));
-        let tag = &self.text[self.text[..at].rfind('<').unwrap()..];
+        let main = &self.text[self.text.find("<main").unwrap()..];
+        let at = main.find(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("no {name} in {main}"));
+        let tag = &main[main[..at].rfind('<').unwrap()..];
         let tag = &tag[..tag.find('>').unwrap()];
-        tag.split_once("value=\"").map_or(String::new(), |(_, rest)| rest[..rest.find('"').unwrap()].to_owned())
+        tag.split_once("value=\"")
+            .map_or(String::new(), |(_, rest)| rest[..rest.find('"').unwrap()].to_owned())
     }
 }
 

@@ -30,14 +30,20 @@ async fn only_what_was_changed_is_written_and_an_edit_made_meanwhile_stays() {
     let (path, token) = (format!("/incidents/{id}/edit"), hub.login("mia").await);
     let mut mia = Browser::of(&hub, "mia").await;
     let was = form(&mut mia, &path).await.field("was");
-    hub.patch(&token, &format!("/api/v1/incidents/{id}"), &json!({"location": "aisle 9", "severity": 5})).await.expect(200);
+    hub.patch(&token, &format!("/api/v1/incidents/{id}"), &json!({"location": "aisle 9", "severity": 5}))
+        .await
+        .expect(200);
     let to = mia.post(&path, &filled(&was, &[("title", "Blades"), ("police.agency", "CPD")])).await.leads();
     assert_eq!(to, format!("/incidents/{id}?said=saved"));
     let now = hub.get(&token, &format!("/api/v1/incidents/{id}")).await.expect(200);
-    assert_eq!((&now["title"], &now["location"], &now["severity"]), (&json!("Blades"), &json!("aisle 9"), &json!(5)));
+    assert_eq!(
+        (&now["title"], &now["location"], &now["severity"]),
+        (&json!("Blades"), &json!("aisle 9"), &json!(5))
+    );
     assert_eq!((&now["police"]["agency"], &now["people"][0]["name"]), (&json!("CPD"), &json!("Ann")));
     let history = hub.get(&token, &format!("/api/v1/incidents/{id}/history")).await.expect(200);
-    let fields: Vec<&str> = history["items"].as_array().unwrap().iter().filter_map(|item| item["field"].as_str()).collect();
+    let fields: Vec<&str> =
+        history["items"].as_array().unwrap().iter().filter_map(|item| item["field"].as_str()).collect();
     assert_eq!(fields, ["location", "severity", "police/agency", "title"]);
 }
 
@@ -48,7 +54,9 @@ async fn a_field_that_two_people_changed_is_asked_about_with_both_texts() {
     let (path, token) = (format!("/incidents/{id}/edit"), hub.login("mia").await);
     let mut mia = Browser::of(&hub, "mia").await;
     let was = form(&mut mia, &path).await.field("was");
-    hub.patch(&token, &format!("/api/v1/incidents/{id}"), &json!({"title": "Their title"})).await.expect(200);
+    hub.patch(&token, &format!("/api/v1/incidents/{id}"), &json!({"title": "Their title"}))
+        .await
+        .expect(200);
     let asked = mia.post(&path, &filled(&was, &[("title", "My title")])).await.is(409);
     assert!(asked.says("Their title") && asked.says("My title") && asked.says("Somebody changed this meanwhile"));
     let now = hub.get(&token, &format!("/api/v1/incidents/{id}")).await.expect(200);
@@ -89,7 +97,9 @@ async fn an_employee_edits_their_own_report_until_it_is_in_review() {
     let page = form(&mut browser, &path).await;
     assert!(!page.says("name=\"assigned_to\""));
     let was = page.field("was");
-    hub.patch(&mia, &format!("/api/v1/incidents/{id}"), &json!({"status": "in_review"})).await.expect(200);
+    hub.patch(&mia, &format!("/api/v1/incidents/{id}"), &json!({"status": "in_review"}))
+        .await
+        .expect(200);
     browser.post(&path, &[("was", &was), ("description", "other")]).await.is(403);
     browser.get(&path).await.is(403);
 }

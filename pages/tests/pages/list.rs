@@ -5,7 +5,8 @@ use serde_json::json;
 async fn the_list_shows_what_whoever_looks_may_see_and_no_more() {
     let hub = hub().await;
     let (mia, max) = (hub.login("mia").await, hub.login("max").await);
-    hub.incident(&mia, json!({"description": "a puddle in Downtown", "severity": 4, "category": "hazard"})).await;
+    hub.incident(&mia, json!({"description": "a puddle in Downtown", "severity": 4, "category": "hazard"}))
+        .await;
     hub.incident(&max, json!({"description": "a fire in the Harbour", "severity": 2})).await;
     let page = Browser::of(&hub, "mia").await.get("/incidents").await.is(200);
     assert!(page.says("a puddle in Downtown") && !page.says("Harbour"));
@@ -23,10 +24,13 @@ async fn the_list_shows_what_whoever_looks_may_see_and_no_more() {
 async fn filters_narrow_the_list_and_what_is_wrong_with_one_is_said() {
     let hub = hub().await;
     let mia = hub.login("mia").await;
-    for (description, severity, at) in
-        [("first", 1, "2026-11-18T05:30:00Z"), ("second", 5, "2026-11-19T05:30:00Z"), ("third", 3, "2026-11-19T06:30:00Z")]
-    {
-        hub.incident(&mia, json!({"description": description, "severity": severity, "occurred_at": at})).await;
+    for (description, severity, at) in [
+        ("first", 1, "2026-11-18T05:30:00Z"),
+        ("second", 5, "2026-11-19T05:30:00Z"),
+        ("third", 3, "2026-11-19T06:30:00Z"),
+    ] {
+        hub.incident(&mia, json!({"description": description, "severity": severity, "occurred_at": at}))
+            .await;
     }
     let mut browser = Browser::of(&hub, "mia").await;
     let page = browser.get("/incidents?severity_min=4&q=&category=").await.is(200);
@@ -58,7 +62,9 @@ async fn pages_of_the_list_follow_each_other_without_a_gap() {
     loop {
         let page = browser.get(&path).await.is(200);
         seen.extend((0..120).filter(|n| page.says(&format!("number {n:03}"))));
-        let Some(at) = page.text.find("rel=\"next\" href=\"") else { break };
+        let Some(at) = page.text.find("rel=\"next\" href=\"") else {
+            break;
+        };
         let href = page.text[at + 17..].split('"').next().unwrap();
         path = href.replace("&#38;", "&").replace("&amp;", "&");
         turned += 1;
@@ -73,11 +79,16 @@ async fn hostile_text_is_shown_and_does_nothing() {
     let mia = hub.login("mia").await;
     let hostile = "</textarea><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}";
     let (_, incident) = hub
-        .incident(&mia, json!({"description": hostile, "title": hostile, "location": hostile, "tags": ["<b>\"x\"</b>"],
-            "people": [{"name": hostile, "statement": hostile}], "items": [{"description": hostile}]}))
+        .incident(
+            &mia,
+            json!({"description": hostile, "title": hostile, "location": hostile, "tags": ["<b>\"x\"</b>"],
+            "people": [{"name": hostile, "statement": hostile}], "items": [{"description": hostile}]}),
+        )
         .await;
     let id = incident["id"].as_str().unwrap();
-    hub.post(&mia, &format!("/api/v1/incidents/{id}/comments"), &json!({"body": hostile})).await.expect(201);
+    hub.post(&mia, &format!("/api/v1/incidents/{id}/comments"), &json!({"body": hostile}))
+        .await
+        .expect(201);
     let mut browser = Browser::of(&hub, "mia").await;
     for path in [
         "/incidents".to_owned(),

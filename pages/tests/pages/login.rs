@@ -11,7 +11,10 @@ async fn whoever_is_not_logged_in_is_led_to_the_login_page_and_back() {
     assert!(page.says("name=\"password\""));
     let next = page.field("next").replace("&#38;", "&").replace("&amp;", "&");
     assert_eq!(next, "/incidents?status=closed&q=a%20b");
-    let to = browser.post("/login", &[("username", "KIM"), ("password", PASSWORD), ("next", &next)]).await.leads();
+    let to = browser
+        .post("/login", &[("username", "KIM"), ("password", PASSWORD), ("next", &next)])
+        .await
+        .leads();
     assert_eq!(to, "/incidents?status=closed&q=a%20b");
     assert!(browser.get("/incidents").await.is(200).says("KIM of 042"));
     assert_eq!(browser.post("/logout", &[]).await.leads(), "/login");
@@ -36,7 +39,10 @@ async fn a_session_begins_anew_at_each_login() {
     browser.post("/login", &[("username", "kim"), ("password", PASSWORD)]).await.leads();
     assert_ne!(before, browser.cookies());
     // One that somebody planted is no session.
-    let ask = hub.ask("GET", "/incidents").header("cookie", "aincident_session=planted").header("accept", "text/html");
+    let ask = hub
+        .ask("GET", "/incidents")
+        .header("cookie", "aincident_session=planted")
+        .header("accept", "text/html");
     assert_eq!(ask.send().await.status.as_u16(), 303);
 }
 
@@ -50,7 +56,13 @@ async fn wrong_passwords_are_told_on_the_page_and_have_to_wait_after_five() {
         assert!(!page.says("wrong horse"));
         assert_eq!(page.field("username"), "kim");
     }
-    assert!(browser.post("/login", &[("username", "kim"), ("password", PASSWORD)]).await.is(429).says("Too many tries"));
+    assert!(
+        browser
+            .post("/login", &[("username", "kim"), ("password", PASSWORD)])
+            .await
+            .is(429)
+            .says("Too many tries")
+    );
 }
 
 #[tokio::test]
@@ -64,8 +76,11 @@ async fn forms_of_other_sites_are_refused() {
         ("/language", "lang=es"),
         ("/incidents/new", "description=x"),
     ] {
-        for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("x-nothing", "said")] {
-            let ask = hub.ask("POST", path).header("cookie", &cookies).header(name, value).header("accept", "text/html");
+        for (name, value) in
+            [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("x-nothing", "said")]
+        {
+            let ask =
+                hub.ask("POST", path).header("cookie", &cookies).header(name, value).header("accept", "text/html");
             let answer = ask.text("application/x-www-form-urlencoded", body).send().await;
             assert_eq!(answer.status.as_u16(), 403, "{path} {name}");
         }

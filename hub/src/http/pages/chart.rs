@@ -35,7 +35,15 @@ pub fn columns(values: &[(String, u64)]) -> Vec<Bar> {
             // What is not nothing is seen.
             let h = if *count > 0 { h.max(2) } else { 0 };
             let tick = (at % 7 == 0).then(|| label.get(5..).unwrap_or(label).to_owned());
-            Bar { x: at as u32 * slot, y: HEIGHT - h, w: slot - 1, h, label: label.clone(), count: *count, tick }
+            Bar {
+                x: at as u32 * slot,
+                y: HEIGHT - h,
+                w: slot - 1,
+                h,
+                label: label.clone(),
+                count: *count,
+                tick,
+            }
         })
         .collect()
 }
@@ -67,8 +75,9 @@ mod tests {
 
     #[test]
     fn the_highest_bar_fills_the_drawing_and_a_single_one_is_still_seen() {
-        let values: Vec<(String, u64)> =
-            [("2026-11-01", 0), ("2026-11-02", 1), ("2026-11-03", 1_000_000)].map(|(d, n)| (d.to_owned(), n)).to_vec();
+        let values: Vec<(String, u64)> = [("2026-11-01", 0), ("2026-11-02", 1), ("2026-11-03", 1_000_000)]
+            .map(|(d, n)| (d.to_owned(), n))
+            .to_vec();
         let bars = columns(&values);
         assert_eq!(bars.iter().map(|bar| bar.h).collect::<Vec<_>>(), [0, 2, HEIGHT]);
         assert!(bars.iter().all(|bar| bar.x + bar.w <= WIDTH && bar.y + bar.h == HEIGHT));

@@ -114,7 +114,13 @@ pub async fn page(State(state): State<HubPages>, person: Person, query: QueryPai
             Head {
                 name,
                 href: address(&next, 1),
-                order: if up { "ascending" } else if down { "descending" } else { "none" },
+                order: if up {
+                    "ascending"
+                } else if down {
+                    "descending"
+                } else {
+                    "none"
+                },
                 number: matches!(*name, "lag" | "photos" | "clock"),
             }
         })
@@ -188,7 +194,8 @@ fn alarms(item: &NodeItem, now_ms: i64, words: &Words) -> Vec<String> {
 /// Puts nodes in order; those that are equal stay by store and name. `-NAME` turns it round.
 fn sort_by(nodes: &mut [Node], sort: &str) {
     let (name, down) = sort.strip_prefix('-').map_or((sort, false), |name| (name, true));
-    let rank = |state: &str| ["online", "away", "silent", "retired", "revoked"].iter().position(|known| *known == state);
+    let rank =
+        |state: &str| ["online", "away", "silent", "retired", "revoked"].iter().position(|known| *known == state);
     let order = |a: &Node, b: &Node| match name {
         "state" => rank(a.state).cmp(&rank(b.state)),
         "contact" => a.item.last_contact_at.cmp(&b.item.last_contact_at),

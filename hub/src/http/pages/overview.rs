@@ -58,7 +58,8 @@ pub async fn page(State(state): State<HubPages>, person: Person) -> Result<Respo
         })
         .collect();
     let from = format_rfc3339(from_ms)[..10].to_owned();
-    let link = |name: &str, value: &str| format!("/incidents?{}&{}", page.query(name, value), page.query("from", &from));
+    let link =
+        |name: &str, value: &str| format!("/incidents?{}&{}", page.query(name, value), page.query("from", &from));
     let categories = counts
         .by_category
         .iter()

@@ -50,7 +50,9 @@ pub async fn first(
     match state.setup.first(form.one("code"), username.clone(), password.clone()).await {
         Ok(account) => {
             let opened = accounts::login(&state.pages.desk, &account.username, password).await?;
-            let Login::Opened(session) = opened else { return Ok(go("/login")) };
+            let Login::Opened(session) = opened else {
+                return Ok(go("/login"));
+            };
             Ok(([(SET_COOKIE, session_cookie(&session.token, &headers, &uri))], go("/")).into_response())
         }
         Err(Error::Refused(Refusal::Invalid(errors))) => {

@@ -66,7 +66,11 @@ async fn show(state: &HubPages, person: Person, shown: Shown) -> Result<Response
     all.retain(|store| store.code.to_lowercase().starts_with(&wanted) || store.name.to_lowercase().contains(&wanted));
     let found = all.len() as u64;
     all.truncate(MOST);
-    let status = if shown.wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if shown.wrong.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let view = StoresPage {
         stores: all,
         q: shown.q,
@@ -168,7 +172,9 @@ const QUIET: i32 = 4;
 
 /// A QR code as runs of dark modules: left edge, row, length.
 fn drawn(text: &str) -> (Vec<(i32, i32, i32)>, i32) {
-    let Ok(code) = QrCode::encode_text(text, QrCodeEcc::Medium) else { return (Vec::new(), 0) };
+    let Ok(code) = QrCode::encode_text(text, QrCodeEcc::Medium) else {
+        return (Vec::new(), 0);
+    };
     let mut runs = Vec::new();
     for y in 0..code.size() {
         let mut x = 0;

@@ -79,13 +79,21 @@ async fn show(state: &HubPages, person: Person, shown: Shown) -> Result<Response
     let found = users.len() as u64;
     users.truncate(MOST);
     let can_edit = rules::check(&actor, Act::Administer).is_ok();
-    let status = if shown.wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if shown.wrong.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let view = UsersPage {
         users,
         q: shown.q,
         found,
         roles: choices(page.words, "role", ACCOUNT_ROLES, &[&shown.role]),
-        stores: if can_edit { stores::list(&state.pages.desk, &actor).await? } else { Vec::new() },
+        stores: if can_edit {
+            stores::list(&state.pages.desk, &actor).await?
+        } else {
+            Vec::new()
+        },
         sent: shown.sent,
         wrong: shown.wrong,
         said: shown.said,

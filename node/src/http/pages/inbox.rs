@@ -99,11 +99,7 @@ async fn incident_of(state: &NodePages, person: &Person, named: &str) -> Result<
 }
 
 /// 303 to the list, without the file.
-pub async fn discard(
-    State(state): State<NodePages>,
-    person: Person,
-    Path(id): Path<Uuid>,
-) -> Result<Response, Oops> {
+pub async fn discard(State(state): State<NodePages>, person: Person, Path(id): Path<Uuid>) -> Result<Response, Oops> {
     filing::discard(&state.pages.desk, &person.actor, id).await?;
     Ok(go("/inbox"))
 }

@@ -54,7 +54,8 @@ pub async fn manifest(State(state): State<NodePages>) -> Response {
 pub async fn worker() -> Response {
     let names: Vec<String> = assets::ASSETS.iter().map(|asset| format!("{}/{}", assets::base(), asset.name)).collect();
     let names = serde_json::to_string(&names).unwrap_or_default();
-    let text = format!("const BASE = \"{}\";\nconst ASSETS = {names};\n{}", assets::base(), include_str!("phone/worker.js"));
+    let text =
+        format!("const BASE = \"{}\";\nconst ASSETS = {names};\n{}", assets::base(), include_str!("phone/worker.js"));
     let headers = [(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "no-cache")];
     (headers, text).into_response()
 }
