@@ -12,8 +12,8 @@ TRACE ?=
 
 # Needed to build: a C compiler (SQLite and zstd are compiled in).
 BUILD_PACKAGES := gcc libc6-dev
-# Needed by tests besides: a file system of their own to cut the power of, and readers for PDF reports.
-TEST_PACKAGES := e2fsprogs mount util-linux perl-base poppler-utils qpdf
+# Needed by tests besides: a file system of their own to cut the power of, readers for PDF reports, and a browser.
+TEST_PACKAGES := e2fsprogs mount util-linux perl-base poppler-utils qpdf chromium chromium-driver
 
 # $(call need,PACKAGES): installs those that are not there, as root or through sudo.
 need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok' || missing="$$missing $$p"; done; \

@@ -76,11 +76,12 @@ fn arrows_between_crates_point_one_way() {
         ("sync-protocol", &[][..]),
         ("chassis", &[]),
         ("desk", &["sync-protocol", "chassis"]),
-        ("node", &["sync-protocol", "chassis", "desk"]),
-        ("hub", &["sync-protocol", "chassis", "desk"]),
+        ("pages", &["sync-protocol", "chassis", "desk"]),
+        ("node", &["sync-protocol", "chassis", "desk", "pages"]),
+        ("hub", &["sync-protocol", "chassis", "desk", "pages"]),
         ("tests", &["sync-protocol", "chassis"]),
     ]);
-    let ours = ["sync-protocol", "chassis", "desk", "aincident-node", "aincident-hub", "aincident-tests"];
+    let ours = ["sync-protocol", "chassis", "desk", "pages", "aincident-node", "aincident-hub", "aincident-tests"];
     let members = manifest("Cargo.toml")["workspace"]["members"].clone();
     let members: BTreeSet<&str> = members.as_array().unwrap().iter().filter_map(toml::Value::as_str).collect();
     assert_eq!(members, may.keys().copied().collect(), "a crate without a line in this test");
@@ -111,7 +112,7 @@ fn the_protocol_does_no_input_and_output() {
 #[test]
 fn versions_stand_in_the_workspace_table_only() {
     let mut faults = Vec::new();
-    for package in ["sync-protocol", "chassis", "desk", "node", "hub", "tests"] {
+    for package in ["sync-protocol", "chassis", "desk", "pages", "node", "hub", "tests"] {
         let manifest = manifest(&format!("{package}/Cargo.toml"));
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
             for (name, value) in manifest.get(table).and_then(toml::Value::as_table).into_iter().flatten() {

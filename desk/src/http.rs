@@ -15,7 +15,7 @@ pub mod incidents;
 pub mod jobs;
 pub mod kept;
 pub mod login;
-mod multipart;
+pub mod multipart;
 pub mod object;
 pub mod openapi;
 pub mod photos;

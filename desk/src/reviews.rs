@@ -42,6 +42,20 @@ pub async fn list(desk: &Desk, actor: &Actor, settled: bool, limit: u32) -> Resu
     }
 }
 
+/// Every review of one incident that `actor` may see, open or settled.
+///
+/// # Errors
+/// [`Refusal::Forbidden`]; [`Refusal::NotFound`] where it is another store's; what the ledger says.
+pub async fn of(desk: &Desk, actor: &Actor, incident: Uuid) -> Result<Vec<Review>, Error> {
+    desk.own_store().await?;
+    rules::check(actor, Act::SeeReviews)?;
+    let reviews = desk.ledger().reviews_of(incident).await?;
+    if let Some(review) = reviews.first() {
+        rules::within(actor, &review.store_code)?;
+    }
+    Ok(reviews)
+}
+
 /// Decides about the field that people call `field` in an incident. Answers the review as it is then.
 ///
 /// # Errors

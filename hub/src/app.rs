@@ -2,6 +2,7 @@
 
 use crate::config::ServeConfig;
 use crate::intake::{Intake, histories};
+use crate::setup::Setup;
 use crate::{fleet, http, site};
 use chassis::folder::DataFolder;
 use chassis::http::{Server, Tls, announce, needs_tls};
@@ -47,7 +48,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))
         .transpose()
         .map_err(failed)?;
-    let router = http::router(&desk, intake, Some(metrics));
+    let setup = Setup::prepare(desk.clone(), &folder).await.map_err(failed)?;
+    let router = http::with_setup(&desk, intake, Some(metrics), setup);
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))

@@ -17,6 +17,7 @@ use desk::ledger::{Checkpoint, NewCode, NodeRow};
 use desk::rules::{Act, check};
 use desk::{Desk, Error, Refusal};
 use serde::Serialize;
+use std::collections::HashMap;
 use sync_protocol::checksum::Compared;
 use sync_protocol::scope::is_store_code;
 use uuid::Uuid;
@@ -126,18 +127,22 @@ pub async fn nodes(desk: &Desk, actor: &Actor, store: Option<String>) -> Result<
     see(actor)?;
     let now_ms = desk.now_ms();
     let rows = desk.ledger().nodes(store).await?;
-    let checkpoints = desk.ledger().checkpoints().await?;
+    let mut checkpoints: HashMap<Uuid, Vec<Checkpoint>> = HashMap::new();
+    for checkpoint in desk.ledger().checkpoints().await? {
+        checkpoints.entry(checkpoint.node_id).or_default().push(checkpoint);
+    }
     Ok(rows
         .into_iter()
         .map(|row| {
-            let proof = proof(row.node_id, &checkpoints);
+            let proof = checkpoints.get(&row.node_id).and_then(|of_node| proof(of_node));
             NodeItem { proof, ..item(row, now_ms) }
         })
         .collect())
 }
 
-fn proof(node_id: Uuid, checkpoints: &[Checkpoint]) -> Option<NodeProof> {
-    let of_node = || checkpoints.iter().filter(|one| one.node_id == node_id);
+/// What the checkpoints of one node say.
+fn proof(checkpoints: &[Checkpoint]) -> Option<NodeProof> {
+    let of_node = || checkpoints.iter();
     let has = |state| of_node().any(|one| one.state == state);
     let state = if has(Compared::Different) {
         "different"

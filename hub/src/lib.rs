@@ -10,4 +10,5 @@ pub mod config;
 pub mod fleet;
 pub mod http;
 pub mod intake;
+pub mod setup;
 pub mod site;

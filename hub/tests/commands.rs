@@ -193,7 +193,9 @@ fn commands_work_beside_a_hub_that_serves_and_a_second_hub_does_not() {
     let scratch = Scratch::new("serve");
     let mut serving = Serving::start(&scratch.0);
     assert!(serving.get("/readyz").starts_with("HTTP/1.1 200"));
-    assert!(serving.get("/").contains("A.I.ncident"));
+    // Nobody has an account yet: the pages say how the first one is made.
+    assert!(serving.get("/login").contains("location: /setup"));
+    assert!(serving.get("/setup").contains("setup-code") && scratch.0.join("setup-code").exists());
     said(&run(&scratch.0, "store add --code 042 --name Downtown"));
     assert_eq!(said(&run(&scratch.0, "node code --store 042")).trim_end().len(), 14);
     let output = run(&scratch.0, "serve --listen 127.0.0.1:0");

@@ -1,8 +1,8 @@
 //! The table of contents of what the node answers.
 
 pub mod enrolled;
-pub mod home;
 pub mod inbox;
+pub mod pages;
 pub mod sync;
 
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>) ->
         .merge(sync::routes(site.clone())); // /api/v1/sync
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .layer(from_fn_with_state(desk.clone(), enrolled::check))
-        .merge(home::routes(site)) // /
+        .merge(pages::routes(site)) // what people look at
         .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
     stack(routes, StackConfig::new(desk.ids().clone()))
 }

@@ -12,6 +12,7 @@
 //! At start the folder is looked through, and then whenever the system tells of a change in it, and every now and then; more
 //! often where it is on another machine, which tells of nothing.
 
+pub mod filing;
 mod folder;
 mod heard;
 

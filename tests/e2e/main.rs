@@ -16,6 +16,7 @@ mod machine;
 mod narrow;
 mod online;
 mod outage;
+mod pages;
 mod photo_corpus;
 mod photos;
 mod powercut;

@@ -5,6 +5,7 @@
 //! should not have to run it again to know what happened.
 
 pub mod agree;
+pub mod browser;
 pub mod compare;
 pub mod demo_data;
 pub mod figures;
@@ -24,6 +25,7 @@ pub mod site;
 pub mod tell;
 pub mod wait;
 
+pub use browser::Browser;
 pub use hub::Hub;
 pub use link::{Link, Weather};
 pub use node::Node;

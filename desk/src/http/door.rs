@@ -42,7 +42,7 @@ where
             Some(token) => token,
             None => {
                 let token =
-                    cookie(&parts.headers).ok_or_else(|| Problem::unauthorized("send a bearer token, or log in"))?;
+                    session(&parts.headers).ok_or_else(|| Problem::unauthorized("send a bearer token, or log in"))?;
                 if changes(&parts.method) && !is_from_here(&parts.headers, &parts.uri) {
                     return Err(Problem::forbidden(
                         "a request with a cookie has to come from a page of this site; programs send a bearer token",
@@ -81,15 +81,21 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     Some(if right { token } else { "" })
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+fn session(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE_NAME).filter(|token| token.len() <= MAX_TOKEN)
+}
+
+/// The value of the cookie of that name.
+#[must_use]
+pub fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, token)| *name == COOKIE_NAME && token.len() <= MAX_TOKEN)
-        .map(|(_, token)| token)
+        .find(|(name, _)| *name == wanted)
+        .map(|(_, value)| value)
 }
 
 fn changes(method: &Method) -> bool {
@@ -97,7 +103,8 @@ fn changes(method: &Method) -> bool {
 }
 
 /// Whether a browser says that the request comes from a page of this site. A request that does not say is not.
-pub(super) fn is_from_here(headers: &HeaderMap, uri: &Uri) -> bool {
+#[must_use]
+pub fn is_from_here(headers: &HeaderMap, uri: &Uri) -> bool {
     said_origin(headers, uri).unwrap_or(false)
 }
 
@@ -120,7 +127,8 @@ pub(super) fn authority<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a 
 }
 
 /// Whether the client talks to this machine itself, where there is plain HTTP and cookies need no TLS.
-pub(super) fn is_loopback(headers: &HeaderMap, uri: &Uri) -> bool {
+#[must_use]
+pub fn is_loopback(headers: &HeaderMap, uri: &Uri) -> bool {
     let Some(authority) = authority(headers, uri).and_then(|text| text.parse::<http::uri::Authority>().ok()) else {
         return false;
     };
@@ -150,8 +158,8 @@ mod tests {
 
     #[test]
     fn the_cookie_is_found_among_others() {
-        assert_eq!(cookie(&headers(&[("cookie", "a=b; aincident_session=tok; c=d")])), Some("tok"));
-        assert_eq!(cookie(&headers(&[("cookie", "xaincident_session=tok")])), None);
+        assert_eq!(session(&headers(&[("cookie", "a=b; aincident_session=tok; c=d")])), Some("tok"));
+        assert_eq!(session(&headers(&[("cookie", "xaincident_session=tok")])), None);
     }
 
     #[test]

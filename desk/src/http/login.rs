@@ -61,7 +61,7 @@ pub async fn login(
         Login::Wrong => Err(Problem::unauthorized("the username or the password is wrong").code("wrong-credentials")),
         Login::Wait { retry_after_s } => Err(Problem::too_many(retry_after_s)),
         Login::Opened(session) => {
-            let cookie = cookie(&session.token, sessions::LIFETIME_MS / 1000, !is_loopback(&headers, &uri));
+            let cookie = session_cookie(&session.token, &headers, &uri);
             let opened = Opened {
                 token: session.token,
                 expires_at: format_rfc3339(session.expires_ms),
@@ -79,6 +79,18 @@ fn check(credentials: &Credentials) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// The cookie that brings a session along.
+#[must_use]
+pub fn session_cookie(token: &str, headers: &HeaderMap, uri: &Uri) -> String {
+    cookie(token, sessions::LIFETIME_MS / 1000, !is_loopback(headers, uri))
+}
+
+/// The cookie that ends it in the browser.
+#[must_use]
+pub fn clear_cookie(headers: &HeaderMap, uri: &Uri) -> String {
+    cookie("", 0, !is_loopback(headers, uri))
 }
 
 /// No script reads it, no other site sends it, and off this machine it travels encrypted only.
@@ -101,7 +113,7 @@ pub async fn logout(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     accounts::logout(&desk, visitor.token_hash).await?;
-    let gone = cookie("", 0, !is_loopback(&headers, &uri));
+    let gone = clear_cookie(&headers, &uri);
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]).into_response())
 }
 

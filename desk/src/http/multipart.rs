@@ -17,6 +17,9 @@ const MAX_TEXT: usize = 8 * 1024;
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Takes the files of a form to the disk. `caption` is about the files behind it, or, as the last field, about all.
+///
+/// # Errors
+/// Where the form is damaged or holds anything else, a file is empty or too large, or the disk is full.
 pub async fn receive(desk: &Desk, mut form: Multipart) -> Result<Vec<NewPhoto>, Problem> {
     let (mut files, mut caption) = (Vec::new(), None);
     let most_bytes = desk.photo_limits().await?.max_bytes;
@@ -42,7 +45,16 @@ pub async fn receive(desk: &Desk, mut form: Multipart) -> Result<Vec<NewPhoto>, 
     Ok(files)
 }
 
-async fn file(desk: &Desk, field: Field<'_>, caption: Option<String>, most_bytes: u64) -> Result<NewPhoto, Problem> {
+/// Takes one file of a form to the disk.
+///
+/// # Errors
+/// Where it is empty or larger than `most_bytes`, breaks off, or the disk is full.
+pub async fn file(
+    desk: &Desk,
+    field: Field<'_>,
+    caption: Option<String>,
+    most_bytes: u64,
+) -> Result<NewPhoto, Problem> {
     let filename = field.file_name().unwrap_or("file").to_owned();
     let mut incoming = desk.blobs().begin(desk.ids().new_v7(desk.now_ms())).await.map_err(disk)?;
     match fill(&mut incoming, field, most_bytes).await {

@@ -65,7 +65,10 @@ pub async fn add(
 }
 
 /// Room for what arrives, until it has.
-pub(super) fn arriving(desk: &Desk) -> Result<OwnedSemaphorePermit, Problem> {
+///
+/// # Errors
+/// 503 where too much arrives already.
+pub fn arriving(desk: &Desk) -> Result<OwnedSemaphorePermit, Problem> {
     Arc::clone(desk.arriving())
         .try_acquire_owned()
         .map_err(|_| Problem::unavailable("busy", "too many files arrive at once; send it again in a moment", 2))

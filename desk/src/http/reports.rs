@@ -66,7 +66,8 @@ fn look(desk: &Desk, pairs: &[(String, String)], headers: &HeaderMap, uri: &Uri)
 }
 
 /// Where the site is reached: as it was configured, else as this client reaches it.
-pub(super) fn base_url(desk: &Desk, headers: &HeaderMap, uri: &Uri) -> String {
+#[must_use]
+pub fn base_url(desk: &Desk, headers: &HeaderMap, uri: &Uri) -> String {
     if let Some(url) = &desk.house().public_url {
         return url.trim_end_matches('/').to_owned();
     }

@@ -1,23 +1,18 @@
 //! Files of the drop folder that wait to be filed.
 
 use crate::http::Site;
+use crate::inbox::filing;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chassis::http::{Json, Path, Problem};
-use desk::Refusal;
 use desk::http::Door;
 use desk::ledger::{InboxItem, Photo};
-use desk::photos::{self, NewPhoto};
-use desk::rules::{self, Act};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
-
-/// Most files that are shown.
-const MOST: u32 = 500;
 
 /// Files that wait.
 #[derive(Serialize, ToSchema)]
@@ -50,9 +45,7 @@ pub fn routes(site: Site) -> OpenApiRouter {
     responses((status = 200, description = "The files", body = InboxList))
 )]
 async fn list(State(site): State<Site>, Door(actor): Door) -> Result<Json<InboxList>, Problem> {
-    rules::check(&actor, Act::FileInbox)?;
-    let items = site.desk.ledger().inbox_items(MOST).await?;
-    Ok(Json(InboxList { items }))
+    Ok(Json(InboxList { items: filing::list(&site.desk, &actor).await? }))
 }
 
 /// File a file
@@ -70,15 +63,7 @@ async fn file(
     Path(id): Path<Uuid>,
     Json(request): Json<FileRequest>,
 ) -> Result<Response, Problem> {
-    rules::check(&actor, Act::FileInbox)?;
-    let desk = &site.desk;
-    let item = desk.ledger().inbox_item(id).await?.ok_or(Refusal::NotFound)?;
-    photos::admit(desk, &actor, request.incident_id).await?;
-    let sha256 = item.sha256.parse().map_err(Problem::internal)?;
-    let kept = chassis::blobs::Kept { sha256, size_bytes: item.size_bytes, already: true };
-    let new = NewPhoto { kept, filename: item.filename, caption: request.caption };
-    let photo = photos::add(desk, &actor, request.incident_id, new).await?;
-    desk.ledger().remove_inbox_item(id).await?;
+    let photo = filing::file(&site.desk, &actor, id, request.incident_id, request.caption).await?;
     Ok((StatusCode::CREATED, Json(photo)).into_response())
 }
 
@@ -91,9 +76,6 @@ async fn file(
     responses((status = 204, description = "Off the list"))
 )]
 async fn discard(State(site): State<Site>, Door(actor): Door, Path(id): Path<Uuid>) -> Result<StatusCode, Problem> {
-    rules::check(&actor, Act::FileInbox)?;
-    if !site.desk.ledger().remove_inbox_item(id).await? {
-        return Err(Refusal::NotFound.into());
-    }
+    filing::discard(&site.desk, &actor, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

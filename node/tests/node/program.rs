@@ -85,8 +85,9 @@ async fn a_node_is_enrolled_while_it_serves() {
     let (code, said, progress) = run(&["enroll", "--hub", &hub.url, "--code", CODE], &folder).await;
     assert!(code == 0 && said.contains("store 042"), "{said}{progress}");
     until("the API asks who is there", async || serving.get("/api/v1/sync").0 == 401).await;
-    until("it syncs", async || serving.get("/").1.contains("in step with headquarters")).await;
     let status = async || json(&run(&["status", "--json"], &folder).await.1);
+    until("it syncs", async || status().await["state"] == "in step with headquarters").await;
+    assert!(serving.get("/login").1.contains("name=\"password\""));
     until("status tells", async || status().await["hub_reachable"] == true).await;
     let told = status().await;
     assert_eq!(

@@ -1,0 +1,86 @@
+//! What people look at at headquarters: the pages of every site, and the hub's own, the console.
+
+mod chart;
+mod erasures;
+mod fleet;
+mod overview;
+mod setup;
+mod stores;
+mod users;
+
+use crate::setup::Setup;
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::FromRef;
+use axum::routing::{get, post};
+use desk::Desk;
+use desk::actor::{Actor, Role};
+use pages::page::{Link, Pages, Pill, Shell};
+use pages::words::Words;
+use std::sync::Arc;
+
+/// What the hub's own pages need.
+#[derive(Clone)]
+pub struct HubPages {
+    /// The pages of every site.
+    pub pages: Pages,
+    /// How the first account is made.
+    pub setup: Setup,
+}
+
+impl FromRef<HubPages> for Pages {
+    fn from_ref(state: &HubPages) -> Self {
+        state.pages.clone()
+    }
+}
+
+/// The routes.
+pub fn routes(desk: Desk, setup: Setup) -> Router {
+    let pages = Pages::new(desk, Arc::new(HubShell { setup: setup.clone() }));
+    let own = Router::new()
+        .route("/", get(overview::page)) // where a person begins
+        .route("/setup", get(setup::page).post(setup::first)) // the first account
+        .route("/erasures", get(erasures::page)) // who has erased what
+        .route("/fleet", get(fleet::page)) // every node
+        .route("/stores", get(stores::page).post(stores::add))
+        .route("/stores/{code}", post(stores::edit))
+        .route("/stores/{code}/enrol", post(stores::enrol)) // a code for a node
+        .route("/users", get(users::page).post(users::add))
+        .route("/users/{id}", get(users::one).post(users::edit))
+        .with_state(HubPages { pages: pages.clone(), setup });
+    pages::http::router(pages, own)
+}
+
+/// What the hub adds to every page.
+struct HubShell {
+    setup: Setup,
+}
+
+const MENU: &[Link] = &[
+    Link { href: "/", key: "menu.overview", least: Role::Hq },
+    Link { href: "/incidents", key: "menu.incidents", least: Role::Employee },
+    Link { href: "/reviews", key: "menu.reviews", least: Role::Manager },
+    Link { href: "/fleet", key: "menu.fleet", least: Role::Hq },
+    Link { href: "/stores", key: "menu.stores", least: Role::Hq },
+    Link { href: "/users", key: "menu.users", least: Role::Hq },
+    Link { href: "/erasures", key: "menu.erasures", least: Role::Hq },
+];
+
+#[async_trait]
+impl Shell for HubShell {
+    fn menu(&self) -> &'static [Link] {
+        MENU
+    }
+
+    async fn pill(&self, _actor: &Actor, _words: &Words) -> Option<Pill> {
+        None
+    }
+
+    fn home(&self, actor: &Actor) -> &'static str {
+        if actor.role >= Role::Hq { "/" } else { "/incidents" }
+    }
+
+    async fn begin(&self) -> Option<&'static str> {
+        matches!(self.setup.is_due().await, Ok(true)).then_some("/setup")
+    }
+}

@@ -1,0 +1,65 @@
+//! The first account of an empty hub.
+
+use super::HubPages;
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use desk::accounts::{self, Login};
+use desk::http::login::session_cookie;
+use desk::{Error, Refusal};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode, Uri};
+use pages::http::answer::html_as;
+use pages::http::form::Form;
+use pages::http::login::refuse_others;
+use pages::http::{Guest, Oops, go, html};
+use pages::page::Page;
+
+#[derive(Template)]
+#[template(path = "setup.html")]
+struct SetupPage {
+    p: Page,
+    username: String,
+    wrong: Vec<(String, String)>,
+}
+
+impl SetupPage {
+    fn complaint(&self, field: &str) -> Option<&str> {
+        self.wrong.iter().find(|(name, _)| name == field).map(|(_, message)| message.as_str())
+    }
+}
+
+/// 200 while there is no account; 303 to the login page afterwards.
+pub async fn page(State(state): State<HubPages>, guest: Guest) -> Result<Response, Oops> {
+    if !state.setup.is_due().await? {
+        return Ok(go("/login"));
+    }
+    html(&SetupPage { p: guest.page, username: String::new(), wrong: Vec::new() })
+}
+
+/// 303 to the start page, logged in; 422 with the page again.
+pub async fn first(
+    State(state): State<HubPages>,
+    uri: Uri,
+    headers: HeaderMap,
+    guest: Guest,
+    form: Form,
+) -> Result<Response, Oops> {
+    refuse_others(&headers, &uri)?;
+    let (username, password) = (form.one("username").trim().to_owned(), form.one("password").to_owned());
+    match state.setup.first(form.one("code"), username.clone(), password.clone()).await {
+        Ok(account) => {
+            let opened = accounts::login(&state.pages.desk, &account.username, password).await?;
+            let Login::Opened(session) = opened else {
+                return Ok(go("/login"));
+            };
+            Ok(([(SET_COOKIE, session_cookie(&session.token, &headers, &uri))], go("/")).into_response())
+        }
+        Err(Error::Refused(Refusal::Invalid(errors))) => {
+            let wrong = errors.into_iter().map(|error| (error.field, error.message)).collect();
+            html_as(StatusCode::UNPROCESSABLE_ENTITY, &SetupPage { p: guest.page, username, wrong })
+        }
+        Err(Error::Refused(Refusal::NotFound)) => Ok(go("/login")),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,193 @@
+//! Stores, and codes for their nodes.
+
+use super::HubPages;
+use crate::fleet::{self, Code};
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use chassis::http::{Path, QueryPairs};
+use desk::actor::Role;
+use desk::http::reports::base_url;
+use desk::ledger::Store;
+use desk::rules::{self, Act};
+use desk::stores::{self, NewStore, StoreEdit};
+use desk::{Error, Refusal};
+use http::{HeaderMap, StatusCode, Uri};
+use pages::http::answer::html_as;
+use pages::http::form::Form;
+use pages::http::{Oops, Person, go, html};
+use pages::moment::{self, Moment};
+use pages::page::Page;
+use qrcodegen::{QrCode, QrCodeEcc};
+
+/// Most stores that are shown at once.
+const MOST: usize = 200;
+
+#[derive(Template)]
+#[template(path = "stores.html")]
+struct StoresPage {
+    p: Page,
+    stores: Vec<Store>,
+    q: String,
+    found: u64,
+    /// What was sent and cannot be taken: code, name, time zone.
+    sent: [String; 3],
+    wrong: Vec<(String, String)>,
+    /// The store whose row the complaint is about; none: the new one's.
+    about: Option<String>,
+    said: bool,
+    can_edit: bool,
+    zones: Vec<String>,
+}
+
+/// 200, for headquarters.
+pub async fn page(State(state): State<HubPages>, person: Person, query: QueryPairs) -> Result<Response, Oops> {
+    let q = query.one("q")?.unwrap_or_default().to_owned();
+    let said = query.one("said")?.is_some();
+    show(&state, person, Shown { q, said, ..Shown::default() }).await
+}
+
+#[derive(Default)]
+struct Shown {
+    q: String,
+    sent: [String; 3],
+    wrong: Vec<(String, String)>,
+    about: Option<String>,
+    said: bool,
+}
+
+async fn show(state: &HubPages, person: Person, shown: Shown) -> Result<Response, Oops> {
+    let Person { actor, page, .. } = person;
+    if actor.role < Role::Hq {
+        return Err(Refusal::Forbidden("only headquarters sees the list of stores".to_owned()).into());
+    }
+    let mut all = stores::list(&state.pages.desk, &actor).await?;
+    let wanted = shown.q.trim().to_lowercase();
+    all.retain(|store| store.code.to_lowercase().starts_with(&wanted) || store.name.to_lowercase().contains(&wanted));
+    let found = all.len() as u64;
+    all.truncate(MOST);
+    let status = if shown.wrong.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
+    let view = StoresPage {
+        stores: all,
+        q: shown.q,
+        found,
+        sent: shown.sent,
+        wrong: shown.wrong,
+        about: shown.about,
+        said: shown.said,
+        can_edit: rules::check(&actor, Act::Administer).is_ok(),
+        zones: moment::zones(),
+        p: page,
+    };
+    html_as(status, &view)
+}
+
+/// What a person can mend.
+pub(super) fn mendable(error: Error) -> Result<Vec<(String, String)>, Oops> {
+    match error {
+        Error::Refused(Refusal::Invalid(errors)) => {
+            Ok(errors.into_iter().map(|error| (error.field, error.message)).collect())
+        }
+        Error::Refused(Refusal::Conflict(message)) => Ok(vec![(String::new(), message)]),
+        error => Err(error.into()),
+    }
+}
+
+/// 303 to the list with the store; 422 with the page again.
+pub async fn add(State(state): State<HubPages>, person: Person, form: Form) -> Result<Response, Oops> {
+    let sent = ["code", "name", "timezone"].map(|name| form.one(name).trim().to_owned());
+    let [code, name, timezone] = sent.clone();
+    let new = NewStore { code, name, timezone: Some(timezone).filter(|zone| !zone.is_empty()) };
+    match stores::add(&state.pages.desk, &person.actor, new).await {
+        Ok(store) => Ok(go(&format!("/stores?said=saved&{}", person.page.query("q", &store.code)))),
+        Err(error) => {
+            let wrong = mendable(error)?;
+            show(&state, person, Shown { sent, wrong, ..Shown::default() }).await
+        }
+    }
+}
+
+/// 303 to the list; 422 with the page again.
+pub async fn edit(
+    State(state): State<HubPages>,
+    person: Person,
+    Path(code): Path<String>,
+    form: Form,
+) -> Result<Response, Oops> {
+    let text = |name: &str| Some(form.one(name).trim().to_owned());
+    let edit = StoreEdit { name: text("name"), timezone: text("timezone") };
+    match stores::edit(&state.pages.desk, &person.actor, &code, edit).await {
+        Ok(store) => Ok(go(&format!("/stores?said=saved&{}", person.page.query("q", &store.code)))),
+        Err(error) => {
+            let wrong = mendable(error)?;
+            show(&state, person, Shown { q: code.clone(), wrong, about: Some(code), ..Shown::default() }).await
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "enrol.html")]
+struct EnrolPage {
+    p: Page,
+    code: Code,
+    store: String,
+    until: Moment,
+    command: String,
+    /// The QR code's dark modules as rows of rectangles, and its size with its frame.
+    modules: Vec<(i32, i32, i32)>,
+    size: i32,
+}
+
+/// 200, a new code for the store's node, this once.
+pub async fn enrol(
+    State(state): State<HubPages>,
+    person: Person,
+    Path(code): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Oops> {
+    let Person { actor, page, .. } = person;
+    let desk = &state.pages.desk;
+    let code = fleet::make_code(desk, &actor, &code).await?;
+    let names = state.pages.stores().await?;
+    let command = format!("aincident-node enroll --hub {} --code {}", base_url(desk, &headers, &uri), code.code);
+    let (modules, size) = drawn(&command);
+    html(&EnrolPage {
+        store: names.name(&code.store_code).to_owned(),
+        until: moment::of(&code.expires_at, &names.zone(&code.store_code), page.words),
+        command,
+        modules,
+        size,
+        code,
+        p: page,
+    })
+}
+
+/// The frame that a code needs to be found, in modules.
+const QUIET: i32 = 4;
+
+/// A QR code as runs of dark modules: left edge, row, length.
+fn drawn(text: &str) -> (Vec<(i32, i32, i32)>, i32) {
+    let Ok(code) = QrCode::encode_text(text, QrCodeEcc::Medium) else {
+        return (Vec::new(), 0);
+    };
+    let mut runs = Vec::new();
+    for y in 0..code.size() {
+        let mut x = 0;
+        while x < code.size() {
+            let begin = x;
+            while x < code.size() && code.get_module(x, y) {
+                x += 1;
+            }
+            if x > begin {
+                runs.push((begin + QUIET, y + QUIET, x - begin));
+            }
+            x += 1;
+        }
+    }
+    (runs, code.size() + 2 * QUIET)
+}

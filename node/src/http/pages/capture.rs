@@ -1,0 +1,48 @@
+//! Where a person at a store begins: what happened?
+
+use super::NodePages;
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use desk::incidents::{self, query};
+use desk::rules::{self, Act};
+use pages::http::{Oops, Person, html};
+use pages::incident::{self, Incident, Listed};
+use pages::page::Page;
+use pages::sheet::Sheet;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// How many of one's own reports are shown.
+const OWN: &str = "5";
+
+#[derive(Template)]
+#[template(path = "capture.html")]
+struct CapturePage {
+    p: Page,
+    s: Sheet,
+    id: Uuid,
+    stores: Vec<(String, String)>,
+    store: String,
+    can_assign: bool,
+    wrong: Option<String>,
+    own: Vec<Incident>,
+}
+
+/// 200, the form and one's own last reports, with where each of them is.
+pub async fn page(State(state): State<NodePages>, person: Person) -> Result<Response, Oops> {
+    let Person { actor, page, .. } = person;
+    let desk = &state.pages.desk;
+    let mine = [("reported_by".to_owned(), actor.username.clone()), ("limit".to_owned(), OWN.to_owned())];
+    let listed: Listed = incident::read(&incidents::list(desk, &actor, query::list(&mine)?).await?)?;
+    html(&CapturePage {
+        s: Sheet::of(&Value::Null, &jiff::tz::TimeZone::UTC),
+        id: desk.ids().new_v7(desk.now_ms()),
+        stores: Vec::new(),
+        store: String::new(),
+        can_assign: rules::check(&actor, Act::Assign).is_ok(),
+        wrong: None,
+        own: listed.items,
+        p: page,
+    })
+}

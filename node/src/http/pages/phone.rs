@@ -1,0 +1,61 @@
+//! What makes the capture page an app on a phone, that works without a network: a manifest, a service worker, and the page that
+//! stands in when the store's PC cannot be reached. None of them says anything about anybody.
+
+use super::NodePages;
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use pages::assets;
+use pages::http::{Guest, Oops, html};
+use pages::page::Page;
+use pages::sheet::Sheet;
+use serde_json::{Value, json};
+
+#[derive(Template)]
+#[template(path = "offline.html")]
+struct OfflinePage {
+    p: Page,
+    s: Sheet,
+    id: &'static str,
+    stores: Vec<(String, String)>,
+    store: String,
+    can_assign: bool,
+    wrong: Option<String>,
+}
+
+/// 200, the page that the service worker keeps.
+pub async fn offline(State(_state): State<NodePages>, guest: Guest) -> Result<Response, Oops> {
+    html(&OfflinePage {
+        p: guest.page,
+        s: Sheet::of(&Value::Null, &jiff::tz::TimeZone::UTC),
+        id: "",
+        stores: Vec::new(),
+        store: String::new(),
+        can_assign: false,
+        wrong: None,
+    })
+}
+
+/// 200, what the app is called and how it looks.
+pub async fn manifest(State(state): State<NodePages>) -> Response {
+    let company = &state.pages.desk.house().company;
+    let icon = format!("{}/icon.svg", assets::base());
+    let body = json!({
+        "name": company, "short_name": company, "start_url": "/", "scope": "/", "display": "standalone",
+        "background_color": "#f4f6f8", "theme_color": "#1f4fa3",
+        "icons": [{"src": icon, "sizes": "any", "type": "image/svg+xml", "purpose": "any"}],
+    });
+    let headers = [(CONTENT_TYPE, "application/manifest+json"), (CACHE_CONTROL, "no-cache")];
+    (headers, body.to_string()).into_response()
+}
+
+/// 200, the service worker: another one whenever any of the files has changed.
+pub async fn worker() -> Response {
+    let names: Vec<String> = assets::ASSETS.iter().map(|asset| format!("{}/{}", assets::base(), asset.name)).collect();
+    let names = serde_json::to_string(&names).unwrap_or_default();
+    let text =
+        format!("const BASE = \"{}\";\nconst ASSETS = {names};\n{}", assets::base(), include_str!("phone/worker.js"));
+    let headers = [(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "no-cache")];
+    (headers, text).into_response()
+}

@@ -1,0 +1,37 @@
+// What every page loads. Everything works without it; this makes it nicer.
+import "./who.js";
+import { pieces } from "./pieces.js";
+import { follow } from "./live.js";
+import { searches } from "./search.js";
+import { drafts } from "./drafts.js";
+import { viewers } from "./viewer.js";
+import { chosen, entries, reasons } from "./forms.js";
+import { pictures } from "./pictures.js";
+
+document.documentElement.classList.add("js");
+
+// The place in the menu is in sight on a small screen, too.
+document.querySelector(".menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+// A menu closes when one looks elsewhere.
+addEventListener("click", (event) => {
+  for (const open of document.querySelectorAll("details.drop[open]")) {
+    if (!open.contains(event.target)) open.open = false;
+  }
+});
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const open of document.querySelectorAll("details.drop[open]")) {
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
+});
+
+pictures();
+drafts();
+entries();
+chosen();
+reasons();
+viewers();
+searches(pieces);
+follow(pieces);

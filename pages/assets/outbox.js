@@ -1,0 +1,147 @@
+// What was written on this device and is not at the store's PC yet. It is kept in the browser's own database, survives a killed
+// page and a restart, and is sent exactly once: the report goes by an id that was made here, each photo by its content.
+
+const DB = "aincident";
+const STORE = "outbox";
+const CHUNK = 1 << 20;
+
+/** A UUIDv7: in the order of time, and nobody else's. */
+export function new_id() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  let ms = Date.now();
+  for (let at = 5; at >= 0; at--) {
+    bytes[at] = ms % 256;
+    ms = Math.floor(ms / 256);
+  }
+  bytes[6] = (bytes[6] & 0x0f) | 0x70;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+function open() {
+  return new Promise((done, failed) => {
+    const asked = indexedDB.open(DB, 1);
+    asked.onupgradeneeded = () => asked.result.createObjectStore(STORE, { keyPath: "id" });
+    asked.onsuccess = () => done(asked.result);
+    asked.onerror = () => failed(asked.error);
+  });
+}
+
+async function act(mode, run) {
+  const db = await open();
+  try {
+    return await new Promise((done, failed) => {
+      // Strict: it is on the disk before anybody is told that it is safe.
+      const transaction = db.transaction(STORE, mode, { durability: "strict" });
+      const asked = run(transaction.objectStore(STORE));
+      transaction.oncomplete = () => done(asked.result);
+      transaction.onabort = transaction.onerror = () => failed(transaction.error);
+    });
+  } finally {
+    db.close();
+  }
+}
+
+export const all = () => act("readonly", (store) => store.getAll());
+export const get = (id) => act("readonly", (store) => store.get(id));
+export const put = (entry) => act("readwrite", (store) => store.put(entry));
+export const remove = (id) => act("readwrite", (store) => store.delete(id));
+
+/** Why something was not sent. `again`: it may go by itself later. */
+class NotSent extends Error {
+  constructor(why, again) {
+    super(why);
+    this.again = again;
+  }
+}
+
+async function ask(url, options) {
+  let answer;
+  try {
+    answer = await fetch(url, { credentials: "same-origin", cache: "no-store", redirect: "error", ...options });
+  } catch {
+    throw new NotSent("offline", true);
+  }
+  if (answer.status === 401) throw new NotSent("login", false);
+  if (answer.status === 423 || answer.status === 429 || answer.status >= 500) throw new NotSent("busy", true);
+  return answer;
+}
+
+const refusal = async (answer) => {
+  try {
+    const problem = await answer.json();
+    return problem.errors?.map((error) => error.message).join("; ") || problem.detail || String(answer.status);
+  } catch {
+    return String(answer.status);
+  }
+};
+
+/** Sends one entry as far as it goes; `told` hears of each step. What is done is noted at once, so that nothing is done twice. */
+export async function send(entry, told) {
+  if (!entry.sent) {
+    const body = new URLSearchParams([["id", entry.id], ...entry.fields]);
+    const answer = await ask("/incidents/new", { method: "POST", body, headers: { accept: "application/json" } });
+    if (!answer.ok) throw new NotSent(await refusal(answer), false);
+    entry.sent = await answer.json();
+    await put(entry);
+    told(entry);
+  }
+  for (const file of entry.files) {
+    if (!file.sent) await upload(entry, file, told);
+  }
+  await remove(entry.id);
+}
+
+/** Uploads a file from the byte that is durable there (tus 1.0). */
+async function upload(entry, file, told) {
+  const tus = { "tus-resumable": "1.0.0" };
+  let at = null;
+  if (file.upload) {
+    const found = await ask(file.upload, { method: "HEAD", headers: tus });
+    if (found.ok) at = Number(found.headers.get("upload-offset"));
+  }
+  if (at === null) {
+    const coded = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+    const metadata = { incident_id: entry.id, filename: file.name, filetype: file.type || "application/octet-stream" };
+    const made = await ask("/api/v1/uploads", {
+      method: "POST",
+      headers: {
+        ...tus,
+        "upload-length": file.blob.size,
+        "upload-metadata": Object.entries(metadata).map(([name, text]) => `${name} ${coded(text)}`).join(","),
+      },
+    });
+    if (!made.ok) throw new NotSent(await refusal(made), false);
+    file.upload = new URL(made.headers.get("location"), location.href).pathname;
+    at = 0;
+    await put(entry);
+  }
+  while (at < file.blob.size) {
+    file.done = at;
+    told(entry);
+    const answer = await ask(file.upload, {
+      method: "PATCH",
+      headers: { ...tus, "upload-offset": at, "content-type": "application/offset+octet-stream" },
+      body: file.blob.slice(at, at + CHUNK),
+    });
+    if (answer.status === 409) {
+      const found = await ask(file.upload, { method: "HEAD", headers: tus });
+      if (!found.ok) throw new NotSent("busy", true);
+      at = Number(found.headers.get("upload-offset"));
+      continue;
+    }
+    if (answer.status === 404 || answer.status === 410) {
+      // It was forgotten there: from the beginning.
+      file.upload = null;
+      await put(entry);
+      throw new NotSent("busy", true);
+    }
+    if (!answer.ok) throw new NotSent(await refusal(answer), false);
+    at = Number(answer.headers.get("upload-offset"));
+  }
+  file.sent = true;
+  file.done = file.blob.size;
+  await put(entry);
+  told(entry);
+}

@@ -1,0 +1,55 @@
+//! Pages over HTTP. [`router`] is the table of contents.
+
+pub mod answer;
+pub mod asset;
+pub mod edit;
+pub mod form;
+pub mod guest;
+pub mod incident;
+pub mod incidents;
+pub mod language;
+pub mod login;
+pub mod quarantine;
+pub mod reviews;
+
+pub use answer::{Oops, go, html};
+pub use guest::{Guest, Person};
+
+use crate::page::Pages;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use chassis::http::long_lived;
+
+/// The pages that are the same at every site, and `own`, those of this one.
+pub fn router(pages: Pages, own: Router) -> Router {
+    Router::new()
+        .route("/login", get(login::page).post(login::login))
+        .route("/logout", post(login::logout))
+        .route("/language", post(language::choose))
+        .route("/incidents", get(incidents::list))
+        .route(
+            "/incidents/new",
+            get(edit::blank).post(edit::record).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)),
+        )
+        .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/edit", get(edit::page).post(edit::save))
+        .route("/incidents/{id}/comments", post(incident::comment))
+        .route("/incidents/{id}/step", post(incident::step))
+        .route(
+            "/incidents/{id}/photos",
+            post(incident::photos).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)),
+        )
+        .route("/incidents/{id}/delete", get(incident::ask_delete).post(incident::delete))
+        .route("/incidents/{id}/restore", post(incident::restore))
+        .route("/quarantine", get(quarantine::page))
+        .route("/quarantine/{id}", post(quarantine::settle))
+        .route("/reviews", get(reviews::page))
+        .route("/reviews/{incident}/{field}", post(reviews::settle))
+        .with_state(pages.clone())
+        .merge(own)
+        .fallback(answer::nothing_here)
+        .layer(from_fn_with_state(pages, answer::explain))
+        .route("/static/{digest}/{name}", get(asset::get))
+}

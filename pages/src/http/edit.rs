@@ -1,0 +1,261 @@
+//! Recording an incident, and changing one, as forms.
+
+use super::answer::{Oops, go, html, html_as};
+use super::form::Form;
+use super::guest::Person;
+use crate::incident::{self, Incident};
+use crate::page::{Page, Pages};
+use crate::sheet::{self, Returned, Sheet};
+use askama::Template;
+use axum::extract::multipart::MultipartRejection;
+use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::response::{IntoResponse, Response};
+use chassis::http::{FieldError, Json, Path, Problem};
+use desk::actor::Actor;
+use desk::http::{multipart, photos as arriving};
+use desk::incidents::{self, IfMatch, draft, patch};
+use desk::ledger::Identity;
+use desk::photos::{self, NewPhoto};
+use desk::rules::{self, Act};
+use desk::{Desk, Error, Refusal};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
+
+/// How often a change is tried again when others change the incident at the same moment.
+const TRIES: usize = 4;
+/// Most files of a form, and most bytes of all its texts.
+const MAX_FILES: usize = 20;
+const MAX_TEXT: usize = 256 * 1024;
+
+#[derive(Template)]
+#[template(path = "edit.html")]
+struct EditPage {
+    p: Page,
+    s: Sheet,
+    i: Incident,
+    can_assign: bool,
+}
+
+#[derive(Template)]
+#[template(path = "new.html")]
+struct NewPage {
+    p: Page,
+    s: Sheet,
+    /// Made here, so that a form that is sent twice records one incident.
+    id: Uuid,
+    /// The stores to choose from; none: it is clear.
+    stores: Vec<(String, String)>,
+    store: String,
+    can_assign: bool,
+    wrong: Option<String>,
+}
+
+/// 200, the form; 403 where one may not change it.
+pub async fn page(State(pages): State<Pages>, person: Person, Path(id): Path<Uuid>) -> Result<Response, Oops> {
+    let shown = incidents::get(&pages.desk, &person.actor, id).await?;
+    let (now, i): (Value, Incident) = (incident::read(&shown.json)?, incident::read(&shown.json)?);
+    let own = i.reported_by == person.actor.username;
+    rules::check(&person.actor, Act::Edit { own, status: &i.status })?;
+    let zone = pages.stores().await?.zone(&i.store_code);
+    let can_assign = rules::check(&person.actor, Act::Assign).is_ok();
+    html(&EditPage { p: person.page, s: Sheet::of(&now, &zone), i, can_assign })
+}
+
+/// 303 to the incident; 422 with the form again; 409 where somebody else changed the same field.
+pub async fn save(
+    State(pages): State<Pages>,
+    person: Person,
+    Path(id): Path<Uuid>,
+    form: Form,
+) -> Result<Response, Oops> {
+    let Person { actor, page, .. } = person;
+    let stores = pages.stores().await?;
+    let can_assign = rules::check(&actor, Act::Assign).is_ok();
+    for _ in 0..TRIES {
+        let shown = incidents::get(&pages.desk, &actor, id).await?;
+        let (now, i): (Value, Incident) = (incident::read(&shown.json)?, incident::read(&shown.json)?);
+        let zone = stores.zone(&i.store_code);
+        let Returned { mut sheet, patch } = sheet::returned(&now, &form, &zone, page.words);
+        if sheet.is_wrong() {
+            return html_as(StatusCode::CONFLICT, &EditPage { p: page, s: sheet, i, can_assign });
+        }
+        // What was compared is what is changed: another change in between is looked at first.
+        let seen = IfMatch::Tags(vec![incidents::answer::without_place(&shown.etag)]);
+        match patch::patch(&pages.desk, &actor, id, seen, patch).await {
+            Ok(_) => return Ok(go(&format!("/incidents/{}?said=saved", id.hyphenated()))),
+            Err(Error::Refused(Refusal::Stale)) => {}
+            Err(Error::Refused(Refusal::Invalid(errors))) => {
+                for error in errors {
+                    sheet.complain(&error.field, &error.message, page.words);
+                }
+                return html_as(StatusCode::UNPROCESSABLE_ENTITY, &EditPage { p: page, s: sheet, i, can_assign });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Refusal::Stale.into())
+}
+
+/// The stores in which the actor can record: none to choose from at a node, nor for a store's own people.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn stores_for(pages: &Pages, actor: &Actor) -> Result<Vec<(String, String)>, Error> {
+    let at_hub = matches!(pages.desk.identity().await?, Identity::Hub { .. });
+    if !at_hub || rules::sight(actor).is_some() {
+        return Ok(Vec::new());
+    }
+    let stores = desk::stores::list(&pages.desk, actor).await?;
+    Ok(stores.into_iter().map(|store| (store.code, store.name)).collect())
+}
+
+/// 200, an empty form.
+pub async fn blank(State(pages): State<Pages>, person: Person) -> Result<Response, Oops> {
+    rules::check(&person.actor, Act::Record)?;
+    let view = NewPage {
+        s: Sheet::of(&Value::Null, &jiff::tz::TimeZone::UTC),
+        id: pages.desk.ids().new_v7(pages.desk.now_ms()),
+        stores: stores_for(&pages, &person.actor).await?,
+        store: String::new(),
+        can_assign: rules::check(&person.actor, Act::Assign).is_ok(),
+        wrong: None,
+        p: person.page,
+    };
+    html(&view)
+}
+
+/// 303 to what was recorded; 422 with the form again. A script gets JSON: the id and the reference, or a problem.
+pub async fn record(
+    State(pages): State<Pages>,
+    headers: HeaderMap,
+    person: Person,
+    sent: NewForm,
+) -> Result<Response, Oops> {
+    let Person { actor, page, .. } = person;
+    let desk = &pages.desk;
+    let NewForm { form, files, .. } = sent;
+    let by_script = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
+    let stores = pages.stores().await?;
+    let own = match desk.own_store().await? {
+        Some(code) => code,
+        None => rules::sight(&actor).unwrap_or_else(|| form.one("store_code").trim().to_owned()),
+    };
+    let Returned { mut sheet, patch } = sheet::returned(&Value::Null, &form, &stores.zone(&own), page.words);
+    let id = Uuid::try_parse(form.one("id")).unwrap_or_else(|_| desk.ids().new_v7(desk.now_ms()));
+    let mut wrong = None;
+    if !sheet.is_wrong() {
+        let mut body = patch;
+        body.insert("id".to_owned(), Value::from(id.hyphenated().to_string()));
+        if form.one("as") == "draft" {
+            body.insert("status".to_owned(), Value::from("draft"));
+        }
+        if !own.is_empty() {
+            body.insert("store_code".to_owned(), Value::from(own.as_str()));
+        }
+        match draft::create(desk, &actor, body, None).await {
+            Ok(shown) if by_script => return recorded(&shown.json),
+            Ok(shown) => return with_photos(desk, &actor, shown.id, files).await,
+            Err(Error::Refused(refusal)) if by_script => {
+                // It was sent before, with another text: the first one stands.
+                return match incidents::get(desk, &actor, id).await {
+                    Ok(shown) if matches!(refusal, Refusal::Conflict(_)) => recorded(&shown.json),
+                    _ => Ok(Problem::from(refusal).into_response()),
+                };
+            }
+            Err(Error::Refused(Refusal::Invalid(errors))) => {
+                for error in errors {
+                    sheet.complain(&error.field, &error.message, page.words);
+                }
+            }
+            // It was sent before, with another text: the first one stands, and can be changed.
+            Err(Error::Refused(Refusal::Conflict(_))) if incidents::get(desk, &actor, id).await.is_ok() => {
+                return Ok(go(&format!("/incidents/{}/edit", id.hyphenated())));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if by_script {
+        let told = sheet.all_complaints().into_iter().map(|(field, message)| FieldError { field, message }).collect();
+        return Ok(Problem::unprocessable(told).into_response());
+    }
+    if !files.is_empty() {
+        wrong = Some(page.t("new.photos_again").to_owned());
+    }
+    let view = NewPage {
+        stores: stores_for(&pages, &actor).await?,
+        can_assign: rules::check(&actor, Act::Assign).is_ok(),
+        store: form.one("store_code").to_owned(),
+        s: sheet,
+        id,
+        wrong,
+        p: page,
+    };
+    html_as(StatusCode::UNPROCESSABLE_ENTITY, &view)
+}
+
+/// What a script has to know of what was recorded.
+fn recorded(json: &str) -> Result<Response, Oops> {
+    let shown: Incident = incident::read(json)?;
+    Ok((StatusCode::CREATED, Json(json!({"id": shown.id, "reference": shown.reference}))).into_response())
+}
+
+/// The incident is recorded, whatever becomes of its photos.
+async fn with_photos(desk: &Desk, actor: &Actor, id: Uuid, files: Vec<NewPhoto>) -> Result<Response, Oops> {
+    for file in files {
+        photos::add(desk, actor, id, file).await?;
+    }
+    Ok(go(&format!("/incidents/{}?said=recorded", id.hyphenated())))
+}
+
+/// A form with texts, and files behind them.
+pub struct NewForm {
+    form: Form,
+    files: Vec<NewPhoto>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl FromRequest<Pages> for NewForm {
+    type Rejection = Oops;
+
+    async fn from_request(request: Request, pages: &Pages) -> Result<Self, Oops> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if !kind.to_ascii_lowercase().starts_with("multipart/form-data") {
+            return Ok(Self { form: Form::from_request(request, pages).await?, files: Vec::new(), _room: None });
+        }
+        let room = arriving::arriving(&pages.desk)?;
+        let form: Result<Multipart, MultipartRejection> = Multipart::from_request(request, pages).await;
+        let mut parts = form.map_err(|_| Problem::unsupported_media("send a form"))?;
+        let damaged = |_| Problem::bad_request("the form is damaged or broke off; go back and send it again");
+        let most_bytes = pages.desk.photo_limits().await?.max_bytes;
+        let (mut pairs, mut files, mut length) = (Vec::new(), Vec::new(), 0);
+        while let Some(mut field) = parts.next_field().await.map_err(damaged)? {
+            let name = field.name().unwrap_or_default().to_owned();
+            if name == "file" {
+                // A place for a file that nobody chose comes as a file without a name.
+                if field.file_name().is_none_or(str::is_empty) {
+                    continue;
+                }
+                if files.len() == MAX_FILES {
+                    return Err(Problem::invalid("file", format!("at most {MAX_FILES} files at once")).into());
+                }
+                files.push(multipart::file(&pages.desk, field, None, most_bytes).await?);
+                continue;
+            }
+            let mut text = Vec::new();
+            while let Some(bytes) = field.chunk().await.map_err(damaged)? {
+                length += bytes.len();
+                if length > MAX_TEXT {
+                    return Err(Problem::too_large("the texts of a form may have at most 256 KiB").into());
+                }
+                text.extend_from_slice(&bytes);
+            }
+            length += name.len();
+            let text = String::from_utf8(text).map_err(|_| Problem::bad_request("a form is text in UTF-8"))?;
+            pairs.push((name, text.replace("\r\n", "\n")));
+        }
+        Ok(Self { form: Form(pairs), files, _room: Some(room) })
+    }
+}

@@ -1,0 +1,233 @@
+//! The list of incidents.
+
+use super::answer::{Oops, html_as};
+use super::guest::Person;
+use crate::choice::{Choice, choices};
+use crate::incident::{self, Incident, Listed};
+use crate::moment::{self, Moment};
+use crate::page::{Page, Pages, Stores};
+use crate::words::Words;
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use chassis::http::QueryPairs;
+use desk::actor::{Actor, Role};
+use desk::incidents::{self, query};
+use desk::{Error, Refusal, rules};
+use http::StatusCode;
+use jiff::tz::TimeZone;
+use sync_protocol::record::vocabulary::{CATEGORIES, STATUSES};
+
+/// Rows of a page.
+const LIMIT: &str = "50";
+/// Filters that a page's address names as `/api/v1` does.
+const PLAIN: [&str; 10] = [
+    "q",
+    "status",
+    "category",
+    "severity_min",
+    "store",
+    "tag",
+    "person",
+    "reported_by",
+    "deleted",
+    "cursor",
+];
+/// Statuses of what still has to be worked on.
+const OPEN: [&str; 4] = ["draft", "submitted", "in_review", "needs_info"];
+
+#[derive(Template)]
+#[template(path = "incidents.html")]
+struct ListPage {
+    p: Page,
+    rows: Vec<Row>,
+    filter: FilterForm,
+    views: Vec<View>,
+    /// The page behind this one, and the first one where this is not it.
+    next: Option<String>,
+    first: Option<String>,
+    /// What is wrong with the filters.
+    wrong: Vec<String>,
+    show_store: bool,
+    export: Option<String>,
+}
+
+/// A line of the list.
+struct Row {
+    incident: Incident,
+    at: Moment,
+    /// A heading before the row, where its day is another one than the row's above.
+    day: Option<String>,
+    clock: String,
+    store: String,
+    by: String,
+}
+
+/// The filters as they are set.
+#[derive(Default)]
+struct FilterForm {
+    q: String,
+    status: Vec<Choice>,
+    category: Vec<Choice>,
+    severity: Vec<Choice>,
+    store: String,
+    tag: String,
+    person: String,
+    reported_by: String,
+    from: String,
+    to: String,
+    deleted: bool,
+    /// How many are set, the search apart.
+    set: u64,
+}
+
+/// A list that people look at often.
+struct View {
+    href: String,
+    text: &'static str,
+    on: bool,
+}
+
+/// 200, a page of the list; 422 with what is wrong about a filter.
+pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs): QueryPairs) -> Result<Response, Oops> {
+    let Person { actor, page, .. } = person;
+    let stores = pages.stores().await?;
+    let pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+    let zone = zone_of(&actor, &pairs, &stores);
+    let (asked, mut wrong) = asked(&pairs, &zone, page.words);
+    let listed = match query::list(&asked) {
+        Ok(query) if wrong.is_empty() => match incidents::list(&pages.desk, &actor, query).await {
+            Ok(json) => Some(incident::read::<Listed>(&json)?),
+            Err(Error::Refused(Refusal::Invalid(errors))) => {
+                wrong.extend(errors.into_iter().map(|error| format!("{}: {}", error.field, error.message)));
+                None
+            }
+            Err(error) => return Err(error.into()),
+        },
+        Ok(_) => None,
+        Err(Refusal::Invalid(errors)) => {
+            wrong.extend(errors.into_iter().map(|error| format!("{}: {}", error.field, error.message)));
+            None
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let status = if listed.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let listed = listed.unwrap_or(Listed { items: Vec::new(), next_cursor: None });
+    let without_cursor: Vec<_> = pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
+    let first = (without_cursor.len() < pairs.len()).then(|| address(&without_cursor));
+    let next = listed.next_cursor.map(|cursor| {
+        let mut pairs = without_cursor.clone();
+        pairs.push(("cursor".to_owned(), cursor));
+        address(&pairs)
+    });
+    let export = (actor.role >= Role::Manager).then(|| {
+        let asked: Vec<_> = asked.iter().filter(|(name, _)| !matches!(name.as_str(), "cursor" | "limit")).collect();
+        serde_urlencoded::to_string(asked).unwrap_or_default()
+    });
+    let view = ListPage {
+        rows: rows(listed.items, &stores, page.words),
+        filter: filter_form(&pairs, page.words),
+        views: views(&actor, &without_cursor, &page),
+        show_store: rules::sight(&actor).is_none(),
+        next,
+        first,
+        wrong,
+        export,
+        p: page,
+    };
+    html_as(status, &view)
+}
+
+/// The time zone in which days are meant: that of the only store in question, else UTC.
+fn zone_of(actor: &Actor, pairs: &[(String, String)], stores: &Stores) -> TimeZone {
+    let mut named = pairs.iter().filter(|(name, _)| name == "store").map(|(_, code)| code.as_str());
+    let only = rules::sight(actor).or_else(|| named.next().filter(|_| named.next().is_none()).map(str::to_owned));
+    only.map_or(TimeZone::UTC, |code| stores.zone(&code))
+}
+
+/// What the list is asked for: days become moments of the store.
+fn asked(pairs: &[(String, String)], zone: &TimeZone, words: &Words) -> (Vec<(String, String)>, Vec<String>) {
+    let mut asked = vec![("limit".to_owned(), LIMIT.to_owned())];
+    let mut wrong = Vec::new();
+    for (name, value) in pairs {
+        let value = value.trim();
+        match name.as_str() {
+            "from" | "to" => match moment::day_begins(value, i8::from(name == "to"), zone) {
+                Some(at) => asked.push((name.clone(), at)),
+                None => wrong.push(words.with("list.no_day", &[value])),
+            },
+            plain if PLAIN.contains(&plain) => asked.push((name.clone(), value.to_owned())),
+            // What else stands in an address (a mail program's marks, say) changes nothing.
+            _ => {}
+        }
+    }
+    (asked, wrong)
+}
+
+fn address(pairs: &[(String, String)]) -> String {
+    if pairs.is_empty() {
+        return "/incidents".to_owned();
+    }
+    format!("/incidents?{}", serde_urlencoded::to_string(pairs).unwrap_or_default())
+}
+
+fn rows(items: Vec<Incident>, stores: &Stores, words: &Words) -> Vec<Row> {
+    let mut above = String::new();
+    items
+        .into_iter()
+        .map(|incident| {
+            let zone = stores.zone(&incident.store_code);
+            let day = moment::day(&incident.occurred_at, &zone, words);
+            let heading = (day != above).then(|| day.clone());
+            above = day;
+            Row {
+                at: moment::of(&incident.occurred_at, &zone, words),
+                clock: moment::clock(&incident.occurred_at, &zone),
+                day: heading,
+                store: stores.name(&incident.store_code).to_owned(),
+                by: incident.reported_by_name.clone().unwrap_or_else(|| incident.reported_by.clone()),
+                incident,
+            }
+        })
+        .collect()
+}
+
+fn filter_form(pairs: &[(String, String)], words: &Words) -> FilterForm {
+    let all = |wanted: &str| -> Vec<&str> {
+        pairs.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str()).collect()
+    };
+    let one = |wanted: &str| all(wanted).first().map_or(String::new(), |value| (*value).to_owned());
+    let set = pairs.iter().filter(|(name, _)| !matches!(name.as_str(), "q" | "cursor")).count() as u64;
+    FilterForm {
+        q: one("q"),
+        status: choices(words, "status", STATUSES, &all("status")),
+        category: choices(words, "category", CATEGORIES, &all("category")),
+        severity: choices(words, "severity", &["2", "3", "4", "5"], &all("severity_min")),
+        store: one("store"),
+        tag: one("tag"),
+        person: one("person"),
+        reported_by: one("reported_by"),
+        from: one("from"),
+        to: one("to"),
+        deleted: one("deleted") == "true",
+        set,
+    }
+}
+
+/// The lists that people look at often; one is on where the address says just that.
+fn views(actor: &Actor, now: &[(String, String)], page: &Page) -> Vec<View> {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let open: Vec<_> = OPEN.iter().map(|status| pair("status", status)).collect();
+    let mut serious = vec![pair("severity_min", "4")];
+    serious.extend(open.clone());
+    [
+        ("view.all", Vec::new()),
+        ("view.open", open),
+        ("view.serious", serious),
+        ("view.needs_info", vec![pair("status", "needs_info")]),
+        ("view.mine", vec![pair("reported_by", &actor.username)]),
+    ]
+    .into_iter()
+    .map(|(key, pairs)| View { on: pairs == now, href: address(&pairs), text: page.t(key) })
+    .collect()
+}

@@ -1,0 +1,143 @@
+//! Logging in and out, as pages.
+
+use super::answer::{Oops, go, html, html_as};
+use super::form::Form;
+use super::guest::{Guest, Person};
+use crate::page::{Page, Pages};
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use chassis::http::{Problem, QueryPairs};
+use desk::accounts::{self, Login};
+use desk::actor::Actor;
+use desk::http::door;
+use desk::http::login::{clear_cookie, session_cookie};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode, Uri};
+
+/// The login page.
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    p: Page,
+    next: String,
+    username: String,
+    /// What to say about the last try.
+    wrong: Option<String>,
+}
+
+/// 200, the login page.
+pub async fn page(State(pages): State<Pages>, guest: Guest, query: QueryPairs) -> Result<Response, Oops> {
+    pages.desk.own_store().await?;
+    if let Some(first) = pages.shell.begin().await {
+        return Ok(go(first));
+    }
+    let next = query.one("next")?.map_or("/", here).to_owned();
+    html(&LoginPage { p: guest.page, next, username: String::new(), wrong: None })
+}
+
+/// 303 to where one wanted to go; 401 or 429 with the page again.
+pub async fn login(
+    State(pages): State<Pages>,
+    uri: Uri,
+    headers: HeaderMap,
+    guest: Guest,
+    form: Form,
+) -> Result<Response, Oops> {
+    refuse_others(&headers, &uri)?;
+    let (username, password) = (form.one("username").to_owned(), form.one("password").to_owned());
+    let next = here(form.one("next")).to_owned();
+    let again = |status, wrong: String, p: Page| {
+        let username = username.chars().take(64).collect();
+        html_as(status, &LoginPage { p, next: next.clone(), username, wrong: Some(wrong) })
+    };
+    let tried = if username.is_empty() || password.is_empty() || password.chars().count() > 200 {
+        Login::Wrong
+    } else {
+        accounts::login(&pages.desk, &username, password).await?
+    };
+    match tried {
+        Login::Wrong => {
+            let wrong = guest.page.t("login.wrong").to_owned();
+            again(StatusCode::UNAUTHORIZED, wrong, guest.page)
+        }
+        Login::Wait { retry_after_s } => {
+            let wrong = guest.page.n("login.wait", &retry_after_s);
+            again(StatusCode::TOO_MANY_REQUESTS, wrong, guest.page)
+        }
+        Login::Opened(session) => {
+            let cookie = session_cookie(&session.token, &headers, &uri);
+            let next = if next == "/" {
+                pages.shell.home(&Actor::from(session.account)).to_owned()
+            } else {
+                next
+            };
+            Ok(([(SET_COOKIE, cookie)], go(&next)).into_response())
+        }
+    }
+}
+
+/// 303 to the login page; the session has ended.
+pub async fn logout(
+    State(pages): State<Pages>,
+    uri: Uri,
+    headers: HeaderMap,
+    person: Person,
+) -> Result<Response, Oops> {
+    accounts::logout(&pages.desk, person.token_hash).await?;
+    Ok(([(SET_COOKIE, clear_cookie(&headers, &uri))], go("/login")).into_response())
+}
+
+/// A form without a session has to come from a page of this site, too: nobody is logged in as somebody else from outside.
+///
+/// # Errors
+/// 403 where it does not, or does not say.
+pub fn refuse_others(headers: &HeaderMap, uri: &Uri) -> Result<(), Oops> {
+    if door::is_from_here(headers, uri) {
+        return Ok(());
+    }
+    Err(Problem::forbidden("forms are sent from pages of this site").into())
+}
+
+/// An address of this site; `/` where it is none: what stands in an address leads nobody elsewhere.
+#[must_use]
+pub fn here(next: &str) -> &str {
+    let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let inside = next.starts_with('/') && !next.starts_with("//");
+    if plain && inside && next.len() <= 2000 { next } else { "/" }
+}
+
+/// A text as a value in an address.
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    serde_urlencoded::to_string([("", text)]).map_or_else(|_| String::new(), |pair| pair[1..].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_led_elsewhere() {
+        for fine in ["/", "/incidents?q=a%20b&status=closed", "/incidents/x"] {
+            assert_eq!(here(fine), fine);
+        }
+        for bad in [
+            "",
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "/a b",
+            "/\r\nx",
+            "javascript:x",
+            "/ä",
+        ] {
+            assert_eq!(here(bad), "/", "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_put_into_another_one_whole() {
+        assert_eq!(encoded("/incidents?q=a&b"), "%2Fincidents%3Fq%3Da%26b");
+    }
+}

@@ -1,0 +1,116 @@
+//! Changes that could not be taken, until a manager decides about them.
+
+use super::answer::{Oops, go, html_as};
+use super::form::Form;
+use super::guest::Person;
+use crate::moment::{self, Moment};
+use crate::page::{Page, Pages};
+use crate::timeline;
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use chassis::http::{Path, QueryPairs};
+use desk::ledger::Quarantined;
+use desk::{Error, Refusal, quarantine};
+use http::StatusCode;
+use sync_protocol::change::ChangeId;
+
+/// Rows of a page.
+const ROWS: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "quarantine.html")]
+struct QuarantinePage {
+    p: Page,
+    items: Vec<Item>,
+    settled: bool,
+    next: Option<String>,
+    wrong: Option<String>,
+    said: bool,
+}
+
+struct Item {
+    id: String,
+    store: String,
+    site: String,
+    by: String,
+    kind: String,
+    reason: String,
+    received: Option<Moment>,
+    waiting: u64,
+    fields: Vec<(String, String)>,
+}
+
+/// 200, the changes; 403 for whoever may not decide.
+pub async fn page(State(pages): State<Pages>, person: Person, query: QueryPairs) -> Result<Response, Oops> {
+    let settled = query.one("settled")? == Some("true");
+    let cursor = query.one("cursor")?.map(str::to_owned);
+    let said = query.one("said")?.is_some();
+    show(&pages, person, settled, cursor, None, said).await
+}
+
+async fn show(
+    pages: &Pages,
+    person: Person,
+    settled: bool,
+    cursor: Option<String>,
+    wrong: Option<String>,
+    said: bool,
+) -> Result<Response, Oops> {
+    let Person { actor, page, .. } = person;
+    let listed = quarantine::list(&pages.desk, &actor, settled, cursor.as_deref(), ROWS).await?;
+    let stores = pages.stores().await?;
+    let item = |item: Quarantined| {
+        let zone = stores.zone(&item.store_code);
+        let shown = |(field, value): (&String, &serde_json::Value)| {
+            let text = timeline::shown(field, value, &zone, page.words).unwrap_or_else(|| "—".to_owned());
+            (timeline::label(field, page.words), text)
+        };
+        Item {
+            id: item.id.to_string(),
+            store: format!("{} {}", item.store_code, stores.name(&item.store_code)),
+            by: item.by.unwrap_or_default(),
+            kind: item
+                .kind
+                .map_or_else(|| page.t("quarantine.unreadable").to_owned(), |kind| page.of("kind", &kind).into_owned()),
+            received: item.received_ms.map(|ms| moment::at(ms, &zone, page.words)),
+            waiting: item.waiting,
+            fields: item.set.iter().map(shown).collect(),
+            reason: item.reason,
+            site: item.site,
+        }
+    };
+    let next = listed.next_cursor.map(|cursor| {
+        let settled = if settled { "&settled=true" } else { "" };
+        format!("/quarantine?{}{settled}", page.query("cursor", &cursor))
+    });
+    let items = listed.items.into_iter().map(item).collect();
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    html_as(status, &QuarantinePage { items, settled, next, wrong, said, p: page })
+}
+
+/// 303 to the list, where it is decided; 422 with the page again.
+pub async fn settle(
+    State(pages): State<Pages>,
+    person: Person,
+    Path(id): Path<String>,
+    form: Form,
+) -> Result<Response, Oops> {
+    let id: ChangeId = id.parse().map_err(|_| Refusal::NotFound)?;
+    let reason = form.one("reason").trim().to_owned();
+    let done = match form.one("do") {
+        "discard" => quarantine::discard(&pages.desk, &person.actor, id, reason).await,
+        _ => quarantine::retry(&pages.desk, &person.actor, id, Some(reason)).await,
+    };
+    let wrong = match done {
+        Ok(_) => return Ok(go("/quarantine?said=settled")),
+        Err(Error::Refused(Refusal::Invalid(errors))) => errors
+            .into_iter()
+            .map(|error| format!("{}: {}", error.field, error.message))
+            .collect::<Vec<_>>()
+            .join("; "),
+        Err(Error::Refused(Refusal::Conflict(message))) => message,
+        Err(error) => return Err(error.into()),
+    };
+    show(&pages, person, false, None, Some(wrong), false).await
+}

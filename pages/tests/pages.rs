@@ -1,0 +1,23 @@
+//! Pages in one process: the real router over the real features, as a browser without scripts sees them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    unused_qualifications,
+    dead_code,
+    reason = "a test that cannot go on says where; the sites are those of the API's tests"
+)]
+
+#[path = "pages/browser.rs"]
+mod browser;
+#[path = "pages/edit.rs"]
+mod edit;
+#[path = "pages/incident.rs"]
+mod incident;
+#[path = "pages/list.rs"]
+mod list;
+#[path = "pages/login.rs"]
+mod login;
+#[path = "pages/reviews.rs"]
+mod reviews;
+#[path = "../../desk/tests/api/site.rs"]
+mod site;
