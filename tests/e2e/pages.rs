@@ -52,7 +52,10 @@ async fn an_empty_hub_leads_to_its_first_account_store_and_node() {
         browser.go(&format!("{}{page}", hub.url())).await;
         fits(&browser, 360).await;
     }
-    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    // A node without a store answers 503, which the browser notes.
+    let mut complaints = browser.complaints().await;
+    complaints.retain(|complaint| !complaint.contains("status of 503"));
+    assert_eq!(complaints, Vec::<String>::new());
     hub.stop().await;
 }
 
@@ -97,7 +100,7 @@ async fn what_is_captured_at_a_store_appears_on_the_open_page_at_headquarters() 
     .await;
     phone.keys("textarea[name=body]", "half a sent").await;
     let harriet = hub.harriet().await;
-    harriet
+    let _ = harriet
         .patch(&format!("/api/v1/incidents/{id}"), &json!({"location": "Aisle 9, by the door"}))
         .await
         .expect(200);
@@ -174,8 +177,8 @@ async fn a_conflict_is_decided_in_the_browser_and_pages_speak_two_languages() {
     let path = format!("/api/v1/incidents/{}", made["id"].as_str().unwrap());
     wait_until("the incident at headquarters", PATIENCE, async || harriet.total().await == 1).await;
     node.link().go_down();
-    manager.patch(&path, &json!({"location": "at the store"})).await.expect(200);
-    harriet.patch(&path, &json!({"location": "at headquarters"})).await.expect(200);
+    let _ = manager.patch(&path, &json!({"location": "at the store"})).await.expect(200);
+    let _ = harriet.patch(&path, &json!({"location": "at headquarters"})).await.expect(200);
     node.link().heal();
     let open = async || harriet.get("/api/v1/reviews").await.expect(200)["items"].as_array().unwrap().clone();
     wait_until("the conflict", PATIENCE, async || open().await.len() == 1).await;
