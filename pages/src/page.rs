@@ -56,8 +56,11 @@ pub struct Pages {
     pub desk: Desk,
     /// What the site adds.
     pub shell: Arc<dyn Shell>,
-    stores: Arc<Mutex<Option<(i64, Arc<Stores>)>>>,
+    stores: Arc<Mutex<Option<Known>>>,
 }
+
+/// The stores, and the state of the ledger in which they were these.
+type Known = (i64, Arc<Stores>);
 
 /// Every store of a site, by code.
 #[derive(Debug, Default)]

@@ -57,11 +57,12 @@ pub fn entries(items: Vec<HistoryItem>, comments: &[Comment], zone: &TimeZone, w
     let mut last = None;
     for item in items {
         let key = (item.at.clone(), item.actor.clone(), item.site.clone());
-        if item.kind == "edited" && last.as_ref() == Some(&key) {
-            if let Some(entry) = entries.last_mut() {
-                entry.fields.push(line(&item, zone, words));
-                continue;
-            }
+        if item.kind == "edited"
+            && last.as_ref() == Some(&key)
+            && let Some(entry) = entries.last_mut()
+        {
+            entry.fields.push(line(&item, zone, words));
+            continue;
         }
         last = (item.kind == "edited").then_some(key);
         entries.push(entry(item, comments, zone, words));
