@@ -28,7 +28,7 @@ const RUNS: u64 = 120;
 /// Failures after which it is enough.
 const ENOUGH: usize = 20;
 /// Runs within which each planted bug has to be found.
-const RUNS_PER_BUG: u64 = 60;
+const RUNS_PER_BUG: u64 = 300;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().expect("a number"))

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::board::Part;
 use super::hub::Failure;
-use super::link::{Link, Phase, Stop};
+use super::link::{Phase, Stop};
 use super::retired;
 use super::session::{Session, Welcome};
 use super::standing::{self, Parted};
@@ -175,7 +175,7 @@ async fn saw_program(session: &Session, answer: &HelloAnswer) {
 
 async fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, breaks: u64) {
     session.contact();
-    session.link(Link::hello_succeeded);
+    session.link(|link, now| link.hello_succeeded(now, answer.protocol < sync_protocol::VERSION));
     session.board.well(Part::Stop);
     session.board.well(Part::Link);
     if let Some(photos) = answer.photos.clone()

@@ -20,6 +20,8 @@ pub type Tick = u64;
 const NUDGE_GAP: Duration = Duration::from_secs(5);
 /// `hello` is said again after this long, also when all is well.
 const HELLO_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The same where headquarters spoke an older version: once it is upgraded, what waits for that shall not wait for a day.
+const HELLO_OLDER_EVERY: Duration = Duration::from_secs(10 * 60);
 /// How often a stopped link asks whether it may go on.
 const RECHECK: Duration = Duration::from_secs(5 * 60);
 /// The same for what may be a copy: a restored backup is let in once the hub has noticed that its former self is gone.
@@ -123,12 +125,12 @@ impl Link {
         matches!(self.phase, Phase::Online)
     }
 
-    /// `hello` was answered as it should be.
-    pub fn hello_succeeded(&mut self, now: Tick) {
+    /// `hello` was answered as it should be. `is_older`: in a version before the newest.
+    pub fn hello_succeeded(&mut self, now: Tick, is_older: bool) {
         self.phase = Phase::Online;
         self.failures = 0;
         self.held_until = 0;
-        self.hello_at = after(now, HELLO_EVERY);
+        self.hello_at = after(now, if is_older { HELLO_OLDER_EVERY } else { HELLO_EVERY });
     }
 
     /// `hello` was not answered, or not by the hub. `random` is uniform over `u64`.

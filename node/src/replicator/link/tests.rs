@@ -23,7 +23,7 @@ fn weeks_offline_never_pause_longer_than_the_longest() {
         assert_eq!(link.phase(), Phase::Offline);
         now = link.hello_at();
     }
-    link.hello_succeeded(now);
+    link.hello_succeeded(now, false);
     assert!(link.is_open_for_lanes());
     assert_eq!(link.hello_at() - now, ms(HELLO_EVERY));
     link.lane_failed(now + 1);
@@ -69,20 +69,29 @@ fn something_recorded_brings_the_next_try_forward_once_in_five_seconds() {
 #[test]
 fn a_lane_that_fails_closes_the_gate_until_hello_has_told() {
     let mut link = Link::new(PACE, 0);
-    link.hello_succeeded(10);
+    link.hello_succeeded(10, false);
     link.lane_failed(20);
     assert_eq!((link.phase(), link.hello_at()), (Phase::Checking, 20));
     assert!(!link.is_open_for_lanes());
     link.lane_failed(30);
     assert_eq!(link.hello_at(), 20, "the second lane changes nothing");
-    link.hello_succeeded(40);
+    link.hello_succeeded(40, false);
     assert!(link.is_open_for_lanes());
+}
+
+#[test]
+fn a_hub_that_is_older_is_asked_again_soon_whether_it_still_is() {
+    let mut link = Link::new(PACE, 0);
+    link.hello_succeeded(10, false);
+    assert_eq!(link.hello_at(), 10 + ms(HELLO_EVERY));
+    link.hello_succeeded(20, true);
+    assert_eq!(link.hello_at(), 20 + ms(HELLO_OLDER_EVERY));
 }
 
 #[test]
 fn a_stopped_link_syncs_nothing_asks_rarely_and_can_heal() {
     let mut link = Link::new(PACE, 0);
-    link.hello_succeeded(10);
+    link.hello_succeeded(10, false);
     link.stop(20, Stop::Revoked);
     link.lane_failed(21);
     link.nudge(22);
@@ -90,7 +99,7 @@ fn a_stopped_link_syncs_nothing_asks_rarely_and_can_heal() {
     assert_eq!(link.phase(), Phase::Stopped(Stop::Revoked));
     assert_eq!(link.hello_at(), 20 + ms(RECHECK));
     assert!(!link.is_open_for_lanes());
-    link.hello_succeeded(link.hello_at());
+    link.hello_succeeded(link.hello_at(), false);
     assert!(link.is_open_for_lanes());
 }
 
