@@ -95,7 +95,6 @@ fn every_word_of_a_vocabulary_has_a_name_in_every_language() {
         ("treatment", v::TREATMENTS),
         ("outcome", v::ITEM_OUTCOMES),
         ("role", v::ACCOUNT_ROLES),
-        ("comment_kind", v::COMMENT_KINDS),
         ("severity", &["1", "2", "3", "4", "5"]),
     ];
     for lang in Lang::ALL {
