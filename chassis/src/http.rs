@@ -30,4 +30,4 @@ pub use middleware::{RequestId, StackConfig, stack};
 pub use problem::{FieldError, Problem};
 pub use query::{Path, Query, QueryPairs};
 pub use server::{Door, Server, announce, needs_tls, serve};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsConfig, TlsError, TlsLayer};

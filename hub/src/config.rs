@@ -12,6 +12,7 @@ mod task;
 mod tls;
 
 use chassis::config::{ConfigError, Layered, load_file};
+use chassis::http::TlsLayer;
 use chassis::overlay;
 use chassis::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
@@ -27,8 +28,6 @@ use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
 pub use serve::{ServeArgs, ServeConfig};
 pub use task::Task;
-pub use tls::TlsConfig;
-use tls::TlsLayer;
 
 /// The A.I.ncident program at headquarters.
 #[derive(Debug, Parser)]

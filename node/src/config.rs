@@ -12,9 +12,9 @@ mod tls;
 pub use check::CheckArgs;
 pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs};
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
-pub use tls::TlsConfig;
 
 use chassis::config::{ConfigError, Layered, credential, load_file};
+use chassis::http::{TlsConfig, TlsLayer};
 use chassis::outbound::Backoff;
 use chassis::overlay;
 use chassis::secret::Redacted;
@@ -26,7 +26,7 @@ use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
-use tls::{TlsArgs, TlsLayer};
+use tls::TlsArgs;
 
 use crate::replicator::Tempo;
 use crate::replicator::blobs::Policy;
@@ -400,7 +400,7 @@ impl ServeArgs {
             inbox: layer.inbox,
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,
-            tls: self.tls.over(layer.tls, &data_dir)?,
+            tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             data_dir,
             tempo: Tempo {
                 contents: policy(photos)?,

@@ -13,9 +13,25 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// What WebDriver calls an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// WebDriver's program.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Ends a process without warning.
+fn end(pid: u64) {
+    // The shell's own `kill`: it is there where procps is not.
+    let _ = Command::new("sh").arg("-c").arg(format!("kill -KILL {pid} 2>/dev/null")).status();
+}
+
 /// A browser.
 pub struct Browser {
-    driver: Child,
+    _driver: Driver,
     client: reqwest::Client,
     session: String,
     pid: u64,
@@ -25,9 +41,8 @@ pub struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends the browser that it started when it is asked to end itself.
-        let _ = Command::new("kill").args(["-TERM", &self.driver.id().to_string()]).status();
-        let _ = self.driver.wait();
+        // A driver that is ended leaves its browser behind.
+        end(self.pid);
     }
 }
 
@@ -45,13 +60,14 @@ impl Browser {
     /// # Panics
     /// As [`Browser::start`].
     pub async fn with_profile(profile: &Path) -> Self {
-        let mut driver = Command::new("chromedriver")
+        let driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver is missing: `make test` installs it");
-        let mut lines = BufReader::new(driver.stdout.take().expect("its output is piped")).lines();
+        let mut driver = Driver(driver);
+        let mut lines = BufReader::new(driver.0.stdout.take().expect("its output is piped")).lines();
         let port = lines
             .by_ref()
             .map_while(Result::ok)
@@ -81,7 +97,7 @@ impl Browser {
         let id = made["sessionId"].as_str().expect("a session's id");
         let pid = made["capabilities"]["goog:processID"].as_u64().expect("the browser's process");
         Self {
-            driver,
+            _driver: driver,
             session: format!("{base}/session/{id}"),
             client,
             pid,
@@ -91,7 +107,7 @@ impl Browser {
 
     /// Kills the browser, as a phone does that needs its memory: nothing is closed in order.
     pub fn kill(self) {
-        let _ = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status();
+        end(self.pid);
     }
 
     async fn call(&self, path: &str, body: Value) -> Result<Value, String> {

@@ -8,6 +8,7 @@
 
 pub(super) mod addresses;
 pub mod authority;
+mod settings;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
 
 use authority::Authority;
+pub use settings::{TlsConfig, TlsLayer};
 
 use crate::clock::SharedClock;
 

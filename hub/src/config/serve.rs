@@ -1,8 +1,9 @@
 //! Options of `serve`.
 
 use super::scrub::ScrubArgs;
-use super::tls::{TlsArgs, TlsConfig};
+use super::tls::TlsArgs;
 use super::{Layer, PlaceArgs, UsageError};
+use chassis::http::TlsConfig;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::Args;
 use desk::House;
@@ -110,7 +111,7 @@ impl ServeArgs {
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             photos,
             scrub: self.scrub.over(layer.scrub)?,
-            tls: self.tls.over(layer.tls, &data_dir)?,
+            tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             data_dir,
         })
     }
