@@ -81,8 +81,13 @@ pub fn credential(name: &str) -> Result<Option<Redacted<String>>, ConfigError> {
     };
     let path = PathBuf::from(folder).join(name);
     let mut text = String::new();
-    let read = std::fs::File::open(&path).and_then(|file| file.take(MOST_CREDENTIAL_BYTES).read_to_string(&mut text));
+    let read =
+        std::fs::File::open(&path).and_then(|file| file.take(MOST_CREDENTIAL_BYTES + 1).read_to_string(&mut text));
     match read {
+        Ok(_) if text.len() as u64 > MOST_CREDENTIAL_BYTES => {
+            let cause = std::io::Error::other(format!("it is larger than {MOST_CREDENTIAL_BYTES} bytes"));
+            Err(ConfigError::Read { path, cause })
+        }
         Ok(_) => Ok(Some(Redacted::new(text.trim_end().to_owned()))),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(ConfigError::Read { path, cause }),

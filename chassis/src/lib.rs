@@ -19,6 +19,7 @@ pub mod memory;
 pub mod outbound;
 pub mod owner;
 pub mod pulse;
+pub mod qr;
 pub mod secret;
 pub mod shutdown;
 pub mod sqlite;

@@ -47,7 +47,7 @@ impl Vital {
     }
 }
 
-/// How many times in its period the watchdog is fed, at least.
+/// Into how many parts its period is divided: each begins with a look, which may take as long as one.
 const FEEDS: u32 = 4;
 
 /// The service's side of systemd's notifications.

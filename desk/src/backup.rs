@@ -124,11 +124,12 @@ async fn heads(copy: &Path, ids: &Ids) -> Result<BTreeMap<Uuid, u64>, Failed> {
 
 /// A database and what lies beside it while it is open.
 fn remove_database(path: &Path) {
-    for end in ["", "-wal", "-shm", ".upgrade-lock", ".before-upgrade"] {
+    for end in ["", "-wal", "-shm", ".upgrade-lock"] {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
         let _ = std::fs::remove_file(name);
     }
+    let _ = std::fs::remove_file(chassis::sqlite::before_upgrade(path));
 }
 
 /// Restores the backup `from` into `folder`, which nobody serves. `replace`: what is there is set aside first, into a folder

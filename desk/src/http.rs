@@ -126,7 +126,11 @@ impl From<Error> for Problem {
                 Self::unavailable("busy", "this cannot be done at the moment; try again", 1)
             }
             Error::TooLong => Self::unavailable("too-long", "the answer took too long; ask for less", 5),
-            Error::Fault(cause) | Error::Damaged(cause) => Self::internal(cause),
+            Error::Fault(cause) => Self::internal(cause),
+            Error::Damaged(cause) => {
+                tracing::error!(cause, "what was asked for is damaged");
+                Self::unavailable("damaged", "the disk has damaged what this asks for; it is looked for elsewhere", 10)
+            }
         }
     }
 }

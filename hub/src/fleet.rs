@@ -24,6 +24,8 @@ use uuid::Uuid;
 
 /// A node that called within this time counts as online, in milliseconds: two of the longest waits of a pull.
 const ONLINE_MS: u64 = 60_000;
+/// One that has not called for longer is silent, in milliseconds: an hour. The same on pages, in figures and to `doctor`.
+pub(crate) const SILENT_MS: u64 = 3_600_000;
 
 /// What waits on a node.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]

@@ -1,7 +1,8 @@
 //! Everything that is wrong with a configuration file, and where.
 //!
 //! A program stops at the first mistake; a person wants all of them. So each key is judged by itself, in a file that holds
-//! nothing else, by the same code that the program starts with: whatever it says belongs to that key's line.
+//! nothing else, by the same code that the program starts with: whatever it says belongs to that key's line. One that needs
+//! another one beside it is right when it is with any of those in its table.
 
 use std::fmt;
 use std::io::Write;
@@ -81,8 +82,12 @@ fn below(
             continue;
         };
         path.push(key.get_ref().to_string());
-        let alone = alone(path, plain);
-        if let Err(what) = judge(&alone) {
+        let is_right_beside = |(other, beside): (&String, &toml::Value)| {
+            Some(other) != path.last() && judge(&pair(path, plain, other, beside)).is_ok()
+        };
+        let wrong = judge(&alone(path, plain)).err();
+        let wrong = wrong.filter(|_| plain.is_table() || !values.iter().any(is_right_beside));
+        if let Some(what) = wrong {
             let before = found.len();
             if let (DeValue::Table(inner), Some(values)) = (value.get_ref(), plain.as_table()) {
                 below(text, inner, values, path, judge, found);
@@ -98,9 +103,23 @@ fn below(
 
 /// A file that holds one key.
 fn alone(path: &[String], value: &toml::Value) -> String {
+    file(path, value.clone())
+}
+
+/// A file that holds the key and `other` beside it.
+fn pair(path: &[String], value: &toml::Value, other: &str, beside: &toml::Value) -> String {
+    let Some((key, above)) = path.split_last() else {
+        return String::new();
+    };
+    let both = [(key.clone(), value.clone()), (other.to_owned(), beside.clone())];
+    file(above, toml::Value::Table(toml::Table::from_iter(both)))
+}
+
+/// A file that holds `value` below the keys `path`.
+fn file(path: &[String], value: toml::Value) -> String {
     let wrap = |value, key: &String| toml::Value::Table(toml::Table::from_iter([(key.clone(), value)]));
     // A table writes itself as a file, a value as what stands behind `=`.
-    match path.iter().rev().fold(value.clone(), wrap) {
+    match path.iter().rev().fold(value, wrap) {
         toml::Value::Table(file) => file.to_string(),
         value => value.to_string(),
     }
@@ -196,6 +215,8 @@ mod tests {
     struct Link {
         pause_ms: Option<u64>,
         proxy: Option<bool>,
+        user: Option<String>,
+        secret: Option<String>,
     }
 
     fn all(text: &str) -> Vec<String> {
@@ -204,10 +225,15 @@ mod tests {
             if layer.port == Some(0) {
                 return Err("port is 0; give 1 to 65535".to_owned());
             }
-            if let Some(Link { pause_ms: Some(7), proxy: Some(true) }) = layer.link {
-                return Err("a proxy wants longer pauses".to_owned());
+            match layer.link {
+                Some(Link { pause_ms: Some(7), proxy: Some(true), .. }) => {
+                    Err("a proxy wants longer pauses".to_owned())
+                }
+                Some(Link { user: Some(_), secret: None, .. } | Link { user: None, secret: Some(_), .. }) => {
+                    Err("user and secret go together".to_owned())
+                }
+                _ => Ok(()),
             }
-            Ok(())
         };
         mistakes(text, judge).iter().map(ToString::to_string).collect()
     }
@@ -220,6 +246,11 @@ mod tests {
         assert_eq!(found[0], "line 1: port is 0; give 1 to 65535");
         assert!(found[1].starts_with("line 2: ") && found[1].contains("prot"), "{found:?}");
         assert!(found[2].starts_with("line 5: ") && found[3].starts_with("line 6: "), "{found:?}");
+        // What needs another one beside it is no mistake because of a third.
+        assert_eq!(all("[link]\nuser = 'a'\nsecret = 'b'\n"), [""; 0]);
+        let found = all("[link]\nuser = 'a'\nsecret = 'b'\nproxy = 1\n");
+        assert!(found.len() == 1 && found[0].starts_with("line 4: "), "{found:?}");
+        assert_eq!(all("[link]\nuser = 'a'\nproxy = true\n"), ["line 2: user and secret go together"]);
         // Only together.
         assert_eq!(all("\n[link]\npause_ms = 7\nproxy = true\n"), ["line 2: a proxy wants longer pauses"]);
         let found = all("port = \nlink = [\n");
@@ -228,8 +259,14 @@ mod tests {
 
     #[test]
     fn a_key_that_a_file_does_not_explain_is_found_in_tables_too() {
-        assert_eq!(keys_missing_in::<Layer>("# Text.\n#port = 1\n#[link]\n#pause_ms = 1\n", &[]), ["link.proxy"]);
-        assert_eq!(keys_missing_in::<Layer>("[link]\nproxy = true\n", &["port"]), ["link.pause_ms"]);
+        assert_eq!(
+            keys_missing_in::<Layer>("# Text.\n#port = 1\n#[link]\n#pause_ms = 1\n#user = ''\n#secret = ''\n", &[]),
+            ["link.proxy"]
+        );
+        assert_eq!(
+            keys_missing_in::<Layer>("[link]\nproxy = true\nuser = ''\nsecret = ''\n", &["port"]),
+            ["link.pause_ms"]
+        );
         assert_eq!(uncommented("# a\n#b = 1\n##\nc = 2"), "# a\nb = 1\n##\nc = 2\n");
     }
 

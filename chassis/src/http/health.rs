@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -61,11 +61,16 @@ impl Health {
     }
 }
 
+/// 200 from whoever answers at all.
+pub(super) fn alive<S: Clone + Send + Sync + 'static>() -> MethodRouter<S> {
+    get(|| async { ([(CACHE_CONTROL, "no-store")], Json(json!({"status": "alive"}))) })
+}
+
 /// The three routes, for any state. They are never shed and need no login.
 pub fn health_routes<S: Clone + Send + Sync + 'static>(health: Health) -> Router<S> {
     let metrics = health.metrics.clone();
     Router::new()
-        .route("/healthz", get(|| async { ([(CACHE_CONTROL, "no-store")], Json(json!({"status": "alive"}))) }))
+        .route("/healthz", alive())
         .route(
             "/readyz",
             get(move || {

@@ -2,21 +2,21 @@
 //! alive (for its own watchdog and those who look after machines) and what a device has to have before it can trust the site
 //! ([`trust`]).
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONNECTION, HOST, LOCATION};
 use http::{HeaderMap, StatusCode, Uri};
 
-use super::health::{Health, health_routes};
+use super::health::alive;
+use super::tls::Tls;
 use super::trust;
 
-pub(super) fn routes(authority_pem: Option<String>) -> Router {
-    let router: Router = health_routes(Health::new());
-    let router = Router::new().merge(router).fallback(elsewhere);
-    match authority_pem {
-        Some(pem) => router.merge(trust::routes(pem)),
-        None => router,
-    }
+/// What is measured, and whether the site is ready, is told over TLS only: here it would be another router's word.
+pub(super) fn routes(tls: &Arc<Tls>) -> Router {
+    let router = Router::new().route("/healthz", alive()).fallback(elsewhere);
+    router.merge(trust::routes(tls))
 }
 
 /// 308: also for whoever sends something, though that has come unencrypted. 400 for a client that does not say whom it asks.

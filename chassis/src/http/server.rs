@@ -103,12 +103,11 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
         let stop = shutdown.token();
         let Self { header_time, door, tls } = self;
-        let authority = tls.as_ref().and_then(|tls| tls.authority_pem());
-        let router = match authority.clone() {
-            Some(pem) => router.merge(trust::routes(pem)),
+        let router = match &tls {
+            Some(tls) => router.merge(trust::routes(tls)),
             None => router,
         };
-        let secured = tls.map(|tls| Secured { acceptor: tls.acceptor(), plain: plain::routes(authority) });
+        let secured = tls.map(|tls| Secured { acceptor: tls.acceptor(), plain: plain::routes(&tls) });
         let builder = Arc::new(builder(header_time));
         let mut open = JoinSet::new();
         loop {
@@ -170,8 +169,8 @@ impl Door {
         })
     }
 
-    /// Returns once the server has answered as it does anybody: a connection of its own to `address`, where it listens, and a
-    /// request for `/healthz`. While all places are taken it is enough that it still looks for free ones: a busy service is not
+    /// Returns once the server has answered a connection of its own to `address`, where it listens, and a request for `/healthz`,
+    /// over plain HTTP also where there is TLS. While all places are taken it is enough that it still looks for free ones: a busy service is not
     /// a dead one.
     ///
     /// # Errors

@@ -232,7 +232,11 @@ fn read_pair(cert: &Path, key: &Path) -> Result<(CertifiedKey, blake3::Hash), Tl
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(MOST_PEM_BYTES).read_to_end(&mut bytes));
+    let read = std::fs::File::open(path).and_then(|file| file.take(MOST_PEM_BYTES + 1).read_to_end(&mut bytes));
     read.map_err(|cause| TlsError::Io { action: "read", path: path.to_owned(), cause })?;
+    if bytes.len() as u64 > MOST_PEM_BYTES {
+        let why = format!("it is larger than {MOST_PEM_BYTES} bytes");
+        return Err(TlsError::Content { path: path.to_owned(), what: "PEM", why });
+    }
     Ok(bytes)
 }

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{Html, IntoResponse};
@@ -11,25 +12,31 @@ use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
-use qrcodegen::{QrCode, QrCodeEcc};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha256};
 
 use super::plain::is_host;
-use super::tls::addresses;
+use super::tls::{Tls, addresses};
+use crate::qr::{Code, Run};
 
-/// The routes, for the certificate `pem`.
-pub fn routes(pem: String) -> Router {
+/// The routes, where the site is its own authority; none where it is not. They tell of the authority that there is when they are
+/// asked: it may be made anew while the site serves.
+pub fn routes(tls: &Arc<Tls>) -> Router {
+    if tls.authority_pem().is_none() {
+        return Router::new();
+    }
+    let (for_file, for_page) = (Arc::clone(tls), Arc::clone(tls));
     let headers = [
         (CONTENT_TYPE, "application/x-x509-ca-cert"),
         (CONTENT_DISPOSITION, "attachment; filename=\"aincident-ca.pem\""),
         (CACHE_CONTROL, "no-store"),
     ];
-    let print = fingerprint(&pem);
-    Router::new()
-        .route("/ca.pem", get(move || async move { (headers, pem) }))
-        .route("/trust", get(move |uri: Uri, asked: HeaderMap| async move { told(&print, &uri, &asked) }))
+    let pem = |tls: &Tls| tls.authority_pem().unwrap_or_default();
+    Router::new().route("/ca.pem", get(move || async move { (headers, pem(&for_file)) })).route(
+        "/trust",
+        get(move |uri: Uri, asked: HeaderMap| async move { told(&fingerprint(&pem(&for_page)), &uri, &asked) }),
+    )
 }
 
 fn told(fingerprint: &str, uri: &Uri, asked: &HeaderMap) -> impl IntoResponse + use<> {
@@ -74,7 +81,7 @@ fn page(fingerprint: &str, address: Option<&str>) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>Trust this site</title>\n<h1>Trust this site</h1>\n\
          <p>What is sent to this site is encrypted, and it vouches for itself. A device believes that once it has the site's \
-         certificate. It vouches for names and addresses of this network only.</p>\n{code}\
+         certificate. It vouches for names and addresses of local networks only.</p>\n{code}\
          <ol>\n<li><a href=\"/ca.pem\">Load the certificate</a>.\n\
          <li>iPhone, iPad: Settings, Profile Downloaded, Install; then General, About, Certificate Trust Settings: switch it on.\n\
          <li>Android: Settings, Security, Encryption and credentials, Install a certificate, CA certificate.\n\
@@ -85,19 +92,15 @@ fn page(fingerprint: &str, address: Option<&str>) -> String {
 
 /// A code that leads to `text`, as a drawing.
 fn drawn(text: &str) -> Option<String> {
-    let code = QrCode::encode_text(text, QrCodeEcc::Medium).ok()?;
-    let size = code.size();
+    let code = Code::of(text)?;
     let mut path = String::new();
-    for y in 0..size {
-        for x in (0..size).filter(|x| code.get_module(*x, y)) {
-            let _ = write!(path, "M{x} {y}h1v1h-1z");
-        }
+    for Run { x, y, length } in code.runs {
+        let _ = write!(path, "M{x} {y}h{length}v1h-{length}z");
     }
-    // Four modules of nothing around it, or no phone finds it.
-    let whole = size + 8;
+    let size = code.size;
     Some(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"240\" height=\"240\" viewBox=\"-4 -4 {whole} {whole}\" role=\"img\" \
-         aria-label=\"code\"><rect x=\"-4\" y=\"-4\" width=\"{whole}\" height=\"{whole}\" fill=\"#fff\"/><path d=\"{path}\"/></svg>"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"240\" height=\"240\" viewBox=\"0 0 {size} {size}\" role=\"img\" \
+         aria-label=\"code\"><rect width=\"{size}\" height=\"{size}\" fill=\"#fff\"/><path d=\"{path}\"/></svg>"
     ))
 }
 

@@ -107,7 +107,11 @@ fn add_problems(path: &str, method: &str, operation: &mut Operation) {
         (415, takes_body, "This kind of content is not read here"),
         (422, takes_body || takes_parameters, "Fields that cannot be taken, by name"),
         (429, is_login, "Too many failures: wait"),
-        (503, true, "Not at the moment; `not-enrolled` at a node that belongs to no store yet"),
+        (
+            503,
+            true,
+            "Not at the moment; `not-enrolled` at a node that belongs to no store yet, `damaged` until what the disk has spoiled is mended",
+        ),
         (507, writes, "The disk is full"),
     ];
     for (status, applies, about) in problems {

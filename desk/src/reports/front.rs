@@ -9,6 +9,7 @@ use super::qr;
 use super::style::{BLACK, BLUE, GREY, Ink, LABEL, PALE, RED, RULE, SMALL, STRONG, Style, TINY, TITLE, WARNING};
 use super::words::{severity, text, word};
 use super::{Report, Store};
+use chassis::qr::Code;
 
 /// Side of the QR code with its quiet frame, in points: some 25 mm.
 const CODE: f32 = 72.0;
@@ -77,7 +78,7 @@ pub(super) fn letterhead(flow: &mut Flow<'_>, report: &Report, alone: bool) {
     }
     flow.book.close(sheet);
     let foot = (top - CODE).min(y - 4.0);
-    if let Some(code) = qr::code(&report.url) {
+    if let Some(code) = Code::of(&report.url) {
         let figure = flow.book.tree.add(flow.part, "Figure");
         flow.book.tree.describe(figure, format!("QR code that leads to {}", report.url));
         let area = Area { x: left + wide - CODE + 7.0, y: top - CODE + 7.0, width: CODE, height: CODE };

@@ -1,6 +1,7 @@
 //! `backup`, `restore` and `doctor`.
 
 use super::{Failed, failed, say, to_json};
+use crate::fleet::SILENT_MS;
 use chassis::backup::Manifest;
 use chassis::clock::{SystemClock, format_rfc3339};
 use chassis::folder::DataFolder;
@@ -12,8 +13,6 @@ use std::io::Write;
 use std::path::PathBuf;
 
 const ABOUT: (Program, &str) = (Program::Hub, env!("CARGO_PKG_VERSION"));
-/// A node that has not called for so long is worth a word, in milliseconds: a day.
-const SILENT_MS: i64 = 24 * 3_600_000;
 /// How many files lie between two lines of progress.
 const TOLD_EVERY: u64 = 1000;
 
@@ -80,13 +79,13 @@ async fn nodes(desk: &Desk) -> Finding {
     let standing: Vec<_> = rows.iter().filter(|row| row.revoked_ms.is_none() && row.retired_ms.is_none()).collect();
     let silent: Vec<&str> = standing
         .iter()
-        .filter(|row| row.last_contact_ms.is_none_or(|at_ms| now_ms.saturating_sub(at_ms) > SILENT_MS))
+        .filter(|row| row.last_contact_ms.is_none_or(|at_ms| now_ms.abs_diff(at_ms) > SILENT_MS))
         .map(|row| row.store_code.as_str())
         .collect();
     if silent.is_empty() {
-        Finding::new("nodes", Health::Ok, format!("{} nodes, all heard of within a day", standing.len()))
+        Finding::new("nodes", Health::Ok, format!("{} nodes, all heard of within an hour", standing.len()))
     } else {
-        let detail = format!("silent for more than a day: stores {}; look at their PCs and lines", silent.join(", "));
+        let detail = format!("silent for more than an hour: stores {}; look at their PCs and lines", silent.join(", "));
         Finding::new("nodes", Health::Warn, detail)
     }
 }

@@ -22,7 +22,7 @@ pub struct ServeArgs {
     /// Where to listen; port 0 picks a free one [default: 127.0.0.1:7700].
     #[arg(long, value_name = "ADDRESS", env = "AINCIDENT_HUB_LISTEN")]
     listen: Option<String>,
-    /// Serve other machines without TLS, such as behind a proxy that has it.
+    /// Serve other machines without TLS, behind a proxy that has it: browsers log in over HTTPS only.
     #[arg(long, env = "AINCIDENT_HUB_PLAIN_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     plain_http: Option<bool>,
     /// What to log, such as `info` or `warn,aincident_hub=debug` [default: info].

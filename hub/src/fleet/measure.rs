@@ -7,12 +7,10 @@ use desk::ledger::NodeRow;
 use sync_protocol::checksum::Compared;
 use tokio_util::sync::CancellationToken;
 
-use super::ONLINE_MS;
+use super::{ONLINE_MS, SILENT_MS};
 
 /// How often the fleet is counted.
 const EVERY: Duration = Duration::from_secs(30);
-/// A node that has not called for so long is silent, in milliseconds: an hour.
-const SILENT_MS: u64 = 3_600_000;
 
 /// How many nodes there are, by how long ago they called: within a minute, within an hour, longer ago or never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

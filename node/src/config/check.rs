@@ -1,4 +1,4 @@
-//! `check-config`: the file as `serve` and `enroll` would read it, and everything that is wrong with it.
+//! `check-config`: the file as `serve` would read it, and everything that is wrong with it.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,10 +1,11 @@
 //! A site's own certificate authority: for stores whose PC no public authority would vouch for.
 //!
 //! The authority is made once and kept in the data folder: phones and PCs that were told to trust it go on doing so. It can
-//! vouch for private addresses, local names and what the site is called, and for nothing else (name constraints): whoever
-//! trusts it gives nothing away that matters beyond the store's network. The certificates it signs live in memory only; a new
+//! vouch for private addresses (all of them: 10/8 may be the company's), local names, what the machine is called and what a
+//! person named, and for nothing else (name constraints): it vouches for no site of the internet. The certificates it signs live in memory only; a new
 //! one is made at every start, and when names or addresses change, or half of its time is over.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -72,14 +73,20 @@ struct Wanted {
 impl Wanted {
     /// What is given, and what the machine is called and has now.
     fn now(given: &[String]) -> Self {
+        Self::of(given, addresses::host_name(), addresses::local())
+    }
+
+    fn of(given: &[String], host: Option<String>, found: BTreeSet<IpAddr>) -> Self {
         let mut names = vec!["localhost".to_owned()];
-        if let Some(host) = addresses::host_name() {
+        if let Some(host) = host {
             if !host.contains('.') {
                 names.push(format!("{host}.local"));
             }
             names.push(host);
         }
-        let mut found = addresses::local();
+        // A global address of the network's may be another one tomorrow, and an authority that has to vouch for it would be
+        // another one, too: nobody would trust the site any more. Whoever is to reach it by one gives it.
+        let mut found: BTreeSet<IpAddr> = found.into_iter().filter(is_private).collect();
         found.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
         for name in given {
             match name.parse() {
@@ -99,12 +106,15 @@ impl Wanted {
                 .iter()
                 .any(|end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
         };
-        let private = |address: &IpAddr| private_networks().iter().any(|(net, bits)| is_in(*address, *net, *bits));
         (
             self.names.iter().filter(|name| !local(name)).cloned().collect(),
-            self.addresses.iter().filter(|address| !private(address)).copied().collect(),
+            self.addresses.iter().filter(|address| !is_private(address)).copied().collect(),
         )
     }
+}
+
+fn is_private(address: &IpAddr) -> bool {
+    private_networks().iter().any(|(net, bits)| is_in(*address, *net, *bits))
 }
 
 /// Checks names and addresses that a person gave.
@@ -337,6 +347,21 @@ mod tests {
         std::fs::write(folder.join("tls").join(FILE), "{").unwrap();
         let error = Authority::open(folder.join("tls"), Vec::new(), clock).err().unwrap().to_string();
         assert!(error.contains("authority.json"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_the_internet_gave_and_may_give_anew_is_none_that_the_authority_has_to_vouch_for() {
+        let found = |text: &[&str]| text.iter().map(|text| text.parse().unwrap()).collect();
+        let wanted = |given: &[&str], addresses: &[&str]| {
+            let given: Vec<_> = given.iter().map(|name| (*name).to_owned()).collect();
+            Wanted::of(&given, Some("till-1".to_owned()), found(addresses))
+        };
+        let today = wanted(&[], &["192.168.7.2", "2001:db8::1"]);
+        assert_eq!(today, wanted(&[], &["192.168.7.2", "2001:db8::ffff"]));
+        assert_eq!(today.beyond_local(), (vec!["till-1".to_owned()], Vec::new()));
+        // Unless somebody says that it is reached by it.
+        let given = wanted(&["2001:db8::1"], &[]);
+        assert_eq!(given.beyond_local().1, ["2001:db8::1".parse::<IpAddr>().unwrap()]);
     }
 
     #[test]

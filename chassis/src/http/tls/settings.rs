@@ -38,10 +38,14 @@ impl TlsLayer {
     /// A certificate without its key, and names that are none; one line.
     pub fn over(self, below: Option<Self>, data_dir: &Path) -> Result<TlsConfig, String> {
         let below = below.unwrap_or_default();
-        let key = self.key.or(below.key).or_else(|| credential_file("tls-key"));
+        let (cert, key) = (self.cert.or(below.cert), self.key.or(below.key));
+        if cert.is_none() && key.is_some() {
+            return Err("tls.key is given without its certificate; give tls.cert too".to_owned());
+        }
+        let key = key.or_else(|| credential_file("tls-key"));
         let names = self.names.or(below.names).unwrap_or_default();
         check_names(&names).map_err(|why| format!("tls.names: {why}"))?;
-        let origin = match (self.cert.or(below.cert), key) {
+        let origin = match (cert, key) {
             (Some(cert), Some(key)) => Origin::Files { cert, key },
             (Some(_), None) => return Err("tls.cert is given without its key; give tls.key too".to_owned()),
             (None, _) => Origin::Own { folder: data_dir.join("tls"), names },
@@ -65,6 +69,7 @@ mod tests {
         let files = Origin::Files { cert: "/c".into(), key: "/k".into() };
         assert_eq!(over("cert = '/c'\nkey = '/k'\nalways = true").unwrap(), TlsConfig { origin: files, always: true });
         assert!(over("cert = '/c'").unwrap_err().contains("tls.key"));
+        assert!(over("key = '/k'").unwrap_err().contains("tls.cert"));
         assert!(over("names = ['a b']").unwrap_err().contains("a b"));
         assert!(over("names = ['till.example.com', '192.168.1.7']").is_ok());
     }

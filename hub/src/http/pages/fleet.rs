@@ -1,6 +1,7 @@
 //! Every node of the company in a table: which one is behind, and why.
 
 use super::HubPages;
+use crate::fleet::SILENT_MS;
 use crate::fleet::{self, NodeItem};
 use askama::Template;
 use axum::extract::State;
@@ -15,8 +16,6 @@ use pages::words::Words;
 
 /// Rows of a page.
 const ROWS: usize = 200;
-/// A node that has not called for so long is away for a reason, in milliseconds: a day.
-const SILENT_MS: i64 = 24 * 3_600_000;
 /// A clock further off than this is worth a word, in milliseconds.
 const CLOCK_OFF_MS: u64 = 5 * 60_000;
 
@@ -159,7 +158,7 @@ fn state_of(item: &NodeItem, now_ms: i64) -> &'static str {
         _ if item.revoked_at.is_some() => "revoked",
         _ if item.retired_at.is_some() => "retired",
         _ if item.online => "online",
-        _ if silent_ms(item, now_ms) > SILENT_MS => "silent",
+        _ if silent_ms(item, now_ms) > SILENT_MS.cast_signed() => "silent",
         _ => "away",
     }
 }
@@ -170,7 +169,7 @@ fn alarms(item: &NodeItem, now_ms: i64, words: &Words) -> Vec<String> {
         return Vec::new();
     }
     let mut alarms = Vec::new();
-    if silent_ms(item, now_ms) > SILENT_MS {
+    if silent_ms(item, now_ms) > SILENT_MS.cast_signed() {
         alarms.push(words.t("fleet.alarm_silent").to_owned());
     }
     if item.quarantined > 0 {

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::http::{Path, QueryPairs};
+use chassis::qr;
 use desk::actor::Role;
 use desk::http::reports::base_url;
 use desk::ledger::Store;
@@ -18,7 +19,6 @@ use pages::http::form::Form;
 use pages::http::{Oops, Person, go, html};
 use pages::moment::{self, Moment};
 use pages::page::Page;
-use qrcodegen::{QrCode, QrCodeEcc};
 
 /// Most stores that are shown at once.
 const MOST: usize = 200;
@@ -137,9 +137,7 @@ struct EnrolPage {
     store: String,
     until: Moment,
     command: String,
-    /// The QR code's dark modules as rows of rectangles, and its size with its frame.
-    modules: Vec<(i32, i32, i32)>,
-    size: i32,
+    qr: Option<qr::Code>,
 }
 
 /// 200, a new code for the store's node, this once.
@@ -155,39 +153,12 @@ pub async fn enrol(
     let code = fleet::make_code(desk, &actor, &code).await?;
     let names = state.pages.stores().await?;
     let command = format!("aincident-node enroll --hub {} --code {}", base_url(desk, &headers, &uri), code.code);
-    let (modules, size) = drawn(&command);
     html(&EnrolPage {
         store: names.name(&code.store_code).to_owned(),
         until: moment::of(&code.expires_at, &names.zone(&code.store_code), page.words),
+        qr: qr::Code::of(&command),
         command,
-        modules,
-        size,
         code,
         p: page,
     })
-}
-
-/// The frame that a code needs to be found, in modules.
-const QUIET: i32 = 4;
-
-/// A QR code as runs of dark modules: left edge, row, length.
-fn drawn(text: &str) -> (Vec<(i32, i32, i32)>, i32) {
-    let Ok(code) = QrCode::encode_text(text, QrCodeEcc::Medium) else {
-        return (Vec::new(), 0);
-    };
-    let mut runs = Vec::new();
-    for y in 0..code.size() {
-        let mut x = 0;
-        while x < code.size() {
-            let begin = x;
-            while x < code.size() && code.get_module(x, y) {
-                x += 1;
-            }
-            if x > begin {
-                runs.push((begin + QUIET, y + QUIET, x - begin));
-            }
-            x += 1;
-        }
-    }
-    (runs, code.size() + 2 * QUIET)
 }
