@@ -13,10 +13,14 @@ use desk::photos::heic::Opener;
 use desk::versions;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::{TcpListener, lookup_host};
 
 /// Most connections at once: every node of a large company waits for news on one of its own, and people come on top.
 const MAX_CONNECTIONS: usize = 12_000;
+
+/// How long the hub waits for a first node before it does by itself what there is to do: after a break nodes call within seconds.
+const FIRST_CALL: Duration = Duration::from_secs(15);
 
 /// Why the hub does not serve; one line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +53,17 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         .transpose()
         .map_err(failed)?;
     let setup = Setup::prepare(desk.clone(), &folder).await.map_err(failed)?;
-    let router = http::with_setup(&desk, intake, Some(metrics), setup);
+    let router = http::with_setup(&desk, intake.clone(), Some(metrics), setup);
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))
     })?;
     let address = listener.local_addr().map_err(failed)?;
-    let working = tokio::spawn(desk.clone().work());
+    let (own, first) = (desk.clone(), intake.clone());
+    let working = tokio::spawn(async move {
+        first.first_call(FIRST_CALL).await;
+        own.work().await;
+    });
     let measuring = tokio::spawn(fleet::measure(desk.clone(), shutdown.token()));
     telemetry::introduce("aincident-hub", env!("CARGO_PKG_VERSION"), desk.now_ms());
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the hub serves");

@@ -30,10 +30,12 @@ use credentials::Caller;
 use desk::Desk;
 use desk::ledger::{Identity, SharedLedger};
 use std::sync::Arc;
+use std::time::Duration;
 use strangers::Strangers;
 use sync_protocol::message::{Limits, NodeStatus};
 use sync_protocol::scope::Scope;
 use throttle::Throttle;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -55,6 +57,8 @@ struct Inner {
     throttle: Throttle,
     uploads: Uploads,
     stop: CancellationToken,
+    /// Whether a node has said hello since the start.
+    called: watch::Sender<bool>,
 }
 
 /// The desk's ledger is not a hub's.
@@ -93,6 +97,7 @@ impl Intake {
             throttle,
             uploads,
             stop,
+            called: watch::Sender::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -119,6 +124,16 @@ impl Intake {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
+    }
+
+    /// Returns once a node has said hello, or after `longest`. A hub whose folder was put back by hand hears of that from the first
+    /// one; what it recorded by itself before would take numbers that nodes hold already.
+    pub async fn first_call(&self, longest: Duration) {
+        if matches!(self.ledger().nodes(None).await, Ok(nodes) if nodes.is_empty()) {
+            return;
+        }
+        let mut called = self.inner.called.subscribe();
+        let _ = tokio::time::timeout(longest, called.wait_for(|called| *called)).await;
     }
 
     /// What there is room for.

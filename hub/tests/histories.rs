@@ -10,6 +10,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use support::{Hub, NOW_MS, Node};
 use sync_protocol::chain::Link;
 use sync_protocol::message::{HelloAnswer, path};
@@ -103,5 +104,18 @@ async fn a_hub_put_back_to_before_an_epoch_of_its_own_finds_out_by_a_receipt_of_
     assert_ne!(first, node.epoch);
     // Once: from then on it remembers that there was such an epoch.
     assert_eq!(hello().await.epoch, first);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_hub_does_by_itself_waits_for_the_first_node_where_there_is_one() {
+    let hub = Hub::start().await;
+    hub.intake.first_call(Duration::from_secs(600)).await;
+    let node = hub.enrol("042").await;
+    let intake = hub.intake.clone();
+    let mut waiting = std::pin::pin!(intake.first_call(Duration::from_secs(600)));
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut waiting).await.is_err(), "nobody has called");
+    node.hello().await;
+    waiting.await;
     hub.stop().await;
 }

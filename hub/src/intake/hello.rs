@@ -34,6 +34,7 @@ impl Intake {
             Some(_) => return Err(Refused::NotYours("the origin")),
         };
         let epoch = self.remember(caller, &request, applied_seq).await?;
+        self.inner.called.send_replace(true);
         let now_ms = self.now_ms();
         // Measured here and now, which beats what the node remembers.
         let clock_offset_ms = request.now_ms.saturating_sub(now_ms);

@@ -55,6 +55,7 @@ impl Drop for Scratch {
 pub struct Hub {
     pub address: SocketAddr,
     pub desk: Desk,
+    pub intake: Intake,
     pub clock: Arc<ManualClock>,
     pub shutdown: Shutdown,
     pub serving: JoinHandle<std::io::Result<()>>,
@@ -75,7 +76,7 @@ impl Hub {
         let identity = desk.identity().await.unwrap();
         let shutdown = Shutdown::manual();
         let intake = Intake::start(desk.clone(), &identity, shutdown.token()).unwrap();
-        let router = http::router(&desk, intake, None);
+        let router = http::router(&desk, intake.clone(), None);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(chassis::http::serve(listener, router, shutdown.clone()));
@@ -83,7 +84,7 @@ impl Hub {
             let new = NewStore { code: code.to_owned(), name: format!("Store {code}"), timezone: None };
             stores::add(&desk, &Actor::system("test"), new).await.unwrap();
         }
-        Self { address, desk, clock, shutdown, serving, folder }
+        Self { address, desk, intake, clock, shutdown, serving, folder }
     }
 
     /// What another process on the same folder works with.

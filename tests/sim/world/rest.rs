@@ -13,6 +13,12 @@ use std::time::Duration;
 use sync_protocol::scope::Scope;
 use tokio::time::sleep;
 
+/// Seconds after which every node has called.
+const HEARD_S: u64 = 120;
+/// Seconds after which a node that spoke an older version has said hello once more, and sites that did not compare in that version
+/// have compared: what that version did not tell is found out then.
+const FOUND_OUT_S: u64 = 11 * 60;
+
 impl World {
     /// Everything is mended and everybody waits; then all must be equal.
     pub(super) async fn rest(&mut self) -> Result<(), String> {
@@ -35,7 +41,7 @@ impl World {
             }
         }
         self.all_grow_up().await;
-        let mut stopped = vec![0; self.nodes.len()];
+        let (mut stopped, mut rested) = (vec![0; self.nodes.len()], 0);
         for look in 0..180 {
             let span = if look < 60 { 5 } else { 60 };
             sleep(Duration::from_secs(span)).await;
@@ -47,8 +53,14 @@ impl World {
                     self.person_enrols(no).await;
                 }
             }
-            for on in self.nodes.iter().filter_map(|node| node.on.as_ref()).chain(&self.hub.on) {
+            rested += span;
+            // See [`World::somebody_works`]: a hub does nothing by itself before a node has called.
+            let hub = self.hub.on.as_ref().filter(|_| self.stale_epoch.is_none() || rested > HEARD_S);
+            for on in self.nodes.iter().filter_map(|node| node.on.as_ref()).chain(hub) {
                 on.carry_out().await;
+            }
+            if self.ages.were_mixed() && rested < FOUND_OUT_S {
+                continue;
             }
             if self.unsettled().await.is_none() {
                 return self.judge().await;
