@@ -343,6 +343,7 @@ async fn tell_and_see(from: &Client, to: &Client, path: &str, body: &str) -> Dur
 /// Who can log in where.
 fn hand_over(hub: &Hub, shops: &[Shop], data: &DemoData, passwords: &BTreeMap<&str, String>) {
     screen::chapter(8, "Have a look");
+    screen::note("Open any of these in a browser, and log in:");
     let at = |person: &Person| {
         let shop = shops.iter().find(|shop| person.store.as_deref() == Some(shop.node.store()));
         shop.map_or_else(|| hub.url(), |shop| shop.node.url())
@@ -353,7 +354,7 @@ fn hand_over(hub: &Hub, shops: &[Shop], data: &DemoData, passwords: &BTreeMap<&s
         screen::note(&format!("{:<22} {:<9} {:<9} {password}", at(person), person.username, person.role));
     }
     screen::note("");
-    screen::note("the API of each site is described at /docs; for example:");
+    screen::note("The API of each site is described at /docs; for example:");
     let url = hub.url();
     screen::note(&format!("curl {url}/api/v1/login \\"));
     screen::note("  -H 'content-type: application/json' \\");
