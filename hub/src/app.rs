@@ -59,9 +59,13 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))
     })?;
     let address = listener.local_addr().map_err(failed)?;
-    let (own, first) = (desk.clone(), intake.clone());
+    let (own, first, ending) = (desk.clone(), intake.clone(), shutdown.token());
     let working = tokio::spawn(async move {
-        first.first_call(FIRST_CALL).await;
+        // Work that begins after the program was asked to end is over at once.
+        tokio::select! {
+            () = first.first_call(FIRST_CALL) => {}
+            () = ending.cancelled() => {}
+        }
         own.work().await;
     });
     let measuring = tokio::spawn(fleet::measure(desk.clone(), shutdown.token()));
