@@ -1,7 +1,7 @@
 //! Recording an incident, and changing one, as forms.
 
 use super::answer::{Oops, go, html, html_as};
-use super::form::Form;
+use super::form::{Form, MAX_FIELDS};
 use super::guest::Person;
 use crate::incident::{self, Incident};
 use crate::page::{Page, Pages};
@@ -10,9 +10,10 @@ use askama::Template;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
-use chassis::http::{FieldError, Json, Path, Problem};
+use chassis::http::{FieldError, JSON_LIMIT_BYTES, Json, Path, Problem};
 use desk::actor::Actor;
-use desk::http::{multipart, photos as arriving};
+use desk::http::multipart::{Part, Parts, Texts};
+use desk::http::photos as arriving;
 use desk::incidents::{self, IfMatch, draft, patch};
 use desk::ledger::Identity;
 use desk::photos::{self, NewPhoto};
@@ -26,9 +27,8 @@ use uuid::Uuid;
 
 /// How often a change is tried again when others change the incident at the same moment.
 const TRIES: usize = 4;
-/// Most files of a form, and most bytes of all its texts.
-const MAX_FILES: usize = 20;
-const MAX_TEXT: usize = 256 * 1024;
+/// What a form may say: its longest text is a description of 20,000 characters.
+const TEXTS: Texts = Texts { number: MAX_FIELDS, bytes: 80_000, all_bytes: JSON_LIMIT_BYTES };
 
 #[derive(Template)]
 #[template(path = "edit.html")]
@@ -132,11 +132,13 @@ pub async fn record(
     State(pages): State<Pages>,
     headers: HeaderMap,
     person: Person,
-    sent: NewForm,
+    request: Request,
 ) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
+    // Before anything is taken to the disk.
+    rules::check(&actor, Act::Record)?;
     let desk = &pages.desk;
-    let NewForm { form, files, .. } = sent;
+    let NewForm { form, files, _room } = NewForm::take(&pages, request).await?;
     let by_script = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
     let stores = pages.stores().await?;
     let own = match desk.own_store().await? {
@@ -211,51 +213,30 @@ async fn with_photos(desk: &Desk, actor: &Actor, id: Uuid, files: Vec<NewPhoto>)
 }
 
 /// A form with texts, and files behind them.
-pub struct NewForm {
+struct NewForm {
     form: Form,
     files: Vec<NewPhoto>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
-impl FromRequest<Pages> for NewForm {
-    type Rejection = Oops;
-
-    async fn from_request(request: Request, pages: &Pages) -> Result<Self, Oops> {
+impl NewForm {
+    /// Reads the form that a request brings, its files to the disk.
+    async fn take(pages: &Pages, request: Request) -> Result<Self, Oops> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !kind.to_ascii_lowercase().starts_with("multipart/form-data") {
             return Ok(Self { form: Form::from_request(request, pages).await?, files: Vec::new(), _room: None });
         }
         let room = arriving::arriving(&pages.desk)?;
         let form: Result<Multipart, MultipartRejection> = Multipart::from_request(request, pages).await;
-        let mut parts = form.map_err(|_| Problem::unsupported_media("send a form"))?;
-        let damaged = |_| Problem::bad_request("the form is damaged or broke off; go back and send it again");
-        let most_bytes = pages.desk.photo_limits().await?.max_bytes;
-        let (mut pairs, mut files, mut length) = (Vec::new(), Vec::new(), 0);
-        while let Some(mut field) = parts.next_field().await.map_err(damaged)? {
-            let name = field.name().unwrap_or_default().to_owned();
-            if name == "file" {
-                // A place for a file that nobody chose comes as a file without a name.
-                if field.file_name().is_none_or(str::is_empty) {
-                    continue;
-                }
-                if files.len() == MAX_FILES {
-                    return Err(Problem::invalid("file", format!("at most {MAX_FILES} files at once")).into());
-                }
-                files.push(multipart::file(&pages.desk, field, None, most_bytes).await?);
-                continue;
+        let form = form.map_err(|_| Problem::unsupported_media("send a form"))?;
+        let mut parts = Parts::new(&pages.desk, form, TEXTS).await?;
+        let (mut pairs, mut files) = (Vec::new(), Vec::new());
+        while let Some(part) = parts.next().await? {
+            match part {
+                Part::File(file) => files.push(file),
+                Part::Text(name, text) => pairs.push((name, text)),
             }
-            let mut text = Vec::new();
-            while let Some(bytes) = field.chunk().await.map_err(damaged)? {
-                length += bytes.len();
-                if length > MAX_TEXT {
-                    return Err(Problem::too_large("the texts of a form may have at most 256 KiB").into());
-                }
-                text.extend_from_slice(&bytes);
-            }
-            length += name.len();
-            let text = String::from_utf8(text).map_err(|_| Problem::bad_request("a form is text in UTF-8"))?;
-            pairs.push((name, text.replace("\r\n", "\n")));
         }
-        Ok(Self { form: Form(pairs), files, _room: Some(room) })
+        Ok(Self { form: Form::sent(pairs), files, _room: Some(room) })
     }
 }

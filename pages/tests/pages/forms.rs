@@ -1,0 +1,87 @@
+//! Forms with files, from whoever may not mean well.
+
+use crate::browser::{Browser, hub};
+use crate::site::Site;
+use axum::body::Body;
+use desk::http::photos::arriving;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::io::ReaderStream;
+
+const KIND: &str = "multipart/form-data; boundary=b";
+
+/// A body that says one piece and then nothing any more, and tells when it was asked for more.
+struct Stalled {
+    piece: Option<&'static str>,
+    asked: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Stalled {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(piece) = self.piece.take() {
+            into.put_slice(piece.as_bytes());
+            return Poll::Ready(Ok(()));
+        }
+        self.asked.store(true, Ordering::SeqCst);
+        Poll::Pending
+    }
+}
+
+/// How many forms with files may arrive beside those that do.
+fn room_left(hub: &Site) -> usize {
+    std::iter::from_fn(|| arriving(&hub.desk).ok()).collect::<Vec<_>>().len()
+}
+
+#[tokio::test]
+async fn a_form_that_stands_still_for_a_minute_ends_and_makes_room_for_others() {
+    let hub = hub().await;
+    let cookies = Browser::of(&hub, "kim").await.cookies();
+    let all = room_left(&hub);
+    for begun in [
+        "--b\r\ncontent-dispo",
+        "--b\r\ncontent-disposition: form-data; name=\"description\"\r\n\r\nhalf a sent",
+        "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\nhalf a pict",
+    ] {
+        let asked = Arc::new(AtomicBool::new(false));
+        let stalled = Stalled { piece: Some(begun), asked: Arc::clone(&asked) };
+        let body = Body::from_stream(ReaderStream::new(stalled));
+        let ask = hub.ask("POST", "/incidents/new").header("cookie", &cookies).header("accept", "text/html");
+        let sending = ask.header("sec-fetch-site", "same-origin").text(KIND, body).send();
+        let turn = async {
+            while !asked.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(room_left(&hub), all - 1);
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(61)).await;
+            tokio::time::resume();
+        };
+        let both = async { tokio::join!(sending, turn).0 };
+        let answer = tokio::time::timeout(Duration::from_secs(300), both).await.expect("an end of the form");
+        assert_eq!(answer.status.as_u16(), 408, "{begun}");
+        assert_eq!(room_left(&hub), all);
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_endless_empty_fields_is_refused() {
+    let hub = hub().await;
+    let mut kim = Browser::of(&hub, "kim").await;
+    let part =
+        |name: &str, body: &str| format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{body}\r\n");
+    let endless = [part("description", "x"), part("", "").repeat(6000), "--b--\r\n".to_owned()].concat();
+    kim.send("/incidents/new", KIND, endless.into_bytes()).await.is(413);
+    let long = [part("description", &"x".repeat(80_001)), "--b--\r\n".to_owned()].concat();
+    kim.send("/incidents/new", KIND, long.into_bytes()).await.is(422);
+    let texts: String = (0..4).map(|_| part("description", &"x".repeat(80_000))).collect();
+    kim.send("/incidents/new", KIND, [texts, "--b--\r\n".to_owned()].concat().into_bytes())
+        .await
+        .is(413);
+    let listed = hub.get(&hub.login("kim").await, "/api/v1/incidents").await.expect(200);
+    assert_eq!(listed["items"], serde_json::json!([]));
+}
