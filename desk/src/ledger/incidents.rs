@@ -98,6 +98,9 @@ pub struct HistoryItem {
     /// Set where values are not shown because they were erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub erased: Option<ErasedBy>,
+    /// Which comment, photo or step it is, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
 }
 
 /// By whose order a value was erased.

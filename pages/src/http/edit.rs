@@ -1,8 +1,9 @@
 //! Recording an incident, and changing one, as forms.
 
-use super::answer::{Oops, go, html, html_as};
+use super::answer::{Oops, go, html, html_as, html_or_wrong};
 use super::form::{Form, MAX_FIELDS};
 use super::guest::Person;
+use super::incident::added;
 use crate::incident::{self, Incident};
 use crate::page::{Page, Pages};
 use crate::sheet::{self, Returned, Sheet};
@@ -16,9 +17,9 @@ use desk::http::multipart::{Part, Parts, Texts};
 use desk::http::photos as arriving;
 use desk::incidents::{self, IfMatch, draft, patch};
 use desk::ledger::Identity;
-use desk::photos::{self, NewPhoto};
+use desk::photos::NewPhoto;
 use desk::rules::{self, Act};
-use desk::{Desk, Error, Refusal};
+use desk::{Error, Refusal};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -91,7 +92,7 @@ pub async fn save(
                 for error in errors {
                     sheet.complain(&error.field, &error.message, page.words);
                 }
-                return html_as(StatusCode::UNPROCESSABLE_ENTITY, &EditPage { p: page, s: sheet, i, can_assign });
+                return html_or_wrong(true, &EditPage { p: page, s: sheet, i, can_assign });
             }
             Err(error) => return Err(error.into()),
         }
@@ -134,16 +135,16 @@ pub async fn record(
     person: Person,
     request: Request,
 ) -> Result<Response, Oops> {
-    let Person { actor, page, .. } = person;
     // Before anything is taken to the disk.
-    rules::check(&actor, Act::Record)?;
+    rules::check(&person.actor, Act::Record)?;
     let desk = &pages.desk;
     let NewForm { form, files, _room } = NewForm::take(&pages, request).await?;
+    let (actor, page) = (&person.actor, &person.page);
     let by_script = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
     let stores = pages.stores().await?;
     let own = match desk.own_store().await? {
         Some(code) => code,
-        None => rules::sight(&actor).unwrap_or_else(|| form.one("store_code").trim().to_owned()),
+        None => rules::sight(actor).unwrap_or_else(|| form.one("store_code").trim().to_owned()),
     };
     let Returned { mut sheet, patch } = sheet::returned(&Value::Null, &form, &stores.zone(&own), page.words);
     let id = Uuid::try_parse(form.one("id")).unwrap_or_else(|_| desk.ids().new_v7(desk.now_ms()));
@@ -157,12 +158,13 @@ pub async fn record(
         if !own.is_empty() {
             body.insert("store_code".to_owned(), Value::from(own.as_str()));
         }
-        match draft::create(desk, &actor, body, None).await {
+        match draft::create(desk, actor, body, None).await {
             Ok(shown) if by_script => return recorded(&shown.json),
-            Ok(shown) => return with_photos(desk, &actor, shown.id, files).await,
+            // It is recorded, whatever becomes of its photos.
+            Ok(shown) => return added(&pages, person, shown.id, files, "recorded").await,
             Err(Error::Refused(refusal)) if by_script => {
                 // It was sent before, with another text: the first one stands.
-                return match incidents::get(desk, &actor, id).await {
+                return match incidents::get(desk, actor, id).await {
                     Ok(shown) if matches!(refusal, Refusal::Conflict(_)) => recorded(&shown.json),
                     _ => Ok(Problem::from(refusal).into_response()),
                 };
@@ -173,7 +175,7 @@ pub async fn record(
                 }
             }
             // It was sent before, with another text: the first one stands, and can be changed.
-            Err(Error::Refused(Refusal::Conflict(_))) if incidents::get(desk, &actor, id).await.is_ok() => {
+            Err(Error::Refused(Refusal::Conflict(_))) if incidents::get(desk, actor, id).await.is_ok() => {
                 return Ok(go(&format!("/incidents/{}/edit", id.hyphenated())));
             }
             Err(error) => return Err(error.into()),
@@ -187,29 +189,21 @@ pub async fn record(
         wrong = Some(page.t("new.photos_again").to_owned());
     }
     let view = NewPage {
-        stores: stores_for(&pages, &actor).await?,
-        can_assign: rules::check(&actor, Act::Assign).is_ok(),
+        stores: stores_for(&pages, actor).await?,
+        can_assign: rules::check(actor, Act::Assign).is_ok(),
         store: form.one("store_code").to_owned(),
         s: sheet,
         id,
         wrong,
-        p: page,
+        p: person.page,
     };
-    html_as(StatusCode::UNPROCESSABLE_ENTITY, &view)
+    html_or_wrong(true, &view)
 }
 
 /// What a script has to know of what was recorded.
 fn recorded(json: &str) -> Result<Response, Oops> {
     let shown: Incident = incident::read(json)?;
     Ok((StatusCode::CREATED, Json(json!({"id": shown.id, "reference": shown.reference}))).into_response())
-}
-
-/// The incident is recorded, whatever becomes of its photos.
-async fn with_photos(desk: &Desk, actor: &Actor, id: Uuid, files: Vec<NewPhoto>) -> Result<Response, Oops> {
-    for file in files {
-        photos::add(desk, actor, id, file).await?;
-    }
-    Ok(go(&format!("/incidents/{}?said=recorded", id.hyphenated())))
 }
 
 /// A form with texts, and files behind them.

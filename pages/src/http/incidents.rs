@@ -1,6 +1,6 @@
 //! The list of incidents.
 
-use super::answer::{Oops, html_as};
+use super::answer::{Oops, html_or_wrong};
 use super::guest::Person;
 use crate::choice::{Choice, choices};
 use crate::incident::{self, Incident, Listed};
@@ -11,10 +11,10 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::http::QueryPairs;
-use desk::actor::{Actor, Role};
+use desk::actor::Actor;
 use desk::incidents::{self, query};
-use desk::{Error, Refusal, rules};
-use http::StatusCode;
+use desk::rules::{self, Act};
+use desk::{Error, Refusal};
 use jiff::tz::TimeZone;
 use sync_protocol::record::vocabulary::{CATEGORIES, STATUSES};
 
@@ -111,7 +111,7 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
         }
         Err(refusal) => return Err(refusal.into()),
     };
-    let status = if listed.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let is_wrong = listed.is_none();
     let listed = listed.unwrap_or(Listed { items: Vec::new(), next_cursor: None });
     let without_cursor: Vec<_> = pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
     let first = (without_cursor.len() < pairs.len()).then(|| address(&without_cursor));
@@ -120,7 +120,7 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
         pairs.push(("cursor".to_owned(), cursor));
         address(&pairs)
     });
-    let export = (actor.role >= Role::Manager).then(|| {
+    let export = rules::check(&actor, Act::Export).is_ok().then(|| {
         let asked: Vec<_> = asked.iter().filter(|(name, _)| !matches!(name.as_str(), "cursor" | "limit")).collect();
         serde_urlencoded::to_string(asked).unwrap_or_default()
     });
@@ -135,7 +135,7 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
         export,
         p: page,
     };
-    html_as(status, &view)
+    html_or_wrong(is_wrong, &view)
 }
 
 /// The time zone in which days are meant: that of the only store in question, else UTC.
