@@ -127,6 +127,8 @@ pub struct Filter {
     pub tag: Vec<String>,
     /// Least severity.
     pub severity_min: Option<u8>,
+    /// Greatest severity.
+    pub severity_max: Option<u8>,
     /// Usernames.
     pub reported_by: Vec<String>,
     /// Parts of people's names.

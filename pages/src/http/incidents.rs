@@ -21,11 +21,12 @@ use sync_protocol::record::vocabulary::{CATEGORIES, STATUSES};
 /// Rows of a page.
 const LIMIT: &str = "50";
 /// Filters that a page's address names as `/api/v1` does.
-const PLAIN: [&str; 10] = [
+const PLAIN: [&str; 11] = [
     "q",
     "status",
     "category",
     "severity_min",
+    "severity_max",
     "store",
     "tag",
     "person",
@@ -70,6 +71,7 @@ struct FilterForm {
     status: Vec<Choice>,
     category: Vec<Choice>,
     severity: Vec<Choice>,
+    severity_max: Vec<Choice>,
     store: String,
     tag: String,
     person: String,
@@ -203,6 +205,7 @@ fn filter_form(pairs: &[(String, String)], words: &Words) -> FilterForm {
         status: choices(words, "status", STATUSES, &all("status")),
         category: choices(words, "category", CATEGORIES, &all("category")),
         severity: choices(words, "severity", &["2", "3", "4", "5"], &all("severity_min")),
+        severity_max: choices(words, "severity", &["1", "2", "3", "4"], &all("severity_max")),
         store: one("store"),
         tag: one("tag"),
         person: one("person"),
