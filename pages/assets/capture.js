@@ -3,6 +3,7 @@ import "./who.js";
 import { all, get, new_id, put, remove, send } from "./outbox.js";
 
 const AGAIN_MS = 5000;
+const OLD_MS = 60000;
 const form = document.querySelector("form[data-capture]");
 const box = document.querySelector("[data-outbox]");
 const words = box?.dataset ?? {};
@@ -26,21 +27,10 @@ async function keep(event) {
   event.preventDefault();
   if (form.dataset.busy) return;
   form.dataset.busy = "1";
-  const fields = [];
-  const files = [];
-  for (const [name, value] of new FormData(form, event.submitter)) {
-    if (value instanceof File) {
-      // The bytes themselves: a reference to a file on a card is worth nothing tomorrow.
-      if (value.size) files.push({ name: value.name, type: value.type, blob: new Blob([await value.arrayBuffer()], { type: value.type }) });
-    } else if (name !== "id") {
-      fields.push([name, value]);
-    }
-  }
-  const entry = { id: form.elements.id.value || new_id(), user, at: Date.now(), fields, files };
   try {
-    await put(entry);
+    await put(await entry_of(event.submitter));
   } catch {
-    // The device keeps nothing: the form goes as any form does.
+    // The device keeps nothing, or cannot read a file: the form goes as any form does.
     delete form.dataset.busy;
     form.removeEventListener("submit", keep);
     form.requestSubmit(event.submitter ?? undefined);
@@ -58,6 +48,21 @@ async function keep(event) {
   work();
 }
 
+/** What the form says, with its files. */
+async function entry_of(submitter) {
+  const fields = [];
+  const files = [];
+  for (const [name, value] of new FormData(form, submitter)) {
+    if (value instanceof File) {
+      // The bytes themselves: a reference to a file on a card is worth nothing tomorrow.
+      if (value.size) files.push({ name: value.name, type: value.type, blob: new Blob([await value.arrayBuffer()], { type: value.type }) });
+    } else if (name !== "id") {
+      fields.push([name, value]);
+    }
+  }
+  return { id: form.elements.id.value || new_id(), user, at: Date.now(), fields, files };
+}
+
 /** Sends what waits; one page of this browser at a time. */
 async function work() {
   if (!navigator.locks) return work_alone();
@@ -67,18 +72,14 @@ async function work() {
 async function work_alone() {
   for (const entry of (await all()).filter((entry) => entry.user === user && !entry.stuck)) {
     try {
+      if (Date.now() - entry.at > OLD_MS) await stamp(entry);
       await send(entry, draw);
       say(words.sent);
       done(entry);
     } catch (error) {
       if (!("again" in error)) throw error;
       entry.why = error.message;
-      if (error.again) {
-        await stamp(entry);
-        await show(entry);
-        return;
-      }
-      if (error.message === "login") {
+      if (error.again || error.message === "login") {
         await show(entry);
         return;
       }

@@ -18,6 +18,7 @@ use desk::http::photos as arriving;
 use desk::incidents::{self, IfMatch, draft, patch};
 use desk::ledger::Identity;
 use desk::photos::NewPhoto;
+use desk::photos::uploads::other_user;
 use desk::rules::{self, Act};
 use desk::{Error, Refusal};
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -140,6 +141,11 @@ pub async fn record(
     let desk = &pages.desk;
     let NewForm { form, files, _room } = NewForm::take(&pages, request).await?;
     let (actor, page) = (&person.actor, &person.page);
+    // A report that waited on a device is its writer's, whoever is logged in there by now.
+    let writer = form.one("username");
+    if !writer.is_empty() && writer != actor.username {
+        return Err(other_user().into());
+    }
     let by_script = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
     let stores = pages.stores().await?;
     let own = match desk.own_store().await? {

@@ -85,3 +85,45 @@ async fn a_form_of_endless_empty_fields_is_refused() {
     let listed = hub.get(&hub.login("kim").await, "/api/v1/incidents").await.expect(200);
     assert_eq!(listed["items"], serde_json::json!([]));
 }
+
+#[tokio::test]
+async fn a_report_that_waited_on_a_device_is_refused_from_whoever_is_logged_in_there_by_now() {
+    let hub = hub().await;
+    let (kim, lee) = (Browser::of(&hub, "kim").await.cookies(), Browser::of(&hub, "lee").await.cookies());
+    let id = hub.desk.ids().new_v7(hub.desk.now_ms()).to_string();
+    let send = async |cookies: &str| {
+        let body = format!("id={id}&username=kim&description=mine");
+        let ask = hub.ask("POST", "/incidents/new").header("cookie", cookies).header("sec-fetch-site", "same-origin");
+        ask.header("accept", "application/json")
+            .text("application/x-www-form-urlencoded", body)
+            .send()
+            .await
+    };
+    let problem = send(&lee).await.problem(409);
+    assert!(problem["type"].as_str().unwrap().ends_with("other-user"), "{problem}");
+    let token = hub.login("kim").await;
+    assert_eq!(hub.get(&token, "/api/v1/incidents").await.expect(200)["items"], serde_json::json!([]));
+    send(&kim).await.expect(201);
+    let listed = hub.get(&token, "/api/v1/incidents").await.expect(200);
+    assert_eq!(listed["items"][0]["reported_by"], "kim");
+    // The same of its photos.
+    let begin = async |token: &str| {
+        // "kim", in base64.
+        let metadata = format!("incident_id {},username a2lt", base64(&id));
+        let ask = hub.ask("POST", "/api/v1/uploads").token(token).header("tus-resumable", "1.0.0");
+        ask.header("upload-length", "4").header("upload-metadata", &metadata).send().await
+    };
+    let problem = begin(&hub.login("lee").await).await.problem(409);
+    assert!(problem["type"].as_str().unwrap().ends_with("other-user"), "{problem}");
+    assert_eq!(begin(&token).await.status.as_u16(), 201);
+}
+
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let of = |three: &[u8]| {
+        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        let digit = |at: usize| char::from(DIGITS[(bits >> (18 - 6 * at)) as usize & 63]);
+        (0..4).map(|at| if at <= three.len() { digit(at) } else { '=' }).collect::<String>()
+    };
+    text.as_bytes().chunks(3).map(of).collect()
+}
