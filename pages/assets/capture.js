@@ -3,7 +3,6 @@ import "./who.js";
 import { all, get, new_id, put, remove, send } from "./outbox.js";
 
 const AGAIN_MS = 5000;
-const OLD_MS = 60000;
 const form = document.querySelector("form[data-capture]");
 const box = document.querySelector("[data-outbox]");
 const words = box?.dataset ?? {};
@@ -42,6 +41,7 @@ async function keep(event) {
   form.querySelector(".chosen")?.replaceChildren();
   form.elements.id.value = new_id();
   delete form.dataset.busy;
+  delete form.dataset.at;
   say(words.kept);
   await show();
   box.scrollIntoView({ block: "nearest" });
@@ -60,7 +60,9 @@ async function entry_of(submitter) {
       fields.push([name, value]);
     }
   }
-  return { id: form.elements.id.value || new_id(), user, at: Date.now(), fields, files };
+  // One that was taken back to be changed was written when it was.
+  const at = Number(form.dataset.at) || Date.now();
+  return { id: form.elements.id.value || new_id(), user, at, fields, files };
 }
 
 /** Sends what waits; one page of this browser at a time. */
@@ -72,7 +74,6 @@ async function work() {
 async function work_alone() {
   for (const entry of (await all()).filter((entry) => entry.user === user && !entry.stuck)) {
     try {
-      if (Date.now() - entry.at > OLD_MS) await stamp(entry);
       await send(entry, draw);
       say(words.sent);
       done(entry);
@@ -88,15 +89,6 @@ async function work_alone() {
       await show();
     }
   }
-}
-
-/** What is sent later did not happen later. */
-async function stamp(entry) {
-  const when = entry.fields.find(([name]) => name === "occurred_at");
-  if (!when || when[1] || entry.sent) return;
-  const at = new Date(entry.at);
-  when[1] = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
-  await put(entry);
 }
 
 function say(text) {
@@ -218,6 +210,7 @@ function fill(entry) {
     }
   }
   form.elements.id.value = new_id();
+  form.dataset.at = entry.at;
   const gallery = form.querySelector("input[type=file][multiple]");
   const files = new DataTransfer();
   for (const file of entry.files) files.items.add(new File([file.blob], file.name, { type: file.type }));

@@ -5,6 +5,7 @@ const DB = "aincident";
 const STORE = "outbox";
 const CHUNK = 1 << 20;
 const PATIENCE_MS = 60000;
+const OLD_MS = 60000;
 
 /** A UUIDv7: in the order of time, and nobody else's. */
 export function new_id() {
@@ -87,6 +88,9 @@ async function refusal(answer) {
 export async function send(entry, told) {
   if (!entry.sent) {
     const body = new URLSearchParams([["id", entry.id], ["username", entry.user], ...entry.fields]);
+    // What is sent later did not happen later. By its age, whatever this device's clock and time zone are.
+    const age = Date.now() - entry.at;
+    if (age > OLD_MS) body.append("age_s", Math.round(age / 1000));
     const answer = await ask("/incidents/new", { method: "POST", body, headers: { accept: "application/json" } });
     if (!answer.ok) throw await refusal(answer);
     entry.sent = await answer.json();

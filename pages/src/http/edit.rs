@@ -11,6 +11,7 @@ use askama::Template;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
+use chassis::clock::format_rfc3339;
 use chassis::http::{FieldError, JSON_LIMIT_BYTES, Json, Path, Problem};
 use desk::actor::Actor;
 use desk::http::multipart::{Part, Parts, Texts};
@@ -29,6 +30,8 @@ use uuid::Uuid;
 
 /// How often a change is tried again when others change the incident at the same moment.
 const TRIES: usize = 4;
+/// How long a report may have waited on a device for its age to be believed, in seconds: a year.
+const OLDEST_S: i64 = 366 * 86_400;
 /// What a form may say: its longest text is a description of 20,000 characters.
 const TEXTS: Texts = Texts { number: MAX_FIELDS, bytes: 80_000, all_bytes: JSON_LIMIT_BYTES };
 
@@ -163,6 +166,11 @@ pub async fn record(
         }
         if !own.is_empty() {
             body.insert("store_code".to_owned(), Value::from(own.as_str()));
+        }
+        let age_s = form.one("age_s").parse().unwrap_or(0);
+        if form.one("occurred_at").trim().is_empty() && (1..=OLDEST_S).contains(&age_s) {
+            let at = format_rfc3339(desk.now_ms() - age_s * 1000);
+            body.insert("occurred_at".to_owned(), Value::from(at));
         }
         match draft::create(desk, actor, body, None).await {
             Ok(shown) if by_script => return recorded(&shown.json),

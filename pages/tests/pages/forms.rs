@@ -92,7 +92,7 @@ async fn a_report_that_waited_on_a_device_is_refused_from_whoever_is_logged_in_t
     let (kim, lee) = (Browser::of(&hub, "kim").await.cookies(), Browser::of(&hub, "lee").await.cookies());
     let id = hub.desk.ids().new_v7(hub.desk.now_ms()).to_string();
     let send = async |cookies: &str| {
-        let body = format!("id={id}&username=kim&description=mine");
+        let body = format!("id={id}&username=kim&description=mine&age_s=7200&occurred_at=");
         let ask = hub.ask("POST", "/incidents/new").header("cookie", cookies).header("sec-fetch-site", "same-origin");
         ask.header("accept", "application/json")
             .text("application/x-www-form-urlencoded", body)
@@ -106,6 +106,8 @@ async fn a_report_that_waited_on_a_device_is_refused_from_whoever_is_logged_in_t
     send(&kim).await.expect(201);
     let listed = hub.get(&token, "/api/v1/incidents").await.expect(200);
     assert_eq!(listed["items"][0]["reported_by"], "kim");
+    // Written two hours ago, whatever the device's clock says.
+    assert_eq!(listed["items"][0]["occurred_at"], "2026-11-19T22:00:00Z");
     // The same of its photos.
     let begin = async |token: &str| {
         // "kim", in base64.
