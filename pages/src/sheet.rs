@@ -14,6 +14,9 @@ pub use returned::{Returned, returned};
 
 use crate::choice::{Choice, choices};
 use crate::words::{Lang, Words};
+use desk::Desk;
+use desk::actor::Actor;
+use desk::rules::{self, Act};
 use field::{show, take};
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -22,6 +25,41 @@ use sync_protocol::record::{MAX_ITEMS, MAX_PEOPLE};
 
 /// Lists whose elements are parts of the form, and how many an incident has at most.
 const GROUPS: [(&str, &[Spec], usize); 2] = [("people", PERSON, MAX_PEOPLE), ("items", ITEM, MAX_ITEMS)];
+
+/// The form of a new incident: `n` in `new_form.html`.
+#[derive(Clone, Debug, Default)]
+pub struct NewSheet {
+    /// What is filled in.
+    pub s: Sheet,
+    /// Made for the form, so that one that is sent twice records one incident.
+    pub id: String,
+    /// The stores to choose from, with their names; none: it is clear.
+    pub stores: Vec<(String, String)>,
+    /// The one that was chosen.
+    pub store: String,
+    /// Whether whoever fills it in may give it to somebody.
+    pub can_assign: bool,
+    /// What is wrong with the form as a whole.
+    pub wrong: Option<String>,
+}
+
+impl NewSheet {
+    /// An empty one, whose id whoever shows it makes.
+    #[must_use]
+    pub fn for_nobody() -> Self {
+        Self { s: Sheet::of(&Value::Null, &TimeZone::UTC), ..Self::default() }
+    }
+
+    /// An empty one.
+    #[must_use]
+    pub fn blank(desk: &Desk, actor: &Actor) -> Self {
+        Self {
+            id: desk.ids().new_v7(desk.now_ms()).hyphenated().to_string(),
+            can_assign: rules::check(actor, Act::Assign).is_ok(),
+            ..Self::for_nobody()
+        }
+    }
+}
 
 /// An element of a list in the form.
 #[derive(Clone, Debug, PartialEq, Eq)]

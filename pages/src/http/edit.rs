@@ -6,7 +6,7 @@ use super::guest::Person;
 use super::incident::added;
 use crate::incident::{self, Incident};
 use crate::page::{Page, Pages};
-use crate::sheet::{self, Returned, Sheet};
+use crate::sheet::{self, NewSheet, Returned, Sheet};
 use askama::Template;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{FromRequest, Multipart, Request, State};
@@ -48,14 +48,7 @@ struct EditPage {
 #[template(path = "new.html")]
 struct NewPage {
     p: Page,
-    s: Sheet,
-    /// Made here, so that a form that is sent twice records one incident.
-    id: Uuid,
-    /// The stores to choose from; none: it is clear.
-    stores: Vec<(String, String)>,
-    store: String,
-    can_assign: bool,
-    wrong: Option<String>,
+    n: NewSheet,
 }
 
 /// 200, the form; 403 where one may not change it.
@@ -120,16 +113,9 @@ pub async fn stores_for(pages: &Pages, actor: &Actor) -> Result<Vec<(String, Str
 /// 200, an empty form.
 pub async fn blank(State(pages): State<Pages>, person: Person) -> Result<Response, Oops> {
     rules::check(&person.actor, Act::Record)?;
-    let view = NewPage {
-        s: Sheet::of(&Value::Null, &jiff::tz::TimeZone::UTC),
-        id: pages.desk.ids().new_v7(pages.desk.now_ms()),
-        stores: stores_for(&pages, &person.actor).await?,
-        store: String::new(),
-        can_assign: rules::check(&person.actor, Act::Assign).is_ok(),
-        wrong: None,
-        p: person.page,
-    };
-    html(&view)
+    let blank = NewSheet::blank(&pages.desk, &person.actor);
+    let n = NewSheet { stores: stores_for(&pages, &person.actor).await?, ..blank };
+    html(&NewPage { p: person.page, n })
 }
 
 /// 303 to what was recorded; 422 with the form again. A script gets JSON: the id and the reference, or a problem.
@@ -202,16 +188,15 @@ pub async fn record(
     if !files.is_empty() {
         wrong = Some(page.t("new.photos_again").to_owned());
     }
-    let view = NewPage {
+    let n = NewSheet {
         stores: stores_for(&pages, actor).await?,
-        can_assign: rules::check(actor, Act::Assign).is_ok(),
         store: form.one("store_code").to_owned(),
         s: sheet,
-        id,
+        id: id.hyphenated().to_string(),
         wrong,
-        p: person.page,
+        ..NewSheet::blank(desk, actor)
     };
-    html_or_wrong(true, &view)
+    html_or_wrong(true, &NewPage { p: person.page, n })
 }
 
 /// What a script has to know of what was recorded.
