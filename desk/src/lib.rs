@@ -20,6 +20,7 @@ pub mod http;
 pub mod incidents;
 pub mod jobs;
 pub mod ledger;
+pub mod money;
 pub mod photos;
 pub mod quarantine;
 pub mod recall;

@@ -23,7 +23,6 @@ pub mod job;
 mod jpeg;
 mod lines;
 mod moment;
-mod money;
 pub mod order;
 mod pictures;
 mod qr;

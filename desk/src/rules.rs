@@ -56,6 +56,8 @@ pub enum Act<'a> {
     SeeReviews,
     /// See changes in quarantine, and decide about them.
     Settle,
+    /// See the company as a whole: figures of every store, the lists of stores and accounts.
+    SeeCompany,
     /// See the accounts of the store.
     SeeAccounts,
     /// Make and change stores, accounts and nodes.
@@ -92,7 +94,7 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         | Act::Settle
         | Act::SeeAccounts => Role::Manager,
         Act::KeepJobs { at_hub: true } => Role::Hq,
-        Act::Erase | Act::Hold => Role::Hq,
+        Act::SeeCompany | Act::Erase | Act::Hold => Role::Hq,
         Act::Administer => Role::Admin,
     };
     if actor.role >= least {
@@ -120,6 +122,7 @@ fn forbidden(act: Act<'_>) -> &'static str {
         Act::KeepJobs { at_hub: true } => "only headquarters sees what the hub does by itself",
         Act::SeeReviews => "only a manager decides between edits that met",
         Act::Settle => "only a manager sees and settles what is in quarantine",
+        Act::SeeCompany => "only headquarters sees the company as a whole",
         Act::SeeAccounts => "only a manager sees the list of accounts",
         Act::Erase => "only headquarters has data erased",
         Act::Hold => "only headquarters holds an incident or lets it go",
@@ -204,6 +207,7 @@ mod tests {
             (Act::SeeReviews, [false, true, true, true]),
             (Act::Settle, [false, true, true, true]),
             (Act::SeeAccounts, [false, true, true, true]),
+            (Act::SeeCompany, [false, false, true, true]),
             (Act::Administer, [false, false, false, true]),
             (Act::Erase, [false, false, true, true]),
             (Act::Hold, [false, false, true, true]),

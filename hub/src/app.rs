@@ -53,7 +53,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         .transpose()
         .map_err(failed)?;
     let setup = Setup::prepare(desk.clone(), &folder).await.map_err(failed)?;
-    let router = http::with_setup(&desk, intake.clone(), Some(metrics), setup);
+    let own_authority = tls.as_ref().is_some_and(|tls| tls.authority_pem().is_some());
+    let router = http::with_setup(&desk, intake.clone(), Some(metrics), setup, own_authority);
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))

@@ -18,18 +18,24 @@ use std::sync::Arc;
 
 /// Everything the hub answers, ready to be served; its first account is made at its prompt.
 pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>) -> Router {
-    with_setup(desk, intake, metrics, Setup::closed(desk.clone()))
+    with_setup(desk, intake, metrics, Setup::closed(desk.clone()), false)
 }
 
-/// Like [`router`], where `setup` lets the first account be made at a page.
-pub fn with_setup(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>, setup: Setup) -> Router {
+/// Like [`router`], where `setup` lets the first account be made at a page. `own_authority`: nodes have to be told whom to trust.
+pub fn with_setup(
+    desk: &Desk,
+    intake: Intake,
+    metrics: Option<MetricsHandle>,
+    setup: Setup,
+    own_authority: bool,
+) -> Router {
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
         .merge(desk::http::headquarters(desk.clone())) // POST and PATCH of stores and users
         .merge(nodes::routes(desk.clone())) // the fleet
         .merge(forks::routes(desk.clone())); // branches kept aside
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .merge(sync::routes(intake)) // /sync/v1, for nodes
-        .merge(pages::routes(desk.clone(), setup)) // what people look at
+        .merge(pages::routes(desk.clone(), setup, own_authority)) // what people look at
         .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
     stack(routes, StackConfig::new(desk.ids().clone()))
 }

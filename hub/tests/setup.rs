@@ -29,7 +29,7 @@ async fn empty() -> Empty {
     let folder = DataFolder::open(&scratch.0).unwrap();
     let (desk, _) = site::open(&folder, CancellationToken::new()).await.unwrap();
     let setup = Setup::prepare(desk.clone(), &folder).await.unwrap();
-    Empty { app: pages::routes(desk.clone(), setup), desk, folder, _scratch: scratch }
+    Empty { app: pages::routes(desk.clone(), setup, true), desk, folder, _scratch: scratch }
 }
 
 impl Empty {
@@ -92,6 +92,32 @@ async fn the_first_account_needs_the_code_in_the_folder_which_is_good_once() {
     assert_eq!((status.as_u16(), to.as_str()), (303, "/login"));
     assert_eq!(hub.get("/setup", "").await.2, "/login");
     assert_eq!(hub.desk.ledger().accounts(None).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_hub_that_is_its_own_authority_tells_a_new_node_whom_to_trust_and_links_to_what_it_counts() {
+    let hub = empty().await;
+    let (_, _, cookie) = hub.post("/setup", "same-origin", form(&hub.code(), "ada", "correct horse")).await;
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let ada = desk::actor::Actor::system("cli");
+    let new = desk::stores::NewStore { code: "042".to_owned(), name: "Downtown".to_owned(), timezone: None };
+    desk::stores::add(&hub.desk, &ada, new).await.unwrap();
+    let request = Request::post("/stores/042/enrol")
+        .header("host", "127.0.0.1")
+        .header("sec-fetch-site", "same-origin")
+        .header("cookie", &cookie);
+    let (status, text, _) = hub.send(request.body(Body::empty()).unwrap()).await;
+    assert!(
+        status == 200 && text.contains("--ca aincident-ca.pem") && text.contains("href=\"/ca.pem\""),
+        "{text}"
+    );
+    // The page is an answer to a form, and another language is chosen at the list.
+    assert!(text.contains("name=\"next\" value=\"/stores\""), "{text}");
+    let body = serde_json::json!({"description": "x", "severity": 2, "store_code": "042"});
+    let body = body.as_object().unwrap().clone();
+    desk::incidents::draft::create(&hub.desk, &ada, body, None).await.unwrap();
+    let (_, text, _) = hub.get("/", &cookie).await;
+    assert!(text.contains("severity_min=2") && text.contains("severity_max=2"), "{text}");
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))
         .transpose()
         .map_err(failed)?;
-    let router = http::router(&desk, replicator.board(), Some(metrics));
+    let router = http::router(&desk, replicator.board(), replicator.view(), Some(metrics));
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))

@@ -13,8 +13,10 @@ use axum::middleware::from_fn_with_state;
 use chassis::http::{Health, StackConfig, health_routes, stack};
 use chassis::telemetry::MetricsHandle;
 use desk::Desk;
+use tokio::sync::watch;
 
 use crate::replicator::board::Board;
+use crate::replicator::view::View;
 
 /// What the node's own handlers need.
 #[derive(Clone)]
@@ -23,6 +25,8 @@ pub struct Site {
     pub desk: Desk,
     /// What the replicator knows of itself.
     pub board: Arc<Board>,
+    /// What waits to be sent, as the replicator last looked.
+    pub view: watch::Receiver<View>,
 }
 
 impl FromRef<Site> for Desk {
@@ -32,8 +36,8 @@ impl FromRef<Site> for Desk {
 }
 
 /// Everything the node answers, ready to be served.
-pub fn router(desk: &Desk, board: Arc<Board>, metrics: Option<MetricsHandle>) -> Router {
-    let site = Site { desk: desk.clone(), board };
+pub fn router(desk: &Desk, board: Arc<Board>, view: watch::Receiver<View>, metrics: Option<MetricsHandle>) -> Router {
+    let site = Site { desk: desk.clone(), board, view };
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
         .merge(inbox::routes(site.clone())) // what the drop folder brought
         .merge(sync::routes(site.clone())); // /api/v1/sync

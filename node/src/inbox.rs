@@ -18,7 +18,6 @@ mod heard;
 
 use chassis::blobs::Kept;
 use desk::actor::Actor;
-use desk::ledger::Filter;
 use desk::photos::{self, MAX_PHOTO_BYTES, NewPhoto};
 use desk::{Desk, Error, Refusal};
 use folder::{Found, Seen};
@@ -271,25 +270,12 @@ async fn incident_of(desk: &Desk, file: &Found) -> Result<Option<Uuid>, Error> {
     let folders = file.folder.iter().flat_map(|folders| folders.rsplit('/'));
     for text in folders.chain([file.name.as_str()]) {
         for word in folder::names_in(text) {
-            if let Some(id) = named(desk, word).await? {
+            if let Some(id) = filing::named(desk, word).await? {
                 return Ok(Some(id));
             }
         }
     }
     Ok(None)
-}
-
-async fn named(desk: &Desk, word: &str) -> Result<Option<Uuid>, Error> {
-    if let Ok(id) = Uuid::try_parse(word) {
-        return Ok(desk.ledger().incident(id).await?.map(|row| row.id));
-    }
-    let filter = Filter { q: Some(word.to_owned()), deleted: true, ..Filter::default() };
-    let found = desk.ledger().incidents(filter, None, 20).await?;
-    let is_it = |doc: &str| {
-        let doc: serde_json::Value = serde_json::from_str(doc).unwrap_or_default();
-        doc["reference"].as_str().is_some_and(|reference| reference.eq_ignore_ascii_case(word))
-    };
-    Ok(found.into_iter().find(|row| is_it(&row.doc)).map(|row| row.id))
 }
 
 fn in_words(refusal: Refusal) -> String {

@@ -22,7 +22,7 @@ mod push;
 mod retired;
 pub(crate) mod session;
 mod standing;
-mod view;
+pub mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,6 +121,12 @@ impl Replicator {
     #[must_use]
     pub fn board(&self) -> Arc<Board> {
         Arc::clone(&self.board)
+    }
+
+    /// What waits to be sent, as it last looked.
+    #[must_use]
+    pub fn view(&self) -> watch::Receiver<View> {
+        self.view.subscribe()
     }
 
     /// Tells whether its loops still turn: all of them are one task, and so is what answers here.

@@ -26,21 +26,10 @@ async function keep(event) {
   event.preventDefault();
   if (form.dataset.busy) return;
   form.dataset.busy = "1";
-  const fields = [];
-  const files = [];
-  for (const [name, value] of new FormData(form, event.submitter)) {
-    if (value instanceof File) {
-      // The bytes themselves: a reference to a file on a card is worth nothing tomorrow.
-      if (value.size) files.push({ name: value.name, type: value.type, blob: new Blob([await value.arrayBuffer()], { type: value.type }) });
-    } else if (name !== "id") {
-      fields.push([name, value]);
-    }
-  }
-  const entry = { id: form.elements.id.value || new_id(), user, at: Date.now(), fields, files };
   try {
-    await put(entry);
+    await put(await entry_of(event.submitter));
   } catch {
-    // The device keeps nothing: the form goes as any form does.
+    // The device keeps nothing, or cannot read a file: the form goes as any form does.
     delete form.dataset.busy;
     form.removeEventListener("submit", keep);
     form.requestSubmit(event.submitter ?? undefined);
@@ -52,10 +41,28 @@ async function keep(event) {
   form.querySelector(".chosen")?.replaceChildren();
   form.elements.id.value = new_id();
   delete form.dataset.busy;
+  delete form.dataset.at;
   say(words.kept);
   await show();
   box.scrollIntoView({ block: "nearest" });
   work();
+}
+
+/** What the form says, with its files. */
+async function entry_of(submitter) {
+  const fields = [];
+  const files = [];
+  for (const [name, value] of new FormData(form, submitter)) {
+    if (value instanceof File) {
+      // The bytes themselves: a reference to a file on a card is worth nothing tomorrow.
+      if (value.size) files.push({ name: value.name, type: value.type, blob: new Blob([await value.arrayBuffer()], { type: value.type }) });
+    } else if (name !== "id") {
+      fields.push([name, value]);
+    }
+  }
+  // One that was taken back to be changed was written when it was.
+  const at = Number(form.dataset.at) || Date.now();
+  return { id: form.elements.id.value || new_id(), user, at, fields, files };
 }
 
 /** Sends what waits; one page of this browser at a time. */
@@ -73,12 +80,7 @@ async function work_alone() {
     } catch (error) {
       if (!("again" in error)) throw error;
       entry.why = error.message;
-      if (error.again) {
-        await stamp(entry);
-        await show(entry);
-        return;
-      }
-      if (error.message === "login") {
+      if (error.again || error.message === "login") {
         await show(entry);
         return;
       }
@@ -87,15 +89,6 @@ async function work_alone() {
       await show();
     }
   }
-}
-
-/** What is sent later did not happen later. */
-async function stamp(entry) {
-  const when = entry.fields.find(([name]) => name === "occurred_at");
-  if (!when || when[1] || entry.sent) return;
-  const at = new Date(entry.at);
-  when[1] = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
-  await put(entry);
 }
 
 function say(text) {
@@ -217,6 +210,7 @@ function fill(entry) {
     }
   }
   form.elements.id.value = new_id();
+  form.dataset.at = entry.at;
   const gallery = form.querySelector("input[type=file][multiple]");
   const files = new DataTransfer();
   for (const file of entry.files) files.items.add(new File([file.blob], file.name, { type: file.type }));

@@ -14,8 +14,11 @@ export function follow(pieces) {
   let missed = false;
 
   const refresh = () => {
-    clearTimeout(soon);
-    soon = setTimeout(() => pieces(location.href), REST_MS);
+    // Where much happens, a timer that begins anew each time would never end.
+    soon ||= setTimeout(() => {
+      soon = 0;
+      pieces(location.href);
+    }, REST_MS);
   };
   const heard = (event) => {
     if (only) {

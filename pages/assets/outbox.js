@@ -4,6 +4,8 @@
 const DB = "aincident";
 const STORE = "outbox";
 const CHUNK = 1 << 20;
+const PATIENCE_MS = 60000;
+const OLD_MS = 60000;
 
 /** A UUIDv7: in the order of time, and nobody else's. */
 export function new_id() {
@@ -59,7 +61,7 @@ class NotSent extends Error {
 async function ask(url, options) {
   let answer;
   try {
-    answer = await fetch(url, { credentials: "same-origin", cache: "no-store", redirect: "error", ...options });
+    answer = await fetch(url, { credentials: "same-origin", cache: "no-store", redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS), ...options });
   } catch {
     throw new NotSent("offline", true);
   }
@@ -68,28 +70,45 @@ async function ask(url, options) {
   return answer;
 }
 
-const refusal = async (answer) => {
+async function refusal(answer) {
   try {
     const problem = await answer.json();
-    return problem.errors?.map((error) => error.message).join("; ") || problem.detail || String(answer.status);
+    // Another person is logged in by now: it waits for whoever wrote it.
+    if (problem.type?.endsWith("other-user")) return new NotSent("login", false);
+    return new NotSent(problem.errors?.map((error) => error.message).join("; ") || problem.detail || String(answer.status), false);
   } catch {
-    return String(answer.status);
+    return new NotSent(String(answer.status), false);
   }
-};
+}
 
-/** Sends one entry as far as it goes; `told` hears of each step. What is done is noted at once, so that nothing is done twice. */
+/**
+ * Sends one entry as far as it goes; `told` hears of each step. What is done is noted at once, so that nothing is done twice. A
+ * file that is refused holds up no other one, and is complained about at the end.
+ */
 export async function send(entry, told) {
   if (!entry.sent) {
-    const body = new URLSearchParams([["id", entry.id], ...entry.fields]);
+    const body = new URLSearchParams([["id", entry.id], ["username", entry.user], ...entry.fields]);
+    // What is sent later did not happen later. By its age, whatever this device's clock and time zone are.
+    const age = Date.now() - entry.at;
+    if (age > OLD_MS) body.append("age_s", Math.round(age / 1000));
     const answer = await ask("/incidents/new", { method: "POST", body, headers: { accept: "application/json" } });
-    if (!answer.ok) throw new NotSent(await refusal(answer), false);
+    if (!answer.ok) throw await refusal(answer);
     entry.sent = await answer.json();
     await put(entry);
     told(entry);
   }
   for (const file of entry.files) {
-    if (!file.sent) await upload(entry, file, told);
+    if (file.sent || file.refused) continue;
+    try {
+      await upload(entry, file, told);
+    } catch (error) {
+      if (!(error instanceof NotSent) || error.again || error.message === "login") throw error;
+      file.refused = error.message;
+      await put(entry);
+    }
   }
+  const refused = entry.files.filter((file) => file.refused);
+  if (refused.length) throw new NotSent(refused.map((file) => `${file.name}: ${file.refused}`).join("; "), false);
   await remove(entry.id);
 }
 
@@ -103,7 +122,7 @@ async function upload(entry, file, told) {
   }
   if (at === null) {
     const coded = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
-    const metadata = { incident_id: entry.id, filename: file.name, filetype: file.type || "application/octet-stream" };
+    const metadata = { incident_id: entry.id, filename: file.name, filetype: file.type || "application/octet-stream", username: entry.user };
     const made = await ask("/api/v1/uploads", {
       method: "POST",
       headers: {
@@ -112,7 +131,7 @@ async function upload(entry, file, told) {
         "upload-metadata": Object.entries(metadata).map(([name, text]) => `${name} ${coded(text)}`).join(","),
       },
     });
-    if (!made.ok) throw new NotSent(await refusal(made), false);
+    if (!made.ok) throw await refusal(made);
     file.upload = new URL(made.headers.get("location"), location.href).pathname;
     at = 0;
     await put(entry);
@@ -137,7 +156,7 @@ async function upload(entry, file, told) {
       await put(entry);
       throw new NotSent("busy", true);
     }
-    if (!answer.ok) throw new NotSent(await refusal(answer), false);
+    if (!answer.ok) throw await refusal(answer);
     at = Number(answer.headers.get("upload-offset"));
   }
   file.sent = true;

@@ -1,18 +1,13 @@
 //! Amounts: minor units inside, what people write outside.
 
-use crate::words::{Lang, grouped};
+use crate::words::{Lang, Words, grouped};
+use desk::money::decimals;
 
-/// How many digits a currency has behind its point.
-#[must_use]
-pub fn digits(currency: &str) -> u32 {
-    match currency {
-        "JPY" | "KRW" | "VND" | "CLP" | "ISK" | "XAF" | "XOF" | "XPF" | "PYG" | "UGX" | "RWF" => 0,
-        "KWD" | "BHD" | "OMR" | "JOD" | "TND" | "IQD" | "LYD" => 3,
-        _ => 2,
-    }
+fn digits(currency: &str) -> u32 {
+    decimals(currency) as u32
 }
 
-/// An amount as a form shows it: `1234.50`.
+/// An amount as a form shows it: `1234.50`; without a currency as minor units.
 #[must_use]
 pub fn plain(minor: u64, currency: &str) -> String {
     let digits = digits(currency);
@@ -23,27 +18,29 @@ pub fn plain(minor: u64, currency: &str) -> String {
     format!("{}.{:0width$}", minor / unit, minor % unit, width = digits as usize)
 }
 
-/// An amount as people read it: `1,234.50 USD`.
+/// An amount as people read it: `1,234.50 USD`; without a currency `123,450 minor units`.
 #[must_use]
-pub fn shown(minor: u64, currency: &str, lang: Lang) -> String {
+pub fn shown(minor: u64, currency: &str, words: &Words) -> String {
     let digits = digits(currency);
     let unit = 10_u64.pow(digits);
-    let whole = grouped(minor / unit, lang);
-    let point = match lang {
+    let whole = grouped(minor / unit, words.lang());
+    if currency.is_empty() {
+        return words.with("format.minor_units", &[&whole]);
+    }
+    let point = match words.lang() {
         Lang::En => '.',
         Lang::Es => ',',
     };
-    let number = match digits {
-        0 => whole,
-        _ => format!("{whole}{point}{:0width$}", minor % unit, width = digits as usize),
-    };
-    if currency.is_empty() { number } else { format!("{number} {currency}") }
+    match digits {
+        0 => format!("{whole} {currency}"),
+        _ => format!("{whole}{point}{:0width$} {currency}", minor % unit, width = digits as usize),
+    }
 }
 
 /// The minor units that somebody wrote, with a point or a comma before the cents; `None` where that is no amount.
 #[must_use]
 pub fn read(text: &str, currency: &str) -> Option<u64> {
-    let digits = digits(currency) as usize;
+    let digits = decimals(currency);
     let text: String = text
         .trim()
         .chars()
@@ -97,9 +94,14 @@ mod tests {
 
     #[test]
     fn amounts_are_shown_in_the_readers_way() {
-        assert_eq!(shown(123_450, "USD", Lang::En), "1,234.50 USD");
-        assert_eq!(shown(1_234_550, "EUR", Lang::Es), "12.345,50 EUR");
-        assert_eq!(shown(1500, "JPY", Lang::En), "1,500 JPY");
+        let (en, es) = (Lang::En.words(), Lang::Es.words());
+        assert_eq!(shown(123_450, "USD", en), "1,234.50 USD");
+        assert_eq!(shown(1_234_550, "EUR", es), "12.345,50 EUR");
+        assert_eq!(shown(1500, "JPY", en), "1,500 JPY");
+        // Reports say the same: which currency has which decimals is known in one place.
+        assert_eq!((shown(1500, "BIF", en).as_str(), plain(1500, "BIF").as_str()), ("1,500 BIF", "1500"));
+        assert_eq!((read("1500", "BIF"), read("0.15", "CLF")), (Some(1500), Some(1500)));
+        assert_eq!((shown(1250, "", en).as_str(), plain(1250, "").as_str()), ("1,250 minor units", "1250"));
         assert_eq!(plain(123_450, "USD"), "1234.50");
         assert_eq!(read(&plain(7, "USD"), "USD"), Some(7));
     }

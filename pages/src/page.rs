@@ -1,6 +1,7 @@
 //! What every page has around it, and what the pages of a site are made with.
 
 use crate::incident::Injury;
+use crate::timeline::Telling;
 use crate::words::{Lang, Words};
 use async_trait::async_trait;
 use desk::actor::{Actor, Role};
@@ -153,6 +154,12 @@ impl Pages {
     }
 }
 
+/// A pair of a query, to stand in an address.
+#[must_use]
+pub fn query(name: &str, value: &str) -> String {
+    serde_urlencoded::to_string([(name, value)]).unwrap_or_default()
+}
+
 /// What is around a page: templates know it as `p`.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -214,13 +221,21 @@ impl Page {
     /// A pair of a query, to stand in an address.
     #[must_use]
     pub fn query(&self, name: &str, value: &str) -> String {
-        serde_urlencoded::to_string([(name, value)]).unwrap_or_default()
+        query(name, value)
+    }
+
+    /// The same page, which knows itself by an address that can be gone to: a form may have been sent to one that cannot.
+    #[must_use]
+    pub fn at(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
     }
 
     /// A company's own value, to be read.
     #[must_use]
     pub fn scalar(&self, value: &Value) -> String {
-        crate::timeline::shown("", value, &TimeZone::UTC, self.words).unwrap_or_default()
+        let telling = Telling { zone: &TimeZone::UTC, currency: "", words: self.words };
+        crate::timeline::shown("", value, telling).unwrap_or_default()
     }
 
     /// An injury in a line.

@@ -7,19 +7,59 @@
 //! Pure: no ledger, no clock.
 
 mod field;
+mod returned;
 
 pub use field::{ITEM, Kind, PERSON, SCALARS, Spec};
+pub use returned::{Returned, returned};
 
 use crate::choice::{Choice, choices};
-use crate::http::form::Form;
 use crate::words::{Lang, Words};
-use field::{put, read, show, take};
+use desk::Desk;
+use desk::actor::Actor;
+use desk::rules::{self, Act};
+use field::{show, take};
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use sync_protocol::record::{MAX_ITEMS, MAX_PEOPLE};
 
-/// Lists whose elements are parts of the form.
-const GROUPS: [(&str, &[Spec]); 2] = [("people", PERSON), ("items", ITEM)];
+/// Lists whose elements are parts of the form, and how many an incident has at most.
+const GROUPS: [(&str, &[Spec], usize); 2] = [("people", PERSON, MAX_PEOPLE), ("items", ITEM, MAX_ITEMS)];
+
+/// The form of a new incident: `n` in `new_form.html`.
+#[derive(Clone, Debug, Default)]
+pub struct NewSheet {
+    /// What is filled in.
+    pub s: Sheet,
+    /// Made for the form, so that one that is sent twice records one incident.
+    pub id: String,
+    /// The stores to choose from, with their names; none: it is clear.
+    pub stores: Vec<(String, String)>,
+    /// The one that was chosen.
+    pub store: String,
+    /// Whether whoever fills it in may give it to somebody.
+    pub can_assign: bool,
+    /// What is wrong with the form as a whole.
+    pub wrong: Option<String>,
+}
+
+impl NewSheet {
+    /// An empty one, whose id whoever shows it makes.
+    #[must_use]
+    pub fn for_nobody() -> Self {
+        Self { s: Sheet::of(&Value::Null, &TimeZone::UTC), ..Self::default() }
+    }
+
+    /// An empty one.
+    #[must_use]
+    pub fn blank(desk: &Desk, actor: &Actor) -> Self {
+        Self {
+            id: desk.ids().new_v7(desk.now_ms()).hyphenated().to_string(),
+            can_assign: rules::check(actor, Act::Assign).is_ok(),
+            ..Self::for_nobody()
+        }
+    }
+}
 
 /// An element of a list in the form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +106,8 @@ pub struct Sheet {
     pub general: Vec<String>,
     /// What each field showed when the form was opened, as digests.
     pub was: String,
+    /// The elements of the lists that were sent on, in their order: their keys, by list.
+    listed: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Sheet {
@@ -77,7 +119,7 @@ impl Sheet {
         for spec in SCALARS {
             sheet.values.insert(spec.name.to_owned(), show(take(now, spec.path), spec.kind, zone, currency));
         }
-        for (group, specs) in GROUPS {
+        for (group, specs, _) in GROUPS {
             let mut entries = Vec::new();
             for element in elements(now, group) {
                 let Some(id) = element.get("id").and_then(Value::as_str) else {
@@ -180,18 +222,22 @@ impl Sheet {
         }
         let (group, rest) = field.split_once('[')?;
         let (at, path) = rest.split_once(']')?;
-        let (_, specs) = GROUPS.iter().find(|(name, _)| *name == group)?;
+        let (_, specs, _) = GROUPS.iter().find(|(name, ..)| *name == group)?;
         let entries = if group == "people" { &self.people } else { &self.items };
-        // Those that are to be taken away are in the form, and not in what was sent on.
-        let entry = entries.iter().filter(|entry| self.v(&entry.named("remove")).is_empty()).nth(at.parse().ok()?)?;
+        // The API counts in the list that was sent on; what is to be taken away is in the form alone, what somebody added
+        // meanwhile in the list alone.
+        let key = self.listed.get(group)?.get(at.parse::<usize>().ok()?)?;
+        let entry = entries.iter().find(|entry| entry.key == *key)?;
         let name = named(specs, path.trim_start_matches('.')).or_else(|| specs.first().map(|spec| spec.name))?;
         Some(entry.named(name))
     }
 
     /// A digest of each field, and of each element as a whole.
     fn digests(&self) -> BTreeMap<String, String> {
-        let mut found: BTreeMap<String, String> =
-            SCALARS.iter().map(|spec| (spec.name.to_owned(), digest(self.v(spec.name)))).collect();
+        let mut found: BTreeMap<String, String> = SCALARS
+            .iter()
+            .map(|spec| (spec.name.to_owned(), digest(&self.normal(spec.name, spec.kind))))
+            .collect();
         for (entries, specs) in [(&self.people, PERSON), (&self.items, ITEM)] {
             for entry in entries.iter().filter(|entry| !entry.fresh) {
                 found.insert(entry.whole(), digest(&self.told(entry, specs)));
@@ -200,9 +246,18 @@ impl Sheet {
         found
     }
 
+    /// What a field shows, as it is compared.
+    fn normal(&self, name: &str, kind: Kind) -> String {
+        kind.normal(self.v(name))
+    }
+
     /// Everything an element says, as one text.
     fn told(&self, entry: &Entry, specs: &[Spec]) -> String {
-        specs.iter().map(|spec| self.v(&entry.named(spec.name))).collect::<Vec<_>>().join("\u{1f}")
+        specs
+            .iter()
+            .map(|spec| self.normal(&entry.named(spec.name), spec.kind))
+            .collect::<Vec<_>>()
+            .join("\u{1f}")
     }
 
     /// What an element says, to be read.
@@ -210,88 +265,6 @@ impl Sheet {
         let said: Vec<&str> =
             specs.iter().map(|spec| self.v(&entry.named(spec.name))).filter(|text| !text.is_empty()).collect();
         said.join(" · ")
-    }
-}
-
-/// A form that came back.
-#[derive(Clone, Debug)]
-pub struct Returned {
-    /// As it was sent, with what is wrong about it; to be shown again where that is anything.
-    pub sheet: Sheet,
-    /// What its author changed, as a merge patch of the incident.
-    pub patch: Map<String, Value>,
-}
-
-/// Compares a form that was sent with the incident as it is `now` (null for a new one).
-#[must_use]
-pub fn returned(now: &Value, form: &Form, zone: &TimeZone, words: &Words) -> Returned {
-    let stands = Sheet::of(now, zone);
-    let was: BTreeMap<&str, &str> = form.one("was").split(' ').filter_map(|pair| pair.rsplit_once(':')).collect();
-    let mut back = Back {
-        stands: &stands,
-        was,
-        form,
-        zone,
-        words,
-        sheet: sent(&stands, form),
-        patch: Map::new(),
-    };
-    back.scalars();
-    for (group, specs) in GROUPS {
-        back.list(now, group, specs);
-    }
-    Returned { sheet: back.sheet, patch: back.patch }
-}
-
-/// The form with the values that were sent.
-fn sent(stands: &Sheet, form: &Form) -> Sheet {
-    let mut sheet = Sheet { was: stands.was.clone(), values: stands.values.clone(), ..Sheet::default() };
-    for spec in SCALARS {
-        if is_in(form, spec.name, spec.kind) {
-            sheet.set(spec.name, &value_of(form, spec.name, spec.kind));
-        }
-    }
-    for (group, specs) in GROUPS {
-        let mut keys: Vec<&str> = Vec::new();
-        let mut seen = BTreeSet::new();
-        for (name, _) in &form.0 {
-            let key = name
-                .strip_prefix(group)
-                .and_then(|rest| rest.strip_prefix('.'))
-                .and_then(|rest| rest.split('.').next());
-            if let Some(key) = key.filter(|key| is_key(key) && seen.insert(*key)) {
-                keys.push(key);
-            }
-        }
-        for key in keys {
-            let entry = Entry::new(group, key);
-            for spec in specs {
-                let name = entry.named(spec.name);
-                sheet.values.insert(name.clone(), value_of(form, &name, spec.kind));
-            }
-            let remove = entry.named("remove");
-            sheet.set(&remove, form.one(&remove));
-            sheet.entries(group).push(entry);
-        }
-    }
-    sheet
-}
-
-/// An id, or a new element's number.
-fn is_key(key: &str) -> bool {
-    (1..=40).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-/// Whether the form has the field at all: a box that is not ticked sends nothing, and is known by its companion.
-fn is_in(form: &Form, name: &str, kind: Kind) -> bool {
-    form.has(name) || (kind == Kind::Flag && form.has(&format!("{name}.there")))
-}
-
-fn value_of(form: &Form, name: &str, kind: Kind) -> String {
-    match kind {
-        Kind::Words(_) => form.all(name).collect::<Vec<_>>().join(" "),
-        Kind::Long => form.one(name).trim_end().to_owned(),
-        _ => form.one(name).trim().to_owned(),
     }
 }
 
@@ -307,147 +280,8 @@ fn elements<'a>(now: &'a Value, group: &str) -> &'a [Value] {
     now.get(group).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// A form on its way back.
-struct Back<'a> {
-    stands: &'a Sheet,
-    was: BTreeMap<&'a str, &'a str>,
-    form: &'a Form,
-    zone: &'a TimeZone,
-    words: &'a Words,
-    sheet: Sheet,
-    patch: Map<String, Value>,
-}
-
-impl Back<'_> {
-    /// What a text was when the form was opened; a form that does not say was empty.
-    fn was(&self, name: &str) -> String {
-        self.was.get(name).map_or_else(|| digest(""), |digest| (*digest).to_owned())
-    }
-
-    fn currency(&self) -> String {
-        self.sheet.v("loss.currency").to_uppercase()
-    }
-
-    fn scalars(&mut self) {
-        let currency = self.currency();
-        for spec in SCALARS {
-            if !is_in(self.form, spec.name, spec.kind) {
-                continue;
-            }
-            let (sent, stands) = (self.sheet.v(spec.name).to_owned(), self.stands.v(spec.name).to_owned());
-            let was = self.was(spec.name);
-            if digest(&sent) == was {
-                // Not touched: whatever somebody else made of it is shown and stays.
-                self.sheet.set(spec.name, &stands);
-                continue;
-            }
-            if sent == stands {
-                continue;
-            }
-            if digest(&stands) != was {
-                self.sheet.meanwhile.insert(spec.name.to_owned(), stands);
-            }
-            match read(&sent, spec.kind, self.zone, &currency) {
-                Ok(value) => put(&mut self.patch, spec.path, value),
-                Err(key) => {
-                    self.sheet.complaints.insert(spec.name.to_owned(), self.words.t(key).to_owned());
-                }
-            }
-        }
-    }
-
-    fn list(&mut self, now: &Value, group: &'static str, specs: &'static [Spec]) {
-        let sent = std::mem::take(self.sheet.entries(group));
-        if sent.is_empty() && elements(now, group).is_empty() {
-            self.sheet.entries(group).push(Entry::new(group, "new1"));
-            return;
-        }
-        let (mut list, mut shown, mut changed) = (Vec::new(), Vec::new(), false);
-        for element in elements(now, group) {
-            let id = element.get("id").and_then(Value::as_str).unwrap_or_default();
-            match sent.iter().find(|entry| entry.key == id) {
-                None => list.push(element.clone()),
-                Some(entry) => {
-                    shown.push(entry.clone());
-                    let (remove, touched) = (self.is_removed(entry), self.is_touched(entry, specs));
-                    if (remove || touched) && digest(&self.stands.told(entry, specs)) != self.was(&entry.whole()) {
-                        let stands = self.stands.summary(entry, specs);
-                        self.sheet.meanwhile.insert(entry.whole(), stands);
-                    }
-                    if remove {
-                        changed = true;
-                    } else if touched {
-                        changed = true;
-                        list.push(self.element(element.clone(), entry, specs));
-                    } else {
-                        self.show_as_it_stands(entry, specs);
-                        list.push(element.clone());
-                    }
-                }
-            }
-        }
-        for entry in sent.iter().filter(|entry| {
-            !elements(now, group).iter().any(|e| e.get("id").and_then(Value::as_str) == Some(&entry.key))
-        }) {
-            let empty = specs.iter().all(|spec| {
-                self.sheet.v(&entry.named(spec.name)).is_empty()
-                    || spec.kind.is_default(self.sheet.v(&entry.named(spec.name)))
-            });
-            // One that somebody else removed meanwhile comes back only where this form's author worked on it.
-            let wanted = if entry.fresh { !empty } else { self.is_touched(entry, specs) };
-            if wanted && !self.is_removed(entry) {
-                changed = true;
-                shown.push(entry.clone());
-                let blank = if entry.fresh {
-                    Value::Object(Map::new())
-                } else {
-                    serde_json::json!({ "id": entry.key })
-                };
-                list.push(self.element(blank, entry, specs));
-            }
-        }
-        if changed {
-            self.patch.insert(group.to_owned(), Value::Array(list));
-        }
-        let next = (1..).map(|n| format!("new{n}")).find(|key| !shown.iter().any(|entry| entry.key == *key));
-        shown.push(Entry::new(group, &next.unwrap_or_default()));
-        *self.sheet.entries(group) = shown;
-    }
-
-    fn is_removed(&self, entry: &Entry) -> bool {
-        !self.form.one(&entry.named("remove")).is_empty()
-    }
-
-    fn is_touched(&self, entry: &Entry, specs: &[Spec]) -> bool {
-        digest(&self.sheet.told(entry, specs)) != self.was(&entry.whole())
-    }
-
-    fn show_as_it_stands(&mut self, entry: &Entry, specs: &[Spec]) {
-        for spec in specs {
-            let name = entry.named(spec.name);
-            let stands = self.stands.v(&name).to_owned();
-            self.sheet.set(&name, &stands);
-        }
-    }
-
-    /// The element with what the form says of it; what the form does not know stays.
-    fn element(&mut self, from: Value, entry: &Entry, specs: &[Spec]) -> Value {
-        let currency = self.currency();
-        let mut made = match from {
-            Value::Object(made) => made,
-            _ => Map::new(),
-        };
-        for spec in specs {
-            let name = entry.named(spec.name);
-            match read(self.sheet.v(&name), spec.kind, self.zone, &currency) {
-                Ok(value) => put(&mut made, spec.path, value),
-                Err(key) => {
-                    self.sheet.complaints.insert(name, self.words.t(key).to_owned());
-                }
-            }
-        }
-        Value::Object(made)
-    }
+fn id_of(element: &Value) -> &str {
+    element.get("id").and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -50,9 +50,20 @@ pub struct Line {
     pub erased: bool,
 }
 
+/// How values are told: the incident's time zone and currency (empty: none), and the reader's words.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling<'a> {
+    /// The store's time zone.
+    pub zone: &'a TimeZone,
+    /// The ISO 4217 code in which amounts are.
+    pub currency: &'a str,
+    /// The reader's language.
+    pub words: &'a Words,
+}
+
 /// The history as entries, oldest first: fields that one person changed at one moment are one of them.
 #[must_use]
-pub fn entries(items: Vec<HistoryItem>, comments: &[Comment], zone: &TimeZone, words: &Words) -> Vec<Entry> {
+pub fn entries(items: Vec<HistoryItem>, comments: &[Comment], telling: Telling<'_>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut last = None;
     for item in items {
@@ -61,24 +72,23 @@ pub fn entries(items: Vec<HistoryItem>, comments: &[Comment], zone: &TimeZone, w
             && last.as_ref() == Some(&key)
             && let Some(entry) = entries.last_mut()
         {
-            entry.fields.push(line(&item, zone, words));
+            entry.fields.push(line(&item, telling));
             continue;
         }
         last = (item.kind == "edited").then_some(key);
-        entries.push(entry(item, comments, zone, words));
+        entries.push(entry(item, comments, telling));
     }
     entries
 }
 
-fn entry(item: HistoryItem, comments: &[Comment], zone: &TimeZone, words: &Words) -> Entry {
+fn entry(item: HistoryItem, comments: &[Comment], telling: Telling<'_>) -> Entry {
+    let words = telling.words;
     let (mut what, mut text, mut fields) = (words.of("did", &item.kind).into_owned(), None, Vec::new());
     match item.kind.as_str() {
         "comment" => {
             let body = item.to.as_str().unwrap_or_default();
-            let addendum = comments
-                .iter()
-                .any(|comment| comment.kind == "addendum" && comment.body == body && comment.author == item.actor);
-            if addendum {
+            let id = item.id.map(|id| id.hyphenated().to_string()).unwrap_or_default();
+            if comments.iter().any(|comment| comment.kind == "addendum" && comment.id == id) {
                 what = words.t("timeline.addendum").to_owned();
             }
             text = Some(if item.erased.is_some() {
@@ -99,11 +109,11 @@ fn entry(item: HistoryItem, comments: &[Comment], zone: &TimeZone, words: &Words
         "erased" => {
             what = words.with("timeline.was_erased", &[&label(item.field.as_deref().unwrap_or_default(), words)])
         }
-        "edited" => fields.push(line(&item, zone, words)),
+        "edited" => fields.push(line(&item, telling)),
         _ => {}
     }
     Entry {
-        at: moment::of(&item.at, zone, words),
+        at: moment::of(&item.at, telling.zone, words),
         who: item.actor,
         site: item.site,
         kind: item.kind,
@@ -115,12 +125,12 @@ fn entry(item: HistoryItem, comments: &[Comment], zone: &TimeZone, words: &Words
     }
 }
 
-fn line(item: &HistoryItem, zone: &TimeZone, words: &Words) -> Line {
+fn line(item: &HistoryItem, telling: Telling<'_>) -> Line {
     let field = item.field.as_deref().unwrap_or_default();
     Line {
-        label: label(field, words),
-        from: shown(field, &item.from, zone, words),
-        to: shown(field, &item.to, zone, words),
+        label: label(field, telling.words),
+        from: shown(field, &item.from, telling),
+        to: shown(field, &item.to, telling),
         lost: item.lost,
         erased: item.erased.is_some(),
     }
@@ -128,6 +138,13 @@ fn line(item: &HistoryItem, zone: &TimeZone, words: &Words) -> Line {
 
 fn spec_of(field: &str) -> Option<&'static Spec> {
     SCALARS.iter().find(|spec| spec.path.join("/") == field)
+}
+
+/// Whether a field of a change says an amount, which is told in the incident's currency.
+#[must_use]
+pub fn is_money(field: &str) -> bool {
+    let field = field.replace('.', "/");
+    field.starts_with("items/") || spec_of(&field).is_some_and(|spec| spec.kind == Kind::Money)
 }
 
 /// What people call a field of a change, such as `police/agency` or `people/ID`.
@@ -145,8 +162,8 @@ pub fn label(field: &str, words: &Words) -> String {
 
 /// A value of a field of a change, to be read in a line; none where there is none.
 #[must_use]
-pub fn shown(field: &str, value: &Value, zone: &TimeZone, words: &Words) -> Option<String> {
-    let text = shown_whole(field, value, zone, words)?;
+pub fn shown(field: &str, value: &Value, telling: Telling<'_>) -> Option<String> {
+    let text = shown_whole(field, value, telling)?;
     let mut cut: String = text.chars().take(MAX_SHOWN).collect();
     if cut.len() < text.len() {
         cut.push('…');
@@ -156,7 +173,8 @@ pub fn shown(field: &str, value: &Value, zone: &TimeZone, words: &Words) -> Opti
 
 /// Like [`shown`], whatever its length.
 #[must_use]
-pub fn shown_whole(field: &str, value: &Value, zone: &TimeZone, words: &Words) -> Option<String> {
+pub fn shown_whole(field: &str, value: &Value, telling: Telling<'_>) -> Option<String> {
+    let Telling { zone, currency, words } = telling;
     let spec = spec_of(&field.replace('.', "/"));
     Some(match (value, spec.map(|spec| spec.kind)) {
         (Value::Null, _) => return None,
@@ -167,11 +185,11 @@ pub fn shown_whole(field: &str, value: &Value, zone: &TimeZone, words: &Words) -
         (Value::String(text), _) if field == "status" => words.of("status", text).into_owned(),
         (Value::String(text), _) => text.clone(),
         (Value::Number(number), Some(Kind::Money)) => {
-            number.as_u64().map_or_else(|| number.to_string(), |minor| money::shown(minor, "", words.lang()))
+            number.as_u64().map_or_else(|| number.to_string(), |minor| money::shown(minor, currency, words))
         }
         (Value::Number(number), _) => number.to_string(),
         (Value::Array(list), _) => {
-            let texts: Vec<String> = list.iter().filter_map(|value| shown("", value, zone, words)).collect();
+            let texts: Vec<String> = list.iter().filter_map(|value| shown("", value, telling)).collect();
             texts.join(", ")
         }
         (Value::Object(members), _) => {
@@ -186,8 +204,8 @@ pub fn shown_whole(field: &str, value: &Value, zone: &TimeZone, words: &Words) -
                         Some(names.join(", "))
                     }
                     (Value::String(word), Some(Kind::Word(group))) => Some(words.of(group, word).into_owned()),
-                    (value, Some(Kind::Money)) => value.as_u64().map(|minor| money::shown(minor, "", words.lang())),
-                    (value, _) => shown("", value, zone, words),
+                    (value, Some(Kind::Money)) => value.as_u64().map(|minor| money::shown(minor, currency, words)),
+                    (value, _) => shown("", value, telling),
                 };
                 parts.extend(part);
             }
@@ -201,6 +219,7 @@ mod tests {
     use super::*;
     use crate::words::Lang;
     use serde_json::json;
+    use uuid::Uuid;
 
     fn item(kind: &str, field: Option<&str>, from: Value, to: Value) -> HistoryItem {
         HistoryItem {
@@ -215,7 +234,29 @@ mod tests {
             clock_off: false,
             reason: None,
             erased: None,
+            id: None,
         }
+    }
+
+    fn telling(currency: &str) -> Telling<'_> {
+        static ZONE: TimeZone = TimeZone::UTC;
+        Telling { zone: &ZONE, currency, words: Lang::En.words() }
+    }
+
+    #[test]
+    fn only_the_addendum_itself_is_called_one_and_no_equal_comment() {
+        let ids = [Uuid::from_u128(1), Uuid::from_u128(2)];
+        let items = ids.map(|id| HistoryItem { id: Some(id), ..item("comment", None, Value::Null, json!("same")) });
+        let comments = ids.map(|id| Comment {
+            id: id.to_string(),
+            kind: if id == ids[1] { "addendum" } else { "comment" }.to_owned(),
+            body: "same".to_owned(),
+            author: "kim".to_owned(),
+            ..Comment::default()
+        });
+        let told = entries(items.into(), &comments, telling(""));
+        assert_ne!(told[0].what, told[1].what);
+        assert_eq!(told[1].what, Lang::En.words().t("timeline.addendum"));
     }
 
     #[test]
@@ -226,7 +267,7 @@ mod tests {
             item("edited", Some("police/agency"), Value::Null, json!("CPD")),
             item("step", Some("status"), json!("submitted"), json!("closed")),
         ];
-        let entries = entries(items, &[], &TimeZone::UTC, Lang::En.words());
+        let entries = entries(items, &[], telling(""));
         assert_eq!(entries.len(), 3);
         assert_eq!(entries[1].fields.len(), 2);
         assert_eq!(entries[1].fields[1].label, "Police agency");
@@ -237,11 +278,15 @@ mod tests {
     #[test]
     fn values_are_told_in_words() {
         let words = Lang::En.words();
-        let told = |field: &str, value: Value| shown(field, &value, &TimeZone::UTC, words).unwrap();
+        let told = |field: &str, value: Value| shown(field, &value, telling("USD")).unwrap();
         assert_eq!(told("category", json!("near_miss")), "Near miss");
         assert_eq!(told("occurred_at", json!("2026-11-20T20:05:00Z")), "20 Nov 2026, 20:05");
         assert_eq!(told("ambulance", json!(true)), "Yes");
-        assert_eq!(told("loss/amount_minor", json!(123_450)), "1,234.50");
+        assert_eq!(told("loss/amount_minor", json!(123_450)), "1,234.50 USD");
+        let yen = |field: &str, value: Value| shown(field, &value, telling("JPY")).unwrap();
+        assert_eq!(yen("loss.amount_minor", json!(1500)), "1,500 JPY");
+        assert!(yen("items/x", json!({"description": "Watch", "value_minor": 1500})).contains("1,500 JPY"));
+        assert!(is_money("loss/amount_minor") && is_money("items.x") && !is_money("title"));
         assert_eq!(told("people/x", json!({"name": "Ann", "roles": ["first_aider"]})), "Ann · First aider");
         assert_eq!(told("description", json!("x".repeat(500))).chars().count(), MAX_SHOWN + 1);
         assert_eq!(label("people.x", words), "Person");

@@ -11,6 +11,8 @@
 mod browser;
 #[path = "pages/edit.rs"]
 mod edit;
+#[path = "pages/forms.rs"]
+mod forms;
 #[path = "pages/incident.rs"]
 mod incident;
 #[path = "pages/list.rs"]

@@ -166,6 +166,43 @@ async fn what_is_captured_without_the_stores_pc_is_sent_once_after_the_browser_w
     assert_eq!(listed[0]["description"], "The back door was open");
 }
 
+/// Keeps a report on the phone as if it had been written two hours ago, with a picture that no site takes and a note.
+const WRITTEN: &str = "const header = [137,80,78,71,13,10,26,10,0,0,0,13,73,72,68,82,0,1,0,0,0,1,0,0,8,3,0,0,0]; \
+    const entry = {id: arguments[0], user: 'employee-042', at: Date.now() - 7200000, \
+      fields: [['description', 'The lights went out'], ['occurred_at', '']], files: [ \
+      {name: 'bomb.png', type: 'image/png', blob: new Blob([new Uint8Array([...header, ...new Array(64).fill(0)])])}, \
+      {name: 'note.txt', type: 'text/plain', blob: new Blob(['two of them'])}]}; \
+    return new Promise((done, failed) => { const asked = indexedDB.open('aincident', 1); asked.onsuccess = () => { \
+      const kept = asked.result.transaction('outbox', 'readwrite'); kept.objectStore('outbox').put(entry); \
+      kept.oncomplete = () => { asked.result.close(); done(true); }; kept.onerror = failed; }; });";
+/// Logs somebody in behind the open page's back.
+const LOG_IN: &str = "return fetch('/api/v1/login', {method: 'POST', headers: {'content-type': 'application/json'}, \
+    body: JSON.stringify({username: arguments[0], password: arguments[1]})}).then((answer) => answer.status);";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_on_a_phone_waits_for_its_writer_keeps_its_time_and_no_refused_file_holds_up_another() {
+    let scratch = Scratch::new("writer");
+    let hub = Hub::with_stores(&scratch, &["042"]).await;
+    let node = Node::enrolled(&scratch, &hub, "042").await;
+    let phone = Browser::start(&scratch).await;
+    phone.log_in(node.url(), "employee-042", PASSWORD).await;
+    phone.says("What happened?").await;
+    assert_eq!(phone.js(LOG_IN, &[json!("manager-042"), json!(PASSWORD)]).await, 200);
+    let id = "019aa000-0000-7000-8000-00000000002a";
+    assert_eq!(phone.js(WRITTEN, &[json!(id)]).await, true);
+    phone.says("Waits for you to log in").await;
+    let manager = node.manager().await;
+    assert_eq!(manager.list("").await.len(), 0);
+    assert_eq!(phone.js(LOG_IN, &[json!("employee-042"), json!(PASSWORD)]).await, 200);
+    phone.says("bomb.png: ").await;
+    let listed = manager.list("").await;
+    assert_eq!((listed.len(), &listed[0]["photo_count"]), (1, &json!(1)), "{listed:?}");
+    assert_eq!(listed[0]["reported_by"], "employee-042");
+    let ms = |name: &str| chassis::clock::parse_rfc3339(listed[0][name].as_str().unwrap()).unwrap();
+    let waited_s = (ms("recorded_at") - ms("occurred_at")) / 1000;
+    assert!((7190..7500).contains(&waited_s), "{waited_s}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conflict_is_decided_in_the_browser_and_pages_speak_two_languages() {
     let scratch = Scratch::new("decided");

@@ -123,6 +123,18 @@ async fn a_site_in_the_middle_of_a_request_finishes_it_before_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_no_node_has_called_yet_ends_as_soon_as_it_is_asked_to() {
+    let scratch = Scratch::new("uncalled");
+    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
+    let node = Node::enrolled(&scratch, &hub, "042").await;
+    node.link().go_down();
+    hub.stop().await;
+    hub.start().await;
+    // `stop` wants the end within the time that a request in flight may take, which is less than what it waits for a node.
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_not_enrolled_serves_and_says_what_to_do() {
     let scratch = Scratch::new("unenrolled");
     let hub = Hub::with_stores(&scratch, &["042"]).await;

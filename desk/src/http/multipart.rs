@@ -1,4 +1,4 @@
-//! Files out of a form, and parts of files.
+//! Forms with files: the texts and files of one, as they come, within bounds.
 
 use crate::desk::Desk;
 use crate::photos::{MAX_PHOTO_BYTES, NewPhoto, disk, size_in_words};
@@ -11,27 +11,109 @@ use std::time::Duration;
 
 /// Most files of one form.
 const MAX_FILES: usize = 20;
-/// Longest text of a form, in bytes.
-const MAX_TEXT: usize = 8 * 1024;
+/// Longest name of a field, in bytes.
+const MAX_NAME: usize = 200;
 /// Longest pause between two pieces of a form.
 const IDLE: Duration = Duration::from_secs(60);
+/// What a form that adds photos says beside them: captions.
+const CAPTIONS: Texts = Texts { number: MAX_FILES + 1, bytes: 8 * 1024, all_bytes: 64 * 1024 };
+
+/// How much text a form may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Texts {
+    /// Most texts.
+    pub number: usize,
+    /// Longest one, in bytes.
+    pub bytes: usize,
+    /// Most bytes of all of them, with their names.
+    pub all_bytes: usize,
+}
+
+/// A part of a form.
+#[derive(Debug)]
+pub enum Part {
+    /// What stands in a field of that name.
+    Text(String, String),
+    /// A file, from a field that is called `file`; it is on the disk.
+    File(NewPhoto),
+}
+
+/// The parts of a form, in their order.
+pub struct Parts<'a> {
+    desk: &'a Desk,
+    form: Multipart,
+    texts: Texts,
+    most_bytes: u64,
+    files_seen: usize,
+    texts_seen: usize,
+    length: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// A form that begins to be read.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn new(desk: &'a Desk, form: Multipart, texts: Texts) -> Result<Self, Problem> {
+        let most_bytes = desk.photo_limits().await?.max_bytes;
+        Ok(Self { desk, form, texts, most_bytes, files_seen: 0, texts_seen: 0, length: 0 })
+    }
+
+    /// The next part; `None` behind the last one. A place for a file that nobody chose, which browsers send as a file without
+    /// name and content, is passed over.
+    ///
+    /// # Errors
+    /// Where the form is damaged, breaks off, rests for a minute or has more than it may; a file is empty or too large; the disk
+    /// is full.
+    pub async fn next(&mut self) -> Result<Option<Part>, Problem> {
+        while let Some(field) = in_time(self.form.next_field()).await? {
+            let name = field.name().unwrap_or_default().to_owned();
+            if name != "file" {
+                self.texts_seen += 1;
+                self.length += name.len();
+                if self.texts_seen > self.texts.number || name.len() > MAX_NAME {
+                    return Err(Problem::too_large(format!("a form has at most {} fields", self.texts.number)));
+                }
+                let room = self.texts.all_bytes.saturating_sub(self.length);
+                let Some(text) = text(field, self.texts.bytes.min(room)).await? else {
+                    return Err(if room < self.texts.bytes {
+                        Problem::too_large(format!(
+                            "the texts of a form may have at most {} bytes",
+                            self.texts.all_bytes
+                        ))
+                    } else {
+                        Problem::invalid(name, format!("must be at most {} bytes long", self.texts.bytes))
+                    });
+                };
+                let text =
+                    String::from_utf8(text).map_err(|_| Problem::invalid(name.clone(), "must be text in UTF-8"))?;
+                self.length += text.len();
+                return Ok(Some(Part::Text(name, text)));
+            }
+            if self.files_seen == MAX_FILES {
+                return Err(Problem::invalid("file", format!("at most {MAX_FILES} files at once")));
+            }
+            if let Some(file) = file(self.desk, field, self.most_bytes).await? {
+                self.files_seen += 1;
+                return Ok(Some(Part::File(file)));
+            }
+        }
+        Ok(None)
+    }
+}
 
 /// Takes the files of a form to the disk. `caption` is about the files behind it, or, as the last field, about all.
 ///
 /// # Errors
-/// Where the form is damaged or holds anything else, a file is empty or too large, or the disk is full.
-pub async fn receive(desk: &Desk, mut form: Multipart) -> Result<Vec<NewPhoto>, Problem> {
+/// As [`Parts::next`]; where there is no file, or anything else.
+pub async fn receive(desk: &Desk, form: Multipart) -> Result<Vec<NewPhoto>, Problem> {
     let (mut files, mut caption) = (Vec::new(), None);
-    let most_bytes = desk.photo_limits().await?.max_bytes;
-    while let Some(field) = in_time(form.next_field()).await? {
-        match field.name() {
-            Some("file") if files.len() == MAX_FILES => {
-                return Err(Problem::invalid("file", format!("at most {MAX_FILES} files at once")));
-            }
-            Some("file") => files.push(file(desk, field, caption.clone(), most_bytes).await?),
-            Some("caption") => caption = Some(text(field).await?),
-            other => {
-                let name = other.unwrap_or_default().to_owned();
+    let mut parts = Parts::new(desk, form, CAPTIONS).await?;
+    while let Some(part) = parts.next().await? {
+        match part {
+            Part::File(file) => files.push(NewPhoto { caption: caption.clone(), ..file }),
+            Part::Text(name, text) if name == "caption" => caption = Some(text),
+            Part::Text(name, _) => {
                 return Err(Problem::invalid(name, "there is no such field: send file and caption"));
             }
         }
@@ -45,27 +127,21 @@ pub async fn receive(desk: &Desk, mut form: Multipart) -> Result<Vec<NewPhoto>, 
     Ok(files)
 }
 
-/// Takes one file of a form to the disk.
-///
-/// # Errors
-/// Where it is empty or larger than `most_bytes`, breaks off, or the disk is full.
-pub async fn file(
-    desk: &Desk,
-    field: Field<'_>,
-    caption: Option<String>,
-    most_bytes: u64,
-) -> Result<NewPhoto, Problem> {
+/// Takes one file to the disk; `None` where it has neither a name nor any content.
+async fn file(desk: &Desk, field: Field<'_>, most_bytes: u64) -> Result<Option<NewPhoto>, Problem> {
     let filename = field.file_name().unwrap_or("file").to_owned();
     let mut incoming = desk.blobs().begin(desk.ids().new_v7(desk.now_ms())).await.map_err(disk)?;
-    match fill(&mut incoming, field, most_bytes).await {
-        Ok(()) => {}
-        Err(problem) => {
-            incoming.discard().await.map_err(disk)?;
-            return Err(problem);
-        }
+    let filled = fill(&mut incoming, field, most_bytes).await;
+    if filled.is_err() || incoming.length() == 0 {
+        incoming.discard().await.map_err(disk)?;
+        return match filled {
+            Ok(()) if filename.is_empty() => Ok(None),
+            Ok(()) => Err(Problem::invalid("file", "the file is empty")),
+            Err(problem) => Err(problem),
+        };
     }
     let kept = incoming.keep(None).await.map_err(disk)?;
-    Ok(NewPhoto { kept, filename, caption })
+    Ok(Some(NewPhoto { kept, filename, caption: None }))
 }
 
 async fn fill(incoming: &mut Incoming, mut field: Field<'_>, most_bytes: u64) -> Result<(), Problem> {
@@ -75,21 +151,19 @@ async fn fill(incoming: &mut Incoming, mut field: Field<'_>, most_bytes: u64) ->
         }
         incoming.write(bytes).await.map_err(disk)?;
     }
-    if incoming.length() == 0 {
-        return Err(Problem::invalid("file", "the file is empty"));
-    }
     Ok(())
 }
 
-async fn text(mut field: Field<'_>) -> Result<String, Problem> {
+/// What stands in a field; `None` where that is longer than `most` bytes.
+async fn text(mut field: Field<'_>, most: usize) -> Result<Option<Vec<u8>>, Problem> {
     let mut text = Vec::new();
     while let Some(bytes) = in_time(field.chunk()).await? {
-        if text.len() + bytes.len() > MAX_TEXT {
-            return Err(Problem::invalid("caption", "must be at most 1000 characters"));
+        if text.len() + bytes.len() > most {
+            return Ok(None);
         }
         text.extend_from_slice(&bytes);
     }
-    String::from_utf8(text).map_err(|_| Problem::invalid("caption", "must be text in UTF-8"))
+    Ok(Some(text))
 }
 
 fn too_large(most_bytes: u64) -> Problem {

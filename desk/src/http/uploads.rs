@@ -28,7 +28,8 @@ pub async fn options(State(desk): State<Desk>) -> Result<Response, Problem> {
 
 /// Begin an upload
 ///
-/// tus 1.0.0, for a photo that may be cut on its way. `Upload-Metadata`: `incident_id`, `filename`, `filetype`, `caption`.
+/// tus 1.0.0, for a photo that may be cut on its way. `Upload-Metadata`: `incident_id`, `filename`, `filetype`, `caption`;
+/// `username`, where it shall be refused from anybody else.
 #[utoipa::path(
     post, path = "/api/v1/uploads", tag = "photos", operation_id = "begin_upload",
     params(
@@ -38,6 +39,7 @@ pub async fn options(State(desk): State<Desk>) -> Result<Response, Problem> {
     ),
     responses(
         (status = 201, description = "Begun: go on at `Location`"),
+        (status = 409, description = "`other-user`: somebody else than `username` is logged in"),
         (status = 412, description = "Another version of tus"),
         (status = 460, description = "The bytes do not fit their checksum"),
     )

@@ -98,8 +98,9 @@ fn one(filter: &mut Filter, deleted: &mut Option<bool>, name: &str, value: &str)
         "tag" => either(&mut filter.tag, value)?,
         "reported_by" => either(&mut filter.reported_by, &value.to_lowercase())?,
         "person" => either(&mut filter.person, filled(value)?)?,
-        // Either of two least severities is the lesser one.
+        // Either of two least severities is the lesser one, of two greatest ones the greater one.
         "severity_min" => filter.severity_min = Some(whole(value, 1, 5)? as u8).min(filter.severity_min.or(Some(5))),
+        "severity_max" => filter.severity_max = Some(whole(value, 1, 5)? as u8).max(filter.severity_max),
         "from" => once(&mut filter.from_ms, time(value)?)?,
         "to" => once(&mut filter.to_ms, time(value)?)?,
         "q" => once(&mut filter.q, value.to_owned())?,
@@ -206,6 +207,7 @@ fn digest(filter: &Filter) -> [u8; 8] {
         category,
         tag,
         severity_min,
+        severity_max,
         reported_by,
         person,
         from_ms,
@@ -233,7 +235,7 @@ fn digest(filter: &Filter) -> [u8; 8] {
         part(&[u8::from(ms.is_some())]);
         part(&ms.unwrap_or_default().to_le_bytes());
     }
-    part(&[severity_min.unwrap_or(0), u8::from(*deleted)]);
+    part(&[severity_min.unwrap_or(0), severity_max.unwrap_or(0), u8::from(*deleted)]);
     let mut seal = [0; 8];
     hasher.finalize_xof().fill(&mut seal);
     seal
@@ -309,6 +311,7 @@ mod tests {
             Filter { to_ms: Some(0), ..here.clone() },
             Filter { q: Some("x".to_owned()), ..here.clone() },
             Filter { deleted: true, ..here.clone() },
+            Filter { severity_max: Some(4), ..here.clone() },
             Filter { status: here.store.clone(), store: vec![], ..Filter::default() },
         ];
         for other in &others {

@@ -98,6 +98,9 @@ pub struct HistoryItem {
     /// Set where values are not shown because they were erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub erased: Option<ErasedBy>,
+    /// Which comment, photo or step it is, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
 }
 
 /// By whose order a value was erased.
@@ -124,6 +127,8 @@ pub struct Filter {
     pub tag: Vec<String>,
     /// Least severity.
     pub severity_min: Option<u8>,
+    /// Greatest severity.
+    pub severity_max: Option<u8>,
     /// Usernames.
     pub reported_by: Vec<String>,
     /// Parts of people's names.

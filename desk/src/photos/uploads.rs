@@ -17,12 +17,18 @@ pub const OWNERS: &str = "user:";
 /// How often expired uploads are looked for.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 /// What may be said of an upload.
-const NAMES: [&str; 6] = ["incident_id", "filename", "filetype", "caption", "name", "type"];
+const NAMES: [&str; 7] = ["incident_id", "filename", "filetype", "caption", "name", "type", "username"];
 
 /// Whoever `actor` is to the uploads.
 #[must_use]
 pub fn owner(actor: &Actor) -> String {
     format!("{OWNERS}{}", actor.username)
+}
+
+/// What waited on a device was written by somebody else than whoever is logged in there by now.
+#[must_use]
+pub fn other_user() -> Problem {
+    Problem::conflict("somebody else wrote this: it is kept until they log in here and send it").code("other-user")
 }
 
 /// The incidents as a destination of uploads.
@@ -56,6 +62,9 @@ impl Destination for Incidents {
     async fn admit(&self, owner: &str, _: u64, metadata: &Metadata) -> Result<Option<Sha256>, Problem> {
         if let Some(unknown) = metadata.keys().find(|name| !NAMES.contains(&name.as_str())) {
             return Err(Problem::invalid(unknown.clone(), "there is no such metadata"));
+        }
+        if metadata.get("username").is_some_and(|username| owner.strip_prefix(OWNERS) != Some(username)) {
+            return Err(other_user());
         }
         let desk = self.desk()?;
         admit(&desk, &actor(&desk, owner).await?, incident(metadata)?).await?;

@@ -4,9 +4,9 @@ use super::Report;
 use super::flow::{Column, Flow};
 use super::front::{grade, store_line};
 use super::moment::Zone;
-use super::money::{amount, figure};
 use super::style::{BODY, CELL, CELL_STRONG};
 use super::words::{label, list, plain, severity, text, word, worded};
+use crate::money::{amount, figure};
 use serde_json::Value;
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! The API's words in a reader's.
 
 use super::moment::Zone;
-use super::money::amount;
+use crate::money::amount;
 use serde_json::{Map, Value};
 
 /// Longest value in the list of changes, in characters: the whole of it stands in the report or in the program.

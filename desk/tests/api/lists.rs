@@ -48,6 +48,9 @@ async fn every_filter_narrows_and_a_repeated_one_means_either() {
         ("store=007", vec!["harbour"]),
         ("store=007&store=042&severity_min=5", vec!["no 4"]),
         ("severity_min=5&severity_min=4", vec!["no 4", "no 3"]),
+        ("severity_min=4&severity_max=4", vec!["no 3"]),
+        ("severity_max=1&severity_max=2", vec!["no 1", "no 0"]),
+        ("severity_min=4&severity_max=2", vec![]),
         ("tag=t1", vec!["no 3", "no 1"]),
         ("category=theft&category=fraud", vec!["harbour"]),
         ("status=draft", vec!["harbour"]),
@@ -80,6 +83,7 @@ async fn parameters_that_cannot_be_taken_are_named() {
         ("status=open", "status"),
         ("category=x", "category"),
         ("severity_min=0", "severity_min"),
+        ("severity_max=6", "severity_max"),
         ("from=yesterday", "from"),
         ("deleted=maybe", "deleted"),
     ] {

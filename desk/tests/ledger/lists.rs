@@ -21,6 +21,8 @@ fn filters() -> Vec<(&'static str, Filter)> {
         ("three categories", Filter { category: either(&["theft", "fraud", "other"]), ..none.clone() }),
         ("severity", Filter { severity_min: Some(4), ..none.clone() }),
         ("any severity", Filter { severity_min: Some(1), ..none.clone() }),
+        ("one severity", Filter { severity_min: Some(3), severity_max: Some(3), ..none.clone() }),
+        ("small severities", Filter { severity_max: Some(2), ..none.clone() }),
         ("reporter", Filter { reported_by: either(&["kim"]), ..none.clone() }),
         ("tag", Filter { tag: either(&["red"]), ..none.clone() }),
         ("two tags", Filter { tag: either(&["red", "blue"]), ..none.clone() }),
@@ -173,6 +175,7 @@ fn plainly(filter: &Filter, row: &desk::ledger::IncidentRow) -> bool {
         && one_of(&filter.category, "category")
         && one_of(&filter.reported_by, "reported_by")
         && filter.severity_min.is_none_or(|least| doc["severity"].as_u64().unwrap() >= u64::from(least))
+        && filter.severity_max.is_none_or(|most| doc["severity"].as_u64().unwrap() <= u64::from(most))
         && (filter.tag.is_empty() || filter.tag.iter().any(|tag| tags.contains(&tag.as_str())))
         && (filter.person.is_empty() || !names.is_empty())
         && filter.from_ms.is_none_or(|from| row.occurred_at_ms >= from)

@@ -211,6 +211,7 @@ pub fn history(words: &str) -> Vec<HistoryItem> {
             lost: false,
             reason: None,
             erased: None,
+            id: None,
         };
     let step =
         |at: &str, from: &str, to: &str| item(at, "morgan", "hub", "step", Some("status"), from.into(), to.into());

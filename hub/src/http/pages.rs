@@ -26,6 +26,8 @@ pub struct HubPages {
     pub pages: Pages,
     /// How the first account is made.
     pub setup: Setup,
+    /// Whether the hub is its own authority: nodes have to be given its certificate.
+    pub own_authority: bool,
 }
 
 impl FromRef<HubPages> for Pages {
@@ -35,7 +37,7 @@ impl FromRef<HubPages> for Pages {
 }
 
 /// The routes.
-pub fn routes(desk: Desk, setup: Setup) -> Router {
+pub fn routes(desk: Desk, setup: Setup, own_authority: bool) -> Router {
     let pages = Pages::new(desk, Arc::new(HubShell { setup: setup.clone() }));
     let own = Router::new()
         .route("/", get(overview::page)) // where a person begins
@@ -47,7 +49,7 @@ pub fn routes(desk: Desk, setup: Setup) -> Router {
         .route("/stores/{code}/enrol", post(stores::enrol)) // a code for a node
         .route("/users", get(users::page).post(users::add))
         .route("/users/{id}", get(users::one).post(users::edit))
-        .with_state(HubPages { pages: pages.clone(), setup });
+        .with_state(HubPages { pages: pages.clone(), setup, own_authority });
     pages::http::router(pages, own)
 }
 

@@ -6,7 +6,6 @@ mod phone;
 mod sync;
 
 use super::Site;
-use crate::status::{self, Status};
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::FromRef;
@@ -66,8 +65,8 @@ impl Shell for StoreShell {
     }
 
     async fn pill(&self, _actor: &Actor, words: &Words) -> Option<Pill> {
-        match status::read(self.site.desk.ledger(), self.site.board.now().to_kept()).await {
-            Ok(status) => Some(pill(&status, words)),
+        match waiting(&self.site).await {
+            Ok(waiting) => Some(pill(waiting, words)),
             Err(error) => {
                 tracing::warn!(%error, "how it stands with headquarters cannot be told");
                 None
@@ -80,19 +79,53 @@ impl Shell for StoreShell {
     }
 }
 
+/// What the pill says.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
+    /// Changes and contents that headquarters does not have.
+    number: u64,
+    hub_reachable: bool,
+    /// Whether somebody has to look: something is in quarantine, or another PC took this one's place.
+    look: bool,
+}
+
+/// It is on every page, so it reads two rows; the contents are counted by the replicator, once a second at most.
+async fn waiting(site: &Site) -> Result<Waiting, desk::Error> {
+    let ledger = site.desk.ledger();
+    let (backlog, retirement) = (ledger.backlog().await?, ledger.retirement().await?);
+    Ok(Waiting {
+        number: backlog.pending_changes + site.view.borrow().contents.0,
+        hub_reachable: site.board.now().hub_reachable,
+        look: backlog.quarantined > 0 || retirement.is_some(),
+    })
+}
+
 /// How it stands with headquarters, in a few words.
-fn pill(status: &Status, words: &Words) -> Pill {
-    let waiting = status.pending_changes + status.pending_blobs;
-    let (tone, text) = if status.quarantined > 0 || status.replaced.is_some() {
-        ("bad", words.t("pill.look").to_owned())
-    } else if waiting > 0 && !status.hub_reachable {
-        ("busy", words.n("pill.offline", waiting))
-    } else if waiting > 0 {
-        ("busy", words.n("pill.sending", waiting))
-    } else if !status.hub_reachable {
-        ("busy", words.t("pill.away").to_owned())
-    } else {
-        ("good", words.t("pill.all").to_owned())
+fn pill(waiting: Waiting, words: &Words) -> Pill {
+    let (tone, text) = match waiting {
+        Waiting { look: true, .. } => ("bad", words.t("pill.look").to_owned()),
+        Waiting { number: 0, hub_reachable: true, .. } => ("good", words.t("pill.all").to_owned()),
+        Waiting { number: 0, .. } => ("busy", words.t("pill.away").to_owned()),
+        Waiting { number, hub_reachable: true, .. } => ("busy", words.n("pill.sending", number)),
+        Waiting { number, .. } => ("busy", words.n("pill.offline", number)),
     };
     Pill { tone, text, href: "/sync" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Waiting, pill};
+    use pages::words::Lang;
+
+    #[test]
+    fn the_pill_tells_the_gravest_first() {
+        let words = Lang::En.words();
+        let told = |number, hub_reachable, look| pill(Waiting { number, hub_reachable, look }, words);
+        assert_eq!(told(0, true, false).tone, "good");
+        for (number, hub_reachable) in [(0, false), (3, true), (3, false)] {
+            assert_eq!(told(number, hub_reachable, false).tone, "busy", "{number} {hub_reachable}");
+        }
+        assert_ne!(told(3, true, false).text, told(3, false, false).text);
+        assert_eq!(told(0, true, true).tone, "bad");
+    }
 }

@@ -2,7 +2,7 @@
 
 use chassis::blobs::Kept;
 use desk::actor::Actor;
-use desk::ledger::{InboxItem, Photo};
+use desk::ledger::{Filter, InboxItem, Photo};
 use desk::photos::{self, NewPhoto};
 use desk::rules::{self, Act};
 use desk::{Desk, Error, Refusal};
@@ -10,6 +10,8 @@ use uuid::Uuid;
 
 /// Most files that are shown.
 const MOST: u32 = 500;
+/// Longest word that may be an id or a reference, in bytes.
+const MAX_NAME: usize = 60;
 
 /// The files that wait, oldest first.
 ///
@@ -53,4 +55,25 @@ pub async fn discard(desk: &Desk, actor: &Actor, id: Uuid) -> Result<(), Error> 
     } else {
         Err(Refusal::NotFound.into())
     }
+}
+
+/// The incident that goes by that id or reference, also where it was deleted. Whether somebody may file something under it is
+/// asked when they do.
+///
+/// # Errors
+/// What the ledger says.
+pub async fn named(desk: &Desk, word: &str) -> Result<Option<Uuid>, Error> {
+    if word.is_empty() || word.len() > MAX_NAME {
+        return Ok(None);
+    }
+    if let Ok(id) = Uuid::try_parse(word) {
+        return Ok(desk.ledger().incident(id).await?.map(|row| row.id));
+    }
+    let filter = Filter { q: Some(word.to_owned()), deleted: true, ..Filter::default() };
+    let found = desk.ledger().incidents(filter, None, 20).await?;
+    let is_it = |doc: &str| {
+        let doc: serde_json::Value = serde_json::from_str(doc).unwrap_or_default();
+        doc["reference"].as_str().is_some_and(|reference| reference.eq_ignore_ascii_case(word))
+    };
+    Ok(found.into_iter().find(|row| is_it(&row.doc)).map(|row| row.id))
 }

@@ -1,7 +1,7 @@
 //! Answers: a page, another address, or what went wrong, in the reader's language.
 
 use super::guest::{lang, path};
-use crate::page::{Page, Pages};
+use crate::page::{Page, Pages, query};
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -10,6 +10,7 @@ use chassis::http::Problem;
 use desk::{Error, Refusal};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use sync_protocol::record::FieldError;
 
 /// Nothing but what this site serves, and no script or style inside a page.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
@@ -42,6 +43,34 @@ pub fn html_as(status: StatusCode, template: &impl Template) -> Result<Response,
     let mut answer = html(template)?;
     *answer.status_mut() = status;
     Ok(answer)
+}
+
+/// Like [`html`]: 422 where something about it is `wrong`, else 200.
+///
+/// # Errors
+/// As [`html`].
+pub fn html_or_wrong(wrong: bool, template: &impl Template) -> Result<Response, Oops> {
+    html_as(if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, template)
+}
+
+/// What a person can mend about a refusal, by field; everything else is a page of its own.
+///
+/// # Errors
+/// Everything else.
+pub fn mendable(error: Error) -> Result<Vec<FieldError>, Oops> {
+    match error {
+        Error::Refused(Refusal::Invalid(errors)) => Ok(errors),
+        Error::Refused(Refusal::Conflict(message)) => Ok(vec![FieldError { field: String::new(), message }]),
+        error => Err(error.into()),
+    }
+}
+
+/// Like [`mendable`], in a line, for a page whose fields need no names.
+///
+/// # Errors
+/// As [`mendable`].
+pub fn mendable_line(error: Error) -> Result<String, Oops> {
+    Ok(mendable(error)?.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; "))
 }
 
 /// On to another page: 303, so that reloading it sends nothing again.
@@ -107,6 +136,10 @@ fn wants_page(headers: &HeaderMap) -> bool {
         .is_some_and(|accept| accept.contains("text/html"))
 }
 
+fn is_read(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}
+
 /// Addresses where programs talk to each other, whatever they accept.
 fn is_for_programs(path: &str) -> bool {
     path.starts_with("/api/") || path.starts_with("/sync/")
@@ -143,10 +176,12 @@ pub async fn explain(State(pages): State<Pages>, request: Request, next: Next) -
         return response;
     }
     let at = path(&uri);
-    if status == StatusCode::UNAUTHORIZED && (method == Method::GET || method == Method::HEAD) {
+    if status == StatusCode::UNAUTHORIZED && is_read(&method) {
         return to_login(&at, &headers);
     }
-    let page = match pages.page(lang(&headers), &at, None).await {
+    // Nobody can go to where a form was sent.
+    let here = if is_read(&method) { &at } else { "/" };
+    let page = match pages.page(lang(&headers), here, None).await {
         Ok(page) => page,
         Err(error) => return Problem::from(error).into_response(),
     };
@@ -194,16 +229,17 @@ fn widen(headers: &mut HeaderMap, images: &str) {
 /// page of this site asks again, and then it does.
 fn to_login(at: &str, headers: &HeaderMap) -> Response {
     let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
-    if matches!(site, Some("cross-site" | "same-site")) && door_cookie_may_be_there(headers) {
+    if matches!(site, Some("cross-site" | "same-site")) && is_navigation(headers) {
         let mut answer = dressed(StatusCode::OK, "<!doctype html><title>…</title>".to_owned());
         answer.headers_mut().insert("refresh", HeaderValue::from_static("0"));
         return answer;
     }
-    go(&format!("/login?next={}", super::login::encoded(at)))
+    go(&format!("/login?{}", query("next", at)))
 }
 
-/// Nothing tells: the cookie is withheld just then. A navigation that was refreshed says `same-origin` or `none` the second time.
-fn door_cookie_may_be_there(headers: &HeaderMap) -> bool {
+/// Whether a person follows a link or types an address. Nothing tells whether there is a cookie: it is withheld just then. A
+/// navigation that was refreshed says `same-origin` or `none` the second time.
+fn is_navigation(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
 }
 

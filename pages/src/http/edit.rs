@@ -1,23 +1,27 @@
 //! Recording an incident, and changing one, as forms.
 
-use super::answer::{Oops, go, html, html_as};
-use super::form::Form;
+use super::answer::{Oops, go, html, html_as, html_or_wrong};
+use super::form::{Form, MAX_FIELDS};
 use super::guest::Person;
+use super::incident::added;
 use crate::incident::{self, Incident};
 use crate::page::{Page, Pages};
-use crate::sheet::{self, Returned, Sheet};
+use crate::sheet::{self, NewSheet, Returned, Sheet};
 use askama::Template;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
-use chassis::http::{FieldError, Json, Path, Problem};
+use chassis::clock::format_rfc3339;
+use chassis::http::{FieldError, JSON_LIMIT_BYTES, Json, Path, Problem};
 use desk::actor::Actor;
-use desk::http::{multipart, photos as arriving};
+use desk::http::multipart::{Part, Parts, Texts};
+use desk::http::photos as arriving;
 use desk::incidents::{self, IfMatch, draft, patch};
 use desk::ledger::Identity;
-use desk::photos::{self, NewPhoto};
+use desk::photos::NewPhoto;
+use desk::photos::uploads::other_user;
 use desk::rules::{self, Act};
-use desk::{Desk, Error, Refusal};
+use desk::{Error, Refusal};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -26,9 +30,10 @@ use uuid::Uuid;
 
 /// How often a change is tried again when others change the incident at the same moment.
 const TRIES: usize = 4;
-/// Most files of a form, and most bytes of all its texts.
-const MAX_FILES: usize = 20;
-const MAX_TEXT: usize = 256 * 1024;
+/// How long a report may have waited on a device for its age to be believed, in seconds: a year.
+const OLDEST_S: i64 = 366 * 86_400;
+/// What a form may say: its longest text is a description of 20,000 characters.
+const TEXTS: Texts = Texts { number: MAX_FIELDS, bytes: 80_000, all_bytes: JSON_LIMIT_BYTES };
 
 #[derive(Template)]
 #[template(path = "edit.html")]
@@ -43,14 +48,7 @@ struct EditPage {
 #[template(path = "new.html")]
 struct NewPage {
     p: Page,
-    s: Sheet,
-    /// Made here, so that a form that is sent twice records one incident.
-    id: Uuid,
-    /// The stores to choose from; none: it is clear.
-    stores: Vec<(String, String)>,
-    store: String,
-    can_assign: bool,
-    wrong: Option<String>,
+    n: NewSheet,
 }
 
 /// 200, the form; 403 where one may not change it.
@@ -91,7 +89,7 @@ pub async fn save(
                 for error in errors {
                     sheet.complain(&error.field, &error.message, page.words);
                 }
-                return html_as(StatusCode::UNPROCESSABLE_ENTITY, &EditPage { p: page, s: sheet, i, can_assign });
+                return html_or_wrong(true, &EditPage { p: page, s: sheet, i, can_assign });
             }
             Err(error) => return Err(error.into()),
         }
@@ -115,16 +113,9 @@ pub async fn stores_for(pages: &Pages, actor: &Actor) -> Result<Vec<(String, Str
 /// 200, an empty form.
 pub async fn blank(State(pages): State<Pages>, person: Person) -> Result<Response, Oops> {
     rules::check(&person.actor, Act::Record)?;
-    let view = NewPage {
-        s: Sheet::of(&Value::Null, &jiff::tz::TimeZone::UTC),
-        id: pages.desk.ids().new_v7(pages.desk.now_ms()),
-        stores: stores_for(&pages, &person.actor).await?,
-        store: String::new(),
-        can_assign: rules::check(&person.actor, Act::Assign).is_ok(),
-        wrong: None,
-        p: person.page,
-    };
-    html(&view)
+    let blank = NewSheet::blank(&pages.desk, &person.actor);
+    let n = NewSheet { stores: stores_for(&pages, &person.actor).await?, ..blank };
+    html(&NewPage { p: person.page, n })
 }
 
 /// 303 to what was recorded; 422 with the form again. A script gets JSON: the id and the reference, or a problem.
@@ -132,16 +123,23 @@ pub async fn record(
     State(pages): State<Pages>,
     headers: HeaderMap,
     person: Person,
-    sent: NewForm,
+    request: Request,
 ) -> Result<Response, Oops> {
-    let Person { actor, page, .. } = person;
+    // Before anything is taken to the disk.
+    rules::check(&person.actor, Act::Record)?;
     let desk = &pages.desk;
-    let NewForm { form, files, .. } = sent;
+    let NewForm { form, files, _room } = NewForm::take(&pages, request).await?;
+    let (actor, page) = (&person.actor, &person.page);
+    // A report that waited on a device is its writer's, whoever is logged in there by now.
+    let writer = form.one("username");
+    if !writer.is_empty() && writer != actor.username {
+        return Err(other_user().into());
+    }
     let by_script = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
     let stores = pages.stores().await?;
     let own = match desk.own_store().await? {
         Some(code) => code,
-        None => rules::sight(&actor).unwrap_or_else(|| form.one("store_code").trim().to_owned()),
+        None => rules::sight(actor).unwrap_or_else(|| form.one("store_code").trim().to_owned()),
     };
     let Returned { mut sheet, patch } = sheet::returned(&Value::Null, &form, &stores.zone(&own), page.words);
     let id = Uuid::try_parse(form.one("id")).unwrap_or_else(|_| desk.ids().new_v7(desk.now_ms()));
@@ -155,12 +153,18 @@ pub async fn record(
         if !own.is_empty() {
             body.insert("store_code".to_owned(), Value::from(own.as_str()));
         }
-        match draft::create(desk, &actor, body, None).await {
+        let age_s = form.one("age_s").parse().unwrap_or(0);
+        if form.one("occurred_at").trim().is_empty() && (1..=OLDEST_S).contains(&age_s) {
+            let at = format_rfc3339(desk.now_ms() - age_s * 1000);
+            body.insert("occurred_at".to_owned(), Value::from(at));
+        }
+        match draft::create(desk, actor, body, None).await {
             Ok(shown) if by_script => return recorded(&shown.json),
-            Ok(shown) => return with_photos(desk, &actor, shown.id, files).await,
+            // It is recorded, whatever becomes of its photos.
+            Ok(shown) => return added(&pages, person, shown.id, files, "recorded").await,
             Err(Error::Refused(refusal)) if by_script => {
                 // It was sent before, with another text: the first one stands.
-                return match incidents::get(desk, &actor, id).await {
+                return match incidents::get(desk, actor, id).await {
                     Ok(shown) if matches!(refusal, Refusal::Conflict(_)) => recorded(&shown.json),
                     _ => Ok(Problem::from(refusal).into_response()),
                 };
@@ -171,7 +175,7 @@ pub async fn record(
                 }
             }
             // It was sent before, with another text: the first one stands, and can be changed.
-            Err(Error::Refused(Refusal::Conflict(_))) if incidents::get(desk, &actor, id).await.is_ok() => {
+            Err(Error::Refused(Refusal::Conflict(_))) if incidents::get(desk, actor, id).await.is_ok() => {
                 return Ok(go(&format!("/incidents/{}/edit", id.hyphenated())));
             }
             Err(error) => return Err(error.into()),
@@ -184,16 +188,15 @@ pub async fn record(
     if !files.is_empty() {
         wrong = Some(page.t("new.photos_again").to_owned());
     }
-    let view = NewPage {
-        stores: stores_for(&pages, &actor).await?,
-        can_assign: rules::check(&actor, Act::Assign).is_ok(),
+    let n = NewSheet {
+        stores: stores_for(&pages, actor).await?,
         store: form.one("store_code").to_owned(),
         s: sheet,
-        id,
+        id: id.hyphenated().to_string(),
         wrong,
-        p: page,
+        ..NewSheet::blank(desk, actor)
     };
-    html_as(StatusCode::UNPROCESSABLE_ENTITY, &view)
+    html_or_wrong(true, &NewPage { p: person.page, n })
 }
 
 /// What a script has to know of what was recorded.
@@ -202,60 +205,31 @@ fn recorded(json: &str) -> Result<Response, Oops> {
     Ok((StatusCode::CREATED, Json(json!({"id": shown.id, "reference": shown.reference}))).into_response())
 }
 
-/// The incident is recorded, whatever becomes of its photos.
-async fn with_photos(desk: &Desk, actor: &Actor, id: Uuid, files: Vec<NewPhoto>) -> Result<Response, Oops> {
-    for file in files {
-        photos::add(desk, actor, id, file).await?;
-    }
-    Ok(go(&format!("/incidents/{}?said=recorded", id.hyphenated())))
-}
-
 /// A form with texts, and files behind them.
-pub struct NewForm {
+struct NewForm {
     form: Form,
     files: Vec<NewPhoto>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
-impl FromRequest<Pages> for NewForm {
-    type Rejection = Oops;
-
-    async fn from_request(request: Request, pages: &Pages) -> Result<Self, Oops> {
+impl NewForm {
+    /// Reads the form that a request brings, its files to the disk.
+    async fn take(pages: &Pages, request: Request) -> Result<Self, Oops> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !kind.to_ascii_lowercase().starts_with("multipart/form-data") {
             return Ok(Self { form: Form::from_request(request, pages).await?, files: Vec::new(), _room: None });
         }
         let room = arriving::arriving(&pages.desk)?;
         let form: Result<Multipart, MultipartRejection> = Multipart::from_request(request, pages).await;
-        let mut parts = form.map_err(|_| Problem::unsupported_media("send a form"))?;
-        let damaged = |_| Problem::bad_request("the form is damaged or broke off; go back and send it again");
-        let most_bytes = pages.desk.photo_limits().await?.max_bytes;
-        let (mut pairs, mut files, mut length) = (Vec::new(), Vec::new(), 0);
-        while let Some(mut field) = parts.next_field().await.map_err(damaged)? {
-            let name = field.name().unwrap_or_default().to_owned();
-            if name == "file" {
-                // A place for a file that nobody chose comes as a file without a name.
-                if field.file_name().is_none_or(str::is_empty) {
-                    continue;
-                }
-                if files.len() == MAX_FILES {
-                    return Err(Problem::invalid("file", format!("at most {MAX_FILES} files at once")).into());
-                }
-                files.push(multipart::file(&pages.desk, field, None, most_bytes).await?);
-                continue;
+        let form = form.map_err(|_| Problem::unsupported_media("send a form"))?;
+        let mut parts = Parts::new(&pages.desk, form, TEXTS).await?;
+        let (mut pairs, mut files) = (Vec::new(), Vec::new());
+        while let Some(part) = parts.next().await? {
+            match part {
+                Part::File(file) => files.push(file),
+                Part::Text(name, text) => pairs.push((name, text)),
             }
-            let mut text = Vec::new();
-            while let Some(bytes) = field.chunk().await.map_err(damaged)? {
-                length += bytes.len();
-                if length > MAX_TEXT {
-                    return Err(Problem::too_large("the texts of a form may have at most 256 KiB").into());
-                }
-                text.extend_from_slice(&bytes);
-            }
-            length += name.len();
-            let text = String::from_utf8(text).map_err(|_| Problem::bad_request("a form is text in UTF-8"))?;
-            pairs.push((name, text.replace("\r\n", "\n")));
         }
-        Ok(Self { form: Form(pairs), files, _room: Some(room) })
+        Ok(Self { form: Form::sent(pairs), files, _room: Some(room) })
     }
 }

@@ -11,9 +11,15 @@ use http::header::CONTENT_TYPE;
 pub struct Form(pub Vec<(String, String)>);
 
 /// Most fields of a form: two hundred items of six fields, fifty people of twenty, and their hidden ones.
-const MAX_FIELDS: usize = 6000;
+pub const MAX_FIELDS: usize = 6000;
 
 impl Form {
+    /// A form as a browser sent it: with line ends as CR LF, whatever was typed.
+    #[must_use]
+    pub fn sent(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name, value.replace("\r\n", "\n"))).collect())
+    }
+
     /// The value of a field; empty where there is none.
     #[must_use]
     pub fn one(&self, name: &str) -> &str {
@@ -49,7 +55,6 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         if pairs.len() > MAX_FIELDS {
             return Err(Problem::too_large(format!("a form has at most {MAX_FIELDS} fields")).into());
         }
-        // Browsers send line ends as CR LF, whatever was typed.
-        Ok(Self(pairs.into_iter().map(|(name, value)| (name, value.replace("\r\n", "\n"))).collect()))
+        Ok(Self::sent(pairs))
     }
 }

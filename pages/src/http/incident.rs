@@ -1,13 +1,13 @@
 //! One incident: everything about it, and what can be done with it.
 
-use super::answer::{Oops, go, html, html_as};
+use super::answer::{Oops, go, html, html_as, html_or_wrong, mendable_line};
 use super::form::Form;
 use super::guest::Person;
-use crate::incident::{self, Incident};
+use crate::incident::{self, Comment, Incident};
 use crate::moment::{self, Moment};
 use crate::money;
 use crate::page::{Page, Pages};
-use crate::timeline::{self, Entry};
+use crate::timeline::{self, Entry, Telling};
 use askama::Template;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{Multipart, State};
@@ -18,8 +18,9 @@ use desk::comments::{self, NewComment};
 use desk::http::{multipart, photos as arriving};
 use desk::incidents::{self, IfMatch, patch};
 use desk::ledger::Review;
+use desk::photos::NewPhoto;
 use desk::rules::{self, Act};
-use desk::{Error, Refusal, history, photos, reviews};
+use desk::{Desk, Error, Refusal, history, photos, reviews};
 use http::StatusCode;
 use serde_json::{Map, Value};
 use sync_protocol::record::step_allowed;
@@ -41,7 +42,8 @@ struct IncidentPage {
     by: String,
     store: String,
     money: Money,
-    timeline: Vec<Entry>,
+    /// None: it cannot be told now, because a change of it is damaged.
+    timeline: Option<Vec<Entry>>,
     reviews: usize,
     can: Can,
     /// What a comment said that could not be taken.
@@ -77,7 +79,8 @@ struct Step {
 struct DeletedPage {
     p: Page,
     id: Uuid,
-    timeline: Vec<Entry>,
+    /// None: it cannot be told now, because a change of it is damaged.
+    timeline: Option<Vec<Entry>>,
 }
 
 /// 200; 404; 410, which managers see with a way back.
@@ -115,19 +118,22 @@ fn said(word: &str) -> Option<&'static str> {
 
 async fn show(pages: &Pages, person: Person, id: Uuid, shown: Shown) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
+    let page = page.at(format!("/incidents/{}", id.hyphenated()));
     let desk = &pages.desk;
     let stores = pages.stores().await?;
     let whole = match incidents::get(desk, &actor, id).await {
         Err(Error::Refused(Refusal::Gone)) if rules::check(&actor, Act::Delete).is_ok() => {
-            let items = history::of(desk, &actor, id).await?;
-            let timeline = timeline::entries(items, &[], &jiff::tz::TimeZone::UTC, page.words);
+            let telling = Telling { zone: &jiff::tz::TimeZone::UTC, currency: "", words: page.words };
+            let timeline = told(desk, &actor, id, &[], telling).await?;
             return html_as(StatusCode::GONE, &DeletedPage { p: page, id, timeline });
         }
         whole => whole?,
     };
     let i: Incident = incident::read(&whole.json)?;
     let zone = stores.zone(&i.store_code);
-    let items = history::of(desk, &actor, id).await?;
+    let currency = i.loss.currency.clone().unwrap_or_default();
+    let telling = Telling { zone: &zone, currency: &currency, words: page.words };
+    let timeline = told(desk, &actor, id, &i.comments, telling).await?;
     let open = match rules::check(&actor, Act::SeeReviews) {
         Ok(()) => reviews::of(desk, &actor, id).await?,
         Err(_) => Vec::new(),
@@ -146,23 +152,45 @@ async fn show(pages: &Pages, person: Person, id: Uuid, shown: Shown) -> Result<R
         by: i.reported_by_name.clone().unwrap_or_else(|| i.reported_by.clone()),
         store: stores.name(&i.store_code).to_owned(),
         money: amounts(&i, &page),
-        timeline: timeline::entries(items, &i.comments, &zone, page.words),
+        timeline,
         reviews: open.iter().filter(|review: &&Review| !review.is_settled).count(),
         can: can(&actor, &i, &page),
         i,
         p: page,
     };
-    let status = if view.wrong.is_some() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
-    html_as(status, &view)
+    html_or_wrong(view.wrong.is_some(), &view)
+}
+
+/// What was done to it. One damaged change takes its timeline, and nothing else: the scrub looks after it meanwhile.
+async fn told(
+    desk: &Desk,
+    actor: &Actor,
+    id: Uuid,
+    comments: &[Comment],
+    telling: Telling<'_>,
+) -> Result<Option<Vec<Entry>>, Error> {
+    match history::of(desk, actor, id).await {
+        Ok(items) => Ok(Some(timeline::entries(items, comments, telling))),
+        Err(Error::Damaged(cause)) => {
+            tracing::warn!(incident = %id, cause, "an incident is shown without its timeline");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The currency of an incident's amounts; empty where there is none, or no such incident to be seen.
+pub(super) async fn currency(desk: &Desk, actor: &Actor, id: Uuid) -> Result<String, Error> {
+    match incidents::get(desk, actor, id).await {
+        Ok(shown) => Ok(incident::read::<Incident>(&shown.json)?.loss.currency.unwrap_or_default()),
+        Err(Error::Refused(_)) => Ok(String::new()),
+        Err(error) => Err(error),
+    }
 }
 
 fn amounts(i: &Incident, page: &Page) -> Money {
     let currency = i.loss.currency.as_deref().unwrap_or_default();
-    let shown = |minor: Option<u64>| minor.map(|minor| money::shown(minor, currency, page.words.lang()));
+    let shown = |minor: Option<u64>| minor.map(|minor| money::shown(minor, currency, page.words));
     Money {
         amount: shown(i.loss.amount_minor),
         recovered: shown(i.loss.recovered_minor),
@@ -190,17 +218,6 @@ fn to(id: Uuid, said: &str) -> Response {
     go(&format!("/incidents/{}?said={said}", id.hyphenated()))
 }
 
-/// What a person can mend about a refusal; everything else is a page of its own.
-fn mendable(error: Error) -> Result<String, Oops> {
-    match error {
-        Error::Refused(Refusal::Invalid(errors)) => {
-            Ok(errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; "))
-        }
-        Error::Refused(Refusal::Conflict(message)) => Ok(message),
-        error => Err(error.into()),
-    }
-}
-
 /// 303 to the incident with the comment; 422 with the page again.
 pub async fn comment(
     State(pages): State<Pages>,
@@ -218,7 +235,7 @@ pub async fn comment(
     match comments::add(&pages.desk, &person.actor, id, new).await {
         Ok(_) => Ok(to(id, "commented")),
         Err(error) => {
-            let wrong = Some(mendable(error)?);
+            let wrong = Some(mendable_line(error)?);
             show(&pages, person, id, Shown { wrong, comment: body, ..Shown::default() }).await
         }
     }
@@ -238,7 +255,7 @@ pub async fn step(
     match patch::patch(&pages.desk, &person.actor, id, IfMatch::Absent, body).await {
         Ok(_) => Ok(to(id, "moved")),
         Err(error) => {
-            let wrong = Some(mendable(error)?);
+            let wrong = Some(mendable_line(error)?);
             show(&pages, person, id, Shown { wrong, ..Shown::default() }).await
         }
     }
@@ -263,16 +280,34 @@ pub async fn photos(
         }
         Err(problem) => return Err(problem.into()),
     };
-    for file in files {
-        if let Err(error) = photos::add(desk, &person.actor, id, file).await {
-            let wrong = Some(mendable(error)?);
-            return show(&pages, person, id, Shown { wrong, ..Shown::default() }).await;
-        }
-    }
-    Ok(to(id, "photos"))
+    added(&pages, person, id, files, "photos").await
 }
 
-/// 303 to the list; the incident is deleted and can be brought back.
+/// Adds files to an incident, each of them that can be: 303 to it, or 422 with its page and what is wrong with the others.
+pub(super) async fn added(
+    pages: &Pages,
+    person: Person,
+    id: Uuid,
+    files: Vec<NewPhoto>,
+    done: &str,
+) -> Result<Response, Oops> {
+    let mut wrong = Vec::new();
+    for file in files {
+        let name = photos::tidy_name(&file.filename);
+        if let Err(error) = photos::add(&pages.desk, &person.actor, id, file).await {
+            let why = mendable_line(error).unwrap_or_else(|oops| oops.0.detail);
+            wrong.push(format!("{name}: {why}"));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(to(id, done));
+    }
+    // What was recorded is, whatever became of its photos: a draft of it is done with.
+    let said = said(done).filter(|_| done == "recorded");
+    show(pages, person, id, Shown { said, wrong: Some(wrong.join("; ")), ..Shown::default() }).await
+}
+
+/// 303 to the incident, which is deleted and can be brought back.
 pub async fn delete(State(pages): State<Pages>, person: Person, Path(id): Path<Uuid>) -> Result<Response, Oops> {
     incidents::delete(&pages.desk, &person.actor, id, IfMatch::Absent).await?;
     Ok(go(&format!("/incidents/{}", id.hyphenated())))

@@ -1,6 +1,6 @@
 //! The list of incidents.
 
-use super::answer::{Oops, html_as};
+use super::answer::{Oops, html_or_wrong};
 use super::guest::Person;
 use crate::choice::{Choice, choices};
 use crate::incident::{self, Incident, Listed};
@@ -11,21 +11,22 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::http::QueryPairs;
-use desk::actor::{Actor, Role};
+use desk::actor::Actor;
 use desk::incidents::{self, query};
-use desk::{Error, Refusal, rules};
-use http::StatusCode;
+use desk::rules::{self, Act};
+use desk::{Error, Refusal};
 use jiff::tz::TimeZone;
 use sync_protocol::record::vocabulary::{CATEGORIES, STATUSES};
 
 /// Rows of a page.
 const LIMIT: &str = "50";
 /// Filters that a page's address names as `/api/v1` does.
-const PLAIN: [&str; 10] = [
+const PLAIN: [&str; 11] = [
     "q",
     "status",
     "category",
     "severity_min",
+    "severity_max",
     "store",
     "tag",
     "person",
@@ -70,6 +71,7 @@ struct FilterForm {
     status: Vec<Choice>,
     category: Vec<Choice>,
     severity: Vec<Choice>,
+    severity_max: Vec<Choice>,
     store: String,
     tag: String,
     person: String,
@@ -111,7 +113,7 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
         }
         Err(refusal) => return Err(refusal.into()),
     };
-    let status = if listed.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let is_wrong = listed.is_none();
     let listed = listed.unwrap_or(Listed { items: Vec::new(), next_cursor: None });
     let without_cursor: Vec<_> = pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
     let first = (without_cursor.len() < pairs.len()).then(|| address(&without_cursor));
@@ -120,7 +122,7 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
         pairs.push(("cursor".to_owned(), cursor));
         address(&pairs)
     });
-    let export = (actor.role >= Role::Manager).then(|| {
+    let export = rules::check(&actor, Act::Export).is_ok().then(|| {
         let asked: Vec<_> = asked.iter().filter(|(name, _)| !matches!(name.as_str(), "cursor" | "limit")).collect();
         serde_urlencoded::to_string(asked).unwrap_or_default()
     });
@@ -135,7 +137,7 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
         export,
         p: page,
     };
-    html_as(status, &view)
+    html_or_wrong(is_wrong, &view)
 }
 
 /// The time zone in which days are meant: that of the only store in question, else UTC.
@@ -203,6 +205,7 @@ fn filter_form(pairs: &[(String, String)], words: &Words) -> FilterForm {
         status: choices(words, "status", STATUSES, &all("status")),
         category: choices(words, "category", CATEGORIES, &all("category")),
         severity: choices(words, "severity", &["2", "3", "4", "5"], &all("severity_min")),
+        severity_max: choices(words, "severity", &["1", "2", "3", "4"], &all("severity_max")),
         store: one("store"),
         tag: one("tag"),
         person: one("person"),

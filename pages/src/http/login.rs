@@ -107,12 +107,6 @@ pub fn here(next: &str) -> &str {
     if plain && inside && next.len() <= 2000 { next } else { "/" }
 }
 
-/// A text as a value in an address.
-#[must_use]
-pub fn encoded(text: &str) -> String {
-    serde_urlencoded::to_string([("", text)]).map_or_else(|_| String::new(), |pair| pair[1..].to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,10 +128,5 @@ mod tests {
         ] {
             assert_eq!(here(bad), "/", "{bad}");
         }
-    }
-
-    #[test]
-    fn an_address_is_put_into_another_one_whole() {
-        assert_eq!(encoded("/incidents?q=a&b"), "%2Fincidents%3Fq%3Da%26b");
     }
 }

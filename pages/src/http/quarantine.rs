@@ -1,18 +1,19 @@
 //! Changes that could not be taken, until a manager decides about them.
 
-use super::answer::{Oops, go, html_as};
+use super::answer::{Oops, go, html_or_wrong, mendable_line};
 use super::form::Form;
 use super::guest::Person;
+use super::incident::currency;
 use crate::moment::{self, Moment};
 use crate::page::{Page, Pages};
-use crate::timeline;
+use crate::timeline::{self, Telling};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::http::{Path, QueryPairs};
+use desk::actor::Actor;
 use desk::ledger::Quarantined;
 use desk::{Error, Refusal, quarantine};
-use http::StatusCode;
 use sync_protocol::change::ChangeId;
 
 /// Rows of a page.
@@ -60,10 +61,11 @@ async fn show(
     let Person { actor, page, .. } = person;
     let listed = quarantine::list(&pages.desk, &actor, settled, cursor.as_deref(), ROWS).await?;
     let stores = pages.stores().await?;
-    let item = |item: Quarantined| {
+    let item = |item: Quarantined, currency: &str| {
         let zone = stores.zone(&item.store_code);
+        let telling = Telling { zone: &zone, currency, words: page.words };
         let shown = |(field, value): (&String, &serde_json::Value)| {
-            let text = timeline::shown(field, value, &zone, page.words).unwrap_or_else(|| "—".to_owned());
+            let text = timeline::shown(field, value, telling).unwrap_or_else(|| "—".to_owned());
             (timeline::label(field, page.words), text)
         };
         Item {
@@ -84,9 +86,24 @@ async fn show(
         let settled = if settled { "&settled=true" } else { "" };
         format!("/quarantine?{}{settled}", page.query("cursor", &cursor))
     });
-    let items = listed.items.into_iter().map(item).collect();
-    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    html_as(status, &QuarantinePage { items, settled, next, wrong, said, p: page })
+    let mut items = Vec::with_capacity(listed.items.len());
+    for found in listed.items {
+        let currency = currency_of(pages, &actor, &found).await?;
+        items.push(item(found, &currency));
+    }
+    let page = if wrong.is_some() { page.at("/quarantine") } else { page };
+    html_or_wrong(wrong.is_some(), &QuarantinePage { items, settled, next, wrong, said, p: page })
+}
+
+/// The currency of the amounts that a change says: its own, else that of the incident.
+async fn currency_of(pages: &Pages, actor: &Actor, item: &Quarantined) -> Result<String, Error> {
+    match (item.set.get("loss/currency").and_then(|code| code.as_str()), item.record_id) {
+        (Some(code), _) => Ok(code.to_owned()),
+        (None, Some(id)) if item.set.keys().any(|field| timeline::is_money(field)) => {
+            currency(&pages.desk, actor, id).await
+        }
+        _ => Ok(String::new()),
+    }
 }
 
 /// 303 to the list, where it is decided; 422 with the page again.
@@ -104,13 +121,7 @@ pub async fn settle(
     };
     let wrong = match done {
         Ok(_) => return Ok(go("/quarantine?said=settled")),
-        Err(Error::Refused(Refusal::Invalid(errors))) => errors
-            .into_iter()
-            .map(|error| format!("{}: {}", error.field, error.message))
-            .collect::<Vec<_>>()
-            .join("; "),
-        Err(Error::Refused(Refusal::Conflict(message))) => message,
-        Err(error) => return Err(error.into()),
+        Err(error) => mendable_line(error)?,
     };
     show(&pages, person, false, None, Some(wrong), false).await
 }

@@ -1,12 +1,13 @@
 //! Edits that met: both sides beside each other, and a decision.
 
-use super::answer::{Oops, go, html_as};
+use super::answer::{Oops, go, html_or_wrong, mendable_line};
 use super::form::Form;
 use super::guest::Person;
+use super::incident::currency;
 use crate::moment::{self, Moment};
 use crate::page::{Page, Pages, Stores};
 use crate::sheet::{Kind, SCALARS};
-use crate::timeline;
+use crate::timeline::{self, Telling};
 use crate::words::Words;
 use askama::Template;
 use axum::extract::State;
@@ -14,8 +15,6 @@ use axum::response::Response;
 use chassis::http::{Path, QueryPairs};
 use desk::ledger::{Review, Said};
 use desk::reviews::{self, Keep};
-use desk::{Error, Refusal};
-use http::StatusCode;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -56,24 +55,26 @@ struct Side {
     value: Option<String>,
 }
 
-fn side(said: Said, field: &str, zone: &jiff::tz::TimeZone, words: &Words) -> Side {
+fn side(said: Said, field: &str, telling: Telling<'_>) -> Side {
+    let words = telling.words;
     let value = match (&said.value, field) {
         (Value::Bool(deleted), "deleted") => {
             Some(words.t(if *deleted { "reviews.deleted" } else { "reviews.kept" }).to_owned())
         }
-        (value, field) => timeline::shown_whole(field, value, zone, words),
+        (value, field) => timeline::shown_whole(field, value, telling),
     };
     Side {
         change: said.change.to_string(),
         by: said.by,
-        at: moment::of(&said.at, zone, words),
+        at: moment::of(&said.at, telling.zone, words),
         site: said.site,
         value,
     }
 }
 
-fn card(review: Review, stores: &Stores, words: &Words) -> Card {
+fn card(review: Review, stores: &Stores, currency: &str, words: &Words) -> Card {
     let zone = stores.zone(&review.store_code);
+    let telling = Telling { zone: &zone, currency, words };
     let field = reviews::public(&review.field);
     let spec = SCALARS.iter().find(|spec| spec.path.join(".") == field);
     Card {
@@ -81,8 +82,8 @@ fn card(review: Review, stores: &Stores, words: &Words) -> Card {
         store: stores.name(&review.store_code).to_owned(),
         label: timeline::label(&review.field, words),
         since: moment::at(review.since_ms, &zone, words),
-        standing: review.standing.map(|said| side(said, &field, &zone, words)),
-        lost: review.lost.into_iter().map(|said| side(said, &field, &zone, words)).collect(),
+        standing: review.standing.map(|said| side(said, &field, telling)),
+        lost: review.lost.into_iter().map(|said| side(said, &field, telling)).collect(),
         free: spec.is_some_and(|spec| matches!(spec.kind, Kind::Text | Kind::Long)),
         decided: review.decided.filter(|_| review.is_settled).map(|decided| {
             let kept = words.of("kept", &decided.keep).into_owned();
@@ -108,6 +109,12 @@ async fn show(
     wrong: Option<String>,
 ) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
+    let here = match of_one {
+        Some(id) => format!("/reviews?incident={}", id.hyphenated()),
+        None if settled => "/reviews?settled=true".to_owned(),
+        None => "/reviews".to_owned(),
+    };
+    let page = page.at(here);
     let found = match of_one {
         Some(id) => {
             let mut found = reviews::of(&pages.desk, &actor, id).await?;
@@ -117,9 +124,15 @@ async fn show(
         None => reviews::list(&pages.desk, &actor, settled, MOST).await?,
     };
     let stores = pages.stores().await?;
-    let items = found.into_iter().map(|review| card(review, &stores, page.words)).collect();
-    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    html_as(status, &ReviewsPage { p: page, items, settled, of_one, wrong })
+    let mut items = Vec::with_capacity(found.len());
+    for review in found {
+        let currency = match timeline::is_money(&review.field) {
+            true => currency(&pages.desk, &actor, review.incident_id).await?,
+            false => String::new(),
+        };
+        items.push(card(review, &stores, &currency, page.words));
+    }
+    html_or_wrong(wrong.is_some(), &ReviewsPage { p: page, items, settled, of_one, wrong })
 }
 
 /// 303 to the incident, where it is decided; 422 with the page again.
@@ -144,13 +157,9 @@ pub async fn settle(
     };
     match reviews::settle(&pages.desk, &person.actor, incident, &field, keep).await {
         Ok(_) => Ok(go(&format!("/incidents/{}?said=settled", incident.hyphenated()))),
-        Err(Error::Refused(Refusal::Invalid(errors))) => {
-            let wrong = errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; ");
-            show(&pages, person, false, Some(incident), Some(wrong)).await
+        Err(error) => {
+            let wrong = Some(mendable_line(error)?);
+            show(&pages, person, false, Some(incident), wrong).await
         }
-        Err(Error::Refused(Refusal::Conflict(message))) => {
-            show(&pages, person, false, Some(incident), Some(message)).await
-        }
-        Err(error) => Err(error.into()),
     }
 }

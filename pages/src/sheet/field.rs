@@ -36,6 +36,22 @@ impl Kind {
     pub fn is_default(self, value: &str) -> bool {
         matches!((self, value), (Self::Whole, "1") | (Self::Words("person_role"), "other"))
     }
+
+    /// A text as it is compared with what it was: without what a form alone makes of it. Browsers take line ends out of a line
+    /// and give those of several as CR LF; boxes come in the form's order; space around it says nothing.
+    #[must_use]
+    pub fn normal(self, text: &str) -> String {
+        match self {
+            Self::Long => text.replace("\r\n", "\n").replace('\r', "\n").trim().to_owned(),
+            Self::Words(_) => {
+                let mut words: Vec<&str> = text.split_whitespace().collect();
+                words.sort_unstable();
+                words.dedup();
+                words.join(" ")
+            }
+            _ => text.replace(['\r', '\n'], "").trim().to_owned(),
+        }
+    }
 }
 
 /// A field.
@@ -189,7 +205,15 @@ pub(super) fn read(text: &str, kind: Kind, zone: &TimeZone, currency: &str) -> R
             tags.into_iter().map(Value::from).collect()
         }
         Kind::Time => Value::from(moment::from_local(text, zone).ok_or("sheet.no_time")?),
-        Kind::Money => Value::from(money::read(text, currency).ok_or("sheet.no_money")?),
+        Kind::Money => {
+            // Whether it is an amount at all is told first.
+            let known = if currency.is_empty() { "XXX" } else { currency };
+            let minor = money::read(text, known).ok_or("sheet.no_money")?;
+            if currency.is_empty() {
+                return Err("sheet.no_currency");
+            }
+            Value::from(minor)
+        }
         Kind::Whole => Value::from(text.trim().parse::<u64>().map_err(|_| "sheet.no_number")?),
         Kind::Flag => Value::Bool(true),
     })

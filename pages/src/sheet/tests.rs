@@ -1,4 +1,5 @@
 use super::*;
+use crate::http::form::Form;
 use serde_json::json;
 
 fn zone() -> TimeZone {
@@ -181,4 +182,122 @@ fn a_new_incident_is_what_was_filled_in() {
     assert_eq!(patch["severity"], 4);
     assert_eq!(patch.get("category"), None);
     assert_eq!(patch["people"][0]["name"], "Dee");
+}
+
+/// What a browser makes of what a form shows: a line loses its line ends, several lines get CR LF, boxes come in their order.
+fn as_browsers_send(sheet: &Sheet, changes: &[(&str, &str)]) -> Form {
+    let mut form = filled(sheet, changes);
+    let long = ["description", ".statement"];
+    for (name, value) in &mut form.0 {
+        let is_long = !name.starts_with("items.") && long.iter().any(|end| name.ends_with(end));
+        *value = if is_long {
+            value.replace("\r\n", "\n").replace('\n', "\r\n")
+        } else {
+            value.replace(['\r', '\n'], "")
+        };
+    }
+    form.0.sort_by(|a, b| match a.0.ends_with(".roles") && a.0 == b.0 {
+        true => a.1.cmp(&b.1),
+        false => std::cmp::Ordering::Equal,
+    });
+    Form(form.0)
+}
+
+#[test]
+fn what_a_browser_makes_of_a_text_is_no_edit() {
+    let mut now = incident();
+    now["title"] = json!(" Razor\nblades ");
+    now["description"] = json!("  Two people\r\nran\n\n");
+    now["location"] = json!("aisle 7\n");
+    now["people"][0]["description"] = json!("tall\nin red ");
+    now["people"][0]["roles"] = json!(["witness", "employee"]);
+    now["items"][0]["description"] = json!("Blades\nof steel");
+    let sheet = Sheet::of(&now, &zone());
+    assert_eq!(patch(&now, &as_browsers_send(&sheet, &[])).0, json!({}));
+    // Where one field of a person was changed, the others stay as they were written.
+    let (patch, _) = patch(&now, &as_browsers_send(&sheet, &[("people.01.name", "Anna")]));
+    let person = &patch["people"][0];
+    assert_eq!((&person["name"], &person["description"]), (&json!("Anna"), &json!("tall\nin red ")));
+    assert_eq!((&person["roles"], &patch.get("items")), (&json!(["witness", "employee"]), &None));
+}
+
+#[test]
+fn a_time_to_the_second_stays_where_something_else_was_changed() {
+    let mut now = incident();
+    now["people"][1]["injury"]["died_at"] = json!("2026-11-20T20:05:33Z");
+    let sheet = Sheet::of(&now, &zone());
+    let (patch, _) = patch(&now, &filled(&sheet, &[("people.02.name", "Rob")]));
+    assert_eq!(patch["people"][1]["injury"]["died_at"], "2026-11-20T20:05:33Z");
+}
+
+#[test]
+fn another_currency_with_other_decimals_means_the_amounts_as_they_are_shown() {
+    let mut now = incident();
+    now["loss"] = json!({"amount_minor": 150_000, "recovered_minor": null, "currency": "USD"});
+    now["items"][0]["value_minor"] = json!(2000);
+    let sheet = Sheet::of(&now, &zone());
+    let (same, _) = patch(&now, &filled(&sheet, &[("loss.currency", "EUR")]));
+    assert_eq!(same, json!({"loss": {"currency": "EUR"}}));
+    // Yen have no decimals: 1500.00 is no amount of them, and nothing is written until somebody says what it is.
+    let (_, back) = patch(&now, &filled(&sheet, &[("loss.currency", "JPY")]));
+    assert!(back.complaint("loss.amount").is_some() && back.complaint("items.03.value").is_some());
+    let (other, back) = patch(&now, &filled(&sheet, &[("loss.currency", "KWD")]));
+    assert!(!back.is_wrong());
+    assert_eq!(other["loss"], json!({"currency": "KWD", "amount_minor": 1_500_000}));
+    assert_eq!(other["items"][0]["value_minor"], 20_000);
+    now["loss"]["currency"] = json!("JPY");
+    let sheet = Sheet::of(&now, &zone());
+    assert_eq!(sheet.v("loss.amount"), "150000");
+    let (other, _) = patch(&now, &filled(&sheet, &[("loss.currency", "USD")]));
+    assert_eq!(other["loss"]["amount_minor"], 15_000_000);
+}
+
+#[test]
+fn an_amount_without_a_currency_is_none() {
+    let form = |currency: &str| {
+        Form(vec![("loss.amount".to_owned(), "12".to_owned()), ("loss.currency".to_owned(), currency.to_owned())])
+    };
+    let (_, back) = patch(&Value::Null, &form(""));
+    assert_eq!(back.complaint("loss.amount"), Some(Lang::En.words().t("sheet.no_currency")));
+    assert_eq!(patch(&Value::Null, &form("usd")).0["loss"], json!({"currency": "USD", "amount_minor": 1200}));
+    // What stands without one stays, and is shown as it is kept.
+    let mut now = incident();
+    now["loss"]["currency"] = Value::Null;
+    let sheet = Sheet::of(&now, &zone());
+    assert_eq!(sheet.v("loss.amount"), "123450");
+    assert_eq!(patch(&now, &filled(&sheet, &[])).0, json!({}));
+}
+
+#[test]
+fn a_form_of_endless_people_is_looked_at_once_and_complained_about() {
+    let mut pairs = Vec::new();
+    for n in 0..6000 {
+        pairs.push((format!("people.new{n}.name"), "x".to_owned()));
+    }
+    let begun = std::time::Instant::now();
+    let (patch, back) = patch(&Value::Null, &Form(pairs));
+    assert_eq!(patch["people"].as_array().unwrap().len(), 101);
+    assert!(back.general[0].contains("101"), "{:?}", back.general);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_api_counts_in_the_list_that_was_sent_on() {
+    let sheet = Sheet::of(&incident(), &zone());
+    let mut now = incident();
+    // Somebody added one in front meanwhile, which the form does not have.
+    now["people"]
+        .as_array_mut()
+        .unwrap()
+        .insert(0, json!({"id": "00", "name": "New", "roles": ["other"]}));
+    let changes = [("people.01.remove", "1"), ("people.new1.name", "Cem"), ("people.new1.roles", "victim")];
+    let (patch, mut back) = patch(&now, &filled(&sheet, &changes));
+    let names: Vec<_> = patch["people"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    assert_eq!(names, ["New", "Bob", "Cem"]);
+    let words = Lang::En.words();
+    back.complain("people[0].name", "theirs", words);
+    back.complain("people[1].name", "bob", words);
+    back.complain("people[2].name", "cem", words);
+    assert_eq!((back.complaint("people.02.name"), back.complaint("people.new1.name")), (Some("bob"), Some("cem")));
+    assert_eq!(back.general, ["people[0].name: theirs"]);
 }

@@ -151,3 +151,83 @@ async fn headquarters_chooses_the_store_it_records_for() {
         .leads();
     assert!(hana.get(&to).await.is(200).says("007 Harbour"));
 }
+
+fn part(name: &str, more: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"{more}\r\n\r\n");
+    [head.as_bytes(), body, b"\r\n"].concat()
+}
+
+/// A picture whose header says that it is larger than any that may be opened.
+fn bomb() -> Vec<u8> {
+    let header = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\x01\0\0\0\x01\0\0\x08\x03\0\0\0";
+    [header.as_slice(), &[0; 64]].concat()
+}
+
+#[tokio::test]
+async fn a_refused_photo_hides_neither_the_recorded_incident_nor_the_other_photos() {
+    let hub = hub().await;
+    let mut kim = Browser::of(&hub, "kim").await;
+    let id = kim.get("/incidents/new").await.is(200).field("id");
+    let form = [
+        part("id", "", id.as_bytes()),
+        part("description", "", b"with three files"),
+        part("file", "; filename=\"one.txt\"", b"first"),
+        part("file", "; filename=\"bomb.png\"", &bomb()),
+        part("file", "; filename=\"two.txt\"", b"second"),
+        b"--b--\r\n".to_vec(),
+    ];
+    let sent = kim.send("/incidents/new", "multipart/form-data; boundary=b", form.concat()).await;
+    let page = sent.is(422);
+    assert!(page.says("with three files") && page.says("Recorded.") && page.says("bomb.png: "), "{}", page.text);
+    assert!(page.says("one.txt") && page.says("two.txt"));
+    let form = [
+        part("file", "; filename=\"bomb.png\"", &bomb()),
+        part("file", "; filename=\"three.txt\"", b"third"),
+        b"--b--\r\n".to_vec(),
+    ];
+    let path = format!("/incidents/{id}/photos");
+    let page = kim.send(&path, "multipart/form-data; boundary=b", form.concat()).await.is(422);
+    assert!(page.says("three.txt") && page.says("bomb.png: ") && !page.says("id=\"said\""));
+}
+
+#[tokio::test]
+async fn a_damaged_change_takes_the_timeline_and_nothing_else() {
+    let hub = hub().await;
+    let id = one(&hub).await;
+    let mia = hub.login("mia").await;
+    hub.patch(&mia, &format!("/api/v1/incidents/{id}"), &json!({"location": "aisle 9"}))
+        .await
+        .expect(200);
+    let mut browser = Browser::of(&hub, "mia").await;
+    assert!(!browser.get(&format!("/incidents/{id}")).await.is(200).says("The timeline cannot be told"));
+    let db = chassis::sqlite::rusqlite::Connection::open(hub.folder().join("ledger.sqlite")).unwrap();
+    db.execute("UPDATE changes SET body = replace(body, 'aisle 9', 'aisle 8')", []).unwrap();
+    let page = browser.get(&format!("/incidents/{id}")).await.is(200);
+    assert!(page.says("The timeline cannot be told now") && page.says("aisle 9") && page.says("ran away"));
+}
+
+#[tokio::test]
+async fn a_page_that_answers_a_form_speaks_another_language_where_one_can_go() {
+    let hub = hub().await;
+    let id = one(&hub).await;
+    let mut mia = Browser::of(&hub, "mia").await;
+    for (path, fields) in [
+        (format!("/incidents/{id}/comments"), vec![("body", " ")]),
+        (format!("/incidents/{id}/step"), vec![("to", "void")]),
+        (format!("/incidents/{id}/edit"), vec![("description", "other")]),
+        (format!("/incidents/{id}/photos"), vec![]),
+        (format!("/reviews/{id}/location"), vec![]),
+        (format!("/quarantine/{id}:1"), vec![]),
+        ("/incidents/new".to_owned(), vec![("description", "")]),
+        (format!("/incidents/{}/comments", uuid::Uuid::nil()), vec![("body", "x")]),
+    ] {
+        let seen = mia.post(&path, &fields).await;
+        assert!(seen.answer.status.is_client_error(), "{path}");
+        let at = seen.text.find("name=\"next\" value=\"").unwrap_or_else(|| panic!("{path}: {}", seen.text)) + 19;
+        let next = seen.text[at..].split('"').next().unwrap().replace("&#38;", "&");
+        let to = mia.post("/language", &[("lang", "en"), ("next", &next)]).await.leads();
+        // The start page is not one of these pages, but there is one at every site.
+        let there = mia.get(&to).await.answer.status.as_u16();
+        assert!(there == 200 || (to == "/" && there == 404), "{path} leads to {to}: {there}");
+    }
+}

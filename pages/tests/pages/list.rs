@@ -35,6 +35,8 @@ async fn filters_narrow_the_list_and_what_is_wrong_with_one_is_said() {
     let mut browser = Browser::of(&hub, "mia").await;
     let page = browser.get("/incidents?severity_min=4&q=&category=").await.is(200);
     assert!(page.says("second") && !page.says("first") && !page.says("third"));
+    let page = browser.get("/incidents?severity_min=3&severity_max=3").await.is(200);
+    assert!(page.says("third") && !page.says("first") && !page.says("second"));
     let page = browser.get("/incidents?q=thi").await.is(200);
     assert!(page.says("third") && !page.says("second"));
     // The 18th of Chicago ends at six in the morning of the 19th, UTC.

@@ -26,6 +26,9 @@ pub struct FilterParams {
     /// Least severity.
     #[param(minimum = 1, maximum = 5)]
     pub severity_min: Option<u8>,
+    /// Greatest severity.
+    #[param(minimum = 1, maximum = 5)]
+    pub severity_max: Option<u8>,
     /// Usernames.
     #[param(max_items = 50)]
     pub reported_by: Option<Vec<String>>,

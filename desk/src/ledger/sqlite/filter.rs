@@ -69,7 +69,7 @@ pub(super) fn is_straight(filter: &Filter) -> bool {
         filter.sight.is_some() || !filter.store.is_empty(),
         !filter.status.is_empty(),
         !filter.category.is_empty(),
-        filter.severity_min.is_some(),
+        filter.severity_min.is_some() || filter.severity_max.is_some(),
         !filter.reported_by.is_empty(),
         !filter.tag.is_empty(),
     ];
@@ -204,8 +204,8 @@ fn driver(filter: &Filter, common: bool, indexes: Indexes) -> Option<Driver> {
     if indexes == Indexes::Order {
         return stores(filter).map(|_| Driver::Order);
     }
-    let severities: Vec<String> =
-        filter.severity_min.map_or_else(Vec::new, |least| (least..=5).map(|s| s.to_string()).collect());
+    let (least, greatest) = (filter.severity_min.unwrap_or(1), filter.severity_max.unwrap_or(5));
+    let severities: Vec<String> = (least..=greatest).map(|severity| severity.to_string()).collect();
     // Severity 1 and up is everything, which no index narrows.
     let severities = if severities.len() > 3 { Vec::new() } else { severities };
     for (column, either) in [
@@ -309,6 +309,11 @@ fn conditions_of(filter: &Filter, driver: &Driver, values: &mut Values) -> Optio
         && !drives("severity")
     {
         conditions.push(format!("+i.severity >= {}", values.bind(i64::from(least))));
+    }
+    if let Some(greatest) = filter.severity_max
+        && !drives("severity")
+    {
+        conditions.push(format!("+i.severity <= {}", values.bind(i64::from(greatest))));
     }
     if !filter.deleted {
         conditions.push("i.deleted = 0".to_owned());

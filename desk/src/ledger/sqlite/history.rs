@@ -62,7 +62,7 @@ pub(super) fn history(db: &Connection, id: Uuid) -> Done<Vec<HistoryItem>> {
         items.extend(orders(&child));
         for told in told(db, child.id)? {
             if let Some(line) = child_item(&told, &gone) {
-                items.push((stamp(&told), line));
+                items.push((stamp(&told), HistoryItem { id: Some(child.id), ..line }));
             }
         }
     }
@@ -96,6 +96,7 @@ fn orders(record: &Record) -> Vec<(Stamp, HistoryItem)> {
                 clock_off: false,
                 reason: Some(mark.reason.clone()).filter(|reason| !reason.is_empty()),
                 erased: None,
+                id: None,
             };
             items.push((stamp, item));
         }
@@ -156,6 +157,7 @@ fn item(told: &Told, kind: &str, field: Option<&str>, from: Value, to: Value, lo
         clock_off: told.hlc.tells_a_wrong_clock(told.change.at),
         reason: None,
         erased: None,
+        id: None,
     }
 }
 

@@ -7,8 +7,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::clock::format_rfc3339;
-use desk::actor::Role;
 use desk::ledger::Filter;
+use desk::rules::{self, Act};
 use desk::{stats, stores};
 use pages::http::{Oops, Person, go, html};
 use pages::page::Page;
@@ -25,6 +25,8 @@ const MOST_STORES: usize = 12;
 struct Overview {
     p: Page,
     total: u64,
+    /// The day from which on it is counted.
+    from: String,
     days: Vec<Bar>,
     categories: Vec<Row>,
     severities: Vec<Row>,
@@ -40,7 +42,7 @@ struct Overview {
 /// 200; 303 to the list for a store's people.
 pub async fn page(State(state): State<HubPages>, person: Person) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
-    if actor.role < Role::Hq {
+    if rules::check(&actor, Act::SeeCompany).is_err() {
         return Ok(go("/incidents"));
     }
     let desk = &state.pages.desk;
@@ -64,9 +66,10 @@ pub async fn page(State(state): State<HubPages>, person: Person) -> Result<Respo
         .by_category
         .iter()
         .map(|(word, count)| (page.of("category", word).into_owned(), link("category", word), *count));
+    let link_to_one = |number: &str| format!("{}&{}", link("severity_min", number), page.query("severity_max", number));
     let severities = counts.by_severity.iter().rev().map(|(severity, count)| {
         let number = severity.to_string();
-        (format!("{number} {}", page.of("severity", &number)), link("severity_min", &number), *count)
+        (format!("{number} {}", page.of("severity", &number)), link_to_one(&number), *count)
     });
     let names = state.pages.stores().await?;
     let mut by_store = counts.by_store.clone();
@@ -81,6 +84,7 @@ pub async fn page(State(state): State<HubPages>, person: Person) -> Result<Respo
     let all = stores::list(desk, &actor).await?.len();
     html(&Overview {
         total: counts.total,
+        from: from.clone(),
         days: chart::columns(&days),
         categories: chart::rows(categories.collect()),
         severities: chart::rows(severities.collect()),

@@ -8,24 +8,25 @@ use desk::accounts::{self, Login};
 use desk::http::login::session_cookie;
 use desk::{Error, Refusal};
 use http::header::SET_COOKIE;
-use http::{HeaderMap, StatusCode, Uri};
-use pages::http::answer::html_as;
+use http::{HeaderMap, Uri};
+use pages::http::answer::{html_or_wrong, mendable};
 use pages::http::form::Form;
 use pages::http::login::refuse_others;
 use pages::http::{Guest, Oops, go, html};
 use pages::page::Page;
+use sync_protocol::record::FieldError;
 
 #[derive(Template)]
 #[template(path = "setup.html")]
 struct SetupPage {
     p: Page,
     username: String,
-    wrong: Vec<(String, String)>,
+    wrong: Vec<FieldError>,
 }
 
 impl SetupPage {
     fn complaint(&self, field: &str) -> Option<&str> {
-        self.wrong.iter().find(|(name, _)| name == field).map(|(_, message)| message.as_str())
+        self.wrong.iter().find(|wrong| wrong.field == field).map(|wrong| wrong.message.as_str())
     }
 }
 
@@ -55,11 +56,7 @@ pub async fn first(
             };
             Ok(([(SET_COOKIE, session_cookie(&session.token, &headers, &uri))], go("/")).into_response())
         }
-        Err(Error::Refused(Refusal::Invalid(errors))) => {
-            let wrong = errors.into_iter().map(|error| (error.field, error.message)).collect();
-            html_as(StatusCode::UNPROCESSABLE_ENTITY, &SetupPage { p: guest.page, username, wrong })
-        }
         Err(Error::Refused(Refusal::NotFound)) => Ok(go("/login")),
-        Err(error) => Err(error.into()),
+        Err(error) => html_or_wrong(true, &SetupPage { p: guest.page, username, wrong: mendable(error)? }),
     }
 }

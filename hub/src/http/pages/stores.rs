@@ -7,18 +7,17 @@ use axum::extract::State;
 use axum::response::Response;
 use chassis::http::{Path, QueryPairs};
 use chassis::qr;
-use desk::actor::Role;
 use desk::http::reports::base_url;
 use desk::ledger::Store;
 use desk::rules::{self, Act};
 use desk::stores::{self, NewStore, StoreEdit};
-use desk::{Error, Refusal};
-use http::{HeaderMap, StatusCode, Uri};
-use pages::http::answer::html_as;
+use http::{HeaderMap, Uri};
+use pages::http::answer::{html_or_wrong, mendable};
 use pages::http::form::Form;
 use pages::http::{Oops, Person, go, html};
 use pages::moment::{self, Moment};
 use pages::page::Page;
+use sync_protocol::record::FieldError;
 
 /// Most stores that are shown at once.
 const MOST: usize = 200;
@@ -32,7 +31,7 @@ struct StoresPage {
     found: u64,
     /// What was sent and cannot be taken: code, name, time zone.
     sent: [String; 3],
-    wrong: Vec<(String, String)>,
+    wrong: Vec<FieldError>,
     /// The store whose row the complaint is about; none: the new one's.
     about: Option<String>,
     said: bool,
@@ -51,26 +50,21 @@ pub async fn page(State(state): State<HubPages>, person: Person, query: QueryPai
 struct Shown {
     q: String,
     sent: [String; 3],
-    wrong: Vec<(String, String)>,
+    wrong: Vec<FieldError>,
     about: Option<String>,
     said: bool,
 }
 
 async fn show(state: &HubPages, person: Person, shown: Shown) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
-    if actor.role < Role::Hq {
-        return Err(Refusal::Forbidden("only headquarters sees the list of stores".to_owned()).into());
-    }
+    let page = page.at("/stores");
+    rules::check(&actor, Act::SeeCompany)?;
     let mut all = stores::list(&state.pages.desk, &actor).await?;
     let wanted = shown.q.trim().to_lowercase();
     all.retain(|store| store.code.to_lowercase().starts_with(&wanted) || store.name.to_lowercase().contains(&wanted));
     let found = all.len() as u64;
     all.truncate(MOST);
-    let status = if shown.wrong.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::UNPROCESSABLE_ENTITY
-    };
+    let is_wrong = !shown.wrong.is_empty();
     let view = StoresPage {
         stores: all,
         q: shown.q,
@@ -83,18 +77,7 @@ async fn show(state: &HubPages, person: Person, shown: Shown) -> Result<Response
         zones: moment::zones(),
         p: page,
     };
-    html_as(status, &view)
-}
-
-/// What a person can mend.
-pub(super) fn mendable(error: Error) -> Result<Vec<(String, String)>, Oops> {
-    match error {
-        Error::Refused(Refusal::Invalid(errors)) => {
-            Ok(errors.into_iter().map(|error| (error.field, error.message)).collect())
-        }
-        Error::Refused(Refusal::Conflict(message)) => Ok(vec![(String::new(), message)]),
-        error => Err(error.into()),
-    }
+    html_or_wrong(is_wrong, &view)
 }
 
 /// 303 to the list with the store; 422 with the page again.
@@ -137,6 +120,7 @@ struct EnrolPage {
     store: String,
     until: Moment,
     command: String,
+    own_authority: bool,
     qr: Option<qr::Code>,
 }
 
@@ -152,13 +136,32 @@ pub async fn enrol(
     let desk = &state.pages.desk;
     let code = fleet::make_code(desk, &actor, &code).await?;
     let names = state.pages.stores().await?;
-    let command = format!("aincident-node enroll --hub {} --code {}", base_url(desk, &headers, &uri), code.code);
+    let command = command(&base_url(desk, &headers, &uri), &code.code, state.own_authority);
     html(&EnrolPage {
         store: names.name(&code.store_code).to_owned(),
         until: moment::of(&code.expires_at, &names.zone(&code.store_code), page.words),
         qr: qr::Code::of(&command),
         command,
+        own_authority: state.own_authority,
         code,
-        p: page,
+        // A form is sent here, and nobody can go to it.
+        p: page.at("/stores"),
     })
+}
+
+/// What to run on the store's PC; with the file as which browsers save `/ca.pem`, where the hub is its own authority.
+fn command(hub: &str, code: &str, own_authority: bool) -> String {
+    let trusting = if own_authority { " --ca aincident-ca.pem" } else { "" };
+    format!("aincident-node enroll --hub {hub} --code {code}{trusting}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+
+    #[test]
+    fn the_command_names_the_authority_where_the_hub_is_its_own() {
+        assert_eq!(command("https://hub", "A-B", false), "aincident-node enroll --hub https://hub --code A-B");
+        assert!(command("https://hub", "A-B", true).ends_with(" --code A-B --ca aincident-ca.pem"));
+    }
 }

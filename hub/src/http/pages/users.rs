@@ -1,7 +1,6 @@
 //! Accounts.
 
 use super::HubPages;
-use super::stores::mendable;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -11,12 +10,12 @@ use desk::actor::{Account, Role};
 use desk::ledger::Store;
 use desk::rules::{self, Act};
 use desk::{Refusal, stores};
-use http::StatusCode;
 use pages::choice::{Choice, choices};
-use pages::http::answer::html_as;
+use pages::http::answer::{html_or_wrong, mendable};
 use pages::http::form::Form;
 use pages::http::{Oops, Person, go};
 use pages::page::Page;
+use sync_protocol::record::FieldError;
 use sync_protocol::record::vocabulary::ACCOUNT_ROLES;
 use uuid::Uuid;
 
@@ -34,7 +33,7 @@ struct UsersPage {
     stores: Vec<Store>,
     /// What was sent and cannot be taken: username, name, store.
     sent: [String; 3],
-    wrong: Vec<(String, String)>,
+    wrong: Vec<FieldError>,
     said: bool,
     can_edit: bool,
 }
@@ -45,7 +44,7 @@ struct UserPage {
     p: Page,
     user: Account,
     roles: Vec<Choice>,
-    wrong: Vec<(String, String)>,
+    wrong: Vec<FieldError>,
 }
 
 /// 200, for headquarters.
@@ -60,15 +59,14 @@ struct Shown {
     q: String,
     role: String,
     sent: [String; 3],
-    wrong: Vec<(String, String)>,
+    wrong: Vec<FieldError>,
     said: bool,
 }
 
 async fn show(state: &HubPages, person: Person, shown: Shown) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
-    if actor.role < Role::Hq {
-        return Err(Refusal::Forbidden("only headquarters sees the list of accounts".to_owned()).into());
-    }
+    let page = page.at("/users");
+    rules::check(&actor, Act::SeeCompany)?;
     let mut users = accounts::list(&state.pages.desk, &actor).await?;
     let wanted = shown.q.trim().to_lowercase();
     users.retain(|user| {
@@ -79,11 +77,7 @@ async fn show(state: &HubPages, person: Person, shown: Shown) -> Result<Response
     let found = users.len() as u64;
     users.truncate(MOST);
     let can_edit = rules::check(&actor, Act::Administer).is_ok();
-    let status = if shown.wrong.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::UNPROCESSABLE_ENTITY
-    };
+    let is_wrong = !shown.wrong.is_empty();
     let view = UsersPage {
         users,
         q: shown.q,
@@ -100,7 +94,7 @@ async fn show(state: &HubPages, person: Person, shown: Shown) -> Result<Response
         can_edit,
         p: page,
     };
-    html_as(status, &view)
+    html_or_wrong(is_wrong, &view)
 }
 
 /// 303 to the list with the account; 422 with the page again.
@@ -131,7 +125,7 @@ async fn found(state: &HubPages, person: &Person, id: Uuid) -> Result<Account, O
     users.into_iter().find(|user| user.id == id).ok_or_else(|| Refusal::NotFound.into())
 }
 
-fn user_page(person: Person, user: Account, wrong: Vec<(String, String)>) -> Result<Response, Oops> {
+fn user_page(person: Person, user: Account, wrong: Vec<FieldError>) -> Result<Response, Oops> {
     let page = person.page;
     // An account does not move between a store and headquarters.
     let fits: &[&str] = match user.role {
@@ -139,8 +133,7 @@ fn user_page(person: Person, user: Account, wrong: Vec<(String, String)>) -> Res
         Role::Hq | Role::Admin => &["hq", "admin"],
     };
     let roles = choices(page.words, "role", fits, &[user.role.as_str()]);
-    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    html_as(status, &UserPage { p: page, user, roles, wrong })
+    html_or_wrong(!wrong.is_empty(), &UserPage { p: page, user, roles, wrong })
 }
 
 /// 200, for administrators.

@@ -5,13 +5,10 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use desk::incidents::{self, query};
-use desk::rules::{self, Act};
 use pages::http::{Oops, Person, html};
 use pages::incident::{self, Incident, Listed};
 use pages::page::Page;
-use pages::sheet::Sheet;
-use serde_json::Value;
-use uuid::Uuid;
+use pages::sheet::NewSheet;
 
 /// How many of one's own reports are shown.
 const OWN: &str = "5";
@@ -20,12 +17,7 @@ const OWN: &str = "5";
 #[template(path = "capture.html")]
 struct CapturePage {
     p: Page,
-    s: Sheet,
-    id: Uuid,
-    stores: Vec<(String, String)>,
-    store: String,
-    can_assign: bool,
-    wrong: Option<String>,
+    n: NewSheet,
     own: Vec<Incident>,
 }
 
@@ -35,14 +27,5 @@ pub async fn page(State(state): State<NodePages>, person: Person) -> Result<Resp
     let desk = &state.pages.desk;
     let mine = [("reported_by".to_owned(), actor.username.clone()), ("limit".to_owned(), OWN.to_owned())];
     let listed: Listed = incident::read(&incidents::list(desk, &actor, query::list(&mine)?).await?)?;
-    html(&CapturePage {
-        s: Sheet::of(&Value::Null, &jiff::tz::TimeZone::UTC),
-        id: desk.ids().new_v7(desk.now_ms()),
-        stores: Vec::new(),
-        store: String::new(),
-        can_assign: rules::check(&actor, Act::Assign).is_ok(),
-        wrong: None,
-        own: listed.items,
-        p: page,
-    })
+    html(&CapturePage { n: NewSheet::blank(desk, &actor), own: listed.items, p: page })
 }

@@ -10,8 +10,7 @@ use desk::incidents::{self, query};
 use desk::ledger::InboxItem;
 use desk::photos::size_in_words;
 use desk::{Error, Refusal};
-use http::StatusCode;
-use pages::http::answer::html_as;
+use pages::http::answer::{html_or_wrong, mendable_line};
 use pages::http::form::Form;
 use pages::http::{Oops, Person, go};
 use pages::incident::{self, Incident, Listed};
@@ -55,9 +54,8 @@ async fn show(state: &NodePages, person: Person, wrong: Option<String>) -> Resul
         found: moment::of(&item.found_at, &zone, page.words),
         item,
     };
-    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let files = items.into_iter().map(file).collect();
-    html_as(status, &InboxPage { files, recent: listed.items, wrong, p: page })
+    html_or_wrong(wrong.is_some(), &InboxPage { files, recent: listed.items, wrong, p: page.at("/inbox") })
 }
 
 /// 303 to the incident with the file; 422 with the page again.
@@ -68,34 +66,23 @@ pub async fn file(
     form: Form,
 ) -> Result<Response, Oops> {
     let desk = &state.pages.desk;
-    let Some(incident_id) = incident_of(&state, &person, form.one("incident")).await? else {
+    let Some(incident_id) = filing::named(desk, form.one("incident").trim()).await? else {
         let wrong = person.page.t("inbox.no_incident").to_owned();
         return show(&state, person, Some(wrong)).await;
     };
     let caption = Some(form.one("caption").trim().to_owned()).filter(|caption| !caption.is_empty());
     match filing::file(desk, &person.actor, id, incident_id, caption).await {
         Ok(_) => Ok(go(&format!("/incidents/{}?said=photos", incident_id.hyphenated()))),
-        Err(Error::Refused(Refusal::Invalid(errors))) => {
-            let wrong = errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; ");
+        // It was deleted: nothing is filed under it.
+        Err(Error::Refused(Refusal::Gone)) => {
+            let wrong = person.page.t("inbox.no_incident").to_owned();
             show(&state, person, Some(wrong)).await
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let wrong = Some(mendable_line(error)?);
+            show(&state, person, wrong).await
+        }
     }
-}
-
-/// The incident that goes by that id or reference.
-async fn incident_of(state: &NodePages, person: &Person, named: &str) -> Result<Option<Uuid>, Oops> {
-    let named = named.trim();
-    if let Ok(id) = Uuid::try_parse(named) {
-        return Ok(Some(id));
-    }
-    if named.is_empty() {
-        return Ok(None);
-    }
-    let asked = query::list(&[("q".to_owned(), named.chars().take(query::MAX_VALUE).collect())])?;
-    let found: Listed = incident::read(&incidents::list(&state.pages.desk, &person.actor, asked).await?)?;
-    let same = found.items.iter().find(|incident| incident.reference.eq_ignore_ascii_case(named));
-    Ok(same.and_then(|incident| Uuid::try_parse(&incident.id).ok()))
 }
 
 /// 303 to the list, without the file.

@@ -9,32 +9,19 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use pages::assets;
 use pages::http::{Guest, Oops, html};
 use pages::page::Page;
-use pages::sheet::Sheet;
-use serde_json::{Value, json};
+use pages::sheet::NewSheet;
+use serde_json::json;
 
 #[derive(Template)]
 #[template(path = "offline.html")]
 struct OfflinePage {
     p: Page,
-    s: Sheet,
-    id: &'static str,
-    stores: Vec<(String, String)>,
-    store: String,
-    can_assign: bool,
-    wrong: Option<String>,
+    n: NewSheet,
 }
 
 /// 200, the page that the service worker keeps.
 pub async fn offline(State(_state): State<NodePages>, guest: Guest) -> Result<Response, Oops> {
-    html(&OfflinePage {
-        p: guest.page,
-        s: Sheet::of(&Value::Null, &jiff::tz::TimeZone::UTC),
-        id: "",
-        stores: Vec::new(),
-        store: String::new(),
-        can_assign: false,
-        wrong: None,
-    })
+    html(&OfflinePage { p: guest.page, n: NewSheet::for_nobody() })
 }
 
 /// 200, what the app is called and how it looks.

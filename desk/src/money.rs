@@ -30,8 +30,17 @@ const DECIMALS: &[(&str, usize)] = &[
     ("XPF", 0),
 ];
 
+/// How many decimals a currency has: none where nobody says which one it is (an empty text), so that none are made up.
+#[must_use]
+pub fn decimals(currency: &str) -> usize {
+    if currency.is_empty() {
+        return 0;
+    }
+    DECIMALS.iter().find(|(code, _)| *code == currency).map_or(2, |(_, decimals)| *decimals)
+}
+
 /// `EUR 1,234.50`. Without a currency nobody knows how many decimals there are, so none are made up.
-pub(super) fn amount(minor: u64, currency: Option<&str>) -> String {
+pub(crate) fn amount(minor: u64, currency: Option<&str>) -> String {
     match currency {
         Some(currency) => format!("{currency} {}", figure(minor, Some(currency))),
         None => format!("{} minor units", figure(minor, None)),
@@ -39,10 +48,8 @@ pub(super) fn amount(minor: u64, currency: Option<&str>) -> String {
 }
 
 /// The same without the currency, for a column that says it once.
-pub(super) fn figure(minor: u64, currency: Option<&str>) -> String {
-    let decimals = currency.map_or(0, |currency| {
-        DECIMALS.iter().find(|(code, _)| *code == currency).map_or(2, |(_, decimals)| *decimals)
-    });
+pub(crate) fn figure(minor: u64, currency: Option<&str>) -> String {
+    let decimals = decimals(currency.unwrap_or_default());
     let digits = format!("{minor:0>width$}", width = decimals + 1);
     let (whole, fraction) = digits.split_at(digits.len() - decimals);
     let mut out = String::with_capacity(digits.len() + 8);
