@@ -12,6 +12,8 @@ export function follow(pieces) {
   let source = null;
   let soon = 0;
   let missed = false;
+  // What changed after the page was made and before its stream was open is told, too.
+  let last = document.body.dataset.heard;
 
   const refresh = () => {
     // Where much happens, a timer that begins anew each time would never end.
@@ -21,6 +23,7 @@ export function follow(pieces) {
     }, REST_MS);
   };
   const heard = (event) => {
+    last = event.lastEventId || last;
     if (only) {
       const said = JSON.parse(event.data);
       if (said.id !== only && said.incident_id !== only) return;
@@ -29,7 +32,7 @@ export function follow(pieces) {
   };
   const open = () => {
     if (source || document.hidden) return;
-    source = new EventSource("/api/v1/events");
+    source = new EventSource(`/api/v1/events?after=${last}`);
     for (const kind of kinds) source.addEventListener(kind, heard);
     source.onopen = () => {
       // What happened while nobody listened is in the page itself.

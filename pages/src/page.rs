@@ -141,8 +141,14 @@ impl Pages {
                 (menu, self.shell.pill(actor, words).await, self.shell.home(actor))
             }
         };
+        // Before anything of the page is read: what changes meanwhile is told to it again rather than never.
+        let heard = match actor {
+            None => 0,
+            Some(_) => self.desk.ledger().last_event().await?,
+        };
         Ok(Page {
             words,
+            heard,
             path: path.to_owned(),
             site: self.place(words).await?,
             company: self.desk.house().company.clone(),
@@ -165,6 +171,8 @@ pub fn query(name: &str, value: &str) -> String {
 pub struct Page {
     /// What it speaks.
     pub words: &'static Words,
+    /// The last event that it knows of; its script follows from there.
+    pub heard: i64,
     /// Its own address, with the query.
     pub path: String,
     /// Where it is: a store, or headquarters.

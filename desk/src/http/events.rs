@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use chassis::clock::format_rfc3339;
-use chassis::http::Problem;
+use chassis::http::{Problem, QueryPairs};
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
@@ -42,20 +42,28 @@ pub struct Begun {
 
 /// Follow changes
 ///
-/// Server-sent events: what changed, as it changes, for whoever may see it. `Last-Event-ID` resumes behind an event.
-/// Ends with the session. At the hub, headquarters' people also hear `epoch`: that it has begun another history.
+/// Server-sent events: what changed, as it changes, for whoever may see it. `Last-Event-ID` resumes behind an event; so does
+/// `after`, for a stream that is opened the first time. Ends with the session. At the hub, headquarters' people also hear `epoch`: that it has begun another history.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events", operation_id = "follow_events",
-    params(("Last-Event-ID" = Option<i64>, Header, description = "The last event the client has", minimum = 0)),
+    params(("Last-Event-ID" = Option<i64>, Header, description = "The last event the client has", minimum = 0),
+        ("after" = Option<i64>, Query, description = "The same, for a stream that is opened the first time", minimum = 0)),
     responses((status = 200, description = "A stream without end", body = String, content_type = "text/event-stream"))
 )]
-pub async fn events(State(desk): State<Desk>, visitor: Visitor, headers: HeaderMap) -> Result<Response, Problem> {
-    let after = match headers.get("last-event-id") {
-        None => None,
-        Some(id) => {
-            Some(number(id).ok_or_else(|| Problem::invalid("Last-Event-ID", "must be the number of an event"))?)
-        }
+pub async fn events(
+    State(desk): State<Desk>,
+    visitor: Visitor,
+    query: QueryPairs,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    query.only(&["after"])?;
+    let (name, after) = match headers.get("last-event-id") {
+        Some(id) => ("Last-Event-ID", Some(id.to_str().unwrap_or_default())),
+        None => ("after", query.one("after")?),
     };
+    let after = after
+        .map(|id| number(id).ok_or_else(|| Problem::invalid(name, "must be the number of an event")))
+        .transpose()?;
     let told = events::follow(&desk, visitor.actor, visitor.token_hash, after).await?;
     let stream = told.map(|told| Ok::<_, Infallible>(event(told)));
     // Proxies that collect answers before they pass them on are told not to.
@@ -63,8 +71,8 @@ pub async fn events(State(desk): State<Desk>, visitor: Visitor, headers: HeaderM
         .into_response())
 }
 
-fn number(value: &HeaderValue) -> Option<i64> {
-    value.to_str().ok()?.trim().parse().ok().filter(|number| *number >= 0)
+fn number(text: &str) -> Option<i64> {
+    text.trim().parse().ok().filter(|number| *number >= 0)
 }
 
 fn event(told: Told) -> Event {

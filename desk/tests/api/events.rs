@@ -40,6 +40,11 @@ async fn a_page_hears_of_its_store_and_of_no_other_and_resumes() {
         .response()
         .await;
     until(&mut again, "event: comment").await;
+    // A page that was made before names in its address what it knows: what came before its stream was open is told, too.
+    let mut first = hub.ask("GET", &format!("/api/v1/events?after={}", id - 1)).token(&kim).response().await;
+    until(&mut first, "event: comment").await;
+    let wrong = hub.ask("GET", "/api/v1/events?after=-1").token(&kim).send().await;
+    assert_eq!(wrong.fields(), ["after"]);
     let wrong = hub.ask("GET", "/api/v1/events").token(&kim).header("last-event-id", "x").send().await;
     assert_eq!(wrong.fields(), ["Last-Event-ID"]);
 }
