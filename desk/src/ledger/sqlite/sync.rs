@@ -6,7 +6,7 @@
 //! transaction. Neither direction looks at the other.
 
 use super::changes::{
-    self, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
+    self, Incoming, Origin, Untried, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
 };
 use super::fail::{Done, Fail};
 pub(super) use super::feed::line;
@@ -22,7 +22,7 @@ use sync_protocol::chain::Link;
 use sync_protocol::change::{Change, ChangeId};
 use sync_protocol::erasure::digest;
 use sync_protocol::hlc::{Hlc, MAX_AHEAD_MS};
-use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult, quarantine};
+use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult};
 use sync_protocol::scope::Scope;
 use sync_protocol::seal::{HubKey, Seal};
 use uuid::Uuid;
@@ -166,14 +166,14 @@ fn note_received(db: &Connection, record_id: Uuid, received_ms: i64) -> Done<()>
     Ok(())
 }
 
-/// `failed`: why changes that are new here go to quarantine instead of into their records.
+/// `untried`: why changes that are new here go to quarantine instead of into their records.
 pub(super) fn take_push(
     db: &Connection,
     node_id: Uuid,
     scope: &Scope,
     push: &Push,
     now_ms: i64,
-    failed: Option<&str>,
+    untried: Option<Untried<'_>>,
 ) -> Done<PushResult> {
     let header = &push.header;
     let mut known = origin(db, header.origin)?;
@@ -235,9 +235,9 @@ pub(super) fn take_push(
             now_ms,
             claim: None,
         };
-        let added = match failed {
+        let added = match untried {
             None => add(db, incoming)?,
-            Some(reason) => add_aside(db, incoming, quarantine::FAILED, reason)?,
+            Some(why) => add_aside(db, incoming, why)?,
         };
         fed.extend(added.told().map(|change_no| (scope.clone(), change_no)));
         answers.push(Answer {
