@@ -112,36 +112,11 @@ pub struct Ended {
 pub async fn run(seed: u64, coverage: &Arc<Coverage>, bug: Option<Bug>, loud: bool) -> Result<Ended, String> {
     let began = Instant::now();
     let trace = Trace::new(began, loud);
-    let cpu = || {
-        std::fs::read_to_string("/proc/thread-self/schedstat")
-            .unwrap()
-            .split(' ')
-            .next()
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            / 1_000_000
-    };
-    let c0 = cpu();
     let mut world = World::new(seed, coverage, bug, Arc::clone(&trace), began).await;
-    let (c1, v1) = (cpu(), began.elapsed().as_secs());
-    let lived = world.live().await;
-    let (c2, v2) = (cpu(), began.elapsed().as_secs());
-    let ended = match lived {
+    let ended = match world.live().await {
         Ok(()) => world.rest().await,
         Err(why) => Err(why),
     };
-    let (c3, v3) = (cpu(), began.elapsed().as_secs());
-    println!(
-        "TIMES {seed} new {} ms {v1} s, live {} ms {} s, rest {} ms {} s, nodes {}, mixed {}",
-        c1 - c0,
-        c2 - c1,
-        v2 - v1,
-        c3 - c2,
-        v3 - v2,
-        world.nodes.len(),
-        world.ages.were_mixed()
-    );
     trace.say(|| format!("{ended:?}"));
     let deeds = world.deeds.len();
     world.end().await;
