@@ -58,15 +58,15 @@ impl Bug {
     /// only takes longer.
     pub const fn known(self) -> u64 {
         match self {
-            Self::AppliedTwice => 1,
-            Self::CursorPastAChange => 1,
-            Self::AcknowledgedTooSoon => 1,
-            Self::HalfTaken => 1,
-            Self::LatestArrivalWins => 1,
-            Self::UnknownFieldsDropped => 1,
-            Self::DeleteUndone => 1,
-            Self::ClampUntold => 1,
-            Self::OrderOfNothing => 1,
+            Self::AppliedTwice => 9,
+            Self::CursorPastAChange => 2,
+            Self::AcknowledgedTooSoon => 2,
+            Self::HalfTaken => 2,
+            Self::LatestArrivalWins => 3,
+            Self::UnknownFieldsDropped => 13,
+            Self::DeleteUndone => 4,
+            Self::ClampUntold => 23,
+            Self::OrderOfNothing => 8,
         }
     }
 }
