@@ -94,7 +94,17 @@ pub struct Writing {
     pub setup: &'static str,
     /// Statements run once before each COMMIT, after all its jobs: for work that is dearer job by job than together.
     /// They fail the batch when they fail.
-    pub before_commit: &'static str,
+    pub before_commit: &'static [&'static str],
+}
+
+impl Writing {
+    /// Does what is left to do before a COMMIT.
+    fn finish(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        for sql in self.before_commit {
+            transaction.prepare_cached(sql)?.execute([])?;
+        }
+        Ok(())
+    }
 }
 
 /// An open database. Cheap to clone. Dropping the last clone writes what is queued, then closes the file.

@@ -253,6 +253,41 @@ async fn a_change_that_makes_the_hub_fail_is_set_aside_and_the_others_are_taken(
 }
 
 #[tokio::test]
+async fn what_meets_something_that_the_hubs_disk_has_damaged_waits_until_that_is_whole_and_is_blamed_for_nothing() {
+    let hub = Hub::start().await;
+    let mut node = hub.enrol("042").await;
+    let (met, start) = (Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0042), node.head);
+    let first = [incident("a puddle", met)];
+    node.record(&first).await;
+    let rot = |from: &str, to: &str| {
+        let sql = "UPDATE changes SET body = replace(body, ?1, ?2) WHERE seq = 1 AND instr(body, ?1) > 0";
+        assert_eq!(hub.database().execute(sql, [from, to]).unwrap(), 1);
+    };
+    rot("a puddle", "a poodle");
+    let edit = incident("a lake", met).replace("\"new\":true,", "");
+    let answer = node.record(&[edit, node.incidents(1).remove(0)]).await;
+    let PushResult::Accepted { applied_seq: 3, answers, .. } = answer.result else {
+        panic!("{answer:?}")
+    };
+    let outcomes: Vec<&Outcome> = answers.iter().map(|answer| &answer.outcome).collect();
+    assert_eq!(outcomes, [&Outcome::Deferred, &Outcome::Applied]);
+    assert_eq!(hub.desk.ledger().go_on(NOW_MS).await.unwrap(), 0, "it is damaged still");
+    // A change that is sent again cannot be compared with what is damaged: the node comes back later.
+    let again = node.push(1, start, &first).await;
+    assert_eq!((again.status, again.code().as_str()), (503, "busy"));
+    assert!(again.headers["retry-after"].parse::<u64>().unwrap() >= 1);
+    let open = async || quarantine::list(&hub.desk, &Actor::system("test"), false, None, 10).await.unwrap().items.len();
+    assert_eq!(open().await, 0, "there is nothing that a person would have to decide");
+    rot("a poodle", "a puddle");
+    assert_eq!(hub.desk.ledger().go_on(NOW_MS).await.unwrap(), 1);
+    assert!(matches!(pushed(&node.push(1, start, &first).await).result, PushResult::Accepted { .. }));
+    let shown = hub.desk.ledger().incident(met).await.unwrap().unwrap().doc;
+    assert!(shown.contains("a lake"), "{shown}");
+    assert_eq!(hub.desk.ledger().audit().await.unwrap().faults, Vec::<String>::new());
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn a_push_that_makes_the_hub_panic_is_halved_until_the_one_change_is_found() {
     let pushes = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&pushes);

@@ -53,6 +53,22 @@ impl Bug {
         Self::ClampUntold,
         Self::OrderOfNothing,
     ];
+
+    /// A seed that found it, tried first. It finds it no more once anything is drawn differently; then those from 1 on do, which
+    /// only takes longer.
+    pub const fn known(self) -> u64 {
+        match self {
+            Self::AppliedTwice => 9,
+            Self::CursorPastAChange => 2,
+            Self::AcknowledgedTooSoon => 2,
+            Self::HalfTaken => 2,
+            Self::LatestArrivalWins => 3,
+            Self::UnknownFieldsDropped => 13,
+            Self::DeleteUndone => 4,
+            Self::ClampUntold => 23,
+            Self::OrderOfNothing => 8,
+        }
+    }
 }
 
 /// A hub with a bug.

@@ -54,6 +54,21 @@ impl Temper {
             strangers: rng.chance(0.15),
         }
     }
+
+    /// Whether a step of this number, of [`World::live`], does anything in this run.
+    const fn has(&self, what: u64) -> bool {
+        match what {
+            52..60 => self.network,
+            60..71 => self.power,
+            71..74 => self.disks,
+            74..77 => self.clocks,
+            85..90 => self.restores,
+            90..94 => self.hub_restores,
+            94 => self.copies,
+            95..97 => self.strangers,
+            _ => true,
+        }
+    }
 }
 
 /// A run.
@@ -191,15 +206,24 @@ impl World {
         }
     }
 
-    /// Some steps of everything.
+    /// Some steps of everything. Most runs are short: many small histories find more than a few large ones in the same time.
     async fn live(&mut self) -> Result<(), String> {
-        let steps = self.rng.between(20, 50);
-        for _ in 0..steps {
+        let mut steps = if self.rng.chance(0.8) {
+            self.rng.between(6, 18)
+        } else {
+            self.rng.between(18, 50)
+        };
+        while steps > 0 {
+            let what = self.rng.below(100);
+            if !self.temper.has(what) {
+                continue;
+            }
+            steps -= 1;
             self.bury().await;
             self.carry_out().await;
             self.age().await;
             self.hold()?;
-            match self.rng.below(100) {
+            match what {
                 0..52 => self.somebody_works().await,
                 52..60 => self.weather(),
                 60..71 => self.power().await,
@@ -213,9 +237,9 @@ impl World {
                 97..99 => self.witnesses().await,
                 _ => self.enrol_anew().await,
             }
-            let pause = match self.rng.below(10) {
-                0..5 => self.rng.below(300),
-                5..9 => self.rng.between(300, 8_000),
+            let pause = match self.rng.below(20) {
+                0..12 => self.rng.below(300),
+                12..19 => self.rng.between(300, 8_000),
                 _ => self.rng.between(8_000, 90_000),
             };
             sleep(Duration::from_millis(pause)).await;
@@ -331,9 +355,6 @@ impl World {
         let no = self.rng.below(self.nodes.len() as u64) as usize;
         let line = Arc::clone(&self.nodes[no].line);
         let name = self.nodes[no].name().to_owned();
-        if !self.temper.network {
-            return;
-        }
         match self.rng.below(4) {
             0 => {
                 self.trace.say(|| format!("{name} is cut off"));
@@ -352,9 +373,6 @@ impl World {
     }
 
     async fn power(&mut self) {
-        if !self.temper.power {
-            return;
-        }
         let moment = *self.rng.pick(&[Moment::Begin, Moment::Commit, Moment::Committed]);
         let (how, writes) = (self.rng.below(4), self.rng.below(6));
         if self.rng.chance(0.35) {
@@ -386,9 +404,6 @@ impl World {
     }
 
     fn disks(&mut self) {
-        if !self.temper.disks {
-            return;
-        }
         let no = self.rng.below(self.nodes.len() as u64 + 1) as usize;
         let on = self.nodes.get(no).map_or(&self.hub.on, |node| &node.on);
         let span = Duration::from_millis(self.rng.between(100, 60_000));
@@ -402,9 +417,6 @@ impl World {
     }
 
     fn clocks(&mut self) {
-        if !self.temper.clocks {
-            return;
-        }
         if self.rng.chance(0.1) {
             let off = *self.rng.pick(&[0, -86_400_000, 86_400_000, 400_000]);
             self.trace.say(|| format!("the hub's clock is {off} ms off"));
@@ -463,7 +475,7 @@ impl World {
     async fn put_a_node_back(&mut self) {
         let no = self.rng.below(self.nodes.len() as u64) as usize;
         let images = self.images.get(self.nodes[no].name()).cloned().unwrap_or_default();
-        if !self.temper.restores || images.is_empty() {
+        if images.is_empty() {
             return;
         }
         let image = self.rng.pick(&images).clone();
@@ -494,7 +506,7 @@ impl World {
 
     async fn put_the_hub_back(&mut self) {
         let images = self.images.get(HUB).cloned().unwrap_or_default();
-        if !self.temper.hub_restores || images.is_empty() {
+        if images.is_empty() {
             return;
         }
         let image = self.rng.pick(&images).clone();
@@ -517,7 +529,7 @@ impl World {
 
     async fn copy_a_disk(&mut self) {
         let no = self.rng.below(self.nodes.len() as u64) as usize;
-        if !self.temper.copies || self.nodes.len() >= MOST_NODES {
+        if self.nodes.len() >= MOST_NODES {
             return;
         }
         let (name, store) = (self.nodes[no].name().to_owned(), self.nodes[no].store.clone());
@@ -534,9 +546,6 @@ impl World {
 
     /// Another hub answers at the address, for a while.
     async fn strangers(&mut self) {
-        if !self.temper.strangers {
-            return;
-        }
         if self.stranger.is_none() {
             let seed = self.rng.next_u64();
             let mut hub = Hub::new(Machine::new(STRANGER, self.scratch.path(), self.began, &self.wire, seed));

@@ -63,8 +63,8 @@ impl InPlace {
             Ok(Ok(answer)) => answer,
         };
         let is_changed = transaction.total_changes() != before;
-        if is_changed && !self.writing.before_commit.is_empty() {
-            transaction.execute_batch(self.writing.before_commit).map_err(failed)?;
+        if is_changed {
+            self.writing.finish(&transaction).map_err(failed)?;
         }
         self.disk.allows(Moment::Commit)?;
         transaction.commit().map_err(failed)?;

@@ -237,6 +237,20 @@ async fn a_job_nobody_waits_for_any_more_is_not_run() {
     assert_eq!(database.read(bodies).await.unwrap().unwrap(), ["stays"]);
 }
 
+#[tokio::test]
+async fn a_statement_with_a_bound_limit_is_planned_once() {
+    let (_folder, database) = fresh();
+    let asked = database.read(|connection| {
+        let mut statement = connection.prepare("SELECT body FROM notes WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+        for limit in 1..5 {
+            let rows = statement.query_map(params![0, limit], |row| row.get::<_, String>(0))?;
+            rows.collect::<SqlResult<Vec<_>>>()?;
+        }
+        Ok::<_, rusqlite::Error>(statement.get_status(rusqlite::StatementStatus::RePrepare))
+    });
+    assert_eq!(asked.await.unwrap().unwrap(), 0);
+}
+
 #[test]
 fn two_processes_write_at_once_and_lose_nothing() {
     let (folder, database) = fresh();

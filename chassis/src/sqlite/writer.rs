@@ -280,8 +280,8 @@ impl Writer {
         }
         self.previous = taken.len();
         let ran = Instant::now();
-        if !self.writing.before_commit.is_empty() && transaction.total_changes() != before {
-            transaction.execute_batch(self.writing.before_commit).map_err(|cause| Fault::of(&cause))?;
+        if transaction.total_changes() != before {
+            self.writing.finish(&transaction).map_err(|cause| Fault::of(&cause))?;
         }
         self.shared.disk().and_then(|()| transaction.commit()).map_err(|cause| Fault::of(&cause))?;
         metrics::histogram!("sqlite_commit_seconds").record(ran.elapsed().as_secs_f64());

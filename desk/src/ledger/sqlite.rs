@@ -49,6 +49,7 @@ use super::{
 use crate::actor::Account;
 use crate::error::Error;
 use async_trait::async_trait;
+use changes::Untried;
 use chassis::blobs::Sha256;
 use chassis::ids::Ids;
 use chassis::sqlite::jobs::SqliteQueue;
@@ -500,7 +501,14 @@ impl Replication for SqliteLedger {
         reason: String,
         now_ms: i64,
     ) -> Result<PushResult, Error> {
-        self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, Some(&reason))).await
+        let job =
+            move |db: &Connection| sync::take_push(db, node_id, &scope, &push, now_ms, Some(Untried::Failed(&reason)));
+        self.write(job).await
+    }
+
+    async fn keep_waiting(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error> {
+        self.write(move |db| sync::take_push(db, node_id, &scope, &push, now_ms, Some(Untried::Waits)))
+            .await
     }
 
     async fn origin_head(&self, origin: Uuid) -> Result<Option<OriginHead>, Error> {

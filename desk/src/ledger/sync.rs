@@ -160,6 +160,9 @@ pub trait Replication {
         reason: String,
         now_ms: i64,
     ) -> Result<PushResult, Error>;
+    /// Hub: like [`Sync::take_push`], but changes that are new here wait without being tried, as behind a change in quarantine:
+    /// what the hub holds of their record is damaged. They go on by themselves once it is whole.
+    async fn keep_waiting(&self, node_id: Uuid, scope: Scope, push: Push, now_ms: i64) -> Result<PushResult, Error>;
     /// Hub: what it holds of `origin`; `None` for a stream never seen.
     async fn origin_head(&self, origin: Uuid) -> Result<Option<OriginHead>, Error>;
     /// Hub: the last number of every scope that has one. Cheap: asked for after every commit, for all waiting pulls at once.

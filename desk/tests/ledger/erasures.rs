@@ -3,13 +3,17 @@
 use crate::proof::{compared, in_step, named, outcomes, rot, scopes, scrub};
 use crate::site::{T0, TestSite, set, store_042};
 use chassis::sqlite::rusqlite::Connection;
-use desk::ledger::{Draft, Erasures as _, Identity, Incidents as _, Proof as _, Replication as _, Site as _};
+use desk::ledger::{
+    Draft, Erasures as _, Identity, Incidents as _, Proof as _, Quarantine as _, QuarantineQuery, Replication as _,
+    Site as _,
+};
 use serde_json::json;
 use sync_protocol::batch::raw_body;
 use sync_protocol::change::ChangeId;
 use sync_protocol::checksum::Compared;
+use sync_protocol::erasure::PHOTO_FIELDS;
 use sync_protocol::message::Given;
-use sync_protocol::record::ERASURE;
+use sync_protocol::record::{ERASURE, PHOTO};
 use uuid::Uuid;
 
 const NAME: &str = "Zebulon Quartermain";
@@ -179,6 +183,59 @@ async fn what_headquarters_says_is_left_is_all_that_is_taken_back_there() {
     assert_well(&node, &hub).await;
 }
 
+/// `site` says that the site `who` has carried the one order out, and removed so many contents for it.
+async fn say_done(site: &TestSite, who: Uuid, contents: u64, at_ms: i64) {
+    let order = site.ledger.erasures(None, None, 10).await.unwrap().remove(0);
+    let done = json!({"at": "2026-11-20T00:00:00Z", "changes": 1, "contents": contents});
+    let set = set(json!({format!("done/{}", who.hyphenated()): done}));
+    let draft = Draft {
+        kind: ERASURE,
+        id: order.id,
+        scope: store_042(),
+        new: false,
+        set,
+        number_year: None,
+    };
+    site.record("system:erasures", at_ms, draft).await;
+}
+
+/// Who says that the one order is done, and the codes of what is in quarantine.
+async fn said_at(site: &TestSite) -> (Vec<Uuid>, Vec<String>) {
+    let order = site.ledger.erasures(None, None, 10).await.unwrap().remove(0);
+    let open = site.ledger.quarantine(QuarantineQuery { limit: 10, ..QuarantineQuery::default() }).await.unwrap();
+    (order.done.into_keys().collect(), open.into_iter().map(|one| one.code).collect())
+}
+
+#[tokio::test]
+async fn what_a_site_says_that_it_has_erased_goes_on_under_the_name_it_has_when_that_is_sent() {
+    let (hub, mut node, id, person) = pair(81).await;
+    order(&hub, T0 + 200, id, &person).await;
+    in_step(&node, &hub, T0 + 300).await;
+    let before = node.node_id;
+    say_done(&node, before, 0, T0 + 400).await;
+    node.enrol_anew(&hub).await;
+    in_step(&node, &hub, T0 + 500).await;
+    assert_ne!(node.node_id, before);
+    for site in [&hub, &node] {
+        assert_eq!(said_at(site).await, (vec![node.node_id], vec![]));
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_no_say_in_an_order_keeps_nobody_else_from_saying_that_it_is_done() {
+    let (hub, node, id, person) = pair(82).await;
+    let other = TestSite::node(&hub, 83).await;
+    order(&hub, T0 + 200, id, &person).await;
+    in_step(&node, &hub, T0 + 300).await;
+    in_step(&other, &hub, T0 + 300).await;
+    say_done(&other, node.node_id, 0, T0 + 400).await;
+    other.push_to(&hub, T0 + 410).await;
+    assert_eq!(said_at(&hub).await, (vec![], vec!["not-yours".to_owned()]));
+    say_done(&node, node.node_id, 0, T0 + 420).await;
+    node.push_to(&hub, T0 + 430).await;
+    assert_eq!(said_at(&hub).await, (vec![node.node_id], vec!["not-yours".to_owned()]));
+}
+
 #[tokio::test]
 async fn a_site_that_came_back_from_a_backup_carries_every_order_out_again_and_says_so() {
     let (hub, node, id, person) = pair(79).await;
@@ -186,24 +243,11 @@ async fn a_site_that_came_back_from_a_backup_carries_every_order_out_again_and_s
     in_step(&node, &hub, T0 + 300).await;
     let undone = async || node.ledger.erasures_undone(10).await.unwrap().len();
     assert_eq!(undone().await, 1);
-    let own: String = match node.ledger.identity().await.unwrap() {
-        Identity::Node(enrolment) => enrolment.node_id.hyphenated().to_string(),
+    let own = match node.ledger.identity().await.unwrap() {
+        Identity::Node(enrolment) => enrolment.node_id,
         other => panic!("{other:?}"),
     };
-    let said = async |at_ms: i64| {
-        let order = node.ledger.erasures(None, None, 10).await.unwrap().remove(0);
-        let done = json!({"at": "2026-11-20T00:00:00Z", "changes": 1, "contents": 0});
-        let set = set(json!({format!("done/{own}"): done}));
-        let draft = Draft {
-            kind: ERASURE,
-            id: order.id,
-            scope: store_042(),
-            new: false,
-            set,
-            number_year: None,
-        };
-        node.record("system:erasures", at_ms, draft).await;
-    };
+    let said = async |at_ms: i64| say_done(&node, own, 0, at_ms).await;
     said(T0 + 400).await;
     assert_eq!(undone().await, 0);
     // What is in the backup is that it was done; headquarters believes that no more.
@@ -242,4 +286,58 @@ async fn rows_of_the_tables_of_orders_that_are_lost_or_altered_are_found_by_the_
         in_step(&node, &hub, T0 + 600).await;
         assert_well(&node, &hub).await;
     }
+}
+
+#[tokio::test]
+async fn contents_that_a_site_said_it_removed_and_cannot_tell_any_more_are_found_by_the_audit_and_said_anew() {
+    let (hub, node, id, _) = pair(84).await;
+    let content = json!({
+        "sha256": "ab".repeat(32), "size_bytes": 7, "media_type": "image/jpeg", "filename": "a.jpg",
+        "thumbnail/sha256": "cd".repeat(32), "thumbnail/size_bytes": 5, "state": "ready",
+    });
+    let photo = node.child("kim", T0 + 150, PHOTO, id, content).await;
+    in_step(&node, &hub, T0 + 160).await;
+    let what = json!({"incident": id, "reason": "asked for it", format!("what/{photo}"): PHOTO_FIELDS});
+    let draft = Draft {
+        kind: ERASURE,
+        id: hub.ids.new_v7(T0 + 200),
+        scope: store_042(),
+        new: true,
+        set: set(what),
+        number_year: None,
+    };
+    hub.record("harriet", T0 + 200, draft).await;
+    in_step(&node, &hub, T0 + 300).await;
+    let undone = async || {
+        node.ledger
+            .erasures_undone(10)
+            .await
+            .unwrap()
+            .iter()
+            .map(|order| order.contents)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(undone().await, vec![2_u64], "the original and the thumbnail");
+    say_done(&node, node.node_id, 2, T0 + 400).await;
+    assert_eq!(undone().await, Vec::<u64>::new());
+    for (sql, found) in [
+        ("DELETE FROM erased_contents WHERE sha256 LIKE 'ab%'", vec![]),
+        ("DELETE FROM erased_contents", vec![1]),
+    ] {
+        assert_eq!(node.ledger.audit().await.unwrap().faults, Vec::<String>::new());
+        rot(&node, sql);
+        assert_ne!(node.ledger.audit().await.unwrap().faults, Vec::<String>::new(), "{sql}");
+        assert!(!scrub(&node, T0 + 500).await.mended.is_empty(), "{sql}");
+        assert_eq!(
+            undone().await,
+            found,
+            "what its changes name comes back; of the rest it answers for what it can tell: {sql}"
+        );
+    }
+    say_done(&node, node.node_id, 1, T0 + 600).await;
+    in_step(&node, &hub, T0 + 700).await;
+    for site in [&node, &hub] {
+        assert_eq!(site.ledger.audit().await.unwrap().faults, Vec::<String>::new());
+    }
+    assert_eq!(compared(&node, &hub).await[&store_042()], (Compared::Equal, 0, 0));
 }

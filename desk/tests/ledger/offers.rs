@@ -188,3 +188,45 @@ async fn a_record_of_the_hubs_own_that_was_edited_before_it_came_back_does_not_w
     let all = lines(page(&restored, None).await).lines.len();
     assert!(all >= 4, "{all} lines");
 }
+
+#[tokio::test]
+async fn a_change_that_a_hub_which_forgot_it_placed_anew_moves_at_every_node_and_can_be_given_back_from_there() {
+    let hub = TestSite::hub().await;
+    let (author, other) = (TestSite::node(&hub, 33).await, TestSite::node(&hub, 34).await);
+    // The hub's clock is an hour behind: what comes is placed 5 minutes after it.
+    let id = author.incident("kim", T0 + 3_600_000, json!({"description": "a puddle"})).await;
+    author.push_to(&hub, T0).await;
+    other.pull_from(&hub, T0).await;
+    let origin = author.ledger.backlog().await.unwrap().origin;
+    let stands = |site: &TestSite| {
+        let sql = "SELECT c.hlc, c.received_ms FROM changes c JOIN origins o ON o.origin_no = c.origin_no WHERE o.origin = ?1";
+        let db = Connection::open(site.folder.0.join("ledger.sqlite")).unwrap();
+        db.query_row(sql, [origin], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap()
+    };
+    let before = stands(&hub);
+    assert_eq!(stands(&other), before);
+
+    // It was put back, and its author is the first to call.
+    let copy = forgetful(&hub).await;
+    author.ledger.take_back_acks(origin, 0).await.unwrap();
+    author.push_to(&copy, T0 + 60_000).await;
+    let after = stands(&copy);
+    assert!(after.0 > before.0 && after.1 > before.1, "{before:?} {after:?}");
+    let db = Connection::open(other.folder.0.join("ledger.sqlite")).unwrap();
+    db.execute("UPDATE cursors SET cursor = ''", []).unwrap();
+    other.pull_from(&copy, T0 + 60_000).await;
+    for site in [&author, &other] {
+        assert_eq!(stands(site), after);
+        assert_eq!(site.ledger.audit().await.unwrap().faults, Vec::<String>::new());
+        let (here, there) = (site.ledger.incident(id).await.unwrap(), copy.ledger.incident(id).await.unwrap());
+        assert_eq!(here.unwrap().doc, there.unwrap().doc);
+    }
+
+    // Once more, and the author's PC is gone.
+    let again = forgetful(&copy).await;
+    let giving = other.ledger.to_give(BTreeMap::from([(origin, 1)]), 0, 10, 1 << 20).await.unwrap().unwrap();
+    let scopes = vec![store_042(), Scope::Company];
+    let answers = again.ledger.take_given(scopes, giving.page, T0 + 120_000).await.unwrap();
+    assert!(answers.iter().all(|line| line.outcome == Given::Taken), "{answers:?}");
+    assert_eq!(stands(&again), after);
+}

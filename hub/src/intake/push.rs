@@ -52,6 +52,8 @@ impl Intake {
     /// Takes a push that made the hub fail half by half, each in a transaction of its own, until what fails is one change: that
     /// one goes to quarantine, so that it never stops a node for good, and all others are taken. A push of *n* changes with one
     /// such among them costs about 2·log2(*n*) transactions.
+    ///
+    /// Where what the hub holds of its record is damaged there is nothing wrong with the change: it waits for that.
     async fn by_halves(&self, caller: &Caller, push: Push, now_ms: i64) -> Result<PushResult, Error> {
         let (node_id, scope) = (caller.node_id, caller.own_scope());
         let mut answered = Vec::with_capacity(push.bodies.len());
@@ -62,7 +64,11 @@ impl Intake {
         while let Some(part) = parts.pop() {
             let (seq, origin) = (part.header.first_seq, part.header.origin);
             let result = match self.ledger().take_push(node_id, scope.clone(), part.clone(), now_ms).await {
-                Err(Error::Fault(cause) | Error::Damaged(cause)) if part.bodies.len() == 1 => {
+                Err(Error::Damaged(cause)) if part.bodies.len() == 1 => {
+                    tracing::error!(node = %node_id, %origin, seq, cause, "a change waits until what it meets here is mended");
+                    self.ledger().keep_waiting(node_id, scope.clone(), part, now_ms).await?
+                }
+                Err(Error::Fault(cause)) if part.bodies.len() == 1 => {
                     tracing::error!(node = %node_id, %origin, seq, cause, "a change made the hub fail");
                     self.ledger().keep_failed(node_id, scope.clone(), part, FAILED.to_owned(), now_ms).await?
                 }

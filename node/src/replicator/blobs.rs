@@ -41,6 +41,8 @@ const CLOSED: Duration = Duration::from_secs(60);
 const ASKED_CLOSED: u32 = 400;
 /// What headquarters has no record of yet is asked after again at least this often.
 const SOON: Duration = Duration::from_secs(5);
+/// Where nothing waits it is looked again at least this often: what is new comes with a commit, and that is heard of.
+const IDLE: Duration = Duration::from_secs(60);
 /// The pauses of a single content that cannot be sent.
 const ALONE: Backoff = Backoff { floor: Duration::from_secs(2), cap: Duration::from_secs(600) };
 /// Contents that are read from the ledger at a time.
@@ -110,6 +112,16 @@ struct Resting {
 impl Resting {
     fn rests(&self, sha256: Sha256) -> bool {
         self.until.get(&sha256).is_some_and(|(until, _)| *until > Instant::now())
+    }
+
+    /// When to look again though nothing was heard: what rests comes due, or just came.
+    fn pause(&self) -> Duration {
+        let now = Instant::now();
+        if self.until.values().any(|(until, _)| *until + SOON > now) {
+            SOON
+        } else {
+            IDLE
+        }
     }
 
     /// Nobody failed, but there is nothing to be done now.
@@ -198,12 +210,13 @@ async fn carry(
                 session.board.well(Part::Photos);
                 resting.forget_old();
             }
+            let pause = if load.is_empty() { resting.pause() } else { SOON };
             tokio::select! {
                 biased;
                 Some(one) = load.under_way.next() => load.arrived.push(one),
                 // What is new may be more urgent than all that is under way; what rests may be due.
                 _ = committed.changed(), if load.has_room() => due = true,
-                () = sleep(SOON), if load.has_room() => due = true,
+                () = sleep(pause), if load.has_room() => due = true,
             }
         }
         if cargo == Cargo::Small {

@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session) {
     loop {
         session.until_hello(&mut view).await;
         let sent_ms = session.desk.now_ms();
-        let renew = renewed_ms.is_none_or(|at_ms: i64| (sent_ms - at_ms).abs() >= RENEW_EVERY_MS);
+        let renew = renews(session.link(|link, _| link.phase()), renewed_ms, sent_ms);
         let request = request(session, sent_ms, renew).await;
         match session.hub.ask::<HelloAnswer>(path::HELLO, &request, DEADLINE).await {
             Ok(answer) => {
@@ -80,6 +80,13 @@ pub(super) async fn run(session: &Session) {
             Err(failure) => session.hello_failed(&failure).await,
         }
     }
+}
+
+/// Whether it is time for another secret. Also when the one in use is refused though it came just now: a `hello` from before it that
+/// took long had a newer one made, which nobody has. On its own machine the node gets another one for it.
+fn renews(phase: Phase, renewed_ms: Option<i64>, now_ms: i64) -> bool {
+    phase == Phase::Stopped(Stop::Copy)
+        || renewed_ms.is_none_or(|at_ms| now_ms.saturating_sub(at_ms).saturating_abs() >= RENEW_EVERY_MS)
 }
 
 /// The node's own ledger fails: hello is said again after a pause.
@@ -192,6 +199,16 @@ async fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, b
 mod tests {
     use super::*;
     use sync_protocol::message::{Limits, NodeStatus};
+
+    #[test]
+    fn a_secret_that_is_refused_though_it_is_new_is_not_kept_for_a_day() {
+        let now_ms = 1_800_000_000_000;
+        assert!(renews(Phase::Fresh, None, now_ms));
+        assert!(!renews(Phase::Online, Some(now_ms - 1000), now_ms));
+        assert!(renews(Phase::Online, Some(now_ms - RENEW_EVERY_MS), now_ms));
+        assert!(renews(Phase::Stopped(Stop::Copy), Some(now_ms - 1000), now_ms));
+        assert!(!renews(Phase::Stopped(Stop::Revoked), Some(now_ms - 1000), now_ms));
+    }
 
     #[test]
     fn another_hub_or_protocol_ends_syncing() {

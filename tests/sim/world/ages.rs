@@ -14,19 +14,21 @@ pub(super) struct Ages {
     pub hub: bool,
     /// Who has not been upgraded by then stays as it is to the end.
     pub stay: bool,
+    /// Nobody begins anew in the end: what an older version did not tell is found out by those who ask again after a while.
+    pub patient: bool,
 }
 
 impl Ages {
     /// Draws from numbers of its own, so that runs of one version stay what they were.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xa9e5);
-        let (nodes, hub) = match rng.below(4) {
+        let (nodes, hub) = match rng.below(5) {
             0 => (0.6, false),
             1 => (0.4, true),
             _ => (0.0, false),
         };
-        let stay = rng.chance(0.5);
-        Self { rng, nodes, hub, stay }
+        let (stay, patient) = (rng.chance(0.5), rng.chance(0.15));
+        Self { rng, nodes, hub, stay, patient }
     }
 
     /// Whether there was ever anybody of the version before.
@@ -88,6 +90,17 @@ impl World {
         self.wire.set_older(self.hub.host(), false);
         if was_on {
             self.hub.start().await;
+        }
+    }
+
+    /// In the end most are started once more, as they are every night; then they ask again at once, and not after ten minutes.
+    pub(super) async fn all_begin_anew(&mut self) {
+        if !self.ages.were_mixed() || self.ages.patient {
+            return;
+        }
+        for node in &mut self.nodes {
+            node.stop().await;
+            node.start().await;
         }
     }
 

@@ -18,6 +18,8 @@ const HEARD_S: u64 = 120;
 /// Seconds after which a node that spoke an older version has said hello once more, and sites that did not compare in that version
 /// have compared: what that version did not tell is found out then.
 const FOUND_OUT_S: u64 = 11 * 60;
+/// The same where everybody began anew.
+const FOUND_OUT_ANEW_S: u64 = 45;
 
 impl World {
     /// Everything is mended and everybody waits; then all must be equal.
@@ -41,6 +43,12 @@ impl World {
             }
         }
         self.all_grow_up().await;
+        self.all_begin_anew().await;
+        let found_out_s = match (self.ages.were_mixed(), self.ages.patient) {
+            (false, _) => 0,
+            (true, false) => FOUND_OUT_ANEW_S,
+            (true, true) => FOUND_OUT_S,
+        };
         let (mut stopped, mut rested) = (vec![0; self.nodes.len()], 0);
         for look in 0..180 {
             let span = if look < 60 { 5 } else { 60 };
@@ -59,7 +67,7 @@ impl World {
             for on in self.nodes.iter().filter_map(|node| node.on.as_ref()).chain(hub) {
                 on.carry_out().await;
             }
-            if self.ages.were_mixed() && rested < FOUND_OUT_S {
+            if rested < found_out_s {
                 continue;
             }
             if self.unsettled().await.is_none() {

@@ -167,29 +167,26 @@ pub(super) fn add(db: &Connection, incoming: Incoming<'_>) -> Done<Added> {
     add_numbered(db, incoming, seq)
 }
 
-/// Adds the stream's next change without merging it: as it came, in quarantine, for `reason`.
-pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, code: &str, reason: &str) -> Done<Added> {
+/// Why a change is kept without being tried.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Untried<'a> {
+    /// It made the site fail; this is for a person.
+    Failed(&'a str),
+    /// What is here of its record is damaged: it waits until that is whole, and nothing is wrong with it.
+    Waits,
+}
+
+/// Adds the stream's next change without merging it: as it came, in quarantine, for `why`.
+pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, why: Untried<'_>) -> Done<Added> {
     let seq = incoming.origin.seq + 1;
     let (now_ms, stored) = (incoming.now_ms, store(db, incoming, seq, None)?);
     let parent = stored.parsed.as_ref().ok().and_then(parent_of);
-    let (change_no, record) = (stored.change_no, stored.record_id);
-    let aside = Aside {
-        change_no,
-        record,
-        parent,
-        waits: false,
-        code,
-        reason,
-        since_ms: now_ms,
-        settled: false,
+    let outcome = match why {
+        Untried::Failed(reason) => quarantined(quarantine::FAILED, reason),
+        Untried::Waits => Outcome::Deferred,
     };
-    aside::keep(db, &aside)?;
-    Ok(Added {
-        outcome: quarantined(code, reason),
-        change_no,
-        document: None,
-        released: Vec::new(),
-    })
+    keep_aside(db, &outcome, (stored.change_no, stored.record_id, parent), now_ms)?;
+    Ok(Added { outcome, change_no: stored.change_no, document: None, released: Vec::new() })
 }
 
 /// Like [`add`], under the number `seq`, which may leave a gap behind the stream's head.
@@ -513,7 +510,7 @@ fn record_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<RecordRow> {
 }
 
 fn record_of((no, id, kind, scope, parent_no, state, received_ms): RecordRow) -> Done<Record> {
-    let state = serde_json::from_str(&state).map_err(|e| Fail::Broken(format!("state of record {id}: {e}")))?;
+    let state = serde_json::from_str(&state).map_err(|e| Fail::Damaged(format!("state of record {id}: {e}")))?;
     Ok(Record { no, id, kind, scope: parse_scope(&scope)?, parent_no, state, received_ms })
 }
 

@@ -116,12 +116,13 @@ pub(super) const WAITING_TABLE: &str = "CREATE TEMP TABLE waiting ( \
      incident_no INTEGER PRIMARY KEY, known INTEGER NOT NULL, words TEXT NOT NULL, names TEXT NOT NULL)";
 
 /// Brings the text indexes up to the open transaction, once for all its incidents.
-pub(super) const INDEX_WAITING: &str = "\
-     DELETE FROM incident_words WHERE rowid IN (SELECT incident_no FROM temp.waiting WHERE known); \
-     DELETE FROM incident_names WHERE rowid IN (SELECT incident_no FROM temp.waiting WHERE known); \
-     INSERT INTO incident_words (rowid, words) SELECT incident_no, words FROM temp.waiting; \
-     INSERT INTO incident_names (rowid, names) SELECT incident_no, names FROM temp.waiting WHERE names <> ''; \
-     DELETE FROM temp.waiting";
+pub(super) const INDEX_WAITING: &[&str] = &[
+    "DELETE FROM incident_words WHERE rowid IN (SELECT incident_no FROM temp.waiting WHERE known)",
+    "DELETE FROM incident_names WHERE rowid IN (SELECT incident_no FROM temp.waiting WHERE known)",
+    "INSERT INTO incident_words (rowid, words) SELECT incident_no, words FROM temp.waiting",
+    "INSERT INTO incident_names (rowid, names) SELECT incident_no, names FROM temp.waiting WHERE names <> ''",
+    "DELETE FROM temp.waiting",
+];
 
 /// Leaves an incident's words to [`INDEX_WAITING`]. `fresh`: the indexes cannot hold it yet.
 fn index_later(db: &Connection, incident_no: i64, fresh: bool, words: &str, names: &str) -> Done<()> {

@@ -345,7 +345,16 @@ pub(super) fn try_again(
 pub(super) fn go_on(db: &Connection, now_ms: i64) -> Done<u64> {
     let mut count = 0;
     for record in stuck(db)? {
-        let released = settle::work(db, Todo::releasing(record), now_ms)?;
+        // One whose record is damaged waits for that, and holds up nobody else.
+        db.execute_batch("SAVEPOINT goes_on")?;
+        let released = match settle::work(db, Todo::releasing(record), now_ms) {
+            Err(fail) if fail.is_damage() => {
+                db.execute_batch("ROLLBACK TO goes_on; RELEASE goes_on")?;
+                continue;
+            }
+            released => released?,
+        };
+        db.execute_batch("RELEASE goes_on")?;
         count += released.len() as u64;
         if site::is_hub(db)? {
             tell(db, &released)?;

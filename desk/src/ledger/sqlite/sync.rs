@@ -6,7 +6,7 @@
 //! transaction. Neither direction looks at the other.
 
 use super::changes::{
-    self, Incoming, Origin, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
+    self, Incoming, Origin, Untried, add, add_aside, add_numbered, feed, open_origin, origin, parse_scope, save_origin,
 };
 use super::fail::{Done, Fail};
 pub(super) use super::feed::line;
@@ -22,7 +22,7 @@ use sync_protocol::chain::Link;
 use sync_protocol::change::{Change, ChangeId};
 use sync_protocol::erasure::digest;
 use sync_protocol::hlc::{Hlc, MAX_AHEAD_MS};
-use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult, quarantine};
+use sync_protocol::message::{Answer, Outcome, PageHeader, PageLine, PushResult};
 use sync_protocol::scope::Scope;
 use sync_protocol::seal::{HubKey, Seal};
 use uuid::Uuid;
@@ -166,14 +166,14 @@ fn note_received(db: &Connection, record_id: Uuid, received_ms: i64) -> Done<()>
     Ok(())
 }
 
-/// `failed`: why changes that are new here go to quarantine instead of into their records.
+/// `untried`: why changes that are new here go to quarantine instead of into their records.
 pub(super) fn take_push(
     db: &Connection,
     node_id: Uuid,
     scope: &Scope,
     push: &Push,
     now_ms: i64,
-    failed: Option<&str>,
+    untried: Option<Untried<'_>>,
 ) -> Done<PushResult> {
     let header = &push.header;
     let mut known = origin(db, header.origin)?;
@@ -235,9 +235,9 @@ pub(super) fn take_push(
             now_ms,
             claim: None,
         };
-        let added = match failed {
+        let added = match untried {
             None => add(db, incoming)?,
-            Some(reason) => add_aside(db, incoming, quarantine::FAILED, reason)?,
+            Some(why) => add_aside(db, incoming, why)?,
         };
         fed.extend(added.told().map(|change_no| (scope.clone(), change_no)));
         answers.push(Answer {
@@ -502,10 +502,21 @@ pub(super) fn page(db: &Connection, query: &PageQuery) -> Done<PageResult> {
 pub(super) fn keep_seal(db: &Connection, stream: &Origin, line: &PageLine) -> Done<()> {
     let Some(seal) = line.seal else { return Ok(()) };
     db.prepare_cached(
-        "UPDATE changes SET seal = ?3 WHERE origin_no = ?1 AND seq = ?2 AND seal IS NOT ?3 AND body = ?4",
+        "UPDATE changes SET seal = ?3, received_ms = ?5 WHERE origin_no = ?1 AND seq = ?2 AND seal IS NOT ?3 AND body = ?4",
     )?
-    .execute(params![stream.no, line.seq as i64, seal.as_bytes(), line.body.get()])?;
+    .execute(params![stream.no, line.seq as i64, seal.as_bytes(), line.body.get(), line.received_ms])?;
     Ok(())
+}
+
+/// Takes what the hub says of a change that is held: one that was put back got it anew, at another time, and may have placed it
+/// elsewhere. Its seal is on both. Answers where the change stands.
+fn keep_word(db: &Connection, stream: &Origin, line: &PageLine, (change_no, was): (i64, i64)) -> Done<Option<Hlc>> {
+    let placed = line.hlc.or_else(|| Change::from_body(line.body.get()).ok().map(|change| change.order()));
+    if let Some(placed) = placed.filter(|placed| placed.to_i64() != was) {
+        changes::restamp(db, change_no, placed)?;
+    }
+    keep_seal(db, stream, line)?;
+    Ok(placed)
 }
 
 pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<PageApplied> {
@@ -528,12 +539,14 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
         if stream.scope != line.scope {
             return Err(Fail::Broken(format!("the hub sent stream {} in two scopes", line.origin)));
         }
-        let known: bool = db
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM changes WHERE origin_no = ?1 AND seq = ?2)")?
-            .query_row(params![stream.no, line.seq as i64], |row| row.get(0))?;
-        if known {
+        let known: Option<(i64, i64)> = db
+            .prepare_cached("SELECT change_no, hlc FROM changes WHERE origin_no = ?1 AND seq = ?2")?
+            .query_row(params![stream.no, line.seq as i64], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some(known) = known {
             applied.known += 1;
-            keep_seal(db, stream, line)?;
+            let placed = keep_word(db, stream, line, known)?;
+            latest = placed.map_or(latest, |hlc| latest.observe(hlc));
             continue;
         }
         let body = line.body.get();

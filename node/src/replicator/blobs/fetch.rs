@@ -35,7 +35,7 @@ pub(super) async fn run(session: &Session, lanes: &Lanes) {
                     biased;
                     _ = committed.changed() => {}
                     _ = wanted.changed() => {}
-                    () = sleep(SOON) => {}
+                    () = sleep(resting.pause()) => {}
                 }
             }
             Err(Broken::Hub(failure)) => session.lane_failed(Part::Fetch, &mut waiting, &failure).await,

@@ -1,15 +1,21 @@
 //! The tables of orders beside what the orders and the changes say: compared by the audit and the scrub, made again by the latter.
 //!
-//! `erased_contents` follows from values that are gone once an order was carried out; what it says is needed until the files are, and
-//! a file that nothing names is found by `doctor`.
+//! Of `erased_contents` the digests of originals follow from the changes of their photos; those of thumbnails and display images are
+//! gone from there once an order was carried out, and whoever got what was left never knew them. So the rest is compared with what
+//! this site itself said when the files were gone, which stands in the order's record and travels. Such rows cannot be made again:
+//! the site says anew what it can answer for, and a file that nothing names is found by `doctor`.
 
 use super::super::changes::Record;
 use super::super::fail::{Done, Fail};
-use super::{listed, note_once, project, what};
+use super::super::sums;
+use super::{listed, note_once, own_id, project, what};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use sync_protocol::erasure::original;
+use sync_protocol::change::Change;
+use sync_protocol::erasure::{CONTENT, original};
+use sync_protocol::hlc::Hlc;
+use sync_protocol::record::PHOTO;
 use uuid::Uuid;
 
 /// How the tables differ from an order and from what is left of the changes it names; nothing.
@@ -27,6 +33,9 @@ pub(in super::super) fn compare(db: &Connection, order: &Record) -> Done<Option<
     if !unnoted(db, order)?.is_empty() {
         return Ok(Some("the table of erased changes differs".to_owned()));
     }
+    if !unlisted_originals(db, order)?.is_empty() || unaccounted(db, order)? {
+        return Ok(Some("the table of erased contents differs".to_owned()));
+    }
     Ok(None)
 }
 
@@ -42,7 +51,53 @@ pub(in super::super) fn again(db: &Connection, order: &Record) -> Done<()> {
     for change_no in unnoted(db, order)? {
         note_once(db, change_no)?;
     }
-    listed(db, &order.state)
+    for sha256 in unlisted_originals(db, order)? {
+        db.prepare_cached("INSERT INTO erased_contents (sha256, erasure_no, removed) VALUES (?1, ?2, 0)")?
+            .execute(params![sha256, order.no])?;
+    }
+    listed(db, &order.state)?;
+    if unaccounted(db, order)? {
+        db.prepare_cached("UPDATE erasures SET done_ms = NULL WHERE erasure_no = ?1")?.execute([order.no])?;
+    }
+    Ok(())
+}
+
+/// Originals of the photos whose content the order removes, as their changes name them, that have no row.
+fn unlisted_originals(db: &Connection, order: &Record) -> Done<BTreeSet<String>> {
+    let mut changes = db.prepare_cached("SELECT body, hlc, digest FROM changes WHERE record_id = ?1")?;
+    let mut originals = BTreeSet::new();
+    for (photo, _) in what(&order.state).into_iter().filter(|(_, fields)| fields.iter().any(|field| field == CONTENT)) {
+        let mut rows = changes.query([photo])?;
+        while let Some(row) = rows.next()? {
+            // One that is damaged names nothing.
+            let (hlc, kept) = (Hlc::from_i64(row.get(1)?), row.get(2)?);
+            let body = row.get_ref(0)?.as_str().ok().filter(|body| sums::is_whole(kept, hlc, body));
+            let change = body.and_then(|body| Change::from_body(body).ok());
+            let sha256 =
+                change.filter(|change| change.kind == PHOTO).and_then(|mut change| change.set.remove("sha256"));
+            originals.extend(sha256.as_ref().and_then(Value::as_str).map(ToOwned::to_owned));
+        }
+    }
+    let mut listed = db.prepare_cached("SELECT sha256 FROM erased_contents WHERE erasure_no = ?1")?;
+    for sha256 in listed.query_map([order.no], |row| row.get::<_, String>(0))? {
+        originals.remove(&sha256?);
+    }
+    Ok(originals)
+}
+
+/// Whether this site said that it had removed more contents than it can tell.
+fn unaccounted(db: &Connection, order: &Record) -> Done<bool> {
+    let Some(own) = own_id(db)? else { return Ok(false) };
+    let said = order.state.get(&format!("done/{}", own.hyphenated()));
+    let Some(said) = said.and_then(|said| said.get("contents")?.as_i64()) else {
+        return Ok(false);
+    };
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM erasures e WHERE e.erasure_no = ?1 AND e.done_ms IS NOT NULL \
+             AND (SELECT count(*) FROM erased_contents b WHERE b.erasure_no = e.erasure_no) < ?2)",
+        )?
+        .query_row(params![order.no, said], |row| row.get(0))?)
 }
 
 fn incident(order: &Record) -> Done<Uuid> {
