@@ -5,12 +5,14 @@
 
 mod check;
 mod erasure;
+mod keep;
 mod quarantine;
 mod scrub;
 mod serve;
 mod task;
 mod tls;
 
+use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::http::TlsLayer;
 use chassis::overlay;
@@ -23,6 +25,7 @@ use uuid::Uuid;
 
 pub use check::CheckArgs;
 pub use erasure::{EraseArgs, HoldArgs, NodeReplaceArgs, ReleaseArgs};
+pub use keep::{BackupArgs, DoctorArgs, RestoreArgs};
 pub use quarantine::QuarantineCommand;
 use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
@@ -86,45 +89,6 @@ pub enum Command {
 
 /// The file that the Debian package brings: read where neither a file nor a data folder was named.
 const INSTALLED: &str = "/etc/aincident/hub.toml";
-
-/// Options of `backup`.
-#[derive(Debug, Args)]
-pub struct BackupArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    /// The file to write; never one that is there already.
-    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_TO")]
-    to: Option<PathBuf>,
-}
-
-/// Options of `restore`.
-#[derive(Debug, Args)]
-pub struct RestoreArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    /// The backup.
-    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_FROM")]
-    from: Option<PathBuf>,
-    /// Set aside what the folder holds, into a folder within it.
-    #[arg(long, env = "AINCIDENT_HUB_REPLACE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    replace: Option<bool>,
-}
-
-/// Options of `doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    /// Read every file and compare it with its digest.
-    #[arg(long, env = "AINCIDENT_HUB_FULL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    full: Option<bool>,
-}
 
 /// Stores.
 #[derive(Debug, Subcommand)]
@@ -287,6 +251,7 @@ struct Layer {
     reason: Option<String>,
     scrub: Option<ScrubLayer>,
     tls: Option<TlsLayer>,
+    backup: Option<ScheduleLayer>,
 }
 
 overlay!(Layer {
@@ -318,6 +283,7 @@ overlay!(Layer {
     reason,
     scrub,
     tls,
+    backup,
 });
 
 /// Why the program cannot do as told.
@@ -405,39 +371,6 @@ impl PlaceArgs {
         let mut layer = given.over(load_file(file.as_deref())?);
         let data_dir = needed(layer.data_dir.take(), "--data-dir", "AINCIDENT_HUB_DATA_DIR")?;
         Ok((data_dir, layer))
-    }
-}
-
-impl BackupArgs {
-    fn resolve(self) -> Result<AdminConfig, UsageError> {
-        let given = Layer { json: self.output.json, to: self.to, ..Layer::default() };
-        let (data_dir, layer) = self.place.layered(given)?;
-        let task = Task::Backup { to: needed(layer.to, "--to", "AINCIDENT_HUB_TO")? };
-        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
-    }
-}
-
-impl RestoreArgs {
-    fn resolve(self) -> Result<AdminConfig, UsageError> {
-        let given = Layer {
-            json: self.output.json,
-            from: self.from,
-            replace: self.replace,
-            ..Layer::default()
-        };
-        let (data_dir, layer) = self.place.layered(given)?;
-        let from = needed(layer.from, "--from", "AINCIDENT_HUB_FROM")?;
-        let task = Task::Restore { from, replace: layer.replace.unwrap_or(false) };
-        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
-    }
-}
-
-impl DoctorArgs {
-    fn resolve(self) -> Result<AdminConfig, UsageError> {
-        let given = Layer { json: self.output.json, full: self.full, ..Layer::default() };
-        let (data_dir, layer) = self.place.layered(given)?;
-        let task = Task::Doctor { full: layer.full.unwrap_or(false) };
-        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }
 

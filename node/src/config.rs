@@ -13,6 +13,7 @@ pub use check::CheckArgs;
 pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs};
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
+use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, credential, load_file};
 use chassis::http::{TlsConfig, TlsLayer};
 use chassis::outbound::Backoff;
@@ -201,6 +202,7 @@ struct Layer {
     scrub: Option<ScrubLayer>,
     verify_interval_s: Option<u64>,
     tls: Option<TlsLayer>,
+    backup: Option<ScheduleLayer>,
 }
 
 overlay!(Layer {
@@ -230,6 +232,7 @@ overlay!(Layer {
     scrub,
     verify_interval_s,
     tls,
+    backup,
 });
 
 /// `[link]` of the file.

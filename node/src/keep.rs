@@ -60,6 +60,17 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
             let manifest = backup::make(&desk, &folder, ABOUT, to, progress).await?;
             tell(out, &manifest, config.json, &format!("backed up into {file} and read back"))
         }
+        KeepTask::Scheduled(None) => {
+            writeln!(out, "no backup.folder is set: nothing was backed up")?;
+            Ok(())
+        }
+        KeepTask::Scheduled(Some(schedule)) => {
+            let (desk, _) = site::open(&folder, CancellationToken::new()).await?;
+            let round = backup::by_schedule(&desk, &folder, ABOUT, schedule, |_| ()).await?;
+            let (file, removed) = (round.file.display(), round.removed.len());
+            let what = format!("backed up into {file} and read back, {removed} older ones removed");
+            tell(out, &round.manifest, config.json, &what)
+        }
         KeepTask::Restore { from, replace } => {
             let now_ms = SystemClock::shared().now_ms();
             let manifest = backup::restore(&folder, Program::Node, from, replace, &Ids::system(), now_ms).await?;

@@ -219,6 +219,22 @@ inside aincident-node check-config >/dev/null || die "the file is still wrong"
 inside systemctl start aincident-node
 ok "a wrong configuration is told with its line ($line), and not tried again"
 
+for one in $both; do
+    file=/etc/aincident/${one#aincident-}.toml
+    inside systemctl is-enabled -q "$one-backup.timer" || die "$one-backup.timer is not enabled"
+    inside systemctl is-active -q "$one-backup.timer" || die "$one-backup.timer does not run"
+    inside systemctl start "$one-backup.service" || die "a backup without a folder fails"
+    inside journalctl --no-pager -u "$one-backup" | grep >/dev/null 'nothing was backed up' || die "nothing says that there is no backup"
+    inside sed -i 's/^#\[backup\]/[backup]/; s/^#\(folder = "\/var\/backups\)/\1/' "$file"
+    inside "$one" check-config >/dev/null || die "$file with a backup folder is wrong"
+    inside systemctl start "$one-backup.service" || die "$(inside journalctl --no-pager -u "$one-backup")"
+    made=$(inside find "/var/backups/$one" -name "$one-*.backup" -user "$one" -perm 600 -size +10k)
+    [ -n "$made" ] || die "no backup in /var/backups/$one: $(inside ls -l "/var/backups/$one")"
+    inside systemd-analyze security --threshold=15 --no-pager "$one-backup" >/dev/null || die "$one-backup is too open"
+done
+inside aincident-node doctor | grep >/dev/null 'the last one is /var/backups' || die "the doctor does not know the backup"
+ok "the timers run; with a folder configured, both are backed up into it"
+
 power_off
 boot
 for one in $both; do until_true 60 "$one after a reboot" runs "$one"; done
@@ -247,12 +263,16 @@ until_true 30 "the incident after remove and install" holds "$id"
 ok "removed and installed again, the data is there"
 
 inside apt-get purge -y -qq $both >"$work/apt.log" 2>&1 || die "purge: $(cat "$work/apt.log")"
+for one in $both; do
+    inside find "/var/backups/$one" -name '*.backup' | grep >/dev/null . || die "purge took the backups of $one along"
+    inside rm -r "/var/backups/$one"
+done
 # dpkg's own notes and apt's logs are the system's.
 left=$(inside find / -xdev \( -path /proc -o -path /sys -o -path /var/tmp -o -path /var/log -o -path /var/lib/dpkg -o -path /var/cache/apt \) -prune -o -iname '*aincident*' -print)
 [ -z "$left" ] || die "purge left: $left"
 inside getent passwd $both && die "purge left the accounts"
 inside getent group $both && die "purge left the groups"
-ok "purge leaves nothing: no file, no account"
+ok "purge leaves nothing but backups: no file, no account"
 
 power_off
 for deb in "$hub_deb" "$node_deb"; do

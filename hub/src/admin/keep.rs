@@ -3,6 +3,7 @@
 use super::{Failed, failed, say, to_json};
 use crate::fleet::SILENT_MS;
 use chassis::backup::Manifest;
+use chassis::backup::series::Schedule;
 use chassis::clock::{SystemClock, format_rfc3339};
 use chassis::folder::DataFolder;
 use chassis::ids::Ids;
@@ -25,6 +26,20 @@ pub(super) async fn backup(desk: &Desk, folder: &DataFolder, to: PathBuf, json: 
     };
     let manifest = backup::make(desk, folder, ABOUT, to, progress).await.map_err(failed)?;
     told(&manifest, json, &format!("backed up into {file} and read back"))
+}
+
+pub(super) async fn by_schedule(
+    desk: &Desk,
+    folder: &DataFolder,
+    schedule: Option<Schedule>,
+    json: bool,
+) -> Result<String, Failed> {
+    let Some(schedule) = schedule else {
+        return Ok("no backup.folder is set: nothing was backed up".to_owned());
+    };
+    let round = backup::by_schedule(desk, folder, ABOUT, schedule, |_| ()).await.map_err(failed)?;
+    let (file, removed) = (round.file.display(), round.removed.len());
+    told(&round.manifest, json, &format!("backed up into {file} and read back, {removed} older ones removed"))
 }
 
 pub(super) async fn restore(folder: &DataFolder, from: PathBuf, replace: bool, json: bool) -> Result<String, Failed> {

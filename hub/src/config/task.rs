@@ -74,6 +74,8 @@ pub enum Task {
         /// The file.
         to: PathBuf,
     },
+    /// `backup --scheduled`; without a schedule there is nothing to do.
+    Scheduled(Option<chassis::backup::series::Schedule>),
     /// `restore`.
     Restore {
         /// The file.
