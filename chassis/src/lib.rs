@@ -20,6 +20,7 @@ pub mod outbound;
 pub mod owner;
 pub mod pulse;
 pub mod qr;
+pub mod reload;
 pub mod secret;
 pub mod shutdown;
 pub mod sqlite;

@@ -2,10 +2,12 @@
 
 use crate::config::ServeConfig;
 use crate::intake::{Intake, histories};
+use crate::reload::{Again, Settings};
 use crate::setup::Setup;
 use crate::{fleet, http, site};
 use chassis::folder::DataFolder;
 use chassis::http::{Server, Tls, announce, needs_tls};
+use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
 use chassis::systemd::Systemd;
 use chassis::telemetry;
@@ -27,12 +29,14 @@ const FIRST_CALL: Duration = Duration::from_secs(15);
 #[error("{0}")]
 pub struct Failed(String);
 
-/// Serves until the shutdown is over.
+/// Serves until the shutdown is over; `again` reads the configuration anew.
 ///
 /// # Errors
 /// One line for standard error, when it cannot start or cannot go on.
-pub async fn run(config: ServeConfig) -> Result<(), Failed> {
+pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     telemetry::init(&config.telemetry).map_err(failed)?;
+    let hangups = Hangups::listen().map_err(failed)?;
+    let now = config.clone();
     let metrics = telemetry::install_metrics().map_err(failed)?;
     let shutdown = Shutdown::on_signals().map_err(failed)?;
     let address = resolve(&config.listen).await?;
@@ -69,6 +73,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         }
         own.work().await;
     });
+    let settings = Settings { again, now, desk: desk.clone() };
+    tokio::spawn(shutdown.token().run_until_cancelled_owned(settings.keep(hangups)));
     let measuring = tokio::spawn(fleet::measure(desk.clone(), shutdown.token()));
     telemetry::introduce("aincident-hub", env!("CARGO_PKG_VERSION"), desk.now_ms());
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the hub serves");

@@ -127,7 +127,7 @@ pub enum AuditCommand {
 }
 
 /// Where things are; every command has these.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
     /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first
     /// [default: /etc/aincident/hub.toml, where it is there and no --data-dir is given].

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chassis::folder::DataFolder;
 use chassis::http::{Server, Tls, announce, needs_tls};
+use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
 use chassis::systemd::{Systemd, Vital};
 use chassis::telemetry;
@@ -15,6 +16,7 @@ use tokio::net::{TcpListener, lookup_host};
 
 use crate::cache::FolderCache;
 use crate::config::ServeConfig;
+use crate::reload::{Again, Settings};
 use crate::replicator::Replicator;
 use crate::witness::Witness;
 use crate::{http, inbox, site};
@@ -24,12 +26,14 @@ use crate::{http, inbox, site};
 #[error("{0}")]
 pub struct Failed(String);
 
-/// Serves until the shutdown is over.
+/// Serves until the shutdown is over; `again` reads the configuration anew.
 ///
 /// # Errors
 /// One line for standard error, when it cannot start or cannot go on.
-pub async fn run(config: ServeConfig) -> Result<(), Failed> {
+pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     telemetry::init(&config.telemetry).map_err(failed)?;
+    let hangups = Hangups::listen().map_err(failed)?;
+    let now = config.clone();
     let metrics = telemetry::install_metrics().map_err(failed)?;
     let shutdown = Shutdown::on_signals().map_err(failed)?;
     let address = resolve(&config.listen).await?;
@@ -63,6 +67,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
     }
     let vitals = vec![desk.vital(), Vital::turning("replicator", replicator.pulse()), server.door().vital(address)];
+    let settings = Settings { again, now, desk: desk.clone(), replicator: replicator.clone() };
+    tokio::spawn(shutdown.token().run_until_cancelled_owned(settings.keep(hangups)));
     let syncing = tokio::spawn(replicator.run(shutdown.token()));
     let working = tokio::spawn(desk.clone().work());
     let dropped = tokio::spawn(shutdown.token().run_until_cancelled_owned(inbox::run(desk.clone(), inbox)));

@@ -76,7 +76,7 @@ pub enum Command {
 const INSTALLED: &str = "/etc/aincident/node.toml";
 
 /// Where things are; every command has these.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
     /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first
     /// [default: /etc/aincident/node.toml, where it is there and no --data-dir is given].
@@ -113,7 +113,7 @@ pub struct EnrollArgs {
 }
 
 /// Options of `serve`.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -289,7 +289,7 @@ pub struct EnrollConfig {
 }
 
 /// `serve`, ready to go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServeConfig {
     /// The data folder.
     pub data_dir: PathBuf,

@@ -12,6 +12,7 @@ pub mod enrolment;
 pub mod http;
 pub mod inbox;
 pub mod keep;
+pub mod reload;
 pub mod replicator;
 pub mod report;
 pub mod site;

@@ -43,9 +43,10 @@ fn main() -> ExitCode {
 fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended> {
     match command {
         Command::Serve(args) => {
+            let again = args.clone();
             let config = args.resolve()?;
             as_owner(&config.data_dir)?;
-            runtime.block_on(app::run(config)).map_err(failed)
+            runtime.block_on(app::run(config, Box::new(move || again.clone().resolve()))).map_err(failed)
         }
         Command::Enroll(args) => {
             let config = args.resolve()?;

@@ -217,7 +217,18 @@ sleep 7
 inside sed -i '/^cache_mib/d; /^hubb/d' /etc/aincident/node.toml
 inside aincident-node check-config >/dev/null || die "the file is still wrong"
 inside systemctl start aincident-node
-ok "a wrong configuration is told with its line ($line), and not tried again"
+pid=$(pid_of aincident-node)
+inside sed -i 's/^#log = .*/log = "debug"/' /etc/aincident/node.toml
+inside systemctl reload aincident-node || die "reload"
+debugs() { inside journalctl --no-pager -p debug -u aincident-node | grep >/dev/null 'DEBUG'; }
+until_true 30 "lines of the new level" debugs
+[ "$(pid_of aincident-node)" = "$pid" ] || die "a reload began the node anew"
+inside sed -i 's/^log = .*/log = "loud=loud=loud"/' /etc/aincident/node.toml
+inside systemctl reload aincident-node 2>/dev/null && die "a wrong file was reloaded"
+[ "$(pid_of aincident-node)" = "$pid" ] || die "a wrong file ended the node"
+inside sed -i 's/^log = .*/#log = "info"/' /etc/aincident/node.toml
+inside systemctl reload aincident-node || die "reload to what was before"
+ok "a wrong configuration is told with its line ($line), and not tried again; a reload takes a right one, and refuses a wrong one"
 
 for one in $both; do
     file=/etc/aincident/${one#aincident-}.toml

@@ -22,6 +22,7 @@ mod photos;
 mod powercut;
 mod proof;
 mod refusals;
+mod reload;
 mod replace;
 mod restored;
 mod settle;

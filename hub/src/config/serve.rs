@@ -15,7 +15,7 @@ use std::path::PathBuf;
 const MIB: u64 = 1024 * 1024;
 
 /// Options of `serve`.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -58,7 +58,7 @@ pub struct ServeArgs {
 }
 
 /// `serve`, ready to go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServeConfig {
     /// The data folder.
     pub data_dir: PathBuf,
@@ -79,7 +79,11 @@ pub struct ServeConfig {
 }
 
 impl ServeArgs {
-    pub(super) fn resolve(mut self) -> Result<ServeConfig, UsageError> {
+    /// All layers together.
+    ///
+    /// # Errors
+    /// A file that cannot be used; an option that is missing or out of range.
+    pub fn resolve(mut self) -> Result<ServeConfig, UsageError> {
         let given = Layer {
             listen: self.listen.take(),
             plain_http: self.plain_http,
