@@ -160,7 +160,7 @@ pub fn write(
 }
 
 /// The name under which the backup `to` is written.
-fn part_of(to: &Path) -> PathBuf {
+pub(crate) fn part_of(to: &Path) -> PathBuf {
     let mut part = to.as_os_str().to_owned();
     part.push(".part");
     PathBuf::from(part)

@@ -6,6 +6,7 @@
 
 pub mod backup;
 pub mod blobs;
+pub mod bundle;
 pub mod clock;
 pub mod config;
 pub mod folder;

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod pins;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 pub use backoff::{Backoff, retry_after};
 pub use breaker::{Breaker, BreakerConfig};
+pub use pins::{MAX_PINS, Pin};
 pub use reqwest::{Body, Method, Request, RequestBuilder, Response, Url};
 
 /// Installs the one TLS implementation of the process. First thing in `main` and harmless when repeated.
@@ -40,6 +42,8 @@ pub struct OutboundConfig {
     pub http1_only: bool,
     /// Certificates (PEM) to trust besides the system's: a private authority.
     pub extra_ca_pem: Option<Vec<u8>>,
+    /// Certificates that alone are believed; none: whatever a trusted authority vouches for.
+    pub pins: Vec<Pin>,
     /// `User-Agent`.
     pub user_agent: String,
     /// When to stop asking for a while.
@@ -54,6 +58,7 @@ impl Default for OutboundConfig {
             idle_timeout: Duration::from_secs(30),
             http1_only: false,
             extra_ca_pem: None,
+            pins: Vec::new(),
             user_agent: concat!("aincident/", env!("CARGO_PKG_VERSION")).to_owned(),
             breaker: BreakerConfig::default(),
         }
@@ -127,7 +132,10 @@ impl Outbound {
         if let Some(total) = config.total_timeout {
             builder = builder.timeout(total);
         }
-        if let Some(pem) = &config.extra_ca_pem {
+        if !config.pins.is_empty() {
+            let tls = pins::tls(config.pins, config.http1_only);
+            builder = builder.tls_backend_preconfigured(tls.map_err(|error| OutboundError::Setup(error.to_string()))?);
+        } else if let Some(pem) = &config.extra_ca_pem {
             let certificates = reqwest::Certificate::from_pem_bundle(pem)
                 .map_err(|_| OutboundError::Setup("the CA file holds no readable PEM certificate".to_owned()))?;
             if certificates.is_empty() {

@@ -118,6 +118,7 @@ pub async fn examine(desk: &Desk, folder: &DataFolder, full: bool) -> Vec<Findin
     found.push(damage(desk).await);
     found.push(replicas(desk).await);
     found.push(backups(desk, folder).await);
+    found.extend(authority(folder, now_ms));
     found
 }
 
@@ -199,6 +200,15 @@ async fn replicas(desk: &Desk) -> Finding {
             }
         },
     )
+}
+
+/// The site's own certificate authority, where it has made one: what it is known by, and until when it is good.
+fn authority(folder: &DataFolder, now_ms: i64) -> Option<Finding> {
+    let (pin, until_ms) = chassis::http::own_authority(&folder.join("tls"))?;
+    let until = chassis::clock::format_rfc3339(until_ms);
+    let detail = format!("the site's own authority, good until {until}: SHA-256 {pin}");
+    let state = if now_ms < until_ms { Health::Ok } else { Health::Warn };
+    Some(Finding::new("certificate", state, detail))
 }
 
 /// Whether backups are made by themselves. A store's records are at headquarters, too; headquarters' own are nowhere else.

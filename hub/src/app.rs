@@ -42,7 +42,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     let address = resolve(&config.listen).await?;
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
-    let _lock = folder.lock().map_err(failed)?;
+    let mut lock = folder.lock().map_err(failed)?;
     let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
     desk.set_house(config.house);
     desk.open_heic_with(Opener::of_this_program());
@@ -83,6 +83,8 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
         tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
     }
     let vitals = vec![desk.vital(), server.door().vital(address)];
+    // For commands on the same folder.
+    lock.note(address, tls.is_some()).map_err(failed)?;
     Systemd::from_environment().serving(&format!("serves on {address}"), vitals, &shutdown);
     announce(address, tls.is_some()).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
     server.serve(listener, router, shutdown).await.map_err(failed)?;

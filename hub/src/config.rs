@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 pub use check::CheckArgs;
 pub use erasure::{EraseArgs, HoldArgs, NodeReplaceArgs, ReleaseArgs};
-pub use keep::{BackupArgs, DoctorArgs, RestoreArgs};
+pub use keep::{BackupArgs, DoctorArgs, RestoreArgs, SupportArgs};
 pub use quarantine::QuarantineCommand;
 use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
@@ -74,6 +74,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Look the folder over: what is well, what is not, and what to do about it.
     Doctor(DoctorArgs),
+    /// Write an archive for whoever is to help: how it stands, in numbers and words of the program, without anybody's data.
+    SupportBundle(SupportArgs),
     /// Changes that could not be put into their records.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
@@ -356,6 +358,7 @@ impl Command {
             Self::Backup(args) => args.resolve().map(Config::Admin),
             Self::Restore(args) => args.resolve().map(Config::Admin),
             Self::Doctor(args) => args.resolve().map(Config::Admin),
+            Self::SupportBundle(args) => args.resolve().map(Config::Admin),
             Self::Quarantine(command) => command.resolve().map(Config::Admin),
             Self::CheckConfig(args) => Ok(Config::Check(args)),
             Self::Manual { to } => Ok(Config::Manual { to }),
@@ -364,10 +367,15 @@ impl Command {
 }
 
 impl PlaceArgs {
+    /// The file that is read.
+    fn file(&self) -> Option<PathBuf> {
+        let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| self.data_dir.is_none() && file.is_file());
+        self.config.clone().or_else(installed)
+    }
+
     fn layered(self, mut given: Layer) -> Result<(PathBuf, Layer), UsageError> {
+        let file = self.file();
         given.data_dir = self.data_dir;
-        let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| given.data_dir.is_none() && file.is_file());
-        let file = self.config.or_else(installed);
         let mut layer = given.over(load_file(file.as_deref())?);
         let data_dir = needed(layer.data_dir.take(), "--data-dir", "AINCIDENT_HUB_DATA_DIR")?;
         Ok((data_dir, layer))

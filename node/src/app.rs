@@ -39,7 +39,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     let address = resolve(&config.listen).await?;
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
-    let _lock = folder.lock().map_err(failed)?;
+    let mut lock = folder.lock().map_err(failed)?;
     let cache = FolderCache::opening(&folder.join("cache"), config.cache_bytes);
     let (desk, identity) = site::open_with(&folder, shutdown.token(), cache.clone()).await.map_err(failed)?;
     let witness = Arc::new(Witness::new(&folder));
@@ -83,6 +83,8 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
             "not enrolled yet: get a one-time code from headquarters and run `aincident-node enroll` on this folder"
         );
     }
+    // For commands on the same folder.
+    lock.note(address, tls.is_some()).map_err(failed)?;
     Systemd::from_environment().serving(&format!("serves on {address}"), vitals, &shutdown);
     announce(address, tls.is_some()).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
     server.serve(listener, router, shutdown).await.map_err(failed)?;

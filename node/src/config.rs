@@ -8,15 +8,16 @@ mod keep;
 mod quarantine;
 mod scrub;
 mod tls;
+mod trust;
 
 pub use check::CheckArgs;
-pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs};
+pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs, SupportArgs};
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, credential, load_file};
 use chassis::http::{TlsConfig, TlsLayer};
-use chassis::outbound::Backoff;
+use chassis::outbound::{Backoff, MAX_PINS, Pin};
 use chassis::overlay;
 use chassis::secret::Redacted;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
@@ -28,6 +29,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
 use tls::TlsArgs;
+pub use trust::{TrustArgs, TrustConfig};
 
 use crate::replicator::Tempo;
 use crate::replicator::blobs::Policy;
@@ -49,6 +51,8 @@ pub enum Command {
     Enroll(EnrollArgs),
     /// Serve the store and keep it in step with headquarters.
     Serve(Box<ServeArgs>),
+    /// Change by which certificates the hub is believed, without enrolling anew.
+    Trust(TrustArgs),
     /// Say how far this node is in step with headquarters.
     Status(StatusArgs),
     /// Ask headquarters, and say whether both sides hold the same; where not, which records.
@@ -59,6 +63,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Look the folder over: what is well, what is not, and what to do about it.
     Doctor(DoctorArgs),
+    /// Write an archive for whoever is to help: how it stands, in numbers and words of the program, without anybody's data.
+    SupportBundle(SupportArgs),
     /// Changes that could not be put into their records, here or at headquarters.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
@@ -101,6 +107,10 @@ pub struct EnrollArgs {
     /// PEM file of the certificate authority that vouches for the hub, where it is not a public one.
     #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_CA")]
     ca: Option<PathBuf>,
+    /// SHA-256 of the hub's certificate, or of the authority's that it shows along with it: the hub is believed by this alone, and
+    /// `--ca` and public authorities do not count; several with commas. `aincident-hub doctor` tells it.
+    #[arg(long, value_name = "SHA256", env = "AINCIDENT_NODE_FINGERPRINT", value_delimiter = ',')]
+    fingerprint: Option<Vec<Pin>>,
     /// What headquarters' list calls this node [default: the PC's host name].
     #[arg(long, value_name = "NAME", env = "AINCIDENT_NODE_NAME")]
     name: Option<String>,
@@ -180,6 +190,7 @@ struct Layer {
     hub: Option<String>,
     code: Option<Redacted<String>>,
     ca: Option<PathBuf>,
+    fingerprint: Option<Vec<Pin>>,
     name: Option<String>,
     replace: Option<bool>,
     plain_http: Option<bool>,
@@ -210,6 +221,7 @@ overlay!(Layer {
     hub,
     code,
     ca,
+    fingerprint,
     name,
     replace,
     plain_http,
@@ -280,6 +292,8 @@ pub struct EnrollConfig {
     pub code: Redacted<String>,
     /// The authority's file.
     pub ca: Option<PathBuf>,
+    /// Certificates by which alone the hub is believed.
+    pub pins: Vec<Pin>,
     /// What to call the node.
     pub name: Option<String>,
     /// Whether an enrolled folder may be enrolled anew.
@@ -323,10 +337,15 @@ pub struct StatusConfig {
 }
 
 impl PlaceArgs {
+    /// The file that is read.
+    fn file(&self) -> Option<PathBuf> {
+        let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| self.data_dir.is_none() && file.is_file());
+        self.config.clone().or_else(installed)
+    }
+
     fn layered(self, mut given: Layer) -> Result<(PathBuf, Layer), UsageError> {
+        let file = self.file();
         given.data_dir = self.data_dir;
-        let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| given.data_dir.is_none() && file.is_file());
-        let file = self.config.or_else(installed);
         let mut layer = given.over(load_file(file.as_deref())?);
         let data_dir = needed(layer.data_dir.take(), "--data-dir", "AINCIDENT_NODE_DATA_DIR")?;
         Ok((data_dir, layer))
@@ -343,6 +362,7 @@ impl EnrollArgs {
             hub: self.hub,
             code: self.code,
             ca: self.ca,
+            fingerprint: self.fingerprint,
             name: self.name,
             replace: self.replace,
             plain_http: self.plain_http,
@@ -354,6 +374,7 @@ impl EnrollArgs {
             hub: needed(layer.hub, "--hub", "AINCIDENT_NODE_HUB")?,
             code: needed(layer.code.or(credential("code")?), "--code", "AINCIDENT_NODE_CODE")?,
             ca: layer.ca,
+            pins: pins(layer.fingerprint)?,
             name: layer.name,
             replace: layer.replace.unwrap_or(false),
             plain_http: layer.plain_http.unwrap_or(false),
@@ -427,6 +448,14 @@ impl StatusArgs {
 
 fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {
     value.ok_or(UsageError::Missing { option, variable })
+}
+
+fn pins(given: Option<Vec<Pin>>) -> Result<Vec<Pin>, UsageError> {
+    let pins = given.unwrap_or_default();
+    if pins.len() > MAX_PINS {
+        return Err(UsageError::Range(format!("{} fingerprints; give at most {MAX_PINS}", pins.len())));
+    }
+    Ok(pins)
 }
 
 fn cache_bytes(mib: Option<u64>) -> Result<u64, UsageError> {

@@ -17,5 +17,6 @@ pub mod replicator;
 pub mod report;
 pub mod site;
 pub mod status;
+pub mod trust;
 pub mod verify;
 pub mod witness;

@@ -245,7 +245,7 @@ impl Replicator {
         let secret = secret.ok_or("the node's credential is gone; enrol it with a new code and --replace")?;
         let outbound = match &self.carrier {
             Some(carrier) => hub::carried(carrier),
-            None => hub::clients(enrolment.ca_pem.as_deref()).map_err(|e| e.to_string())?,
+            None => hub::clients((&enrolment).into()).map_err(|e| e.to_string())?,
         };
         let (ids, clock) = (self.desk.ids().clone(), Arc::clone(self.desk.clock()));
         let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock)

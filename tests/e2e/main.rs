@@ -28,6 +28,7 @@ mod restored;
 mod settle;
 mod startup;
 mod strangers;
+mod support;
 mod tls;
 mod trust;
 mod versions;

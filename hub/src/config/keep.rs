@@ -3,6 +3,7 @@
 use super::{AdminConfig, Layer, OutputArgs, PlaceArgs, Task, UsageError, needed};
 use chassis::backup::series::ScheduleLayer;
 use clap::Args;
+use desk::support::Ask;
 use std::path::PathBuf;
 
 /// Options of `backup`.
@@ -64,6 +65,21 @@ pub struct DoctorArgs {
     full: Option<bool>,
 }
 
+/// Options of `support-bundle`.
+#[derive(Debug, Args)]
+pub struct SupportArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The archive to write (`tar.gz`); never one that is there already.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_TO")]
+    to: Option<PathBuf>,
+    /// A log to put its end in, `-` for standard input [default: the journal, where this account may read it].
+    #[arg(long = "log", value_name = "FILE")]
+    log_file: Option<PathBuf>,
+}
+
 impl BackupArgs {
     pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
         let given = Layer { json: self.output.json, to: self.to, ..Layer::default() };
@@ -103,6 +119,17 @@ impl DoctorArgs {
         let given = Layer { json: self.output.json, full: self.full, ..Layer::default() };
         let (data_dir, layer) = self.place.layered(given)?;
         let task = Task::Doctor { full: layer.full.unwrap_or(false) };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl SupportArgs {
+    pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let config = self.place.file();
+        let given = Layer { json: self.output.json, to: self.to, ..Layer::default() };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let to = needed(layer.to, "--to", "AINCIDENT_HUB_TO")?;
+        let task = Task::Support(Ask { to, log: self.log_file, config });
         Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }

@@ -83,6 +83,8 @@ pub enum Task {
         /// Whether to set aside what is there.
         replace: bool,
     },
+    /// `support-bundle`.
+    Support(desk::support::Ask),
     /// `doctor`.
     Doctor {
         /// Whether every file is read.

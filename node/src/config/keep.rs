@@ -3,6 +3,7 @@
 use super::{Layer, StatusArgs, UsageError, needed};
 use chassis::backup::series::{Schedule, ScheduleLayer};
 use clap::Args;
+use desk::support::Ask;
 use std::path::PathBuf;
 
 /// Options of `backup`.
@@ -58,7 +59,20 @@ pub struct DoctorArgs {
     full: Option<bool>,
 }
 
-/// `backup`, `restore` or `doctor`, ready to go.
+/// Options of `support-bundle`.
+#[derive(Debug, Args)]
+pub struct SupportArgs {
+    #[command(flatten)]
+    plain: StatusArgs,
+    /// The archive to write (`tar.gz`); never one that is there already.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_TO")]
+    to: Option<PathBuf>,
+    /// A log to put its end in, `-` for standard input [default: the journal, where this account may read it].
+    #[arg(long = "log", value_name = "FILE")]
+    log_file: Option<PathBuf>,
+}
+
+/// `backup`, `restore`, `doctor` or `support-bundle`, ready to go.
 #[derive(Debug)]
 pub struct KeepConfig {
     /// The data folder.
@@ -86,6 +100,8 @@ pub enum KeepTask {
         /// Whether to set aside what is there.
         replace: bool,
     },
+    /// `support-bundle`.
+    Support(Ask),
     /// `doctor`.
     Doctor {
         /// Whether every file is read.
@@ -144,6 +160,21 @@ impl DoctorArgs {
         let given = Layer { json: self.plain.json, full: self.full, ..Layer::default() };
         let (data_dir, layer) = self.plain.place.layered(given)?;
         let task = KeepTask::Doctor { full: layer.full.unwrap_or(false) };
+        Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl SupportArgs {
+    /// All layers together.
+    ///
+    /// # Errors
+    /// A file that cannot be used; an option that is missing.
+    pub fn resolve(self) -> Result<KeepConfig, UsageError> {
+        let config = self.plain.place.file();
+        let given = Layer { json: self.plain.json, to: self.to, ..Layer::default() };
+        let (data_dir, layer) = self.plain.place.layered(given)?;
+        let to = needed(layer.to, "--to", "AINCIDENT_NODE_TO")?;
+        let task = KeepTask::Support(Ask { to, log: self.log_file, config });
         Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }

@@ -12,9 +12,10 @@ use chassis::blobs::Sha256;
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
 use chassis::outbound::{
-    Body, BreakerConfig, Carrier, Method, Outbound, OutboundConfig, OutboundError, RequestBuilder, Response, Url,
+    Body, BreakerConfig, Carrier, Method, Outbound, OutboundConfig, OutboundError, Pin, RequestBuilder, Response, Url,
     retry_after,
 };
+use desk::ledger::Enrolment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sync_protocol::OLDEST_VERSION;
@@ -445,20 +446,35 @@ impl Reply {
     }
 }
 
+/// By what the hub is believed to be the hub, before it proves it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trust<'a> {
+    /// An authority of its own, PEM.
+    pub ca_pem: Option<&'a str>,
+    /// Certificates that alone count.
+    pub pins: &'a [Pin],
+}
+
+impl<'a> From<&'a Enrolment> for Trust<'a> {
+    fn from(enrolment: &'a Enrolment) -> Self {
+        Self { ca_pem: enrolment.ca_pem.as_deref(), pins: &enrolment.pins }
+    }
+}
+
 /// A client for the hub.
 ///
 /// # Errors
 /// When the certificates cannot be used.
-pub fn outbound(ca_pem: Option<&str>) -> Result<Outbound, OutboundError> {
-    client("hub", ca_pem, false)
+pub fn outbound(trust: Trust<'_>) -> Result<Outbound, OutboundError> {
+    client("hub", trust, false)
 }
 
 /// [`outbound`], and another one for contents: HTTP/1.1, where each has a connection of its own.
 ///
 /// # Errors
 /// When the certificates cannot be used.
-pub fn clients(ca_pem: Option<&str>) -> Result<(Outbound, Outbound), OutboundError> {
-    Ok((outbound(ca_pem)?, client("hub-contents", ca_pem, true)?))
+pub fn clients(trust: Trust<'_>) -> Result<(Outbound, Outbound), OutboundError> {
+    Ok((outbound(trust)?, client("hub-contents", trust, true)?))
 }
 
 /// [`clients`] whose requests go by `carrier`.
@@ -468,7 +484,7 @@ pub fn carried(carrier: &Arc<dyn Carrier>) -> (Outbound, Outbound) {
     (over("hub"), over("hub-contents"))
 }
 
-fn client(service: &'static str, ca_pem: Option<&str>, http1_only: bool) -> Result<Outbound, OutboundError> {
+fn client(service: &'static str, trust: Trust<'_>, http1_only: bool) -> Result<Outbound, OutboundError> {
     Outbound::new(
         service,
         OutboundConfig {
@@ -476,7 +492,8 @@ fn client(service: &'static str, ca_pem: Option<&str>, http1_only: bool) -> Resu
             connect_timeout: Duration::from_secs(10),
             total_timeout: None,
             idle_timeout: MOST_TRANSFER,
-            extra_ca_pem: ca_pem.map(|pem| pem.as_bytes().to_vec()),
+            extra_ca_pem: trust.ca_pem.map(|pem| pem.as_bytes().to_vec()),
+            pins: trust.pins.to_vec(),
             user_agent: concat!("aincident-node/", env!("CARGO_PKG_VERSION")).to_owned(),
             breaker: NEVER_OPEN,
         },
