@@ -15,6 +15,8 @@ use async_trait::async_trait;
 use metrics::{counter, gauge, histogram};
 use tokio::time::Instant;
 
+use crate::slow::{self, Kind};
+
 pub use backoff::{Backoff, retry_after};
 pub use breaker::{Breaker, BreakerConfig};
 pub use pins::{MAX_PINS, Pin};
@@ -179,17 +181,29 @@ impl Outbound {
     ///
     /// When there is no answer; see [`OutboundError`].
     pub async fn request(&self, request: Request) -> Result<Response, OutboundError> {
+        self.request_that_waits(request, Duration::ZERO).await
+    }
+
+    /// The same for a request whose answer may wait so long on purpose: it is slow when it takes longer still.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::request`].
+    pub async fn request_that_waits(&self, request: Request, wait: Duration) -> Result<Response, OutboundError> {
         if let Err(retry_in) = self.with_breaker(|breaker, now| breaker.admit(now)) {
             counter!("outbound_requests_total", "service" => self.service, "outcome" => "open").increment(1);
             return Err(OutboundError::Open { retry_in });
         }
         let mut trial = Trial { of: self, settled: false };
         let begun = Instant::now();
+        let asked = format!("{} {}{}", self.service, request.method(), request.url().path());
         let answer = match &self.carrier {
             None => self.client.execute(request).await.map_err(|cause| OutboundError::from(&cause)),
             Some(carrier) => carrier.carry(request).await,
         };
-        histogram!("outbound_request_seconds", "service" => self.service).record(begun.elapsed().as_secs_f64());
+        let took = begun.elapsed();
+        histogram!("outbound_request_seconds", "service" => self.service).record(took.as_secs_f64());
+        slow::note(Kind::Outbound, took.saturating_sub(wait), || asked);
         let healthy = answer.as_ref().is_ok_and(|response| {
             let status = response.status();
             !status.is_server_error() && status != http::StatusCode::TOO_MANY_REQUESTS

@@ -49,6 +49,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     desk.take_photo_limits(config.photos).await.map_err(failed)?;
     versions::catch_up(&desk).await.map_err(failed)?;
     desk.set_scrub(config.scrub);
+    chassis::slow::set(config.slow);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
@@ -73,6 +74,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
         }
         own.work().await;
     });
+    tokio::spawn(chassis::backup::series::measure(config.data_dir, shutdown.token()));
     let settings = Settings { again, now, desk: desk.clone() };
     tokio::spawn(shutdown.token().run_until_cancelled_owned(settings.keep(hangups)));
     let measuring = tokio::spawn(fleet::measure(desk.clone(), shutdown.token()));

@@ -9,6 +9,7 @@ mod keep;
 mod quarantine;
 mod scrub;
 mod serve;
+mod slow;
 mod task;
 mod tls;
 
@@ -16,6 +17,7 @@ use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::http::TlsLayer;
 use chassis::overlay;
+use chassis::slow::SlowLayer;
 use chassis::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 use desk::actor::Role;
@@ -254,6 +256,7 @@ struct Layer {
     scrub: Option<ScrubLayer>,
     tls: Option<TlsLayer>,
     backup: Option<ScheduleLayer>,
+    slow: Option<SlowLayer>,
 }
 
 overlay!(Layer {
@@ -286,6 +289,7 @@ overlay!(Layer {
     scrub,
     tls,
     backup,
+    slow,
 });
 
 /// Why the program cannot do as told.

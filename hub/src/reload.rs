@@ -1,6 +1,7 @@
 //! Reading the configuration again while the hub serves.
 
 use chassis::reload::{self, Hangups};
+use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
 use desk::Desk;
 
@@ -44,6 +45,8 @@ impl Settings {
         telemetry::refilter(&new.telemetry).map_err(|error| error.to_string())?;
         let differs = differences(&self.now, &new);
         self.desk.set_scrub(new.scrub);
+        slow::set(new.slow);
+        self.now.slow = new.slow;
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, format: self.now.telemetry.format };
         (self.now.scrub, self.now.photos) = (new.scrub, new.photos);
@@ -54,7 +57,7 @@ impl Settings {
 /// The keys that differ, and whether each waits for a restart.
 fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<(&'static str, bool)> {
     // No `..`: a setting that is missing here must not compile.
-    let ServeConfig { data_dir, listen, plain_http, telemetry, house, photos, scrub, tls } = new;
+    let ServeConfig { data_dir, listen, plain_http, telemetry, house, photos, scrub, tls, slow } = new;
     let (at_once, waits) = (false, true);
     [
         ("data_dir", old.data_dir != *data_dir, waits),
@@ -72,6 +75,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<(&'static str, bool)
         ("scrub.kib_s", old.scrub.bytes_per_s != scrub.bytes_per_s, at_once),
         ("scrub.paused", old.scrub.paused != scrub.paused, at_once),
         ("tls", old.tls != *tls, waits),
+        ("slow", old.slow != *slow, at_once),
     ]
     .into_iter()
     .filter_map(|(name, differs, waits)| differs.then_some((name, waits)))

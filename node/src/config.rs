@@ -7,6 +7,7 @@ mod check;
 mod keep;
 mod quarantine;
 mod scrub;
+mod slow;
 mod tls;
 mod trust;
 
@@ -20,12 +21,14 @@ use chassis::http::{TlsConfig, TlsLayer};
 use chassis::outbound::{Backoff, MAX_PINS, Pin};
 use chassis::overlay;
 use chassis::secret::Redacted;
+use chassis::slow::{SlowLayer, Thresholds};
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
 use desk::scrub::Scrub;
 use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
+use slow::SlowArgs;
 use std::path::PathBuf;
 use std::time::Duration;
 use tls::TlsArgs;
@@ -166,10 +169,15 @@ pub struct ServeArgs {
     /// [default: this site].
     #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_IMAGES_URL")]
     images_url: Option<String>,
+    /// Tell the network by multicast DNS that the node is here (`_aincident._tcp`), where it listens for other machines [default: true].
+    #[arg(long, env = "AINCIDENT_NODE_MDNS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    mdns: Option<bool>,
     #[command(flatten)]
     scrub: ScrubArgs,
     #[command(flatten)]
     tls: TlsArgs,
+    #[command(flatten)]
+    slow: SlowArgs,
 }
 
 /// Options of `status`.
@@ -214,6 +222,8 @@ struct Layer {
     verify_interval_s: Option<u64>,
     tls: Option<TlsLayer>,
     backup: Option<ScheduleLayer>,
+    slow: Option<SlowLayer>,
+    mdns: Option<bool>,
 }
 
 overlay!(Layer {
@@ -245,6 +255,8 @@ overlay!(Layer {
     verify_interval_s,
     tls,
     backup,
+    slow,
+    mdns,
 });
 
 /// `[link]` of the file.
@@ -325,6 +337,10 @@ pub struct ServeConfig {
     pub scrub: Scrub,
     /// How the site proves who it is.
     pub tls: TlsConfig,
+    /// What counts as slow.
+    pub slow: Thresholds,
+    /// Whether the network is told that the node is here.
+    pub mdns: bool,
 }
 
 /// `status`, ready to go.
@@ -390,6 +406,7 @@ impl ServeArgs {
     pub fn resolve(mut self) -> Result<ServeConfig, UsageError> {
         let given = Layer {
             plain_http: self.plain_http,
+            mdns: self.mdns,
             listen: self.listen.take(),
             log: self.log.take(),
             log_format: self.log_format.take(),
@@ -422,8 +439,10 @@ impl ServeArgs {
             },
             cache_bytes: cache_bytes(layer.cache_mib)?,
             inbox: layer.inbox,
+            mdns: layer.mdns.unwrap_or(true),
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,
+            slow: self.slow.layer().over(layer.slow).map_err(UsageError::Range)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             data_dir,
             tempo: Tempo {

@@ -1,6 +1,7 @@
 //! Reading the configuration again while the node serves.
 
 use chassis::reload::{self, Hangups};
+use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
 use desk::Desk;
 
@@ -44,6 +45,8 @@ impl Settings {
         telemetry::refilter(&new.telemetry).map_err(|error| error.to_string())?;
         let differs = differences(&self.now, &new);
         self.desk.set_scrub(new.scrub);
+        slow::set(new.slow);
+        self.now.slow = new.slow;
         self.replicator.keep_to(new.tempo);
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, format: self.now.telemetry.format };
@@ -66,6 +69,8 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<(&'static str, bool)
         cache_bytes,
         scrub,
         tls,
+        slow,
+        mdns,
     } = new;
     let (at_once, waits) = (false, true);
     [
@@ -87,6 +92,8 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<(&'static str, bool)
         ("scrub.kib_s", old.scrub.bytes_per_s != scrub.bytes_per_s, at_once),
         ("scrub.paused", old.scrub.paused != scrub.paused, at_once),
         ("tls", old.tls != *tls, waits),
+        ("mdns", old.mdns != *mdns, waits),
+        ("slow", old.slow != *slow, at_once),
     ]
     .into_iter()
     .filter_map(|(name, differs, waits)| differs.then_some((name, waits)))

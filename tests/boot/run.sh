@@ -142,6 +142,7 @@ for one in $both; do
     [ "$(inside stat -c '%U %a' "/var/lib/$one")" = "$one 700" ] || die "/var/lib/$one: $(inside stat -c '%U %a' "/var/lib/$one")"
     inside systemctl is-enabled -q "$one" || die "$one is not enabled"
     inside test -s "/usr/share/man/man1/$one-serve.1.gz" || die "$one has no man page"
+    inside sh -c "gzip -dc /usr/share/doc/$one/third-party.txt.gz | grep -q '^rusqlite '" || die "$one does not say what it is made of"
     inside test -s "/usr/share/bash-completion/completions/$one" || die "$one completes nothing"
     inside systemd-analyze security --threshold=15 --no-pager "$one" >"$work/security.log" || die "$(tail -n 1 "$work/security.log")"
     ok "$one: private data folder, enabled, man pages, completions; $(sed -n 's/^→ //p' "$work/security.log")"

@@ -2,6 +2,7 @@
 //!
 //! One target on purpose: it links once. Each file is one promise of the system and what is done to break it.
 
+mod announced;
 mod backup;
 mod clocks;
 mod corpus;

@@ -76,6 +76,12 @@ async fn a_node_takes_caps_and_log_level_while_it_runs_and_names_what_it_cannot_
     })
     .await;
     assert_eq!(node.daemon().pid(), pid);
+    // A login costs some milliseconds on purpose.
+    reload(&node, &file, &format!("{wide}[slow]\nrequest_ms = 1\n"), "the configuration was read again").await;
+    let _ = node.manager().await;
+    let slow =
+        |log: &str| log.lines().any(|line| line.contains("an operation was slow") && line.contains("/api/v1/login"));
+    wait_until("the slow login in the log", PATIENCE, async || slow(&node.daemon().log_tail(usize::MAX))).await;
     let metrics = manager.get("/metrics").await;
     let metrics = String::from_utf8_lossy(&metrics.body);
     assert!(metrics.contains("configuration_reloads_total{outcome=\"refused\"} 3"), "{metrics}");
@@ -111,4 +117,34 @@ async fn a_hub_takes_limits_of_photos_while_it_runs() {
     .await;
     let _ = add_photo(&harriet, id, "b.jpg", noisy_jpeg(&mut rng, 64, 48)).await.expect(201);
     hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_of_a_node_has_one_id_in_both_logs() {
+    let scratch = Scratch::new("request-ids");
+    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
+    hub.stop().await;
+    hub.env("AINCIDENT_HUB_LOG", "debug");
+    hub.start().await;
+    let mut node = Node::new(&scratch, &hub, "042", "node").await;
+    node.env("AINCIDENT_NODE_LOG", "debug");
+    node.enroll(&hub.node_code("042").await).await.ok("enroll");
+    node.start().await;
+    let manager = node.manager().await;
+    let _ = manager.post("/api/v1/incidents", &json!({ "description": "x" })).await.expect(201);
+    node.drained(&manager, PATIENCE).await;
+    let id =
+        |line: &str| line.split_once("id=").and_then(|(_, rest)| rest.split([' ', '}', ',']).next().map(str::to_owned));
+    let pushed = |log: &str| log.lines().filter(|line| line.contains("/sync/v1/push")).filter_map(id).next();
+    let at_node = node.daemon().log_tail(usize::MAX);
+    let id = pushed(&at_node).unwrap_or_else(|| panic!("no push in the node's log: {at_node}"));
+    let id = id.trim_matches('"').to_owned();
+    assert_eq!(id.len(), 16, "{id}");
+    wait_until("the same id in the hub's log", PATIENCE, async || {
+        hub.daemon()
+            .log_tail(usize::MAX)
+            .lines()
+            .any(|line| line.contains(&id) && line.contains("/sync/v1/push"))
+    })
+    .await;
 }

@@ -24,7 +24,9 @@ fn unpacked(archive: &Path) -> BTreeMap<String, String> {
 
 fn secret_of(folder: &Path) -> String {
     let database = rusqlite::Connection::open(folder.join("ledger.sqlite")).unwrap();
-    database.query_row("SELECT value FROM site WHERE name = 'credential'", [], |row| row.get(0)).unwrap()
+    database
+        .query_row("SELECT value FROM site WHERE name = 'credential'", [], |row| row.get(0))
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

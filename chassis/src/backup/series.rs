@@ -13,11 +13,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// The list's name in the data folder.
 pub const LIST: &str = "backups.json";
 /// Most backups that the list names; of those that are not there the oldest are forgotten.
 const MAX_LISTED: usize = 2000;
+/// How often it is looked for the last one.
+const MEASURED_EVERY: Duration = Duration::from_secs(60);
 /// A day, in milliseconds.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How many days, and how many weeks, keep one unless the configuration says otherwise.
@@ -99,6 +103,20 @@ pub fn last(data_dir: &Path) -> Option<Made> {
     let text = fs::read(data_dir.join(LIST)).ok()?;
     let made: Vec<Made> = serde_json::from_slice(&text).ok()?;
     made.into_iter().rev().find(Made::is_there)
+}
+
+/// Keeps the figure of when the last one was made, until `stop` is cancelled.
+pub async fn measure(data_dir: PathBuf, stop: CancellationToken) {
+    loop {
+        if let Some(last) = last(&data_dir) {
+            #[allow(clippy::cast_precision_loss, reason = "seconds since 1970")]
+            metrics::gauge!("backup_last_made_time_seconds").set(last.made_ms as f64 / 1000.0);
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(MEASURED_EVERY) => {}
+        }
+    }
 }
 
 /// The list, for as long as a backup is made: nobody else makes one meanwhile.

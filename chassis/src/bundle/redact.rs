@@ -71,11 +71,10 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || "-_.@+".contains(c)
 }
 
-/// Base64 of random bytes has digits and letters of both kinds; ids and digests have no capitals, words of programs no digits.
+/// Base64 of random bytes has letters of both kinds; ids, digests, routes and names of figures have no capitals.
 fn is_secret(word: &str) -> bool {
     word.split(['.', '@', '+']).any(|part| {
         part.len() >= SECRET_CHARS
-            && part.bytes().any(|c| c.is_ascii_digit())
             && part.bytes().any(|c| c.is_ascii_uppercase())
             && part.bytes().any(|c| c.is_ascii_lowercase())
     })

@@ -1,9 +1,11 @@
 //! Options of `serve`.
 
 use super::scrub::ScrubArgs;
+use super::slow::SlowArgs;
 use super::tls::TlsArgs;
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::http::TlsConfig;
+use chassis::slow::Thresholds;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::Args;
 use desk::House;
@@ -55,6 +57,8 @@ pub struct ServeArgs {
     scrub: ScrubArgs,
     #[command(flatten)]
     tls: TlsArgs,
+    #[command(flatten)]
+    slow: SlowArgs,
 }
 
 /// `serve`, ready to go.
@@ -76,6 +80,8 @@ pub struct ServeConfig {
     pub scrub: Scrub,
     /// How the site proves who it is.
     pub tls: TlsConfig,
+    /// What counts as slow.
+    pub slow: Thresholds,
 }
 
 impl ServeArgs {
@@ -115,6 +121,7 @@ impl ServeArgs {
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             photos,
             scrub: self.scrub.over(layer.scrub)?,
+            slow: self.slow.layer().over(layer.slow).map_err(UsageError::Range)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             data_dir,
         })

@@ -22,6 +22,7 @@ use sync_protocol::OLDEST_VERSION;
 use sync_protocol::message::{
     self, CredentialKeys, MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, credential_keys,
 };
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 /// The most that an answer of JSON may be, in bytes: one answer for each of the largest push, with reasons.
@@ -292,7 +293,9 @@ impl Hub {
         let credential = self.credential();
         let nonce = nonce(&self.ids);
         let most = call.deadline + MOST_TRANSFER;
-        let answer = tokio::time::timeout(most, self.exchange(call, &credential, &nonce)).await;
+        // The hub's lines about it have the same id.
+        let span = tracing::info_span!("hub", id = request_id(&nonce), path = call.path);
+        let answer = tokio::time::timeout(most, self.exchange(call, &credential, &nonce)).instrument(span).await;
         self.proven(answer.unwrap_or(Err(OutboundError::Timeout)), &credential, &nonce)
     }
 
@@ -308,7 +311,9 @@ impl Hub {
             for (name, value) in transfer.headers {
                 request = request.header(name, value);
             }
-            let response = self.contents.request(request.body(transfer.body).build()?).await?;
+            // As long as the line takes.
+            let request = request.body(transfer.body).build()?;
+            let response = self.contents.request_that_waits(request, Duration::MAX).await?;
             Reply::read(response, MOST_JSON_BYTES, self.clock.now_ms()).await
         };
         self.proven(exchange.await, &credential, &nonce)
@@ -325,7 +330,8 @@ impl Hub {
             if from > 0 {
                 request = request.header("range", format!("bytes={from}-"));
             }
-            let head = tokio::time::timeout(STALLED, self.contents.request(request.build()?)).await;
+            let asking = self.contents.request_that_waits(request.build()?, Duration::MAX);
+            let head = tokio::time::timeout(STALLED, asking).await;
             head.unwrap_or(Err(OutboundError::Timeout))
         };
         let response = exchange.await.map_err(|error| self.unreachable(&error))?;
@@ -377,7 +383,8 @@ impl Hub {
             .build(method, address(&self.base, path)?)
             .header("authorization", format!("Bearer {}.{}", self.node_id.hyphenated(), credential.secret))
             .header(PROTOCOL_HEADER, self.protocol(path).to_string())
-            .header(NONCE_HEADER, nonce))
+            .header(NONCE_HEADER, nonce)
+            .header(REQUEST_ID_HEADER, request_id(nonce)))
     }
 
     async fn exchange(&self, call: Call, credential: &Credential, nonce: &str) -> Result<Reply, OutboundError> {
@@ -388,7 +395,11 @@ impl Hub {
             request = request.header(MACHINE_HEADER, machine);
         }
         let request = request.body(call.body).build()?;
-        let head = tokio::time::timeout(call.deadline, self.outbound.request(request)).await;
+        let waits = if call.path == message::path::PULL { call.deadline } else { Duration::ZERO };
+        let asking = self.outbound.request_that_waits(request, waits);
+        let head = tokio::time::timeout(call.deadline, asking).await;
+        let status = head.as_ref().ok().and_then(|head| head.as_ref().ok()).map(|head| head.status().as_u16());
+        tracing::debug!(status, "asked");
         Reply::read(head.map_err(|_| OutboundError::Timeout)??, call.most_bytes, self.clock.now_ms()).await
     }
 
@@ -513,6 +524,14 @@ impl fmt::Debug for Hub {
             .field("node_id", &self.node_id)
             .finish_non_exhaustive()
     }
+}
+
+/// By which a request is found in the logs of both sides.
+const REQUEST_ID_HEADER: &str = "x-request-id";
+
+/// The beginning of its nonce: that is new each time.
+fn request_id(nonce: &str) -> &str {
+    nonce.get(..16).unwrap_or(nonce)
 }
 
 /// 32 hexadecimal characters, never used twice.
