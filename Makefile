@@ -12,8 +12,9 @@ TRACE ?=
 
 # Needed to build: a C compiler (SQLite and zstd are compiled in).
 BUILD_PACKAGES := gcc libc6-dev
-# Needed by tests besides: a file system of their own to cut the power of, readers for PDF reports, and a browser.
-TEST_PACKAGES := e2fsprogs mount util-linux perl-base poppler-utils qpdf chromium chromium-driver
+# Needed by tests besides: a file system of their own to cut the power of, readers for PDF reports, a browser, and somebody
+# who looks for services in a network.
+TEST_PACKAGES := e2fsprogs mount util-linux perl-base poppler-utils qpdf chromium chromium-driver iproute2 python3-zeroconf
 
 # $(call need,PACKAGES): installs those that are not there, as root or through sudo.
 need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok' || missing="$$missing $$p"; done; \
@@ -83,6 +84,9 @@ deb: deb-packages ## Debian packages of both programs, in target/debian
 	rm -rf target/manual
 	$(PACKED)/aincident-hub manual --to target/manual/aincident-hub
 	$(PACKED)/aincident-node manual --to target/manual/aincident-node
+	mkdir -p target/third-party
+	for one in aincident-hub aincident-node; do packaging/third-party.sh $$one >target/third-party/$$one && \
+		gzip -9nf target/third-party/$$one || exit 1; done
 	$(EPOCH) $(CARGO) deb -p aincident-hub --profile $(PACK) --no-build
 	$(EPOCH) $(CARGO) deb -p aincident-node --profile $(PACK) --no-build
 	lintian --fail-on error target/debian/*.deb

@@ -355,3 +355,26 @@ fn every_figure_that_alerts_and_dashboards_name_is_measured() {
     assert!(named > 50, "the walk found almost no figures");
     check(faults);
 }
+
+#[test]
+fn the_package_tells_what_is_compiled_in_and_under_which_licences() {
+    let told = std::process::Command::new(root().join("packaging/third-party.sh")).arg("aincident-node").output();
+    let told = told.unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let text = String::from_utf8_lossy(&told.stdout);
+    let (list, texts) = text.split_once("\n--------").unwrap();
+    let named: BTreeSet<&str> = list.lines().filter_map(|line| line.split_once(' ')).map(|(name, _)| name).collect();
+    let direct = dependencies("node")
+        .into_iter()
+        .filter(|name| !["chassis", "desk", "pages", "sync-protocol"].contains(&name.as_str()));
+    check(
+        direct
+            .filter(|name| !named.contains(name.as_str()))
+            .map(|name| format!("{name} is not named"))
+            .collect(),
+    );
+    // Compiled in by libraries, from others: ring's and zstd's authors.
+    for holder in ["BoringSSL", "Meta Platforms", "Permission is hereby granted, free of charge"] {
+        assert!(texts.contains(holder), "the licence of {holder} is not there");
+    }
+}

@@ -8,6 +8,8 @@
 //! is checked whole again before a single byte of it is unpacked; the database gets its name last, so that a folder in which
 //! unpacking was cut off still counts as empty. Names other than the ones above, links and special files are refused.
 
+pub mod series;
+
 use crate::blobs::Sha256;
 use crate::folder::sync_folder;
 use serde::{Deserialize, Serialize};
@@ -79,6 +81,12 @@ pub enum BackupError {
     /// It was made by a newer version.
     #[error("{0} was made by a newer version (format {1}); install that version first")]
     Newer(String, u32),
+    /// There is no folder to make it in.
+    #[error("there is no folder {0}; make it, mount what belongs there, or name another one")]
+    NoFolder(String),
+    /// Another one is being made.
+    #[error("another scheduled backup of this folder is under way; wait for it")]
+    UnderWay,
 }
 
 fn io_at(path: &Path) -> impl Fn(io::Error) -> BackupError + '_ {
@@ -131,9 +139,7 @@ pub fn write(
     if to.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(to.display().to_string()));
     }
-    let mut part = to.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
+    let part = part_of(to);
     let written = pack((program, version), made_ms, ledger, blobs, &part, progress)
         .and_then(|manifest| {
             if verify(&part)? == manifest {
@@ -151,6 +157,13 @@ pub fn write(
         });
     let _ = fs::remove_file(&part);
     written
+}
+
+/// The name under which the backup `to` is written.
+pub(crate) fn part_of(to: &Path) -> PathBuf {
+    let mut part = to.as_os_str().to_owned();
+    part.push(".part");
+    PathBuf::from(part)
 }
 
 fn pack(

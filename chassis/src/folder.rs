@@ -5,6 +5,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -44,7 +45,24 @@ pub struct DataFolder {
 /// Held by the process that serves a folder; dropping it gives the folder free.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+impl FolderLock {
+    /// Notes that the folder is served at `address`, for [`DataFolder::served_at`].
+    ///
+    /// # Errors
+    ///
+    /// When the lock file cannot be written.
+    pub fn note(&mut self, address: SocketAddr, tls: bool) -> io::Result<()> {
+        let ip = match address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        let here = SocketAddr::new(ip, address.port());
+        writeln!(self.file, "{}://{here}", if tls { "https" } else { "http" })
+    }
 }
 
 impl DataFolder {
@@ -115,9 +133,12 @@ impl DataFolder {
                     std::thread::yield_now();
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let mut pid = String::new();
-                    let known = file.read_to_string(&mut pid).is_ok() && pid.trim().parse::<u32>().is_ok();
-                    let pid = if known { pid.trim().to_owned() } else { "unknown".to_owned() };
+                    let mut text = String::new();
+                    let pid = file
+                        .read_to_string(&mut text)
+                        .ok()
+                        .and_then(|_| text.lines().next()?.trim().parse::<u32>().ok());
+                    let pid = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
                     return Err(FolderError::Served { pid });
                 }
                 Err(TryLockError::Error(cause)) => return Err(failed(cause)),
@@ -126,7 +147,7 @@ impl DataFolder {
         file.set_len(0).map_err(failed)?;
         file.rewind().map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(FolderLock { _file: file })
+        Ok(FolderLock { file })
     }
 
     /// Whether some process serves this folder right now. Only for messages and decisions that may be
@@ -137,6 +158,16 @@ impl DataFolder {
             return false;
         };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
+    /// Where the process that serves this folder answers on this machine, such as `http://127.0.0.1:7710`.
+    #[must_use]
+    pub fn served_at(&self) -> Option<String> {
+        if !self.is_served() {
+            return None;
+        }
+        let text = std::fs::read_to_string(self.path.join("lock")).ok()?;
+        text.lines().nth(1).map(|line| line.trim().to_owned()).filter(|line| line.starts_with("http"))
     }
 
     fn lock_file(&self) -> io::Result<File> {
@@ -220,13 +251,17 @@ pub(crate) mod tests {
         let scratch = scratch("folder");
         let folder = DataFolder::open(&*scratch).unwrap();
         assert!(!folder.is_served());
-        let lock = folder.lock().unwrap();
+        let mut lock = folder.lock().unwrap();
         assert!(folder.is_served());
         let error = DataFolder::open(&*scratch).unwrap().lock().unwrap_err().to_string();
         let pid = std::process::id();
         assert_eq!(error, format!("another process (pid {pid}) already serves this folder; stop it first"));
+        assert_eq!(folder.served_at(), None);
+        lock.note("0.0.0.0:7710".parse().unwrap(), true).unwrap();
+        assert_eq!(folder.served_at().as_deref(), Some("https://127.0.0.1:7710"));
+        assert_eq!(folder.lock().unwrap_err().to_string(), error);
         drop(lock);
-        assert!(!folder.is_served());
+        assert!(!folder.is_served() && folder.served_at().is_none());
         folder.lock().unwrap();
     }
 }

@@ -13,6 +13,7 @@
 use crate::clock::SharedClock;
 use crate::ids::Ids;
 use crate::outbound::Backoff;
+use crate::slow;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -273,6 +274,7 @@ impl Runner {
             let ended = AssertUnwindSafe(handler(job)).catch_unwind().await;
             let ended = ended.unwrap_or_else(|_| Err(JobError::Retry("the program met a fault of its own".to_owned())));
             metrics::histogram!("job_seconds", "kind" => kind.clone()).record(begun.elapsed().as_secs_f64());
+            slow::note(slow::Kind::Job, begun.elapsed(), || format!("{kind} {key}"));
             let noted = match ended {
                 Ok(()) => queue.done(no).await,
                 Err(JobError::Retry(why)) if attempt < MOST_ATTEMPTS => {

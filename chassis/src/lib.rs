@@ -6,6 +6,7 @@
 
 pub mod backup;
 pub mod blobs;
+pub mod bundle;
 pub mod clock;
 pub mod config;
 pub mod folder;
@@ -15,13 +16,16 @@ pub mod ids;
 pub mod jobs;
 pub mod manual;
 pub mod mark;
+pub mod mdns;
 pub mod memory;
 pub mod outbound;
 pub mod owner;
 pub mod pulse;
 pub mod qr;
+pub mod reload;
 pub mod secret;
 pub mod shutdown;
+pub mod slow;
 pub mod sqlite;
 pub mod systemd;
 pub mod telemetry;

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod pins;
 
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,11 @@ use async_trait::async_trait;
 use metrics::{counter, gauge, histogram};
 use tokio::time::Instant;
 
+use crate::slow::{self, Kind};
+
 pub use backoff::{Backoff, retry_after};
 pub use breaker::{Breaker, BreakerConfig};
+pub use pins::{MAX_PINS, Pin};
 pub use reqwest::{Body, Method, Request, RequestBuilder, Response, Url};
 
 /// Installs the one TLS implementation of the process. First thing in `main` and harmless when repeated.
@@ -40,6 +44,8 @@ pub struct OutboundConfig {
     pub http1_only: bool,
     /// Certificates (PEM) to trust besides the system's: a private authority.
     pub extra_ca_pem: Option<Vec<u8>>,
+    /// Certificates that alone are believed; none: whatever a trusted authority vouches for.
+    pub pins: Vec<Pin>,
     /// `User-Agent`.
     pub user_agent: String,
     /// When to stop asking for a while.
@@ -54,6 +60,7 @@ impl Default for OutboundConfig {
             idle_timeout: Duration::from_secs(30),
             http1_only: false,
             extra_ca_pem: None,
+            pins: Vec::new(),
             user_agent: concat!("aincident/", env!("CARGO_PKG_VERSION")).to_owned(),
             breaker: BreakerConfig::default(),
         }
@@ -127,7 +134,10 @@ impl Outbound {
         if let Some(total) = config.total_timeout {
             builder = builder.timeout(total);
         }
-        if let Some(pem) = &config.extra_ca_pem {
+        if !config.pins.is_empty() {
+            let tls = pins::tls(config.pins, config.http1_only);
+            builder = builder.tls_backend_preconfigured(tls.map_err(|error| OutboundError::Setup(error.to_string()))?);
+        } else if let Some(pem) = &config.extra_ca_pem {
             let certificates = reqwest::Certificate::from_pem_bundle(pem)
                 .map_err(|_| OutboundError::Setup("the CA file holds no readable PEM certificate".to_owned()))?;
             if certificates.is_empty() {
@@ -171,17 +181,29 @@ impl Outbound {
     ///
     /// When there is no answer; see [`OutboundError`].
     pub async fn request(&self, request: Request) -> Result<Response, OutboundError> {
+        self.request_that_waits(request, Duration::ZERO).await
+    }
+
+    /// The same for a request whose answer may wait so long on purpose: it is slow when it takes longer still.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::request`].
+    pub async fn request_that_waits(&self, request: Request, wait: Duration) -> Result<Response, OutboundError> {
         if let Err(retry_in) = self.with_breaker(|breaker, now| breaker.admit(now)) {
             counter!("outbound_requests_total", "service" => self.service, "outcome" => "open").increment(1);
             return Err(OutboundError::Open { retry_in });
         }
         let mut trial = Trial { of: self, settled: false };
         let begun = Instant::now();
+        let asked = format!("{} {}{}", self.service, request.method(), request.url().path());
         let answer = match &self.carrier {
             None => self.client.execute(request).await.map_err(|cause| OutboundError::from(&cause)),
             Some(carrier) => carrier.carry(request).await,
         };
-        histogram!("outbound_request_seconds", "service" => self.service).record(begun.elapsed().as_secs_f64());
+        let took = begun.elapsed();
+        histogram!("outbound_request_seconds", "service" => self.service).record(took.as_secs_f64());
+        slow::note(Kind::Outbound, took.saturating_sub(wait), || asked);
         let healthy = answer.as_ref().is_ok_and(|response| {
             let status = response.status();
             !status.is_server_error() && status != http::StatusCode::TOO_MANY_REQUESTS

@@ -19,6 +19,7 @@ mod lookout;
 mod migrate;
 mod open;
 mod readers;
+mod survey;
 pub mod uploads;
 mod wipe;
 mod writer;
@@ -39,6 +40,8 @@ pub use in_place::{Disk, Moment};
 pub use migrate::{before_upgrade, runner};
 pub use refinery;
 pub use rusqlite;
+
+pub use survey::{Survey, survey};
 
 use in_place::InPlace;
 use lookout::Lookout;

@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
@@ -89,13 +89,33 @@ pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
+    let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter);
     let done = match config.format {
         LogFormat::Text if journal::is_standard_error() => registry.with(layer.event_format(journal::Lines)).try_init(),
         LogFormat::Text => registry.with(layer).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
-    done.map_err(|_| TelemetryError::Taken("logging"))
+    done.map_err(|_| TelemetryError::Taken("logging"))?;
+    let _ = FILTER.set(handle);
+    Ok(())
+}
+
+/// The filter of the running process.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Logs what `config` says from now on; how lines look stays.
+///
+/// # Errors
+///
+/// When the filter does not parse.
+pub fn refilter(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+    let filter = filter(config)?;
+    if let Some(handle) = FILTER.get() {
+        // Fails only once the subscriber is gone, and then nobody logs.
+        let _ = handle.reload(filter);
+    }
+    Ok(())
 }
 
 /// Gives out what has been measured.

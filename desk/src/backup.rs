@@ -7,6 +7,7 @@
 use crate::desk::Desk;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Histories as _, Identity, Site as _};
+use chassis::backup::series::{Schedule, Series};
 use chassis::backup::{self, BackupError, Manifest};
 use chassis::blobs::Blobs;
 use chassis::folder::{DataFolder, FolderError, sync_folder};
@@ -105,6 +106,43 @@ pub async fn make(
     .await;
     remove_database(&copy);
     made
+}
+
+/// A backup made by the schedule.
+#[derive(Debug)]
+pub struct Round {
+    /// What it holds.
+    pub manifest: Manifest,
+    /// Its file.
+    pub file: PathBuf,
+    /// Older ones that need not stay any more and were removed.
+    pub removed: Vec<PathBuf>,
+}
+
+/// Makes the next backup of a series, and removes older ones that need not stay, once it is whole and was read back.
+///
+/// # Errors
+/// [`Failed`]; nothing was removed then, unless that is what failed.
+pub async fn by_schedule(
+    desk: &Desk,
+    folder: &DataFolder,
+    about: (Program, &'static str),
+    schedule: Schedule,
+    progress: impl FnMut(u64) + Send + 'static,
+) -> Result<Round, Failed> {
+    let mut series = Series::open(folder.path())?;
+    let file = series.begin(&schedule.folder, about.0.name(), desk.now_ms())?;
+    let manifest = match make(desk, folder, about, file.clone(), progress).await {
+        Ok(manifest) => manifest,
+        // Headquarters could not note that its changes are durable: the file is whole all the same, and stays listed.
+        Err(error) if file.exists() => return Err(error),
+        Err(error) => {
+            series.take_back(&file)?;
+            return Err(error);
+        }
+    };
+    let removed = off(move || Ok(series.prune(&schedule)?)).await?;
+    Ok(Round { manifest, file, removed })
 }
 
 /// Up to which number each stream of others is in a copy of a ledger.

@@ -73,7 +73,7 @@ struct Inner {
     house: OnceLock<House>,
     /// Folders in which copies of contents may lie.
     copies: OnceLock<Vec<PathBuf>>,
-    scrub: OnceLock<Scrub>,
+    scrub: watch::Sender<Scrub>,
     printing: Arc<Semaphore>,
     binding: Arc<Semaphore>,
     arriving: Arc<Semaphore>,
@@ -169,7 +169,7 @@ impl Desk {
             uploads: OnceLock::new(),
             house: OnceLock::new(),
             copies: OnceLock::new(),
-            scrub: OnceLock::new(),
+            scrub: watch::Sender::new(Scrub::default()),
             printing: Arc::new(Semaphore::new(photos::job::at_once())),
             binding: Arc::new(Semaphore::new(1)),
             arriving: Arc::new(Semaphore::new(photos::MOST_ARRIVING)),
@@ -301,15 +301,20 @@ impl Desk {
         self.inner.heic.get().copied()
     }
 
-    /// Tells how what is kept is looked through; once, before anything is served.
+    /// Tells how what is kept is looked through from now on.
     pub fn set_scrub(&self, scrub: Scrub) {
-        let _ = self.inner.scrub.set(scrub);
+        self.inner.scrub.send_if_modified(|now| std::mem::replace(now, scrub) != scrub);
     }
 
     /// How what is kept is looked through.
     #[must_use]
     pub fn scrub(&self) -> Scrub {
-        *self.inner.scrub.get_or_init(Scrub::default)
+        *self.inner.scrub.borrow()
+    }
+
+    /// The same, for whoever waits for it to become otherwise.
+    pub(crate) fn scrub_settings(&self) -> watch::Receiver<Scrub> {
+        self.inner.scrub.subscribe()
     }
 
     /// Whose turn it is to render a report.

@@ -3,6 +3,7 @@
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::Identity;
+use chassis::backup::series;
 use chassis::blobs::Sha256;
 use chassis::folder::DataFolder;
 use serde::Serialize;
@@ -14,6 +15,8 @@ use uuid::Uuid;
 const SANE_MS: std::ops::Range<i64> = 1_704_067_200_000..4_102_444_800_000;
 /// Room that a store needs for a day of photos, in bytes.
 const ROOM_BYTES: usize = 64 * 1024 * 1024;
+/// A backup made by itself that is older than this was to be followed by another, milliseconds.
+const OLD_BACKUP_MS: i64 = 3 * 24 * 60 * 60 * 1000;
 /// Damaged things that are named.
 const MAX_DAMAGE: u32 = 20;
 
@@ -114,6 +117,8 @@ pub async fn examine(desk: &Desk, folder: &DataFolder, full: bool) -> Vec<Findin
     });
     found.push(damage(desk).await);
     found.push(replicas(desk).await);
+    found.push(backups(desk, folder).await);
+    found.extend(authority(folder, now_ms));
     found
 }
 
@@ -195,6 +200,33 @@ async fn replicas(desk: &Desk) -> Finding {
             }
         },
     )
+}
+
+/// The site's own certificate authority, where it has made one: what it is known by, and until when it is good.
+fn authority(folder: &DataFolder, now_ms: i64) -> Option<Finding> {
+    let (pin, until_ms) = chassis::http::own_authority(&folder.join("tls"))?;
+    let until = chassis::clock::format_rfc3339(until_ms);
+    let detail = format!("the site's own authority, good until {until}: SHA-256 {pin}");
+    let state = if now_ms < until_ms { Health::Ok } else { Health::Warn };
+    Some(Finding::new("certificate", state, detail))
+}
+
+/// Whether backups are made by themselves. A store's records are at headquarters, too; headquarters' own are nowhere else.
+async fn backups(desk: &Desk, folder: &DataFolder) -> Finding {
+    let is_hub = match desk.ledger().identity().await {
+        Ok(identity) => matches!(identity, Identity::Hub { .. }),
+        Err(error) => return Finding::new("backups", Health::Fail, error.to_string()),
+    };
+    let Some(last) = series::last(folder.path()) else {
+        let state = if is_hub { Health::Warn } else { Health::Ok };
+        return Finding::new("backups", state, "none is made by itself: set backup.folder in the configuration file");
+    };
+    let (file, at) = (last.path.display(), chassis::clock::format_rfc3339(last.made_ms));
+    if desk.now_ms() - last.made_ms > OLD_BACKUP_MS {
+        let detail = format!("the last one is of {at}; look at the timer (systemctl status '*-backup.timer')");
+        return Finding::new("backups", Health::Warn, detail);
+    }
+    Finding::new("backups", Health::Ok, format!("the last one is {file}, of {at}"))
 }
 
 /// Whether there is room for some photos: the one honest question is to write.

@@ -32,6 +32,7 @@ pub mod search;
 pub mod stats;
 pub mod steps;
 pub mod stores;
+pub mod support;
 pub mod versions;
 
 pub use desk::{Desk, House, Storage};

@@ -55,14 +55,17 @@ pub async fn keep(desk: &Desk) {
         tracing::warn!(%error, "what is kept cannot be summed up; it is tried again");
         tokio::time::sleep(AGAIN).await;
     }
-    let scrub = desk.scrub();
-    if scrub.paused {
-        tracing::info!("the scrub is paused: nothing looks for what the disk may have lost");
-        return std::future::pending().await;
-    }
+    let mut settings = desk.scrub_settings();
     // What somebody came upon has to be found and noted before it can be mended, and is not put off until a round is due.
     let (mut is_suspicious, mut looked) = (false, None::<Instant>);
     loop {
+        let scrub = *settings.borrow_and_update();
+        if scrub.paused {
+            tracing::info!("the scrub is paused: nothing looks for what the disk may have lost");
+            // Whoever sets it lives as long as the desk does.
+            let _ = settings.changed().await;
+            continue;
+        }
         let mut did = false;
         for part in ScrubPart::ALL {
             match work(desk, part, scrub, is_suspicious).await {
@@ -84,7 +87,12 @@ pub async fn keep(desk: &Desk) {
                 desk.ledger().suspicion().await;
             };
             let pause = scrub.interval.clamp(Duration::from_millis(100), LOOK_EVERY);
-            is_suspicious = tokio::time::timeout(pause, suspicion).await.is_ok();
+            tokio::select! {
+                biased;
+                // A round that was put off may be due by the new ones.
+                _ = settings.changed() => {}
+                waited = tokio::time::timeout(pause, suspicion) => is_suspicious = waited.is_ok(),
+            }
         }
     }
 }
@@ -129,9 +137,11 @@ async fn work(desk: &Desk, part: ScrubPart, scrub: Scrub, at_once: bool) -> Resu
         }
         desk.ledger().keep_scrub_state(part, state.clone()).await?;
         metrics::counter!("scrubbed_bytes_total", "part" => part.as_str()).increment(step.bytes);
-        let pace = Duration::from_secs_f64(step.bytes as f64 / scrub.bytes_per_s.max(1) as f64);
+        let now = desk.scrub();
+        let pace = Duration::from_secs_f64(step.bytes as f64 / now.bytes_per_s.max(1) as f64);
         tokio::time::sleep(pace.max(began.elapsed() * REST)).await;
-        if is_over {
+        // How far it has got is kept: it goes on there.
+        if is_over || now.paused {
             return Ok(true);
         }
     }

@@ -54,6 +54,8 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::VerifyAudit => return admin.verify(out).await,
         Task::Verify { store } => return verify::run(&admin.desk, store, config.json, out).await,
         Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
+        Task::Scheduled(schedule) => keep::by_schedule(&admin.desk, &folder, schedule, config.json).await?,
+        Task::Support(ask) => keep::support(&admin.desk, &admin.actor, &folder, &ask).await?,
         Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
         Task::Quarantine(command) => {
             desk::quarantine::command::run(&admin.desk, command, config.json).await.map_err(explain)?

@@ -2,10 +2,12 @@
 
 use crate::config::ServeConfig;
 use crate::intake::{Intake, histories};
+use crate::reload::{Again, Settings};
 use crate::setup::Setup;
 use crate::{fleet, http, site};
 use chassis::folder::DataFolder;
 use chassis::http::{Server, Tls, announce, needs_tls};
+use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
 use chassis::systemd::Systemd;
 use chassis::telemetry;
@@ -27,24 +29,27 @@ const FIRST_CALL: Duration = Duration::from_secs(15);
 #[error("{0}")]
 pub struct Failed(String);
 
-/// Serves until the shutdown is over.
+/// Serves until the shutdown is over; `again` reads the configuration anew.
 ///
 /// # Errors
 /// One line for standard error, when it cannot start or cannot go on.
-pub async fn run(config: ServeConfig) -> Result<(), Failed> {
+pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     telemetry::init(&config.telemetry).map_err(failed)?;
+    let hangups = Hangups::listen().map_err(failed)?;
+    let now = config.clone();
     let metrics = telemetry::install_metrics().map_err(failed)?;
     let shutdown = Shutdown::on_signals().map_err(failed)?;
     let address = resolve(&config.listen).await?;
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
-    let _lock = folder.lock().map_err(failed)?;
+    let mut lock = folder.lock().map_err(failed)?;
     let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
     desk.set_house(config.house);
     desk.open_heic_with(Opener::of_this_program());
     desk.take_photo_limits(config.photos).await.map_err(failed)?;
     versions::catch_up(&desk).await.map_err(failed)?;
     desk.set_scrub(config.scrub);
+    chassis::slow::set(config.slow);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
@@ -69,6 +74,9 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         }
         own.work().await;
     });
+    tokio::spawn(chassis::backup::series::measure(config.data_dir, shutdown.token()));
+    let settings = Settings { again, now, desk: desk.clone() };
+    tokio::spawn(shutdown.token().run_until_cancelled_owned(settings.keep(hangups)));
     let measuring = tokio::spawn(fleet::measure(desk.clone(), shutdown.token()));
     telemetry::introduce("aincident-hub", env!("CARGO_PKG_VERSION"), desk.now_ms());
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the hub serves");
@@ -77,6 +85,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
     }
     let vitals = vec![desk.vital(), server.door().vital(address)];
+    // For commands on the same folder.
+    lock.note(address, tls.is_some()).map_err(failed)?;
     Systemd::from_environment().serving(&format!("serves on {address}"), vitals, &shutdown);
     announce(address, tls.is_some()).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
     server.serve(listener, router, shutdown).await.map_err(failed)?;

@@ -5,15 +5,19 @@
 
 mod check;
 mod erasure;
+mod keep;
 mod quarantine;
 mod scrub;
 mod serve;
+mod slow;
 mod task;
 mod tls;
 
+use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::http::TlsLayer;
 use chassis::overlay;
+use chassis::slow::SlowLayer;
 use chassis::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 use desk::actor::Role;
@@ -23,6 +27,7 @@ use uuid::Uuid;
 
 pub use check::CheckArgs;
 pub use erasure::{EraseArgs, HoldArgs, NodeReplaceArgs, ReleaseArgs};
+pub use keep::{BackupArgs, DoctorArgs, RestoreArgs, SupportArgs};
 pub use quarantine::QuarantineCommand;
 use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
@@ -71,6 +76,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Look the folder over: what is well, what is not, and what to do about it.
     Doctor(DoctorArgs),
+    /// Write an archive for whoever is to help: how it stands, in numbers and words of the program, without anybody's data.
+    SupportBundle(SupportArgs),
     /// Changes that could not be put into their records.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
@@ -86,45 +93,6 @@ pub enum Command {
 
 /// The file that the Debian package brings: read where neither a file nor a data folder was named.
 const INSTALLED: &str = "/etc/aincident/hub.toml";
-
-/// Options of `backup`.
-#[derive(Debug, Args)]
-pub struct BackupArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    /// The file to write; never one that is there already.
-    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_TO")]
-    to: Option<PathBuf>,
-}
-
-/// Options of `restore`.
-#[derive(Debug, Args)]
-pub struct RestoreArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    /// The backup.
-    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_FROM")]
-    from: Option<PathBuf>,
-    /// Set aside what the folder holds, into a folder within it.
-    #[arg(long, env = "AINCIDENT_HUB_REPLACE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    replace: Option<bool>,
-}
-
-/// Options of `doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    /// Read every file and compare it with its digest.
-    #[arg(long, env = "AINCIDENT_HUB_FULL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    full: Option<bool>,
-}
 
 /// Stores.
 #[derive(Debug, Subcommand)]
@@ -163,7 +131,7 @@ pub enum AuditCommand {
 }
 
 /// Where things are; every command has these.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
     /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first
     /// [default: /etc/aincident/hub.toml, where it is there and no --data-dir is given].
@@ -287,6 +255,8 @@ struct Layer {
     reason: Option<String>,
     scrub: Option<ScrubLayer>,
     tls: Option<TlsLayer>,
+    backup: Option<ScheduleLayer>,
+    slow: Option<SlowLayer>,
 }
 
 overlay!(Layer {
@@ -318,6 +288,8 @@ overlay!(Layer {
     reason,
     scrub,
     tls,
+    backup,
+    slow,
 });
 
 /// Why the program cannot do as told.
@@ -390,6 +362,7 @@ impl Command {
             Self::Backup(args) => args.resolve().map(Config::Admin),
             Self::Restore(args) => args.resolve().map(Config::Admin),
             Self::Doctor(args) => args.resolve().map(Config::Admin),
+            Self::SupportBundle(args) => args.resolve().map(Config::Admin),
             Self::Quarantine(command) => command.resolve().map(Config::Admin),
             Self::CheckConfig(args) => Ok(Config::Check(args)),
             Self::Manual { to } => Ok(Config::Manual { to }),
@@ -398,46 +371,18 @@ impl Command {
 }
 
 impl PlaceArgs {
+    /// The file that is read.
+    fn file(&self) -> Option<PathBuf> {
+        let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| self.data_dir.is_none() && file.is_file());
+        self.config.clone().or_else(installed)
+    }
+
     fn layered(self, mut given: Layer) -> Result<(PathBuf, Layer), UsageError> {
+        let file = self.file();
         given.data_dir = self.data_dir;
-        let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| given.data_dir.is_none() && file.is_file());
-        let file = self.config.or_else(installed);
         let mut layer = given.over(load_file(file.as_deref())?);
         let data_dir = needed(layer.data_dir.take(), "--data-dir", "AINCIDENT_HUB_DATA_DIR")?;
         Ok((data_dir, layer))
-    }
-}
-
-impl BackupArgs {
-    fn resolve(self) -> Result<AdminConfig, UsageError> {
-        let given = Layer { json: self.output.json, to: self.to, ..Layer::default() };
-        let (data_dir, layer) = self.place.layered(given)?;
-        let task = Task::Backup { to: needed(layer.to, "--to", "AINCIDENT_HUB_TO")? };
-        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
-    }
-}
-
-impl RestoreArgs {
-    fn resolve(self) -> Result<AdminConfig, UsageError> {
-        let given = Layer {
-            json: self.output.json,
-            from: self.from,
-            replace: self.replace,
-            ..Layer::default()
-        };
-        let (data_dir, layer) = self.place.layered(given)?;
-        let from = needed(layer.from, "--from", "AINCIDENT_HUB_FROM")?;
-        let task = Task::Restore { from, replace: layer.replace.unwrap_or(false) };
-        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
-    }
-}
-
-impl DoctorArgs {
-    fn resolve(self) -> Result<AdminConfig, UsageError> {
-        let given = Layer { json: self.output.json, full: self.full, ..Layer::default() };
-        let (data_dir, layer) = self.place.layered(given)?;
-        let task = Task::Doctor { full: layer.full.unwrap_or(false) };
-        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }
 

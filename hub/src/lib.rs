@@ -10,5 +10,6 @@ pub mod config;
 pub mod fleet;
 pub mod http;
 pub mod intake;
+pub mod reload;
 pub mod setup;
 pub mod site;

@@ -1,6 +1,6 @@
 //! `aincident-hub`: reads its options, does what they say, and says in one line why it could not.
 
-use aincident_hub::config::{Cli, Config};
+use aincident_hub::config::{Cli, Command, Config};
 use aincident_hub::{admin, app};
 use clap::{CommandFactory as _, Parser as _};
 use std::io::Write as _;
@@ -19,7 +19,12 @@ fn main() -> ExitCode {
     if let Some(ended) = desk::photos::heic::child() {
         return ended;
     }
-    let config = match Cli::parse().command.resolve() {
+    let command = Cli::parse().command;
+    let again = match &command {
+        Command::Serve(args) => Some(args.clone()),
+        _ => None,
+    };
+    let config = match command.resolve() {
         Ok(config) => config,
         Err(error) => return complain(&error, USAGE),
     };
@@ -46,7 +51,10 @@ fn main() -> ExitCode {
         Err(error) => return complain(&error, FAILED),
     };
     match config {
-        Config::Serve(config) => end(runtime.block_on(app::run(config))),
+        Config::Serve(config) => {
+            let again = again.unwrap_or_default();
+            end(runtime.block_on(app::run(config, Box::new(move || again.clone().resolve()))))
+        }
         Config::Admin(config) => end(runtime.block_on(admin::run(config, &mut std::io::stdout()))),
         Config::Check(args) => end(args.run(&mut std::io::stdout())),
         Config::Manual { to } => end(chassis::manual::write(&Cli::command(), &to)),

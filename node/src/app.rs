@@ -1,10 +1,12 @@
 //! The serving node: what is built of what, and in which order it ends.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use chassis::folder::DataFolder;
 use chassis::http::{Server, Tls, announce, needs_tls};
+use chassis::mdns::{self, Service};
+use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
 use chassis::systemd::{Systemd, Vital};
 use chassis::telemetry;
@@ -15,7 +17,9 @@ use tokio::net::{TcpListener, lookup_host};
 
 use crate::cache::FolderCache;
 use crate::config::ServeConfig;
+use crate::reload::{Again, Settings};
 use crate::replicator::Replicator;
+use crate::replicator::view::View;
 use crate::witness::Witness;
 use crate::{http, inbox, site};
 
@@ -24,18 +28,20 @@ use crate::{http, inbox, site};
 #[error("{0}")]
 pub struct Failed(String);
 
-/// Serves until the shutdown is over.
+/// Serves until the shutdown is over; `again` reads the configuration anew.
 ///
 /// # Errors
 /// One line for standard error, when it cannot start or cannot go on.
-pub async fn run(config: ServeConfig) -> Result<(), Failed> {
+pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     telemetry::init(&config.telemetry).map_err(failed)?;
+    let hangups = Hangups::listen().map_err(failed)?;
+    let now = config.clone();
     let metrics = telemetry::install_metrics().map_err(failed)?;
     let shutdown = Shutdown::on_signals().map_err(failed)?;
     let address = resolve(&config.listen).await?;
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
-    let _lock = folder.lock().map_err(failed)?;
+    let mut lock = folder.lock().map_err(failed)?;
     let cache = FolderCache::opening(&folder.join("cache"), config.cache_bytes);
     let (desk, identity) = site::open_with(&folder, shutdown.token(), cache.clone()).await.map_err(failed)?;
     let witness = Arc::new(Witness::new(&folder));
@@ -44,6 +50,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     desk.set_house(config.house);
     desk.open_heic_with(Opener::of_this_program());
     desk.set_scrub(config.scrub);
+    chassis::slow::set(config.slow);
     let replicator = Replicator::new(desk.clone(), config.tempo).on_machine(site::machine(&folder));
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
     let tls = is_secured
@@ -63,6 +70,14 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
     }
     let vitals = vec![desk.vital(), Vital::turning("replicator", replicator.pulse()), server.door().vital(address)];
+    tokio::spawn(chassis::backup::series::measure(config.data_dir, shutdown.token()));
+    let settings = Settings { again, now, desk: desk.clone(), replicator: replicator.clone() };
+    tokio::spawn(shutdown.token().run_until_cancelled_owned(settings.keep(hangups)));
+    let told = (config.mdns && !address.ip().is_loopback()).then(|| {
+        let view = replicator.view();
+        let service = move || announced(address, is_secured, &view.borrow());
+        tokio::spawn(mdns::announce(service, shutdown.token()))
+    });
     let syncing = tokio::spawn(replicator.run(shutdown.token()));
     let working = tokio::spawn(desk.clone().work());
     let dropped = tokio::spawn(shutdown.token().run_until_cancelled_owned(inbox::run(desk.clone(), inbox)));
@@ -77,6 +92,8 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
             "not enrolled yet: get a one-time code from headquarters and run `aincident-node enroll` on this folder"
         );
     }
+    // For commands on the same folder.
+    lock.note(address, tls.is_some()).map_err(failed)?;
     Systemd::from_environment().serving(&format!("serves on {address}"), vitals, &shutdown);
     announce(address, tls.is_some()).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
     server.serve(listener, router, shutdown).await.map_err(failed)?;
@@ -89,6 +106,11 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     if let Err(error) = syncing.await {
         tracing::warn!(%error, "the replicator did not end in order");
     }
+    if let Some(told) = told
+        && let Err(error) = told.await
+    {
+        tracing::warn!(%error, "the announcement was not taken back in order");
+    }
     if let Err(error) = witnessing.await {
         tracing::warn!(%error, "the witness did not end in order");
     }
@@ -98,6 +120,25 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     }
     tracing::info!("the node has stopped");
     Ok(())
+}
+
+/// What the network is told of the node.
+fn announced(address: SocketAddr, tls: bool, view: &View) -> Service {
+    let store = view.enrolment.as_ref().map(|enrolment| enrolment.store_code.as_str());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let named = format!("A.I.ncident {} ({})", store.unwrap_or("without a store"), host.trim());
+    let texts = [("version", env!("CARGO_PKG_VERSION")), ("scheme", if tls { "https" } else { "http" })];
+    let texts = texts.into_iter().chain(store.map(|store| ("store", store)));
+    Service {
+        instance: named,
+        kind: "_aincident",
+        port: address.port(),
+        texts: texts.map(|(name, value)| format!("{name}={value}")).collect(),
+        only: match address.ip() {
+            IpAddr::V4(ip) if !ip.is_unspecified() => Some(ip),
+            _ => None,
+        },
+    }
 }
 
 async fn resolve(listen: &str) -> Result<SocketAddr, Failed> {

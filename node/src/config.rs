@@ -7,26 +7,32 @@ mod check;
 mod keep;
 mod quarantine;
 mod scrub;
+mod slow;
 mod tls;
+mod trust;
 
 pub use check::CheckArgs;
-pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs};
+pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs, SupportArgs};
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
+use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, credential, load_file};
 use chassis::http::{TlsConfig, TlsLayer};
-use chassis::outbound::Backoff;
+use chassis::outbound::{Backoff, MAX_PINS, Pin};
 use chassis::overlay;
 use chassis::secret::Redacted;
+use chassis::slow::{SlowLayer, Thresholds};
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
 use desk::scrub::Scrub;
 use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
+use slow::SlowArgs;
 use std::path::PathBuf;
 use std::time::Duration;
 use tls::TlsArgs;
+pub use trust::{TrustArgs, TrustConfig};
 
 use crate::replicator::Tempo;
 use crate::replicator::blobs::Policy;
@@ -48,6 +54,8 @@ pub enum Command {
     Enroll(EnrollArgs),
     /// Serve the store and keep it in step with headquarters.
     Serve(Box<ServeArgs>),
+    /// Change by which certificates the hub is believed, without enrolling anew.
+    Trust(TrustArgs),
     /// Say how far this node is in step with headquarters.
     Status(StatusArgs),
     /// Ask headquarters, and say whether both sides hold the same; where not, which records.
@@ -58,6 +66,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Look the folder over: what is well, what is not, and what to do about it.
     Doctor(DoctorArgs),
+    /// Write an archive for whoever is to help: how it stands, in numbers and words of the program, without anybody's data.
+    SupportBundle(SupportArgs),
     /// Changes that could not be put into their records, here or at headquarters.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
@@ -75,7 +85,7 @@ pub enum Command {
 const INSTALLED: &str = "/etc/aincident/node.toml";
 
 /// Where things are; every command has these.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
     /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first
     /// [default: /etc/aincident/node.toml, where it is there and no --data-dir is given].
@@ -100,6 +110,10 @@ pub struct EnrollArgs {
     /// PEM file of the certificate authority that vouches for the hub, where it is not a public one.
     #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_CA")]
     ca: Option<PathBuf>,
+    /// SHA-256 of the hub's certificate, or of the authority's that it shows along with it: the hub is believed by this alone, and
+    /// `--ca` and public authorities do not count; several with commas. `aincident-hub doctor` tells it.
+    #[arg(long, value_name = "SHA256", env = "AINCIDENT_NODE_FINGERPRINT", value_delimiter = ',')]
+    fingerprint: Option<Vec<Pin>>,
     /// What headquarters' list calls this node [default: the PC's host name].
     #[arg(long, value_name = "NAME", env = "AINCIDENT_NODE_NAME")]
     name: Option<String>,
@@ -112,7 +126,7 @@ pub struct EnrollArgs {
 }
 
 /// Options of `serve`.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -155,10 +169,15 @@ pub struct ServeArgs {
     /// [default: this site].
     #[arg(long, value_name = "URL", env = "AINCIDENT_NODE_IMAGES_URL")]
     images_url: Option<String>,
+    /// Tell the network by multicast DNS that the node is here (`_aincident._tcp`), where it listens for other machines [default: true].
+    #[arg(long, env = "AINCIDENT_NODE_MDNS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    mdns: Option<bool>,
     #[command(flatten)]
     scrub: ScrubArgs,
     #[command(flatten)]
     tls: TlsArgs,
+    #[command(flatten)]
+    slow: SlowArgs,
 }
 
 /// Options of `status`.
@@ -179,6 +198,7 @@ struct Layer {
     hub: Option<String>,
     code: Option<Redacted<String>>,
     ca: Option<PathBuf>,
+    fingerprint: Option<Vec<Pin>>,
     name: Option<String>,
     replace: Option<bool>,
     plain_http: Option<bool>,
@@ -201,6 +221,9 @@ struct Layer {
     scrub: Option<ScrubLayer>,
     verify_interval_s: Option<u64>,
     tls: Option<TlsLayer>,
+    backup: Option<ScheduleLayer>,
+    slow: Option<SlowLayer>,
+    mdns: Option<bool>,
 }
 
 overlay!(Layer {
@@ -208,6 +231,7 @@ overlay!(Layer {
     hub,
     code,
     ca,
+    fingerprint,
     name,
     replace,
     plain_http,
@@ -230,6 +254,9 @@ overlay!(Layer {
     scrub,
     verify_interval_s,
     tls,
+    backup,
+    slow,
+    mdns,
 });
 
 /// `[link]` of the file.
@@ -277,6 +304,8 @@ pub struct EnrollConfig {
     pub code: Redacted<String>,
     /// The authority's file.
     pub ca: Option<PathBuf>,
+    /// Certificates by which alone the hub is believed.
+    pub pins: Vec<Pin>,
     /// What to call the node.
     pub name: Option<String>,
     /// Whether an enrolled folder may be enrolled anew.
@@ -286,7 +315,7 @@ pub struct EnrollConfig {
 }
 
 /// `serve`, ready to go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServeConfig {
     /// The data folder.
     pub data_dir: PathBuf,
@@ -308,6 +337,10 @@ pub struct ServeConfig {
     pub scrub: Scrub,
     /// How the site proves who it is.
     pub tls: TlsConfig,
+    /// What counts as slow.
+    pub slow: Thresholds,
+    /// Whether the network is told that the node is here.
+    pub mdns: bool,
 }
 
 /// `status`, ready to go.
@@ -320,10 +353,15 @@ pub struct StatusConfig {
 }
 
 impl PlaceArgs {
+    /// The file that is read.
+    fn file(&self) -> Option<PathBuf> {
+        let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| self.data_dir.is_none() && file.is_file());
+        self.config.clone().or_else(installed)
+    }
+
     fn layered(self, mut given: Layer) -> Result<(PathBuf, Layer), UsageError> {
+        let file = self.file();
         given.data_dir = self.data_dir;
-        let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| given.data_dir.is_none() && file.is_file());
-        let file = self.config.or_else(installed);
         let mut layer = given.over(load_file(file.as_deref())?);
         let data_dir = needed(layer.data_dir.take(), "--data-dir", "AINCIDENT_NODE_DATA_DIR")?;
         Ok((data_dir, layer))
@@ -340,6 +378,7 @@ impl EnrollArgs {
             hub: self.hub,
             code: self.code,
             ca: self.ca,
+            fingerprint: self.fingerprint,
             name: self.name,
             replace: self.replace,
             plain_http: self.plain_http,
@@ -351,6 +390,7 @@ impl EnrollArgs {
             hub: needed(layer.hub, "--hub", "AINCIDENT_NODE_HUB")?,
             code: needed(layer.code.or(credential("code")?), "--code", "AINCIDENT_NODE_CODE")?,
             ca: layer.ca,
+            pins: pins(layer.fingerprint)?,
             name: layer.name,
             replace: layer.replace.unwrap_or(false),
             plain_http: layer.plain_http.unwrap_or(false),
@@ -366,6 +406,7 @@ impl ServeArgs {
     pub fn resolve(mut self) -> Result<ServeConfig, UsageError> {
         let given = Layer {
             plain_http: self.plain_http,
+            mdns: self.mdns,
             listen: self.listen.take(),
             log: self.log.take(),
             log_format: self.log_format.take(),
@@ -398,8 +439,10 @@ impl ServeArgs {
             },
             cache_bytes: cache_bytes(layer.cache_mib)?,
             inbox: layer.inbox,
+            mdns: layer.mdns.unwrap_or(true),
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,
+            slow: self.slow.layer().over(layer.slow).map_err(UsageError::Range)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             data_dir,
             tempo: Tempo {
@@ -424,6 +467,14 @@ impl StatusArgs {
 
 fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {
     value.ok_or(UsageError::Missing { option, variable })
+}
+
+fn pins(given: Option<Vec<Pin>>) -> Result<Vec<Pin>, UsageError> {
+    let pins = given.unwrap_or_default();
+    if pins.len() > MAX_PINS {
+        return Err(UsageError::Range(format!("{} fingerprints; give at most {MAX_PINS}", pins.len())));
+    }
+    Ok(pins)
 }
 
 fn cache_bytes(mib: Option<u64>) -> Result<u64, UsageError> {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chassis::folder::{DataFolder, FolderError};
-use chassis::outbound::{Backoff, Method, OutboundError, Url};
+use chassis::outbound::{Backoff, Method, OutboundError, Pin, Url};
 use desk::Desk;
 use desk::ledger::{Enrolment, HubProgram, Identity, LinkState};
 use sync_protocol::message::{EnrolAnswer, EnrolRequest, Limits, path, refusal};
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::config::EnrollConfig;
-use crate::replicator::hub::{self, Failure, Hub, Reply};
+use crate::replicator::hub::{self, Failure, Hub, Reply, Trust};
 use crate::replicator::pull::{self, Ask, NotPulled, Pulled};
 use crate::replicator::session::{cursors, node_status, offset_ms};
 use crate::site::{self, SiteError};
@@ -91,6 +91,12 @@ impl From<FolderError> for EnrolError {
 pub async fn run(config: EnrollConfig, progress: &mut impl Write) -> Result<String, EnrolError> {
     let hub_url = hub_address(&config.hub, config.plain_http)?;
     let ca_pem = config.ca.as_deref().map(read_ca).transpose()?;
+    let pins = config.pins;
+    if !pins.is_empty() && !hub_url.starts_with("https://") {
+        return Err(EnrolError::Given(format!(
+            "{hub_url} shows no certificate that could be pinned; give an https address"
+        )));
+    }
     let folder = DataFolder::open(&config.data_dir)?;
     let (desk, identity) = site::open(&folder, CancellationToken::new()).await?;
     if let (Identity::Node(enrolment), false) = (identity, config.replace) {
@@ -108,9 +114,10 @@ pub async fn run(config: EnrollConfig, progress: &mut impl Write) -> Result<Stri
         now_ms: desk.now_ms(),
     };
     say(progress, &format!("asking {hub_url}"));
-    let answer = ask(&desk, &hub_url, ca_pem.as_deref(), &request).await?;
+    let trust = Trust { ca_pem: ca_pem.as_deref(), pins: &pins };
+    let answer = ask(&desk, &hub_url, trust, &request).await?;
     let left = desk.ledger().backlog().await.map_or(0, |backlog| backlog.pending_changes);
-    let enrolment = keep(&desk, hub_url, ca_pem, &answer, request.now_ms).await?;
+    let enrolment = keep(&desk, hub_url, (ca_pem, pins), &answer, request.now_ms).await?;
     if left > 0 {
         say(
             progress,
@@ -161,7 +168,8 @@ fn hub_address(given: &str, plain_http: bool) -> Result<String, EnrolError> {
 fn read_ca(file: &Path) -> Result<String, EnrolError> {
     let wrong = |why: String| EnrolError::Given(format!("the CA file {} {why}; give a PEM file", file.display()));
     let pem = std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    hub::outbound(Some(&pem)).map_err(|error| wrong(format!("cannot be used: {error}")))?;
+    hub::outbound(Trust { ca_pem: Some(&pem), pins: &[] })
+        .map_err(|error| wrong(format!("cannot be used: {error}")))?;
     Ok(pem)
 }
 
@@ -183,14 +191,9 @@ fn node_name(given: Option<String>) -> Result<String, EnrolError> {
 }
 
 /// Uses the code up.
-async fn ask(
-    desk: &Desk,
-    hub_url: &str,
-    ca_pem: Option<&str>,
-    request: &EnrolRequest,
-) -> Result<EnrolAnswer, EnrolError> {
+async fn ask(desk: &Desk, hub_url: &str, trust: Trust<'_>, request: &EnrolRequest) -> Result<EnrolAnswer, EnrolError> {
     let setup = |error: OutboundError| EnrolError::NotTaken(format!("{hub_url}: {error}; the code is still good"));
-    let outbound = hub::outbound(ca_pem).map_err(setup)?;
+    let outbound = hub::outbound(trust).map_err(setup)?;
     let address = hub::address(hub_url, path::ENROL).map_err(setup)?;
     let body = serde_json::to_vec(request).map_err(|error| EnrolError::Given(error.to_string()))?;
     let request = outbound.build(Method::POST, address).header("content-type", "application/json").body(body).build();
@@ -255,7 +258,7 @@ fn is_sound(answer: &EnrolAnswer) -> bool {
 pub async fn keep(
     desk: &Desk,
     hub_url: String,
-    ca_pem: Option<String>,
+    (ca_pem, pins): (Option<String>, Vec<Pin>),
     answer: &EnrolAnswer,
     sent_ms: i64,
 ) -> Result<Enrolment, EnrolError> {
@@ -268,6 +271,7 @@ pub async fn keep(
         store_name: answer.store_name.clone(),
         scopes: answer.scopes.clone(),
         ca_pem,
+        pins,
     };
     let now_ms = desk.now_ms();
     let origin = desk.ids().new_v7(now_ms);
@@ -306,7 +310,7 @@ async fn fetch(
     answer: &EnrolAnswer,
     progress: &mut impl Write,
 ) -> Result<u64, String> {
-    let outbound = hub::clients(enrolment.ca_pem.as_deref()).map_err(|error| error.to_string())?;
+    let outbound = hub::clients(enrolment.into()).map_err(|error| error.to_string())?;
     let (ids, clock) = (desk.ids().clone(), desk.clock().clone());
     let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, answer.credential.clone(), ids, clock);
     hub.speak(answer.protocol);

@@ -1,4 +1,4 @@
-//! `backup`, `restore` and `doctor`: what is done with all that a node keeps.
+//! `backup`, `restore`, `doctor` and `support-bundle`: what is done with all that a node keeps.
 
 use std::io::Write;
 
@@ -6,9 +6,11 @@ use chassis::backup::Manifest;
 use chassis::clock::{SystemClock, format_rfc3339};
 use chassis::folder::{DataFolder, FolderError};
 use chassis::ids::Ids;
+use desk::Desk;
 use desk::backup::{self, Program};
 use desk::doctor::{self, Finding, Health};
 use desk::ledger::Identity;
+use desk::support::{self, Ask};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{KeepConfig, KeepTask, StatusConfig};
@@ -60,12 +62,24 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
             let manifest = backup::make(&desk, &folder, ABOUT, to, progress).await?;
             tell(out, &manifest, config.json, &format!("backed up into {file} and read back"))
         }
+        KeepTask::Scheduled(None) => {
+            writeln!(out, "no backup.folder is set: nothing was backed up")?;
+            Ok(())
+        }
+        KeepTask::Scheduled(Some(schedule)) => {
+            let (desk, _) = site::open(&folder, CancellationToken::new()).await?;
+            let round = backup::by_schedule(&desk, &folder, ABOUT, schedule, |_| ()).await?;
+            let (file, removed) = (round.file.display(), round.removed.len());
+            let what = format!("backed up into {file} and read back, {removed} older ones removed");
+            tell(out, &round.manifest, config.json, &what)
+        }
         KeepTask::Restore { from, replace } => {
             let now_ms = SystemClock::shared().now_ms();
             let manifest = backup::restore(&folder, Program::Node, from, replace, &Ids::system(), now_ms).await?;
             let what = "restored; from its next start on it records under new numbers, and what it had since comes back from headquarters";
             tell(out, &manifest, config.json, what)
         }
+        KeepTask::Support(ask) => support_bundle(&folder, &config.data_dir, &ask, out).await,
         KeepTask::Doctor { full } => look_over(&folder, &config.data_dir, full, config.json, out).await,
     }
 }
@@ -91,16 +105,8 @@ async fn look_over(
     out: &mut impl Write,
 ) -> Result<(), KeepError> {
     let (desk, identity) = site::open(folder, CancellationToken::new()).await?;
-    let mut found = doctor::examine(&desk, folder, full).await;
+    let found = findings(&desk, &identity, folder, data_dir, full).await;
     drop(desk);
-    found.push(match identity {
-        Identity::Node(_) => link(data_dir).await,
-        Identity::Hub { .. } | Identity::Unenrolled => Finding::new(
-            "enrolment",
-            Health::Warn,
-            "not enrolled: get a one-time code from headquarters and run aincident-node enroll",
-        ),
-    });
     if json {
         writeln!(out, "{}", serde_json::json!({ "checks": found }))?;
     } else {
@@ -112,6 +118,46 @@ async fn look_over(
         0 => Ok(()),
         n => Err(KeepError::Broken(n, found.len())),
     }
+}
+
+async fn findings(
+    desk: &Desk,
+    identity: &Identity,
+    folder: &DataFolder,
+    data_dir: &std::path::Path,
+    full: bool,
+) -> Vec<Finding> {
+    let mut found = doctor::examine(desk, folder, full).await;
+    found.push(match identity {
+        Identity::Node(_) => link(data_dir).await,
+        Identity::Hub { .. } | Identity::Unenrolled => Finding::new(
+            "enrolment",
+            Health::Warn,
+            "not enrolled: get a one-time code from headquarters and run aincident-node enroll",
+        ),
+    });
+    found
+}
+
+/// Writes the archive for whoever is to help.
+async fn support_bundle(
+    folder: &DataFolder,
+    data_dir: &std::path::Path,
+    ask: &Ask,
+    out: &mut impl Write,
+) -> Result<(), KeepError> {
+    let (desk, identity) = site::open(folder, CancellationToken::new()).await?;
+    let found = findings(&desk, &identity, folder, data_dir, false).await;
+    let mut bundle = support::begin(&desk, folder, (ABOUT.0.name(), ABOUT.1), ask, &found).await?;
+    let status = report::status_of(&StatusConfig { data_dir: data_dir.to_owned(), json: true }).await;
+    let status = match status {
+        Ok(status) => serde_json::json!(status),
+        Err(error) => serde_json::json!({ "error": error.to_string() }),
+    };
+    let added = bundle.add("status.json", &support::pretty(&status)).and_then(|()| bundle.end());
+    let bytes = added.map_err(backup::Failed::from)?;
+    writeln!(out, "{} written, {bytes} bytes; look it over before it leaves the house", ask.to.display())?;
+    Ok(())
 }
 
 async fn link(data_dir: &std::path::Path) -> Finding {

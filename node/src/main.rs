@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use aincident_node::config::{Cli, Command, KeepConfig, UsageError};
-use aincident_node::{app, aside, enrolment, keep, report, verify};
+use aincident_node::{app, aside, enrolment, keep, report, trust, verify};
 use clap::{CommandFactory as _, Parser as _};
 
 /// For SQLite's allocations too: half the memory of the system's allocator under many short-lived threads.
@@ -43,9 +43,10 @@ fn main() -> ExitCode {
 fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended> {
     match command {
         Command::Serve(args) => {
+            let again = args.clone();
             let config = args.resolve()?;
             as_owner(&config.data_dir)?;
-            runtime.block_on(app::run(config)).map_err(failed)
+            runtime.block_on(app::run(config, Box::new(move || again.clone().resolve()))).map_err(failed)
         }
         Command::Enroll(args) => {
             let config = args.resolve()?;
@@ -56,10 +57,16 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended>
         Command::Backup(args) => keep(args.resolve()?, runtime),
         Command::Restore(args) => keep(args.resolve()?, runtime),
         Command::Doctor(args) => keep(args.resolve()?, runtime),
+        Command::SupportBundle(args) => keep(args.resolve()?, runtime),
         Command::Quarantine(command) => {
             let config = command.resolve()?;
             as_owner(&config.data_dir)?;
             runtime.block_on(aside::run(config, &mut std::io::stdout())).map_err(failed)
+        }
+        Command::Trust(args) => {
+            let config = args.resolve()?;
+            as_owner(&config.data_dir)?;
+            runtime.block_on(trust::run(config, &mut std::io::stdout())).map_err(failed)
         }
         Command::Verify(args) => {
             let config = args.resolve()?;

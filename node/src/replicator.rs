@@ -80,7 +80,7 @@ impl Default for Tempo {
 #[derive(Clone)]
 pub struct Replicator {
     desk: Desk,
-    tempo: Tempo,
+    tempo: watch::Sender<Tempo>,
     machine: Option<String>,
     carrier: Option<Arc<dyn Carrier>>,
     board: Arc<Board>,
@@ -94,7 +94,7 @@ impl Replicator {
     pub fn new(desk: Desk, tempo: Tempo) -> Self {
         Self {
             desk,
-            tempo,
+            tempo: watch::Sender::new(tempo),
             machine: None,
             carrier: None,
             board: Arc::new(Board::new(Live::default())),
@@ -115,6 +115,11 @@ impl Replicator {
     pub fn carried_by(mut self, carrier: Arc<dyn Carrier>) -> Self {
         self.carrier = Some(carrier);
         self
+    }
+
+    /// Keeps to `tempo` from now on: the session under way ends and another one begins, where it makes a difference.
+    pub fn keep_to(&self, tempo: Tempo) {
+        self.tempo.send_if_modified(|now| std::mem::replace(now, tempo) != tempo);
     }
 
     /// What it knows of itself.
@@ -169,6 +174,7 @@ impl Replicator {
     /// One session after the other.
     async fn sessions(&self) {
         let mut view = self.view.subscribe();
+        let mut tempi = self.tempo.subscribe();
         let mut last: Option<Enrolment> = None;
         let mut begun = 0_u32;
         loop {
@@ -188,7 +194,8 @@ impl Replicator {
                 self.board.reset(Live::from_kept(&kept));
                 last = Some(enrolment.clone());
             }
-            let session = match self.begin(enrolment.clone()).await {
+            let tempo = *tempi.borrow_and_update();
+            let session = match self.begin(enrolment.clone(), tempo.pace).await {
                 Ok(session) => session,
                 Err(why) => {
                     self.board.trouble(Part::Ledger, why, None);
@@ -201,13 +208,15 @@ impl Replicator {
                 biased;
                 _ = view.wait_for(|view| view.enrolment.as_ref() != Some(&enrolment)) => {}
                 found = session.parted() => parted = Some(found),
-                () = stalled(&session, self.tempo.stall) => self.stall(),
+                // Its sender lives as long as this does.
+                _ = tempi.changed() => tracing::info!("the link keeps to other settings from now on"),
+                () = stalled(&session, tempo.stall) => self.stall(tempo.stall),
                 () = hello::run(&session) => {}
                 () = push::run(&session) => {}
                 () = pull::run(&session) => {}
                 () = offer::run(&session) => {}
-                () = blobs::run(&session, self.tempo.contents) => {}
-                () = proof::run(&session, self.tempo.proof) => {}
+                () = blobs::run(&session, tempo.contents) => {}
+                () = proof::run(&session, tempo.proof) => {}
                 () = self.board.keep(self.desk.ledger()) => {}
             }
             // The loops are gone: no page that left the old stream out can be stored after the new beginning.
@@ -230,25 +239,18 @@ impl Replicator {
         }
     }
 
-    async fn begin(&self, enrolment: Enrolment) -> Result<Session, String> {
+    async fn begin(&self, enrolment: Enrolment, pace: Backoff) -> Result<Session, String> {
         let secret =
             self.desk.ledger().credential().await.map_err(|e| format!("the credential cannot be read: {e}"))?;
         let secret = secret.ok_or("the node's credential is gone; enrol it with a new code and --replace")?;
         let outbound = match &self.carrier {
             Some(carrier) => hub::carried(carrier),
-            None => hub::clients(enrolment.ca_pem.as_deref()).map_err(|e| e.to_string())?,
+            None => hub::clients((&enrolment).into()).map_err(|e| e.to_string())?,
         };
         let (ids, clock) = (self.desk.ids().clone(), Arc::clone(self.desk.clock()));
         let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock)
             .on_machine(self.machine.clone());
-        Ok(Session::new(
-            self.desk.clone(),
-            hub,
-            enrolment,
-            self.board(),
-            self.view.subscribe(),
-            self.tempo.pace,
-        ))
+        Ok(Session::new(self.desk.clone(), hub, enrolment, self.board(), self.view.subscribe(), pace))
     }
 
     /// Goes on under a new stream from where both histories agree.
@@ -284,9 +286,9 @@ impl Replicator {
         Ok(anew)
     }
 
-    fn stall(&self) {
+    fn stall(&self, stall: Duration) {
         metrics::counter!("aincident_stalls_total").increment(1);
-        let waited_s = self.tempo.stall.as_secs();
+        let waited_s = stall.as_secs();
         tracing::error!(waited_s, "changes wait and headquarters answers, but nothing moved; beginning anew");
         let what = format!("nothing moved for {waited_s} s though headquarters answers; the connection was begun anew");
         self.board.trouble(Part::Stall, what, None);

@@ -87,7 +87,7 @@ async fn probed(desk: &Desk, kept: LinkState) -> Result<LinkState, ReportError> 
         wait_ms: 0,
         status: node_status(backlog.pending_changes, backlog.quarantined, kept.clock_offset_ms),
     };
-    let answer = match (hub::clients(enrolment.ca_pem.as_deref()), serde_json::to_vec(&request)) {
+    let answer = match (hub::clients((&enrolment).into()), serde_json::to_vec(&request)) {
         (Ok(outbound), Ok(body)) => {
             let hub = Hub::new(
                 outbound,

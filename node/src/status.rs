@@ -362,6 +362,7 @@ mod tests {
             store_name: "Downtown".into(),
             scopes: vec![Scope::Company],
             ca_pem: None,
+            pins: Vec::new(),
         }
     }
 

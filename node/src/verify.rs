@@ -161,7 +161,7 @@ fn tell(report: &Report, out: &mut impl Write) -> Result<(), std::io::Error> {
 
 async fn compare(desk: &Desk, enrolment: &Enrolment) -> Result<Vec<Line>, Trouble> {
     let secret = desk.ledger().credential().await?.unwrap_or_default();
-    let outbound = hub::clients(enrolment.ca_pem.as_deref()).map_err(|error| Trouble::Link(hub_gone(&error)))?;
+    let outbound = hub::clients(enrolment.into()).map_err(|error| Trouble::Link(hub_gone(&error)))?;
     let (ids, clock) = (desk.ids().clone(), desk.clock().clone());
     let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock);
     let began = Instant::now();

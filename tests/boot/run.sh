@@ -142,6 +142,7 @@ for one in $both; do
     [ "$(inside stat -c '%U %a' "/var/lib/$one")" = "$one 700" ] || die "/var/lib/$one: $(inside stat -c '%U %a' "/var/lib/$one")"
     inside systemctl is-enabled -q "$one" || die "$one is not enabled"
     inside test -s "/usr/share/man/man1/$one-serve.1.gz" || die "$one has no man page"
+    inside sh -c "gzip -dc /usr/share/doc/$one/third-party.txt.gz | grep -q '^rusqlite '" || die "$one does not say what it is made of"
     inside test -s "/usr/share/bash-completion/completions/$one" || die "$one completes nothing"
     inside systemd-analyze security --threshold=15 --no-pager "$one" >"$work/security.log" || die "$(tail -n 1 "$work/security.log")"
     ok "$one: private data folder, enabled, man pages, completions; $(sed -n 's/^→ //p' "$work/security.log")"
@@ -217,7 +218,34 @@ sleep 7
 inside sed -i '/^cache_mib/d; /^hubb/d' /etc/aincident/node.toml
 inside aincident-node check-config >/dev/null || die "the file is still wrong"
 inside systemctl start aincident-node
-ok "a wrong configuration is told with its line ($line), and not tried again"
+pid=$(pid_of aincident-node)
+inside sed -i 's/^#log = .*/log = "debug"/' /etc/aincident/node.toml
+inside systemctl reload aincident-node || die "reload"
+debugs() { inside journalctl --no-pager -p debug -u aincident-node | grep >/dev/null 'DEBUG'; }
+until_true 30 "lines of the new level" debugs
+[ "$(pid_of aincident-node)" = "$pid" ] || die "a reload began the node anew"
+inside sed -i 's/^log = .*/log = "loud=loud=loud"/' /etc/aincident/node.toml
+inside systemctl reload aincident-node 2>/dev/null && die "a wrong file was reloaded"
+[ "$(pid_of aincident-node)" = "$pid" ] || die "a wrong file ended the node"
+inside sed -i 's/^log = .*/#log = "info"/' /etc/aincident/node.toml
+inside systemctl reload aincident-node || die "reload to what was before"
+ok "a wrong configuration is told with its line ($line), and not tried again; a reload takes a right one, and refuses a wrong one"
+
+for one in $both; do
+    file=/etc/aincident/${one#aincident-}.toml
+    inside systemctl is-enabled -q "$one-backup.timer" || die "$one-backup.timer is not enabled"
+    inside systemctl is-active -q "$one-backup.timer" || die "$one-backup.timer does not run"
+    inside systemctl start "$one-backup.service" || die "a backup without a folder fails"
+    inside journalctl --no-pager -u "$one-backup" | grep >/dev/null 'nothing was backed up' || die "nothing says that there is no backup"
+    inside sed -i 's/^#\[backup\]/[backup]/; s/^#\(folder = "\/var\/backups\)/\1/' "$file"
+    inside "$one" check-config >/dev/null || die "$file with a backup folder is wrong"
+    inside systemctl start "$one-backup.service" || die "$(inside journalctl --no-pager -u "$one-backup")"
+    made=$(inside find "/var/backups/$one" -name "$one-*.backup" -user "$one" -perm 600 -size +10k)
+    [ -n "$made" ] || die "no backup in /var/backups/$one: $(inside ls -l "/var/backups/$one")"
+    inside systemd-analyze security --threshold=15 --no-pager "$one-backup" >/dev/null || die "$one-backup is too open"
+done
+inside aincident-node doctor | grep >/dev/null 'the last one is /var/backups' || die "the doctor does not know the backup"
+ok "the timers run; with a folder configured, both are backed up into it"
 
 power_off
 boot
@@ -247,12 +275,16 @@ until_true 30 "the incident after remove and install" holds "$id"
 ok "removed and installed again, the data is there"
 
 inside apt-get purge -y -qq $both >"$work/apt.log" 2>&1 || die "purge: $(cat "$work/apt.log")"
+for one in $both; do
+    inside find "/var/backups/$one" -name '*.backup' | grep >/dev/null . || die "purge took the backups of $one along"
+    inside rm -r "/var/backups/$one"
+done
 # dpkg's own notes and apt's logs are the system's.
 left=$(inside find / -xdev \( -path /proc -o -path /sys -o -path /var/tmp -o -path /var/log -o -path /var/lib/dpkg -o -path /var/cache/apt \) -prune -o -iname '*aincident*' -print)
 [ -z "$left" ] || die "purge left: $left"
 inside getent passwd $both && die "purge left the accounts"
 inside getent group $both && die "purge left the groups"
-ok "purge leaves nothing: no file, no account"
+ok "purge leaves nothing but backups: no file, no account"
 
 power_off
 for deb in "$hub_deb" "$node_deb"; do

@@ -163,3 +163,58 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     }
     found
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timer_s_backups_are_whole_and_make_room_only_for_each_other() {
+    let scratch = Scratch::new("backup-schedule");
+    let hub = Hub::with_stores(&scratch, &["042"]).await;
+    let node = Node::enrolled(&scratch, &hub, "042").await;
+    let manager = node.manager().await;
+    let made = manager.post("/api/v1/incidents", &json!({ "description": "before" })).await.expect(201);
+    let told = node.run(&["backup", "--scheduled"]).await.ok("without a folder");
+    assert!(told.contains("no backup.folder is set"), "{told}");
+    let into = scratch.join("backups");
+    let folder = into.to_str().unwrap();
+    let once = ["backup", "--scheduled", "--folder", folder, "--keep-daily", "1", "--keep-weekly", "0"];
+    assert!(node.run(&once).await.refused(1, "no folder").contains("there is no folder"));
+    std::fs::create_dir(&into).unwrap();
+    std::fs::write(into.join("a person's.backup"), "stays").unwrap();
+    let names = || {
+        let all = std::fs::read_dir(&into).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut all: Vec<String> = all.collect();
+        all.sort();
+        all
+    };
+    let first = json_of(&node.run(&[&once[..], &["--json"]].concat()).await.ok("first"));
+    assert!(first["files"].as_u64().unwrap() >= 1);
+    let before = names();
+    assert_eq!(before.len(), 2, "{before:?}");
+    // The next one has another second in its name.
+    wait_until("the second backup", PATIENCE, async || {
+        let ran = node.run(&once).await;
+        assert!(ran.code == Some(0) || ran.stderr.contains("is there already"), "{}", ran.stderr);
+        ran.code == Some(0)
+    })
+    .await;
+    let after = names();
+    assert_eq!(after.len(), 2, "{after:?}");
+    assert!(after.contains(&"a person's.backup".to_owned()) && after != before);
+    let looked = json_of(&node.run(&["doctor", "--json"]).await.ok("doctor"));
+    let backups = looked["checks"].as_array().unwrap().iter().find(|check| check["check"] == "backups").unwrap();
+    assert!(backups["state"] == "ok" && backups["detail"].as_str().unwrap().contains(folder), "{backups}");
+
+    // It is a backup like any other.
+    let file = after.iter().find(|name| name.starts_with("aincident-node-")).map(|name| into.join(name)).unwrap();
+    let anew = Node::over(scratch.join("anew"), &scratch, &hub, "042", "anew").await;
+    anew.run(&["restore", "--from", file.to_str().unwrap()]).await.ok("restore");
+    assert!(made["id"].is_string());
+
+    let hub_folder = scratch.join("hub-backups");
+    std::fs::create_dir(&hub_folder).unwrap();
+    let looked = json_of(&hub.run(&["doctor", "--json"]).await.ok("doctor"));
+    assert!(looked.to_string().contains("none is made by itself"), "{looked}");
+    let told = hub.run(&["backup", "--scheduled", "--folder", hub_folder.to_str().unwrap()]).await.ok("hub");
+    assert!(told.contains("read back, 0 older ones removed"), "{told}");
+    let both = ["backup", "--scheduled", "--to", "x"];
+    assert_eq!(hub.run(&both).await.code, Some(2));
+}

@@ -2,6 +2,7 @@
 //!
 //! One target on purpose: it links once. Each file is one promise of the system and what is done to break it.
 
+mod announced;
 mod backup;
 mod clocks;
 mod corpus;
@@ -22,11 +23,13 @@ mod photos;
 mod powercut;
 mod proof;
 mod refusals;
+mod reload;
 mod replace;
 mod restored;
 mod settle;
 mod startup;
 mod strangers;
+mod support;
 mod tls;
 mod trust;
 mod versions;

@@ -226,7 +226,7 @@ impl Node {
         assert_eq!(answer.status(), 200, "{:?}", answer.body());
         let answer: EnrolAnswer = serde_json::from_slice(answer.body()).unwrap();
         let url = format!("http://{}", hub.host());
-        enrolment::keep(&on.desk, url, None, &answer, request.now_ms).await.unwrap();
+        enrolment::keep(&on.desk, url, (None, Vec::new()), &answer, request.now_ms).await.unwrap();
     }
 }
 

@@ -251,6 +251,11 @@ impl Daemon {
         let _ = Command::new("sh").arg("-c").arg(format!("kill -TERM {} 2>/dev/null", self.pid())).status();
     }
 
+    /// Has it read its configuration again: SIGHUP.
+    pub fn hang_up(&self) {
+        let _ = Command::new("sh").arg("-c").arg(format!("kill -HUP {} 2>/dev/null", self.pid())).status();
+    }
+
     /// Ends it without warning: SIGKILL.
     pub fn kill(mut self) {
         self.end();

@@ -46,8 +46,14 @@ pub async fn long_lived(request: Request, next: Next) -> Response {
     if let Some(place) = request.extensions().get::<Place>() {
         place.give_up();
     }
-    next.run(request).await
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(LongLived);
+    response
 }
+
+/// Travels with the answer of such a route: how long it took says nothing.
+#[derive(Clone)]
+pub(super) struct LongLived;
 
 /// Takes a place or refuses, runs the request within its time, and turns a panic into a problem.
 pub(super) async fn admit(State(admission): State<Admission>, mut request: Request, next: Next) -> Response {

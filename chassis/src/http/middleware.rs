@@ -24,9 +24,10 @@ use tower_http::CompressionLevel;
 use tower_http::compression::{CompressionLayer, Predicate};
 use tracing::Instrument as _;
 
-use super::limits::{Admission, JSON_LIMIT_BYTES, admit};
+use super::limits::{Admission, JSON_LIMIT_BYTES, LongLived, admit};
 use super::problem::{MEDIA_TYPE, Problem};
 use crate::ids::Ids;
+use crate::slow::{self, Kind};
 
 /// What the stack is made of.
 #[derive(Clone)]
@@ -154,6 +155,7 @@ async fn observe(State(config): State<Arc<StackConfig>>, mut request: Request, n
         .get::<MatchedPath>()
         .map_or_else(|| Arc::from("unmatched"), |path| Arc::<str>::from(path.as_str()));
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let named = Arc::clone(&route);
     let span = tracing::info_span!("request", id = &*id, method, route = &*route);
 
     let gauge = metrics::gauge!("http_requests_in_flight");
@@ -169,6 +171,9 @@ async fn observe(State(config): State<Arc<StackConfig>>, mut request: Request, n
             tracing::warn!(status, latency_ms, "answered");
         } else {
             tracing::debug!(status, latency_ms, "answered");
+        }
+        if response.extensions().get::<LongLived>().is_none() {
+            slow::note(Kind::Request, begun.elapsed(), || format!("{method} {named}"));
         }
         response
     }

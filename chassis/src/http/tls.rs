@@ -6,7 +6,7 @@
 //!
 //! TLS 1.2 and 1.3 with the suites of rustls; HTTP/2 where the client knows it.
 
-pub(super) mod addresses;
+pub(crate) mod addresses;
 pub mod authority;
 mod settings;
 

@@ -35,10 +35,12 @@ impl Lookout {
         let mut looks = 0_u32;
         let watch = move || {
             measure(&files);
+            measure_log(&connection);
             while let Err(channel::RecvTimeoutError::Timeout) = stopped.recv_timeout(INTERVAL) {
                 looks = looks.wrapping_add(1);
                 if looks.is_multiple_of(MEASURED_EVERY) {
                     measure(&files);
+                    measure_log(&connection);
                 }
                 let Ok(now) = data_version(&connection) else {
                     continue;
@@ -65,6 +67,20 @@ fn measure([database, log]: &[PathBuf; 2]) {
     metrics::gauge!("sqlite_wal_bytes").set(size(log));
 }
 
+/// How long the log is, and how much of it was moved into the database, in pages. Moves nothing: what waits is moved when there is
+/// enough of it.
+fn log_pages(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| Ok((row.get(1)?, row.get(2)?)))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "no log is so long")]
+fn measure_log(connection: &Connection) {
+    if let Ok((pages, moved)) = log_pages(connection) {
+        metrics::gauge!("sqlite_wal_pages").set(pages.max(0) as f64);
+        metrics::gauge!("sqlite_wal_moved_pages").set(moved.max(0) as f64);
+    }
+}
+
 impl Drop for Lookout {
     fn drop(&mut self) {
         drop(self.stop.take());
@@ -76,4 +92,27 @@ impl Drop for Lookout {
 
 pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::scratch;
+
+    #[test]
+    fn the_log_s_pages_are_told_without_moving_any() {
+        let folder = scratch("log-pages");
+        let path = folder.join("a.sqlite");
+        let writer = Connection::open(&path).unwrap();
+        writer
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE a (b); INSERT INTO a VALUES (1);")
+            .unwrap();
+        let reader = open::reader(&path).unwrap();
+        let _: i64 = reader.query_row("SELECT b FROM a", [], |row| row.get(0)).unwrap();
+        let (pages, moved) = log_pages(&reader).unwrap();
+        assert!(pages > 0 && moved == 0, "{pages} {moved}");
+        writer.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+        let (pages, moved) = log_pages(&reader).unwrap();
+        assert!(pages > 0 && moved == pages, "{pages} {moved}");
+    }
 }

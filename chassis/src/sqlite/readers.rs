@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{ReadError, one_line};
 use super::{locked, open};
+use crate::slow::{self, Kind};
 
 /// Virtual-machine steps between two looks at the deadline; well below a millisecond.
 const STEPS: i32 = 4096;
@@ -72,7 +73,11 @@ impl Readers {
             Some(reader) => reader,
             None => Reader::open(&self.path).map_err(|cause| ReadError::Io(one_line(&cause)))?,
         };
+        let begun = Instant::now();
         let answer = reader.run(limit, job);
+        let took = begun.elapsed();
+        metrics::histogram!("sqlite_read_seconds").record(took.as_secs_f64());
+        slow::note(Kind::Read, took, || "a read of the database".to_owned());
         if reader.connection.is_autocommit() && !self.permits.is_closed() {
             locked(&self.idle).push(reader);
         }

@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{Fault, OpenError, StoreError, WriteError, one_line};
 use super::{Writing, block_on_until, lookout, open};
+use crate::slow::{self, Kind};
 
 /// Jobs in one transaction, at most.
 const BATCH_JOBS: usize = 512;
@@ -232,6 +233,9 @@ impl Writer {
         if let Err(fault) = &outcome {
             tracing::error!(cause = %fault.error, jobs = taken.len(), "a batch of writes was rolled back");
             metrics::counter!("sqlite_failed_batches_total").increment(1);
+            if matches!(fault.error, WriteError::Busy) {
+                metrics::counter!("sqlite_busy_total").increment(1);
+            }
             if fault.reopen {
                 // Before anyone is answered: whoever tries again at once must be told to wait.
                 self.shared.available.store(false, Ordering::Release);
@@ -259,6 +263,7 @@ impl Writer {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|cause| Fault::of(&cause))?;
+        metrics::histogram!("sqlite_lock_seconds").record(begun.elapsed().as_secs_f64());
         let before = transaction.total_changes();
         let company = self.previous / 2;
         let mut next = taken.pop();
@@ -286,6 +291,11 @@ impl Writer {
         self.shared.disk().and_then(|()| transaction.commit()).map_err(|cause| Fault::of(&cause))?;
         metrics::histogram!("sqlite_commit_seconds").record(ran.elapsed().as_secs_f64());
         metrics::histogram!("sqlite_batch_jobs").record(taken.len() as f64);
+        metrics::histogram!("sqlite_transaction_seconds").record(begun.elapsed().as_secs_f64());
+        let (all, jobs) = (begun.elapsed(), taken.len());
+        slow::note(Kind::Write, all, || {
+            format!("a transaction of {jobs} jobs, {} ms of it its commit", ran.elapsed().as_millis())
+        });
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use async_trait::async_trait;
+use chassis::outbound::Pin;
 use serde::{Deserialize, Serialize};
 use sync_protocol::chain::Link;
 use sync_protocol::message::PhotoLimits;
@@ -43,6 +44,9 @@ pub struct Enrolment {
     pub scopes: Vec<Scope>,
     /// PEM of the certificate authority that vouches for the hub, where one was given.
     pub ca_pem: Option<String>,
+    /// Certificates by which alone the hub is believed; none: by whatever an authority vouches for.
+    #[serde(default)]
+    pub pins: Vec<Pin>,
 }
 
 /// How a node's link to its hub was when last tried. All times by the node's clock.
@@ -124,6 +128,8 @@ pub trait Site {
     async fn credential(&self) -> Result<Option<String>, Error>;
     /// Keeps a new secret, durably.
     async fn set_credential(&self, credential: String) -> Result<(), Error>;
+    /// Node: believes the hub by other certificates from now on.
+    async fn set_pins(&self, pins: Vec<Pin>) -> Result<(), Error>;
     /// Where the link stood when last noted.
     async fn link_state(&self) -> Result<LinkState, Error>;
     /// Notes where the link stands, but for `pulled_changes` and `notice`, which other verbs keep.

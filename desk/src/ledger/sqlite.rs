@@ -52,6 +52,7 @@ use async_trait::async_trait;
 use changes::Untried;
 use chassis::blobs::Sha256;
 use chassis::ids::Ids;
+use chassis::outbound::Pin;
 use chassis::sqlite::jobs::SqliteQueue;
 use chassis::sqlite::rusqlite::{self, Connection};
 use chassis::sqlite::uploads::SqliteUploads;
@@ -233,6 +234,10 @@ impl Site for SqliteLedger {
 
     async fn set_photo_limits(&self, limits: PhotoLimits) -> Result<(), Error> {
         self.write(move |db| site::set_photo_limits(db, &limits)).await
+    }
+
+    async fn set_pins(&self, pins: Vec<Pin>) -> Result<(), Error> {
+        self.write(move |db| site::set_pins(db, pins)).await
     }
 
     async fn retirement(&self) -> Result<Option<Retirement>, Error> {

@@ -66,6 +66,7 @@ impl Node {
             store_name: "Downtown".to_owned(),
             scopes: vec![store(), Scope::Company],
             ca_pem: None,
+            pins: Vec::new(),
         };
         let origin = self.site.desk.ids().new_v7(T0);
         self.site.desk.ledger().become_node(enrolment, "secret".to_owned(), origin).await.unwrap();

@@ -209,6 +209,7 @@ impl Site {
             store_name: "Downtown".to_owned(),
             scopes: vec![Scope::Store("042".to_owned()), Scope::Company],
             ca_pem: None,
+            pins: Vec::new(),
         };
         site.desk.ledger().become_node(enrolment, "secret".to_owned(), ids.new_v7(T0)).await.unwrap();
         loop {

@@ -129,6 +129,7 @@ impl TestSite {
             store_name: "Downtown".to_owned(),
             scopes: vec![store_042(), Scope::Company],
             ca_pem: None,
+            pins: Vec::new(),
         };
         site.ledger.become_node(enrolment, "secret".to_owned(), site.ids.new_v7(T0)).await.unwrap();
     }

@@ -1,14 +1,17 @@
-//! `backup`, `restore` and `doctor`.
+//! `backup`, `restore`, `doctor` and `support-bundle`.
 
-use super::{Failed, failed, say, to_json};
-use crate::fleet::SILENT_MS;
+use super::{Failed, explain, failed, say, to_json};
+use crate::fleet::{self, SILENT_MS};
 use chassis::backup::Manifest;
+use chassis::backup::series::Schedule;
 use chassis::clock::{SystemClock, format_rfc3339};
 use chassis::folder::DataFolder;
 use chassis::ids::Ids;
 use desk::Desk;
+use desk::actor::Actor;
 use desk::backup::{self, Program};
 use desk::doctor::{self, Finding, Health};
+use desk::support::{self, Ask};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -25,6 +28,20 @@ pub(super) async fn backup(desk: &Desk, folder: &DataFolder, to: PathBuf, json: 
     };
     let manifest = backup::make(desk, folder, ABOUT, to, progress).await.map_err(failed)?;
     told(&manifest, json, &format!("backed up into {file} and read back"))
+}
+
+pub(super) async fn by_schedule(
+    desk: &Desk,
+    folder: &DataFolder,
+    schedule: Option<Schedule>,
+    json: bool,
+) -> Result<String, Failed> {
+    let Some(schedule) = schedule else {
+        return Ok("no backup.folder is set: nothing was backed up".to_owned());
+    };
+    let round = backup::by_schedule(desk, folder, ABOUT, schedule, |_| ()).await.map_err(failed)?;
+    let (file, removed) = (round.file.display(), round.removed.len());
+    told(&round.manifest, json, &format!("backed up into {file} and read back, {removed} older ones removed"))
 }
 
 pub(super) async fn restore(folder: &DataFolder, from: PathBuf, replace: bool, json: bool) -> Result<String, Failed> {
@@ -46,6 +63,23 @@ fn told(manifest: &Manifest, json: bool, what: &str) -> Result<String, Failed> {
         }));
     }
     Ok(format!("{what}: {files} files, {bytes} bytes, as of {}", format_rfc3339(manifest.made_ms)))
+}
+
+/// Writes the archive for whoever is to help.
+pub(super) async fn support(desk: &Desk, actor: &Actor, folder: &DataFolder, ask: &Ask) -> Result<String, Failed> {
+    let mut found = doctor::examine(desk, folder, false).await;
+    found.push(nodes(desk).await);
+    let mut bundle = support::begin(desk, folder, (ABOUT.0.name(), ABOUT.1), ask, &found).await.map_err(failed)?;
+    let items = fleet::nodes(desk, actor, None).await.map_err(explain)?;
+    let hub = fleet::program(desk, actor).await.map_err(explain)?;
+    let mut fleet = serde_json::json!({ "items": items, "hub": hub });
+    // What a PC is called may be what a person is called.
+    for item in fleet["items"].as_array_mut().into_iter().flatten().filter_map(serde_json::Value::as_object_mut) {
+        item.remove("name");
+    }
+    bundle.add("fleet.json", &support::pretty(&fleet)).map_err(failed)?;
+    let bytes = bundle.end().map_err(failed)?;
+    Ok(format!("{} written, {bytes} bytes; look it over before it leaves the house", ask.to.display()))
 }
 
 /// Says what was found even when it is bad, and fails then.

@@ -1,9 +1,11 @@
 //! Options of `serve`.
 
 use super::scrub::ScrubArgs;
+use super::slow::SlowArgs;
 use super::tls::TlsArgs;
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::http::TlsConfig;
+use chassis::slow::Thresholds;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::Args;
 use desk::House;
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 const MIB: u64 = 1024 * 1024;
 
 /// Options of `serve`.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -55,10 +57,12 @@ pub struct ServeArgs {
     scrub: ScrubArgs,
     #[command(flatten)]
     tls: TlsArgs,
+    #[command(flatten)]
+    slow: SlowArgs,
 }
 
 /// `serve`, ready to go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServeConfig {
     /// The data folder.
     pub data_dir: PathBuf,
@@ -76,10 +80,16 @@ pub struct ServeConfig {
     pub scrub: Scrub,
     /// How the site proves who it is.
     pub tls: TlsConfig,
+    /// What counts as slow.
+    pub slow: Thresholds,
 }
 
 impl ServeArgs {
-    pub(super) fn resolve(mut self) -> Result<ServeConfig, UsageError> {
+    /// All layers together.
+    ///
+    /// # Errors
+    /// A file that cannot be used; an option that is missing or out of range.
+    pub fn resolve(mut self) -> Result<ServeConfig, UsageError> {
         let given = Layer {
             listen: self.listen.take(),
             plain_http: self.plain_http,
@@ -111,6 +121,7 @@ impl ServeArgs {
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             photos,
             scrub: self.scrub.over(layer.scrub)?,
+            slow: self.slow.layer().over(layer.slow).map_err(UsageError::Range)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             data_dir,
         })

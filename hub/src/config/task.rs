@@ -74,6 +74,8 @@ pub enum Task {
         /// The file.
         to: PathBuf,
     },
+    /// `backup --scheduled`; without a schedule there is nothing to do.
+    Scheduled(Option<chassis::backup::series::Schedule>),
     /// `restore`.
     Restore {
         /// The file.
@@ -81,6 +83,8 @@ pub enum Task {
         /// Whether to set aside what is there.
         replace: bool,
     },
+    /// `support-bundle`.
+    Support(desk::support::Ask),
     /// `doctor`.
     Doctor {
         /// Whether every file is read.

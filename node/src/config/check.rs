@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use chassis::backup::series::ScheduleLayer;
 use chassis::config;
 use chassis::telemetry;
 use clap::Args;
@@ -34,6 +35,7 @@ impl CheckArgs {
 fn judge(text: &str) -> Result<(), String> {
     let layer: Layer = config::parse(text)?;
     let data_dir = layer.data_dir.clone().unwrap_or_default();
+    ScheduleLayer::default().over(layer.backup.clone())?;
     let serve = ServeArgs::default().settle(data_dir, layer).map_err(|error| error.to_string())?;
     telemetry::check(&serve.telemetry).map_err(|error| error.to_string())
 }

@@ -1,7 +1,9 @@
 //! Options of `backup`, `restore` and `doctor`.
 
 use super::{Layer, StatusArgs, UsageError, needed};
+use chassis::backup::series::{Schedule, ScheduleLayer};
 use clap::Args;
+use desk::support::Ask;
 use std::path::PathBuf;
 
 /// Options of `backup`.
@@ -12,6 +14,26 @@ pub struct BackupArgs {
     /// The file to write; never one that is there already.
     #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_TO")]
     to: Option<PathBuf>,
+    /// As the timer of the package does it: make the next one in the folder of the configuration, and remove older ones that need
+    /// not stay.
+    #[arg(long, conflicts_with = "to")]
+    scheduled: bool,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
+}
+
+/// Where backups go that are made by themselves, and how many of them stay.
+#[derive(Debug, Default, Args)]
+pub struct ScheduleArgs {
+    /// With --scheduled, the folder that they are made in: a whole path [default: none, nothing is made].
+    #[arg(long, value_name = "DIR", env = "AINCIDENT_NODE_BACKUP_FOLDER")]
+    folder: Option<PathBuf>,
+    /// With --scheduled, how many days keep their last one, 1 to 366 [default: 7].
+    #[arg(long, value_name = "DAYS", env = "AINCIDENT_NODE_BACKUP_KEEP_DAILY")]
+    keep_daily: Option<u32>,
+    /// With --scheduled, how many weeks keep their last one, 0 to 520 [default: 4].
+    #[arg(long, value_name = "WEEKS", env = "AINCIDENT_NODE_BACKUP_KEEP_WEEKLY")]
+    keep_weekly: Option<u32>,
 }
 
 /// Options of `restore`.
@@ -37,7 +59,20 @@ pub struct DoctorArgs {
     full: Option<bool>,
 }
 
-/// `backup`, `restore` or `doctor`, ready to go.
+/// Options of `support-bundle`.
+#[derive(Debug, Args)]
+pub struct SupportArgs {
+    #[command(flatten)]
+    plain: StatusArgs,
+    /// The archive to write (`tar.gz`); never one that is there already.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_TO")]
+    to: Option<PathBuf>,
+    /// A log to put its end in, `-` for standard input [default: the journal, where this account may read it].
+    #[arg(long = "log", value_name = "FILE")]
+    log_file: Option<PathBuf>,
+}
+
+/// `backup`, `restore`, `doctor` or `support-bundle`, ready to go.
 #[derive(Debug)]
 pub struct KeepConfig {
     /// The data folder.
@@ -56,6 +91,8 @@ pub enum KeepTask {
         /// The file.
         to: PathBuf,
     },
+    /// `backup --scheduled`; without a schedule there is nothing to do.
+    Scheduled(Option<Schedule>),
     /// `restore`.
     Restore {
         /// The file.
@@ -63,6 +100,8 @@ pub enum KeepTask {
         /// Whether to set aside what is there.
         replace: bool,
     },
+    /// `support-bundle`.
+    Support(Ask),
     /// `doctor`.
     Doctor {
         /// Whether every file is read.
@@ -78,7 +117,17 @@ impl BackupArgs {
     pub fn resolve(self) -> Result<KeepConfig, UsageError> {
         let given = Layer { json: self.plain.json, to: self.to, ..Layer::default() };
         let (data_dir, layer) = self.plain.place.layered(given)?;
-        let task = KeepTask::Backup { to: needed(layer.to, "--to", "AINCIDENT_NODE_TO")? };
+        let given = self.schedule;
+        let given = ScheduleLayer {
+            folder: given.folder,
+            keep_daily: given.keep_daily,
+            keep_weekly: given.keep_weekly,
+        };
+        let task = if self.scheduled {
+            KeepTask::Scheduled(given.over(layer.backup).map_err(UsageError::Range)?)
+        } else {
+            KeepTask::Backup { to: needed(layer.to, "--to", "AINCIDENT_NODE_TO")? }
+        };
         Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }
@@ -111,6 +160,21 @@ impl DoctorArgs {
         let given = Layer { json: self.plain.json, full: self.full, ..Layer::default() };
         let (data_dir, layer) = self.plain.place.layered(given)?;
         let task = KeepTask::Doctor { full: layer.full.unwrap_or(false) };
+        Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl SupportArgs {
+    /// All layers together.
+    ///
+    /// # Errors
+    /// A file that cannot be used; an option that is missing.
+    pub fn resolve(self) -> Result<KeepConfig, UsageError> {
+        let config = self.plain.place.file();
+        let given = Layer { json: self.plain.json, to: self.to, ..Layer::default() };
+        let (data_dir, layer) = self.plain.place.layered(given)?;
+        let to = needed(layer.to, "--to", "AINCIDENT_NODE_TO")?;
+        let task = KeepTask::Support(Ask { to, log: self.log_file, config });
         Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// How the site proves who it is.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct TlsArgs {
     /// PEM file of a certificate and those between it and its authority; a newer one is taken within a minute [default: the site is
     /// its own authority, for its names and addresses in the local network].

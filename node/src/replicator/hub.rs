@@ -12,15 +12,17 @@ use chassis::blobs::Sha256;
 use chassis::clock::SharedClock;
 use chassis::ids::Ids;
 use chassis::outbound::{
-    Body, BreakerConfig, Carrier, Method, Outbound, OutboundConfig, OutboundError, RequestBuilder, Response, Url,
+    Body, BreakerConfig, Carrier, Method, Outbound, OutboundConfig, OutboundError, Pin, RequestBuilder, Response, Url,
     retry_after,
 };
+use desk::ledger::Enrolment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sync_protocol::OLDEST_VERSION;
 use sync_protocol::message::{
     self, CredentialKeys, MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, credential_keys,
 };
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 /// The most that an answer of JSON may be, in bytes: one answer for each of the largest push, with reasons.
@@ -291,7 +293,9 @@ impl Hub {
         let credential = self.credential();
         let nonce = nonce(&self.ids);
         let most = call.deadline + MOST_TRANSFER;
-        let answer = tokio::time::timeout(most, self.exchange(call, &credential, &nonce)).await;
+        // The hub's lines about it have the same id.
+        let span = tracing::info_span!("hub", id = request_id(&nonce), path = call.path);
+        let answer = tokio::time::timeout(most, self.exchange(call, &credential, &nonce)).instrument(span).await;
         self.proven(answer.unwrap_or(Err(OutboundError::Timeout)), &credential, &nonce)
     }
 
@@ -307,7 +311,9 @@ impl Hub {
             for (name, value) in transfer.headers {
                 request = request.header(name, value);
             }
-            let response = self.contents.request(request.body(transfer.body).build()?).await?;
+            // As long as the line takes.
+            let request = request.body(transfer.body).build()?;
+            let response = self.contents.request_that_waits(request, Duration::MAX).await?;
             Reply::read(response, MOST_JSON_BYTES, self.clock.now_ms()).await
         };
         self.proven(exchange.await, &credential, &nonce)
@@ -324,7 +330,8 @@ impl Hub {
             if from > 0 {
                 request = request.header("range", format!("bytes={from}-"));
             }
-            let head = tokio::time::timeout(STALLED, self.contents.request(request.build()?)).await;
+            let asking = self.contents.request_that_waits(request.build()?, Duration::MAX);
+            let head = tokio::time::timeout(STALLED, asking).await;
             head.unwrap_or(Err(OutboundError::Timeout))
         };
         let response = exchange.await.map_err(|error| self.unreachable(&error))?;
@@ -376,7 +383,8 @@ impl Hub {
             .build(method, address(&self.base, path)?)
             .header("authorization", format!("Bearer {}.{}", self.node_id.hyphenated(), credential.secret))
             .header(PROTOCOL_HEADER, self.protocol(path).to_string())
-            .header(NONCE_HEADER, nonce))
+            .header(NONCE_HEADER, nonce)
+            .header(REQUEST_ID_HEADER, request_id(nonce)))
     }
 
     async fn exchange(&self, call: Call, credential: &Credential, nonce: &str) -> Result<Reply, OutboundError> {
@@ -387,7 +395,11 @@ impl Hub {
             request = request.header(MACHINE_HEADER, machine);
         }
         let request = request.body(call.body).build()?;
-        let head = tokio::time::timeout(call.deadline, self.outbound.request(request)).await;
+        let waits = if call.path == message::path::PULL { call.deadline } else { Duration::ZERO };
+        let asking = self.outbound.request_that_waits(request, waits);
+        let head = tokio::time::timeout(call.deadline, asking).await;
+        let status = head.as_ref().ok().and_then(|head| head.as_ref().ok()).map(|head| head.status().as_u16());
+        tracing::debug!(status, "asked");
         Reply::read(head.map_err(|_| OutboundError::Timeout)??, call.most_bytes, self.clock.now_ms()).await
     }
 
@@ -445,20 +457,35 @@ impl Reply {
     }
 }
 
+/// By what the hub is believed to be the hub, before it proves it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trust<'a> {
+    /// An authority of its own, PEM.
+    pub ca_pem: Option<&'a str>,
+    /// Certificates that alone count.
+    pub pins: &'a [Pin],
+}
+
+impl<'a> From<&'a Enrolment> for Trust<'a> {
+    fn from(enrolment: &'a Enrolment) -> Self {
+        Self { ca_pem: enrolment.ca_pem.as_deref(), pins: &enrolment.pins }
+    }
+}
+
 /// A client for the hub.
 ///
 /// # Errors
 /// When the certificates cannot be used.
-pub fn outbound(ca_pem: Option<&str>) -> Result<Outbound, OutboundError> {
-    client("hub", ca_pem, false)
+pub fn outbound(trust: Trust<'_>) -> Result<Outbound, OutboundError> {
+    client("hub", trust, false)
 }
 
 /// [`outbound`], and another one for contents: HTTP/1.1, where each has a connection of its own.
 ///
 /// # Errors
 /// When the certificates cannot be used.
-pub fn clients(ca_pem: Option<&str>) -> Result<(Outbound, Outbound), OutboundError> {
-    Ok((outbound(ca_pem)?, client("hub-contents", ca_pem, true)?))
+pub fn clients(trust: Trust<'_>) -> Result<(Outbound, Outbound), OutboundError> {
+    Ok((outbound(trust)?, client("hub-contents", trust, true)?))
 }
 
 /// [`clients`] whose requests go by `carrier`.
@@ -468,7 +495,7 @@ pub fn carried(carrier: &Arc<dyn Carrier>) -> (Outbound, Outbound) {
     (over("hub"), over("hub-contents"))
 }
 
-fn client(service: &'static str, ca_pem: Option<&str>, http1_only: bool) -> Result<Outbound, OutboundError> {
+fn client(service: &'static str, trust: Trust<'_>, http1_only: bool) -> Result<Outbound, OutboundError> {
     Outbound::new(
         service,
         OutboundConfig {
@@ -476,7 +503,8 @@ fn client(service: &'static str, ca_pem: Option<&str>, http1_only: bool) -> Resu
             connect_timeout: Duration::from_secs(10),
             total_timeout: None,
             idle_timeout: MOST_TRANSFER,
-            extra_ca_pem: ca_pem.map(|pem| pem.as_bytes().to_vec()),
+            extra_ca_pem: trust.ca_pem.map(|pem| pem.as_bytes().to_vec()),
+            pins: trust.pins.to_vec(),
             user_agent: concat!("aincident-node/", env!("CARGO_PKG_VERSION")).to_owned(),
             breaker: NEVER_OPEN,
         },
@@ -496,6 +524,14 @@ impl fmt::Debug for Hub {
             .field("node_id", &self.node_id)
             .finish_non_exhaustive()
     }
+}
+
+/// By which a request is found in the logs of both sides.
+const REQUEST_ID_HEADER: &str = "x-request-id";
+
+/// The beginning of its nonce: that is new each time.
+fn request_id(nonce: &str) -> &str {
+    nonce.get(..16).unwrap_or(nonce)
 }
 
 /// 32 hexadecimal characters, never used twice.

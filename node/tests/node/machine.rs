@@ -67,6 +67,7 @@ pub fn enrolment(hub: &FakeHub) -> Enrolment {
         store_name: "Downtown".into(),
         scopes: vec![Scope::Company, Scope::Store(STORE.into())],
         ca_pem: None,
+        pins: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 const MOST: usize = 32;
 
 /// The machine's name, where it has one that can stand in a certificate.
-pub(super) fn host_name() -> Option<String> {
+pub(crate) fn host_name() -> Option<String> {
     let name =
         std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
     let name = name.ok()?.trim().to_ascii_lowercase();
@@ -26,7 +26,7 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// The machine's addresses.
-pub(in crate::http) fn local() -> BTreeSet<IpAddr> {
+pub(crate) fn local() -> BTreeSet<IpAddr> {
     // Of the process's own: whatever else of /proc it may not see, it sees these.
     let read = |name: &str| std::fs::read_to_string(format!("/proc/self/net/{name}")).unwrap_or_default();
     let v4 = v4(&read("fib_trie")).into_iter().map(IpAddr::V4);

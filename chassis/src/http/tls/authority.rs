@@ -19,12 +19,14 @@ use rcgen::{
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType, date_time_ymd,
 };
 use rustls::crypto::ring;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::{TlsError, addresses};
 use crate::clock::SharedClock;
 use crate::folder::sync_folder;
+use crate::outbound::Pin;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 /// How long the authority is good.
@@ -187,6 +189,14 @@ impl Authority {
     }
 }
 
+/// The digest of the certificate of the authority that is kept in `folder`, where there is one, and until when it is good: milliseconds
+/// since 1970.
+#[must_use]
+pub fn kept(folder: &Path) -> Option<(Pin, i64)> {
+    let kept: Kept = serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()?;
+    Some((Pin::of_pem(&kept.cert_pem)?, kept.made_ms.saturating_add(AUTHORITY_DAYS * DAY_MS)))
+}
+
 /// Where the authority is kept, key included.
 const FILE: &str = "authority.json";
 /// Its certificate, to be handed out.
@@ -242,7 +252,7 @@ fn make(folder: &Path, wanted: &Wanted, clock: &SharedClock) -> Result<Kept, Tls
     Ok(kept)
 }
 
-/// A certificate for `wanted`. The authority does not go along: whoever trusts it has it.
+/// A certificate for `wanted`. The authority goes along, for those who know it by its digest.
 fn sign(kept: &Kept, wanted: &Wanted, now_ms: i64) -> Result<CertifiedKey, TlsError> {
     let key = KeyPair::from_pem(&kept.key_pem).map_err(made)?;
     let issuer = Issuer::new(authority(&kept.called, kept.made_ms, &kept.names, &kept.addresses)?, key);
@@ -258,8 +268,9 @@ fn sign(kept: &Kept, wanted: &Wanted, now_ms: i64) -> Result<CertifiedKey, TlsEr
     params.use_authority_key_identifier_extension = true;
     let own = KeyPair::generate().map_err(made)?;
     let signed = params.signed_by(&own, &issuer).map_err(made)?;
-    CertifiedKey::from_der(vec![signed.der().clone()], PrivateKeyDer::from(own), &ring::default_provider())
-        .map_err(made)
+    let authority = CertificateDer::from_pem_slice(kept.cert_pem.as_bytes()).map_err(made)?;
+    let chain = vec![signed.der().clone(), authority];
+    CertifiedKey::from_der(chain, PrivateKeyDer::from(own), &ring::default_provider()).map_err(made)
 }
 
 fn named(name: &str) -> DistinguishedName {

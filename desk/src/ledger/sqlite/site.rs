@@ -27,6 +27,7 @@ use super::fail::{Done, Fail};
 use super::histories::make_key;
 use crate::error::Refusal;
 use crate::ledger::{Backlog, Enrolment, Identity, LinkState, Retirement};
+use chassis::outbound::Pin;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use sync_protocol::chain::Link;
 use sync_protocol::hlc::Hlc;
@@ -111,6 +112,14 @@ pub(super) fn identity(db: &Connection) -> Done<Identity> {
             Ok(Identity::Node(enrolment))
         }
     }
+}
+
+pub(super) fn set_pins(db: &Connection, pins: Vec<Pin>) -> Done<()> {
+    let Identity::Node(enrolment) = identity(db)? else {
+        return Err(Fail::Broken("only a node has a hub to believe".to_owned()));
+    };
+    let text = serde_json::to_string(&Enrolment { pins, ..enrolment }).map_err(|e| Fail::Broken(e.to_string()))?;
+    set_value(db, "enrolment", &text)
 }
 
 fn uuid_value(db: &Connection, name: &str) -> Done<Uuid> {

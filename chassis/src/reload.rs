@@ -1,0 +1,51 @@
+//! Reading the configuration again while the program runs: at each SIGHUP, which is what `systemctl reload` sends.
+//!
+//! What can be changed is changed; what cannot is named, and waits for a restart; a configuration that is wrong changes nothing.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The SIGHUPs of this process. One that comes while another is being dealt with is dealt with afterwards, several as one.
+#[derive(Debug)]
+pub struct Hangups {
+    signal: Signal,
+}
+
+impl Hangups {
+    /// Listens from now on: until then a SIGHUP ends the process.
+    ///
+    /// # Errors
+    /// When the operating system refuses the signal handler. Must be called inside a tokio runtime.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { signal: signal(SignalKind::hangup())? })
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        if self.signal.recv().await.is_none() {
+            // The runtime ends.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Says what came of reading the configuration again: which keys were `changed`, which wait for a restart, or why nothing was done.
+pub fn tell(outcome: Result<(&[&str], &[&str]), &dyn std::fmt::Display>) {
+    let word = match outcome {
+        Err(_) => "refused",
+        Ok((_, [])) => "done",
+        Ok(_) => "in_part",
+    };
+    metrics::counter!("configuration_reloads_total", "outcome" => word).increment(1);
+    match outcome {
+        Err(why) => tracing::error!(%why, "the configuration cannot be used; all settings stay as they are"),
+        Ok((changed, waiting)) => {
+            for name in waiting {
+                tracing::warn!("{name} was changed in the configuration: it needs a restart");
+            }
+            let changed = if changed.is_empty() { "nothing".to_owned() } else { changed.join(", ") };
+            tracing::info!(changed, "the configuration was read again");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Options of `backup`, `restore` and `doctor`.
+
+use super::{AdminConfig, Layer, OutputArgs, PlaceArgs, Task, UsageError, needed};
+use chassis::backup::series::ScheduleLayer;
+use clap::Args;
+use desk::support::Ask;
+use std::path::PathBuf;
+
+/// Options of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The file to write; never one that is there already.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_TO")]
+    to: Option<PathBuf>,
+    /// As the timer of the package does it: make the next one in the folder of the configuration, and remove older ones that need
+    /// not stay.
+    #[arg(long, conflicts_with = "to")]
+    scheduled: bool,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
+}
+
+/// Where backups go that are made by themselves, and how many of them stay.
+#[derive(Debug, Default, Args)]
+pub struct ScheduleArgs {
+    /// With --scheduled, the folder that they are made in: a whole path [default: none, nothing is made].
+    #[arg(long, value_name = "DIR", env = "AINCIDENT_HUB_BACKUP_FOLDER")]
+    folder: Option<PathBuf>,
+    /// With --scheduled, how many days keep their last one, 1 to 366 [default: 7].
+    #[arg(long, value_name = "DAYS", env = "AINCIDENT_HUB_BACKUP_KEEP_DAILY")]
+    keep_daily: Option<u32>,
+    /// With --scheduled, how many weeks keep their last one, 0 to 520 [default: 4].
+    #[arg(long, value_name = "WEEKS", env = "AINCIDENT_HUB_BACKUP_KEEP_WEEKLY")]
+    keep_weekly: Option<u32>,
+}
+
+/// Options of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The backup.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_FROM")]
+    from: Option<PathBuf>,
+    /// Set aside what the folder holds, into a folder within it.
+    #[arg(long, env = "AINCIDENT_HUB_REPLACE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    replace: Option<bool>,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Read every file and compare it with its digest.
+    #[arg(long, env = "AINCIDENT_HUB_FULL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    full: Option<bool>,
+}
+
+/// Options of `support-bundle`.
+#[derive(Debug, Args)]
+pub struct SupportArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The archive to write (`tar.gz`); never one that is there already.
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_TO")]
+    to: Option<PathBuf>,
+    /// A log to put its end in, `-` for standard input [default: the journal, where this account may read it].
+    #[arg(long = "log", value_name = "FILE")]
+    log_file: Option<PathBuf>,
+}
+
+impl BackupArgs {
+    pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let given = Layer { json: self.output.json, to: self.to, ..Layer::default() };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let given = self.schedule;
+        let given = ScheduleLayer {
+            folder: given.folder,
+            keep_daily: given.keep_daily,
+            keep_weekly: given.keep_weekly,
+        };
+        let task = if self.scheduled {
+            Task::Scheduled(given.over(layer.backup).map_err(UsageError::Range)?)
+        } else {
+            Task::Backup { to: needed(layer.to, "--to", "AINCIDENT_HUB_TO")? }
+        };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl RestoreArgs {
+    pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let given = Layer {
+            json: self.output.json,
+            from: self.from,
+            replace: self.replace,
+            ..Layer::default()
+        };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let from = needed(layer.from, "--from", "AINCIDENT_HUB_FROM")?;
+        let task = Task::Restore { from, replace: layer.replace.unwrap_or(false) };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl DoctorArgs {
+    pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let given = Layer { json: self.output.json, full: self.full, ..Layer::default() };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let task = Task::Doctor { full: layer.full.unwrap_or(false) };
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
+
+impl SupportArgs {
+    pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let config = self.place.file();
+        let given = Layer { json: self.output.json, to: self.to, ..Layer::default() };
+        let (data_dir, layer) = self.place.layered(given)?;
+        let to = needed(layer.to, "--to", "AINCIDENT_HUB_TO")?;
+        let task = Task::Support(Ask { to, log: self.log_file, config });
+        Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
+    }
+}
