@@ -149,6 +149,7 @@ pub type Handler = Arc<dyn Fn(Job) -> BoxFuture<'static, Result<(), JobError>> +
 struct Kind {
     name: &'static str,
     at_once: usize,
+    attempts: u32,
     handler: Handler,
 }
 
@@ -177,8 +178,14 @@ impl Runner {
 
     /// Has `handler` do jobs of `name`, at most `at_once` at a time.
     #[must_use]
-    pub fn kind(mut self, name: &'static str, at_once: usize, handler: Handler) -> Self {
-        self.kinds.push(Kind { name, at_once: at_once.max(1), handler });
+    pub fn kind(self, name: &'static str, at_once: usize, handler: Handler) -> Self {
+        self.patient_kind(name, at_once, MOST_ATTEMPTS, handler)
+    }
+
+    /// [`Runner::kind`] for what depends on somebody else, who may be away for long: tried up to `attempts` times.
+    #[must_use]
+    pub fn patient_kind(mut self, name: &'static str, at_once: usize, attempts: u32, handler: Handler) -> Self {
+        self.kinds.push(Kind { name, at_once: at_once.max(1), attempts, handler });
         self
     }
 
@@ -230,7 +237,7 @@ impl Runner {
                 match self.next(kind.name).await {
                     Ok(Next::Job(job)) => {
                         *at_work += 1;
-                        let (name, work) = (kind.name, self.work(job, Arc::clone(&kind.handler)));
+                        let (name, work) = (kind.name, self.work(job, kind.attempts, Arc::clone(&kind.handler)));
                         running.spawn(async move {
                             work.await;
                             name
@@ -265,7 +272,7 @@ impl Runner {
         }
     }
 
-    fn work(&self, job: Job, handler: Handler) -> impl Future<Output = ()> + Send + 'static + use<> {
+    fn work(&self, job: Job, attempts: u32, handler: Handler) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (queue, clock, random) = (Arc::clone(&self.queue), Arc::clone(&self.clock), self.ids.random_u64());
         async move {
             let begun = Instant::now();
@@ -275,7 +282,7 @@ impl Runner {
             metrics::histogram!("job_seconds", "kind" => kind.clone()).record(begun.elapsed().as_secs_f64());
             let noted = match ended {
                 Ok(()) => queue.done(no).await,
-                Err(JobError::Retry(why)) if attempt < MOST_ATTEMPTS => {
+                Err(JobError::Retry(why)) if attempt < attempts => {
                     let pause = PACE.delay(attempt, random);
                     tracing::info!(kind, key, attempt, why, pause_ms = pause.as_millis(), "a job is tried again later");
                     metrics::counter!("job_failures_total", "kind" => kind.clone()).increment(1);

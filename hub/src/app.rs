@@ -9,6 +9,7 @@ use chassis::http::{Server, Tls, announce, needs_tls};
 use chassis::shutdown::Shutdown;
 use chassis::systemd::Systemd;
 use chassis::telemetry;
+use desk::notifications::Notifier;
 use desk::photos::heic::Opener;
 use desk::versions;
 use std::net::SocketAddr;
@@ -45,6 +46,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     desk.take_photo_limits(config.photos).await.map_err(failed)?;
     versions::catch_up(&desk).await.map_err(failed)?;
     desk.set_scrub(config.scrub);
+    desk.set_notifier(Notifier::new(config.mail, config.webhooks).map_err(failed)?);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);

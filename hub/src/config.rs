@@ -13,8 +13,10 @@ mod tls;
 
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::http::TlsLayer;
+use chassis::mail::MailLayer;
 use chassis::overlay;
 use chassis::telemetry::LogFormat;
+use chassis::webhooks::WebhookLayer;
 use clap::{Args, Parser, Subcommand};
 use desk::actor::Role;
 use serde::Deserialize;
@@ -287,6 +289,8 @@ struct Layer {
     reason: Option<String>,
     scrub: Option<ScrubLayer>,
     tls: Option<TlsLayer>,
+    mail: Option<MailLayer>,
+    webhooks: Option<WebhookLayer>,
 }
 
 overlay!(Layer {
@@ -318,6 +322,8 @@ overlay!(Layer {
     reason,
     scrub,
     tls,
+    mail,
+    webhooks,
 });
 
 /// Why the program cannot do as told.

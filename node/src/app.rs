@@ -9,6 +9,7 @@ use chassis::shutdown::Shutdown;
 use chassis::systemd::{Systemd, Vital};
 use chassis::telemetry;
 use desk::ledger::Identity;
+use desk::notifications::Notifier;
 use desk::photos::heic::Opener;
 use desk::versions;
 use tokio::net::{TcpListener, lookup_host};
@@ -44,6 +45,7 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     desk.set_house(config.house);
     desk.open_heic_with(Opener::of_this_program());
     desk.set_scrub(config.scrub);
+    desk.set_notifier(Notifier::new(config.mail, config.webhooks).map_err(failed)?);
     let replicator = Replicator::new(desk.clone(), config.tempo).on_machine(site::machine(&folder));
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
     let tls = is_secured

@@ -15,10 +15,12 @@ pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
 use chassis::config::{ConfigError, Layered, credential, load_file};
 use chassis::http::{TlsConfig, TlsLayer};
+use chassis::mail::{MailConfig, MailLayer};
 use chassis::outbound::Backoff;
 use chassis::overlay;
 use chassis::secret::Redacted;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
+use chassis::webhooks::{WebhookConfig, WebhookLayer};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
 use desk::scrub::Scrub;
@@ -201,6 +203,8 @@ struct Layer {
     scrub: Option<ScrubLayer>,
     verify_interval_s: Option<u64>,
     tls: Option<TlsLayer>,
+    mail: Option<MailLayer>,
+    webhooks: Option<WebhookLayer>,
 }
 
 overlay!(Layer {
@@ -230,6 +234,8 @@ overlay!(Layer {
     scrub,
     verify_interval_s,
     tls,
+    mail,
+    webhooks,
 });
 
 /// `[link]` of the file.
@@ -308,6 +314,10 @@ pub struct ServeConfig {
     pub scrub: Scrub,
     /// How the site proves who it is.
     pub tls: TlsConfig,
+    /// Where mail goes out.
+    pub mail: Option<MailConfig>,
+    /// Where webhooks may go.
+    pub webhooks: WebhookConfig,
 }
 
 /// `status`, ready to go.
@@ -401,6 +411,8 @@ impl ServeArgs {
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
+            mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
+            webhooks: layer.webhooks.unwrap_or_default().settle().map_err(UsageError::Range)?,
             data_dir,
             tempo: Tempo {
                 contents: policy(photos)?,

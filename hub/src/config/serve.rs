@@ -4,7 +4,9 @@ use super::scrub::ScrubArgs;
 use super::tls::TlsArgs;
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::http::TlsConfig;
+use chassis::mail::MailConfig;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
+use chassis::webhooks::WebhookConfig;
 use clap::Args;
 use desk::House;
 use desk::photos::{MAX_PHOTO_BYTES, MAX_PHOTOS, PhotoLimits};
@@ -76,6 +78,10 @@ pub struct ServeConfig {
     pub scrub: Scrub,
     /// How the site proves who it is.
     pub tls: TlsConfig,
+    /// Where mail goes out.
+    pub mail: Option<MailConfig>,
+    /// Where webhooks may go.
+    pub webhooks: WebhookConfig,
 }
 
 impl ServeArgs {
@@ -112,6 +118,8 @@ impl ServeArgs {
             photos,
             scrub: self.scrub.over(layer.scrub)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
+            mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
+            webhooks: layer.webhooks.unwrap_or_default().settle().map_err(UsageError::Range)?,
             data_dir,
         })
     }
