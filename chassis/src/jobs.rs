@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How often a program may end while a job runs before that is set aside.
 pub const MOST_CRASHES: u32 = 3;
-/// How often a job is tried before it is set aside.
+/// How often a job is tried before it is set aside, where its kind is not a patient one.
 pub const MOST_ATTEMPTS: u32 = 12;
 /// The pauses between tries.
 const PACE: Backoff = Backoff { floor: Duration::from_secs(2), cap: Duration::from_secs(600) };

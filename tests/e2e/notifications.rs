@@ -113,8 +113,8 @@ async fn a_grave_incident_of_a_store_is_told_at_once_and_once_and_signed() {
 
     // An edit says nothing again; another incident does.
     let path = format!("/api/v1/incidents/{}", made["id"].as_str().unwrap());
-    manager.patch(&path, &json!({"severity": 5})).await.expect(200);
-    employee.post("/api/v1/incidents", &json!({"description": "mild", "severity": 1})).await.expect(201);
+    let _ = manager.patch(&path, &json!({"severity": 5})).await.expect(200);
+    let _ = employee.post("/api/v1/incidents", &json!({"description": "mild", "severity": 1})).await.expect(201);
     let other = employee
         .post("/api/v1/incidents", &json!({"description": "a fire", "severity": 5}))
         .await
@@ -157,7 +157,7 @@ async fn a_hub_that_is_killed_while_it_sends_sends_again_under_the_same_id() {
 
     // A receiver that sends somewhere else is not followed; one that wants no more is left alone, and a person decides.
     hooks.answer(302);
-    manager.at(hub.url()).post("/api/v1/incidents", &json!({"description": "moved"})).await.expect(201);
+    let _ = manager.at(hub.url()).post("/api/v1/incidents", &json!({"description": "moved"})).await.expect(201);
     let moved = came(&hooks, 7).await.remove(6);
     wait_until("the reason", LIMIT, async || {
         let fares = sender.get(RULES).await.expect(200);
@@ -172,7 +172,7 @@ async fn a_hub_that_is_killed_while_it_sends_sends_again_under_the_same_id() {
     assert_eq!((dead["id"].as_str(), dead["about"].as_str()), (Some(moved.id.as_str()), Some("incident")));
     assert!(dead["error"].as_str().unwrap().contains("410"), "{dead}");
     hooks.answer(204);
-    sender.post(&format!("/api/v1/jobs/{}/retry", dead["no"]), &json!({})).await.expect(204);
+    let _ = sender.post(&format!("/api/v1/jobs/{}/retry", dead["no"]), &json!({})).await.expect(204);
     wait_until("it to arrive", LIMIT, async || {
         let fares = sender.get(RULES).await.expect(200);
         fares["items"][0]["waiting"] == 0 && fares["dead"] == json!([])
@@ -249,7 +249,7 @@ async fn a_mail_server_that_is_away_holds_up_nobody_and_gets_everything_once_it_
     .await;
     assert!(dead["error"].as_str().unwrap().contains("no such mailbox"), "{dead}");
     mail.refuse(false);
-    ada.post(&format!("/api/v1/jobs/{}/retry", dead["no"]), &json!({})).await.expect(204);
+    let _ = ada.post(&format!("/api/v1/jobs/{}/retry", dead["no"]), &json!({})).await.expect(204);
     wait_until("it to arrive", LIMIT, async || {
         mail.came().iter().any(|letter| letter.header("Subject").contains(&refused))
     })
@@ -272,7 +272,7 @@ async fn a_stores_own_manager_is_told_of_a_follow_up_whose_time_is_over() {
     let made = manager.post("/api/v1/incidents", &json!({"description": "call them back"})).await.expect(201);
     let due = format_rfc3339(SystemClock.now_ms() + 3000);
     let path = format!("/api/v1/incidents/{}", made["id"].as_str().unwrap());
-    manager.patch(&path, &json!({"due_at": due})).await.expect(200);
+    let _ = manager.patch(&path, &json!({"due_at": due})).await.expect(200);
     let told = came(&hooks, 1).await.remove(0).json();
     assert_eq!((told["type"].as_str(), &told["data"]["incident"]["id"]), (Some("incident.overdue"), &made["id"]));
 }

@@ -92,6 +92,11 @@ fn word<T: serde::Serialize>(value: T) -> String {
 }
 
 impl Sheet {
+    /// Whether categories are chosen, so that they are to be seen.
+    fn is_narrowed(&self) -> bool {
+        self.categories.iter().any(|category| category.on)
+    }
+
     fn of(rule: &Rule, listing: &Listing, page: &Page) -> Self {
         let kinds = if listing.at_hub { &About::ALL[..] } else { &About::ALL[..3] };
         let chosen: Vec<&str> = rule.categories.iter().map(String::as_str).collect();
@@ -162,8 +167,6 @@ fn read(form: &Form) -> Result<Rule, Vec<FieldError>> {
 /// What the form shows again: what can be read of it.
 fn shown(form: &Form) -> Rule {
     let mut rule = Rule::default();
-    rule.name = form.one("name").to_owned();
-    rule.enabled = form.one("enabled") == "true";
     for (name, value) in sent(form) {
         let Ok(Value::Object(mut members)) = serde_json::to_value(&rule) else {
             continue;
