@@ -166,8 +166,11 @@ impl Webhooks {
         };
         let ca_pem = config.ca.as_ref().map(read).transpose()?;
         let webhooks = Self { config, ca_pem, receivers: Mutex::default() };
-        // So that a file that holds no certificate is told at the start and not with the first message.
-        webhooks.client("start").map_err(|error| format!("webhooks.ca: {error}"))?;
+        // So that a file that holds no certificate is told at the start and not with the first message. A client without one is made
+        // when there is something to send: it costs milliseconds and memory.
+        if webhooks.ca_pem.is_some() {
+            webhooks.client("start").map_err(|error| format!("webhooks.ca: {error}"))?;
+        }
         Ok(webhooks)
     }
 

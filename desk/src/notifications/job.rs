@@ -39,8 +39,10 @@ pub fn handler(desk: Desk) -> Handler {
     })
 }
 
+/// What is wrong with the ledger is for the log; the reason is for people.
 fn later(error: Error) -> JobError {
-    JobError::Retry(error.to_string())
+    tracing::warn!(%error, "a notification cannot be looked up or noted; it is tried again");
+    JobError::Retry("this site could not look it up or note it".to_owned())
 }
 
 async fn deliver(desk: &Desk, id: &str) -> Result<(), JobError> {

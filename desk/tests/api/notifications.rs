@@ -8,6 +8,10 @@ use desk::notifications::follow::{Follower, MOST_PER_HOUR};
 use desk::notifications::rule::What;
 use desk::notifications::{Notifier, letter};
 use serde_json::{Value, json};
+use sync_protocol::batch::Push;
+use sync_protocol::chain::Link;
+use sync_protocol::message::Limits;
+use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
 const HOUR: i64 = 3_600_000;
@@ -336,4 +340,35 @@ async fn a_message_tells_nothing_that_people_wrote() {
     assert_eq!(told.body["type"], "incident.reported");
     assert_eq!(told.body["data"]["incident"]["reference"], reference);
     assert_eq!(told.body["data"]["rule"]["name"], "grave");
+}
+
+#[tokio::test]
+async fn what_waited_in_quarantine_is_told_once_it_is_in_its_incident() {
+    let hub = hub().await;
+    let (ada, mia) = (hub.login("ada").await, hub.login("mia").await);
+    rule(&hub, &ada, &json!({"name": "grave", "severity_min": 4, "addresses": ["kim@example.com"]})).await;
+    let (id, origin, node) = (hub.desk.ids().new_v7(T0), hub.desk.ids().new_v7(T0), hub.desk.ids().new_v7(T0));
+    let change = |new: bool, set: Value| {
+        let mut body = json!({"at": T0, "by": "kim", "id": id, "kind": "incident", "set": set});
+        if new {
+            body["new"] = json!(true);
+        }
+        body.to_string()
+    };
+    let bodies = [
+        change(true, json!({"description": "x", "severity": 1, "reference": "042-2026-000001-AA"})),
+        change(false, json!({"severity": 9})),
+        change(false, json!({"severity": 5})),
+    ];
+    let push = Push::decode(&Push::encode(origin, 1, Link::start(origin), &bodies), &Limits::default()).unwrap();
+    hub.desk.ledger().take_push(node, Scope::Store("042".to_owned()), push, T0).await.unwrap();
+    let mut follower = Follower::new(T0);
+    look(&hub, &mut follower).await;
+    assert_eq!(waiting(&hub).await, (0, 0));
+    let path = format!("/api/v1/quarantine/{origin}:2/discard");
+    hub.post(&mia, &path, &json!({"reason": "a slip"})).await.expect(200);
+    let now = hub.get(&mia, &format!("/api/v1/incidents/{id}")).await.expect(200);
+    assert_eq!(now["severity"], 5);
+    look(&hub, &mut follower).await;
+    assert_eq!(waiting(&hub).await, (1, 0));
 }

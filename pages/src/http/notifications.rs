@@ -197,6 +197,10 @@ async fn list(
 ) -> Result<Response, Oops> {
     let page = person.page.at("/notifications");
     let listing = notifications::list(&pages.desk, &person.actor).await?;
+    let zone = match pages.desk.own_store().await? {
+        Some(code) => pages.stores().await?.zone(&code),
+        None => TimeZone::UTC,
+    };
     let name = |id: Uuid| listing.rules.iter().find(|row| row.id == id).map(|row| row.rule.name.clone());
     let dead = listing.dead.iter().map(|dead| Dead {
         no: dead.no,
@@ -204,10 +208,10 @@ async fn list(
         about: page.of("told", what(&dead.what)).into_owned(),
         incident: dead.what.incident(),
         error: dead.error.clone(),
-        at: moment::at(dead.made_ms, &TimeZone::UTC, page.words),
+        at: moment::at(dead.made_ms, &zone, page.words),
     });
     let dead = dead.collect();
-    let rules = listing.rules.iter().map(|row| card(row, &page)).collect();
+    let rules = listing.rules.iter().map(|row| card(row, &zone, &page)).collect();
     let form = Sheet::of(blank, &listing, &page);
     html_or_wrong(!wrong.is_empty(), &ListPage { rules, dead, form, wrong, said, p: page })
 }
@@ -223,7 +227,7 @@ fn what(what: &What) -> &'static str {
     }
 }
 
-fn card(row: &RuleRow, page: &Page) -> Card {
+fn card(row: &RuleRow, zone: &TimeZone, page: &Page) -> Card {
     let rule = &row.rule;
     let to = match rule.channel {
         Channel::Mail => rule.addresses.join(", "),
@@ -239,7 +243,7 @@ fn card(row: &RuleRow, page: &Page) -> Card {
         enabled: rule.enabled,
         about,
         to,
-        last: row.last_ms.map(|at_ms| moment::at(at_ms, &TimeZone::UTC, page.words)),
+        last: row.last_ms.map(|at_ms| moment::at(at_ms, zone, page.words)),
         error: row.last_error.clone(),
         waiting: row.waiting,
         gathered: row.gathered,
