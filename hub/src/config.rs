@@ -360,7 +360,7 @@ pub struct AdminConfig {
 #[derive(Debug)]
 pub enum Config {
     /// Serve until told to stop.
-    Serve(ServeConfig),
+    Serve(Box<ServeConfig>),
     /// Do one thing and end.
     Admin(AdminConfig),
     /// Say what is wrong with a file.
@@ -379,7 +379,7 @@ impl Command {
     /// A file that cannot be used; an option that is missing.
     pub fn resolve(self) -> Result<Config, UsageError> {
         match self {
-            Self::Serve(args) => args.resolve().map(Config::Serve),
+            Self::Serve(args) => args.resolve().map(Box::new).map(Config::Serve),
             Self::Store(StoreCommand::Add(args)) => args.resolve().map(Config::Admin),
             Self::User(UserCommand::Add(args)) => args.resolve().map(Config::Admin),
             Self::Node(NodeCommand::Code(args)) => args.resolve().map(Config::Admin),

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         Err(error) => return complain(&error, FAILED),
     };
     match config {
-        Config::Serve(config) => end(runtime.block_on(app::run(config))),
+        Config::Serve(config) => end(runtime.block_on(app::run(*config))),
         Config::Admin(config) => end(runtime.block_on(admin::run(config, &mut std::io::stdout()))),
         Config::Check(args) => end(args.run(&mut std::io::stdout())),
         Config::Manual { to } => end(chassis::manual::write(&Cli::command(), &to)),
