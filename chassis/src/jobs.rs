@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How often a program may end while a job runs before that is set aside.
 pub const MOST_CRASHES: u32 = 3;
-/// How often a job is tried before it is set aside.
+/// How often a job is tried before it is set aside, where its kind is not a patient one.
 pub const MOST_ATTEMPTS: u32 = 12;
 /// The pauses between tries.
 const PACE: Backoff = Backoff { floor: Duration::from_secs(2), cap: Duration::from_secs(600) };
@@ -150,6 +150,7 @@ pub type Handler = Arc<dyn Fn(Job) -> BoxFuture<'static, Result<(), JobError>> +
 struct Kind {
     name: &'static str,
     at_once: usize,
+    attempts: u32,
     handler: Handler,
 }
 
@@ -178,8 +179,14 @@ impl Runner {
 
     /// Has `handler` do jobs of `name`, at most `at_once` at a time.
     #[must_use]
-    pub fn kind(mut self, name: &'static str, at_once: usize, handler: Handler) -> Self {
-        self.kinds.push(Kind { name, at_once: at_once.max(1), handler });
+    pub fn kind(self, name: &'static str, at_once: usize, handler: Handler) -> Self {
+        self.patient_kind(name, at_once, MOST_ATTEMPTS, handler)
+    }
+
+    /// [`Runner::kind`] for what depends on somebody else, who may be away for long: tried up to `attempts` times.
+    #[must_use]
+    pub fn patient_kind(mut self, name: &'static str, at_once: usize, attempts: u32, handler: Handler) -> Self {
+        self.kinds.push(Kind { name, at_once: at_once.max(1), attempts, handler });
         self
     }
 
@@ -231,7 +238,7 @@ impl Runner {
                 match self.next(kind.name).await {
                     Ok(Next::Job(job)) => {
                         *at_work += 1;
-                        let (name, work) = (kind.name, self.work(job, Arc::clone(&kind.handler)));
+                        let (name, work) = (kind.name, self.work(job, kind.attempts, Arc::clone(&kind.handler)));
                         running.spawn(async move {
                             work.await;
                             name
@@ -266,7 +273,7 @@ impl Runner {
         }
     }
 
-    fn work(&self, job: Job, handler: Handler) -> impl Future<Output = ()> + Send + 'static + use<> {
+    fn work(&self, job: Job, attempts: u32, handler: Handler) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (queue, clock, random) = (Arc::clone(&self.queue), Arc::clone(&self.clock), self.ids.random_u64());
         async move {
             let begun = Instant::now();
@@ -277,7 +284,7 @@ impl Runner {
             slow::note(slow::Kind::Job, begun.elapsed(), || format!("{kind} {key}"));
             let noted = match ended {
                 Ok(()) => queue.done(no).await,
-                Err(JobError::Retry(why)) if attempt < MOST_ATTEMPTS => {
+                Err(JobError::Retry(why)) if attempt < attempts => {
                     let pause = PACE.delay(attempt, random);
                     tracing::info!(kind, key, attempt, why, pause_ms = pause.as_millis(), "a job is tried again later");
                     metrics::counter!("job_failures_total", "kind" => kind.clone()).increment(1);

@@ -102,7 +102,7 @@ pub trait Carrier: Send + Sync {
 
 /// A client for one service. Cheap to clone? No: share it, its breaker is the point.
 pub struct Outbound {
-    service: &'static str,
+    service: Arc<str>,
     client: reqwest::Client,
     carrier: Option<Arc<dyn Carrier>>,
     breaker: Mutex<Breaker>,
@@ -110,13 +110,13 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// A client for the service called `service` in metrics and logs. Ignores proxy settings of the environment,
+    /// A client for the service called `service` in metrics and logs: one of few, each makes figures of its own. Ignores proxy settings of the environment,
     /// follows no redirects and unpacks no compressed answers.
     ///
     /// # Errors
     ///
     /// [`OutboundError::Setup`] when the extra certificates cannot be read or TLS cannot be set up.
-    pub fn new(service: &'static str, config: OutboundConfig) -> Result<Self, OutboundError> {
+    pub fn new(service: impl Into<Arc<str>>, config: OutboundConfig) -> Result<Self, OutboundError> {
         install_crypto();
         let failed = |cause: reqwest::Error| {
             OutboundError::Setup(format!("the HTTP client cannot be set up: {}", chain(&cause)))
@@ -146,7 +146,7 @@ impl Outbound {
             builder = builder.tls_certs_merge(certificates);
         }
         Ok(Self {
-            service,
+            service: service.into(),
             client: builder.build().map_err(failed)?,
             carrier: None,
             breaker: Mutex::new(Breaker::new(config.breaker)),
@@ -156,12 +156,12 @@ impl Outbound {
 
     /// A client whose requests go by `carrier`, with none of the limits of an [`OutboundConfig`] but its breaker.
     #[must_use]
-    pub fn over(service: &'static str, carrier: Arc<dyn Carrier>, breaker: BreakerConfig) -> Self {
+    pub fn over(service: impl Into<Arc<str>>, carrier: Arc<dyn Carrier>, breaker: BreakerConfig) -> Self {
         // It sends nothing: requests are built with it. Making one takes milliseconds.
         static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
         install_crypto();
         Self {
-            service,
+            service: service.into(),
             client: CLIENT.get_or_init(reqwest::Client::new).clone(),
             carrier: Some(carrier),
             breaker: Mutex::new(Breaker::new(breaker)),
@@ -191,7 +191,8 @@ impl Outbound {
     /// As [`Outbound::request`].
     pub async fn request_that_waits(&self, request: Request, wait: Duration) -> Result<Response, OutboundError> {
         if let Err(retry_in) = self.with_breaker(|breaker, now| breaker.admit(now)) {
-            counter!("outbound_requests_total", "service" => self.service, "outcome" => "open").increment(1);
+            counter!("outbound_requests_total", "service" => Arc::clone(&self.service), "outcome" => "open")
+                .increment(1);
             return Err(OutboundError::Open { retry_in });
         }
         let mut trial = Trial { of: self, settled: false };
@@ -202,7 +203,7 @@ impl Outbound {
             Some(carrier) => carrier.carry(request).await,
         };
         let took = begun.elapsed();
-        histogram!("outbound_request_seconds", "service" => self.service).record(took.as_secs_f64());
+        histogram!("outbound_request_seconds", "service" => Arc::clone(&self.service)).record(took.as_secs_f64());
         slow::note(Kind::Outbound, took.saturating_sub(wait), || asked);
         let healthy = answer.as_ref().is_ok_and(|response| {
             let status = response.status();
@@ -214,7 +215,7 @@ impl Outbound {
             Ok(_) => "refused",
             Err(_) => "failed",
         };
-        counter!("outbound_requests_total", "service" => self.service, "outcome" => outcome).increment(1);
+        counter!("outbound_requests_total", "service" => Arc::clone(&self.service), "outcome" => outcome).increment(1);
         answer
     }
 
@@ -226,7 +227,11 @@ impl Outbound {
     fn with_breaker<T>(&self, f: impl FnOnce(&mut Breaker, Duration) -> T) -> T {
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = f(&mut breaker, self.epoch.elapsed());
-        gauge!("outbound_breaker_open", "service" => self.service).set(if breaker.is_closed() { 0.0 } else { 1.0 });
+        gauge!("outbound_breaker_open", "service" => Arc::clone(&self.service)).set(if breaker.is_closed() {
+            0.0
+        } else {
+            1.0
+        });
         answer
     }
 }

@@ -8,6 +8,7 @@ use crate::events::MAX_STREAMS;
 use crate::jobs;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Identity, SharedLedger};
+use crate::notifications::{self, Notifier};
 use crate::photos::heic::Opener;
 use crate::photos::{self, PhotoLimits, travels::Travels};
 use crate::quarantine;
@@ -83,6 +84,7 @@ struct Inner {
     photo_limits: RwLock<Option<Arc<PhotoLimits>>>,
     reached_at: RwLock<Option<String>>,
     heic: OnceLock<Opener>,
+    notifier: OnceLock<Notifier>,
 }
 
 /// What the company says of itself and of where it is reached.
@@ -179,6 +181,7 @@ impl Desk {
             photo_limits: RwLock::new(None),
             reached_at: RwLock::new(None),
             heic: OnceLock::new(),
+            notifier: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -251,6 +254,12 @@ impl Desk {
         Runner::new(Arc::clone(self.jobs()), Arc::clone(self.clock()), self.ids().clone())
             .kind(photos::job::KIND, photos::job::at_once(), photos::job::handler(self.clone()))
             .kind(reports::job::KIND, 1, reports::job::handler(self.clone()))
+            .patient_kind(
+                notifications::job::KIND,
+                notifications::job::AT_ONCE,
+                notifications::job::MOST_ATTEMPTS,
+                notifications::job::handler(self.clone()),
+            )
     }
 
     /// Tells what the company says of itself; once, before anything is served.
@@ -299,6 +308,16 @@ impl Desk {
     /// What opens HEIC pictures.
     pub(crate) fn heic(&self) -> Option<Opener> {
         self.inner.heic.get().copied()
+    }
+
+    /// Tells how messages leave the site; once, before anything is served. Without it none does.
+    pub fn set_notifier(&self, notifier: Notifier) {
+        let _ = self.inner.notifier.set(notifier);
+    }
+
+    /// How messages leave the site.
+    pub(crate) fn notifier(&self) -> Option<&Notifier> {
+        self.inner.notifier.get()
     }
 
     /// Tells how what is kept is looked through from now on.
@@ -386,6 +405,7 @@ impl Desk {
             () = quarantine::keep(&self) => {}
             () = scrub::keep(&self) => {}
             () = erasures::work::keep(&self) => {}
+            () = notifications::follow::keep(&self) => {}
         }
     }
 

@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod kept;
 pub mod login;
 pub mod multipart;
+pub mod notifications;
 pub mod object;
 pub mod openapi;
 pub mod photos;
@@ -86,6 +87,10 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(stores::list))
         .routes(routes!(users::list))
         .routes(routes!(events::events))
+        .routes(routes!(notifications::list, notifications::add))
+        .routes(routes!(notifications::edit, notifications::remove))
+        .routes(routes!(notifications::test))
+        .routes(routes!(notifications::secret))
         .with_state(desk)
 }
 

@@ -12,6 +12,7 @@ mod fleet;
 mod histories;
 mod inbox;
 mod incidents;
+mod notifications;
 mod photos;
 mod proof;
 mod quarantine;
@@ -29,6 +30,9 @@ pub use histories::{Epoch, Fork, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
 pub use incidents::{
     Comment, Decided, ErasedBy, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Said, Stats, Whole,
+};
+pub use notifications::{
+    Changed, DeadMessage, DueClock, Gathered, MOST_COUNTED, MessageRow, NewMessage, Noted, Notifications, RuleRow,
 };
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use proof::{Checkpoint, Damage, DamageCount, DamageKind, Holding, Proof, ScrubPart, ScrubState, ScrubStep, total};
@@ -60,6 +64,7 @@ pub trait Ledger:
     + Quarantine
     + Proof
     + Erasures
+    + Notifications
     + Send
     + Sync
 {
@@ -79,6 +84,7 @@ impl<T> Ledger for T where
         + Quarantine
         + Proof
         + Erasures
+        + Notifications
         + Send
         + Sync
 {

@@ -21,6 +21,7 @@ pub mod incidents;
 pub mod jobs;
 pub mod ledger;
 pub mod money;
+pub mod notifications;
 pub mod photos;
 pub mod quarantine;
 pub mod recall;

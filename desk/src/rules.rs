@@ -52,6 +52,11 @@ pub enum Act<'a> {
         /// Whether the site is headquarters, whose jobs are about every store.
         at_hub: bool,
     },
+    /// Say whom the site tells of what.
+    KeepNotifications {
+        /// Whether the site is headquarters, which tells of every store.
+        at_hub: bool,
+    },
     /// See fields in which two edits met, and decide between them.
     SeeReviews,
     /// See changes in quarantine, and decide about them.
@@ -90,12 +95,13 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         | Act::Export
         | Act::FileInbox
         | Act::KeepJobs { at_hub: false }
+        | Act::KeepNotifications { at_hub: false }
         | Act::SeeReviews
         | Act::Settle
         | Act::SeeAccounts => Role::Manager,
         Act::KeepJobs { at_hub: true } => Role::Hq,
         Act::SeeCompany | Act::Erase | Act::Hold => Role::Hq,
-        Act::Administer => Role::Admin,
+        Act::Administer | Act::KeepNotifications { at_hub: true } => Role::Admin,
     };
     if actor.role >= least {
         Ok(())
@@ -120,6 +126,8 @@ fn forbidden(act: Act<'_>) -> &'static str {
         Act::FileInbox => "only a manager sees and files what came through the drop folder",
         Act::KeepJobs { at_hub: false } => "only a manager sees what the site does by itself",
         Act::KeepJobs { at_hub: true } => "only headquarters sees what the hub does by itself",
+        Act::KeepNotifications { at_hub: false } => "only a manager says whom the store tells of what",
+        Act::KeepNotifications { at_hub: true } => "only an administrator says whom headquarters tells of what",
         Act::SeeReviews => "only a manager decides between edits that met",
         Act::Settle => "only a manager sees and settles what is in quarantine",
         Act::SeeCompany => "only headquarters sees the company as a whole",
@@ -204,6 +212,8 @@ mod tests {
             (Act::Export, [false, true, true, true]),
             (Act::KeepJobs { at_hub: false }, [false, true, true, true]),
             (Act::KeepJobs { at_hub: true }, [false, false, true, true]),
+            (Act::KeepNotifications { at_hub: false }, [false, true, true, true]),
+            (Act::KeepNotifications { at_hub: true }, [false, false, false, true]),
             (Act::SeeReviews, [false, true, true, true]),
             (Act::Settle, [false, true, true, true]),
             (Act::SeeAccounts, [false, true, true, true]),

@@ -28,6 +28,8 @@ mod known;
 mod lists;
 #[path = "api/login.rs"]
 mod login;
+#[path = "api/notifications.rs"]
+mod notifications;
 #[path = "api/patches.rs"]
 mod patches;
 #[path = "api/photos.rs"]

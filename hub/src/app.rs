@@ -11,6 +11,7 @@ use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
 use chassis::systemd::Systemd;
 use chassis::telemetry;
+use desk::notifications::Notifier;
 use desk::photos::heic::Opener;
 use desk::versions;
 use std::net::SocketAddr;
@@ -50,6 +51,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     versions::catch_up(&desk).await.map_err(failed)?;
     desk.set_scrub(config.scrub);
     chassis::slow::set(config.slow);
+    desk.set_notifier(Notifier::new(config.mail, config.webhooks).map_err(failed)?);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);

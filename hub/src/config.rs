@@ -16,9 +16,11 @@ mod tls;
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, load_file};
 use chassis::http::TlsLayer;
+use chassis::mail::MailLayer;
 use chassis::overlay;
 use chassis::slow::SlowLayer;
 use chassis::telemetry::LogFormat;
+use chassis::webhooks::WebhookLayer;
 use clap::{Args, Parser, Subcommand};
 use desk::actor::Role;
 use serde::Deserialize;
@@ -257,6 +259,8 @@ struct Layer {
     tls: Option<TlsLayer>,
     backup: Option<ScheduleLayer>,
     slow: Option<SlowLayer>,
+    mail: Option<MailLayer>,
+    webhooks: Option<WebhookLayer>,
 }
 
 overlay!(Layer {
@@ -290,6 +294,8 @@ overlay!(Layer {
     tls,
     backup,
     slow,
+    mail,
+    webhooks,
 });
 
 /// Why the program cannot do as told.
@@ -326,7 +332,7 @@ pub struct AdminConfig {
 #[derive(Debug)]
 pub enum Config {
     /// Serve until told to stop.
-    Serve(ServeConfig),
+    Serve(Box<ServeConfig>),
     /// Do one thing and end.
     Admin(AdminConfig),
     /// Say what is wrong with a file.
@@ -345,7 +351,7 @@ impl Command {
     /// A file that cannot be used; an option that is missing.
     pub fn resolve(self) -> Result<Config, UsageError> {
         match self {
-            Self::Serve(args) => args.resolve().map(Config::Serve),
+            Self::Serve(args) => args.resolve().map(Box::new).map(Config::Serve),
             Self::Store(StoreCommand::Add(args)) => args.resolve().map(Config::Admin),
             Self::User(UserCommand::Add(args)) => args.resolve().map(Config::Admin),
             Self::Node(NodeCommand::Code(args)) => args.resolve().map(Config::Admin),

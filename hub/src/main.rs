@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     match config {
         Config::Serve(config) => {
             let again = again.unwrap_or_default();
-            end(runtime.block_on(app::run(config, Box::new(move || again.clone().resolve()))))
+            end(runtime.block_on(app::run(*config, Box::new(move || again.clone().resolve()))))
         }
         Config::Admin(config) => end(runtime.block_on(admin::run(config, &mut std::io::stdout()))),
         Config::Check(args) => end(args.run(&mut std::io::stdout())),

@@ -11,6 +11,7 @@ use chassis::shutdown::Shutdown;
 use chassis::systemd::{Systemd, Vital};
 use chassis::telemetry;
 use desk::ledger::Identity;
+use desk::notifications::Notifier;
 use desk::photos::heic::Opener;
 use desk::versions;
 use tokio::net::{TcpListener, lookup_host};
@@ -51,6 +52,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     desk.open_heic_with(Opener::of_this_program());
     desk.set_scrub(config.scrub);
     chassis::slow::set(config.slow);
+    desk.set_notifier(Notifier::new(config.mail, config.webhooks).map_err(failed)?);
     let replicator = Replicator::new(desk.clone(), config.tempo).on_machine(site::machine(&folder));
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
     let tls = is_secured

@@ -19,10 +19,12 @@ use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, credential, load_file};
 use chassis::http::{TlsConfig, TlsLayer};
 use chassis::outbound::{Backoff, MAX_PINS, Pin};
+use chassis::mail::{MailConfig, MailLayer};
 use chassis::overlay;
 use chassis::secret::Redacted;
 use chassis::slow::{SlowLayer, Thresholds};
 use chassis::telemetry::{LogFormat, TelemetryConfig};
+use chassis::webhooks::{WebhookConfig, WebhookLayer};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
 use desk::scrub::Scrub;
@@ -224,6 +226,8 @@ struct Layer {
     backup: Option<ScheduleLayer>,
     slow: Option<SlowLayer>,
     mdns: Option<bool>,
+    mail: Option<MailLayer>,
+    webhooks: Option<WebhookLayer>,
 }
 
 overlay!(Layer {
@@ -257,6 +261,8 @@ overlay!(Layer {
     backup,
     slow,
     mdns,
+    mail,
+    webhooks,
 });
 
 /// `[link]` of the file.
@@ -341,6 +347,10 @@ pub struct ServeConfig {
     pub slow: Thresholds,
     /// Whether the network is told that the node is here.
     pub mdns: bool,
+    /// Where mail goes out.
+    pub mail: Option<MailConfig>,
+    /// Where webhooks may go.
+    pub webhooks: WebhookConfig,
 }
 
 /// `status`, ready to go.
@@ -444,6 +454,8 @@ impl ServeArgs {
             scrub: self.scrub.over(layer.scrub)?,
             slow: self.slow.layer().over(layer.slow).map_err(UsageError::Range)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
+            mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
+            webhooks: layer.webhooks.unwrap_or_default().settle().map_err(UsageError::Range)?,
             data_dir,
             tempo: Tempo {
                 contents: policy(photos)?,

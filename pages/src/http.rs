@@ -9,6 +9,7 @@ pub mod incident;
 pub mod incidents;
 pub mod language;
 pub mod login;
+pub mod notifications;
 pub mod quarantine;
 pub mod reviews;
 
@@ -43,6 +44,12 @@ pub fn router(pages: Pages, own: Router) -> Router {
         )
         .route("/incidents/{id}/delete", get(incident::ask_delete).post(incident::delete))
         .route("/incidents/{id}/restore", post(incident::restore))
+        .route("/notifications", get(notifications::page).post(notifications::add))
+        .route("/notifications/{id}", get(notifications::one).post(notifications::edit))
+        .route("/notifications/{id}/test", post(notifications::test))
+        .route("/notifications/{id}/secret", post(notifications::secret))
+        .route("/notifications/{id}/delete", post(notifications::remove))
+        .route("/notifications/messages/{no}", post(notifications::settle))
         .route("/quarantine", get(quarantine::page))
         .route("/quarantine/{id}", post(quarantine::settle))
         .route("/reviews", get(reviews::page))

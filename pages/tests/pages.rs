@@ -19,6 +19,8 @@ mod incident;
 mod list;
 #[path = "pages/login.rs"]
 mod login;
+#[path = "pages/notifications.rs"]
+mod notifications;
 #[path = "pages/reviews.rs"]
 mod reviews;
 #[path = "../../desk/tests/api/site.rs"]

@@ -15,6 +15,7 @@ mod kill9;
 mod link;
 mod machine;
 mod narrow;
+mod notifications;
 mod online;
 mod outage;
 mod pages;

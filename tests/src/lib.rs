@@ -9,6 +9,7 @@ pub mod browser;
 pub mod compare;
 pub mod demo_data;
 pub mod figures;
+pub mod hooks;
 pub mod http;
 pub mod hub;
 pub mod link;
@@ -22,6 +23,7 @@ pub mod random;
 pub mod scenes;
 pub mod scratch;
 pub mod site;
+pub mod smtp;
 pub mod tell;
 pub mod wait;
 

@@ -24,7 +24,7 @@ pub struct JobList {
 struct SetAside {
     /// Its number.
     no: i64,
-    /// What is done: `derive` makes pictures of a photo, `report` renders a report in advance.
+    /// What is done: `derive` makes pictures of a photo, `report` renders a report in advance, `notify` sends a message.
     kind: String,
     /// The record that it is about.
     about: String,

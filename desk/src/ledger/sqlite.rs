@@ -23,6 +23,7 @@ mod inbox;
 mod incidents;
 mod links;
 mod mend;
+mod notifications;
 mod offers;
 mod photos;
 mod project;
@@ -90,6 +91,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V15__arriving", include_str!("../../../migrations/sqlite/V15__arriving.sql")),
     ("V16__erasures", include_str!("../../../migrations/sqlite/V16__erasures.sql")),
     ("V17__returns", include_str!("../../../migrations/sqlite/V17__returns.sql")),
+    ("V19__notifications", include_str!("../../../migrations/sqlite/V19__notifications.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.

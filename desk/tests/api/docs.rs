@@ -25,6 +25,9 @@ async fn the_document_names_every_call_with_its_schemas() {
         ("/api/v1/users", "get post"),
         ("/api/v1/users/{id}", "patch"),
         ("/api/v1/events", "get"),
+        ("/api/v1/notifications", "get post"),
+        ("/api/v1/notifications/{id}", "patch delete"),
+        ("/api/v1/notifications/{id}/test", "post"),
     ] {
         for method in methods.split(' ') {
             let operation = &api["paths"][path][method];

@@ -6,7 +6,9 @@ use super::tls::TlsArgs;
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::http::TlsConfig;
 use chassis::slow::Thresholds;
+use chassis::mail::MailConfig;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
+use chassis::webhooks::WebhookConfig;
 use clap::Args;
 use desk::House;
 use desk::photos::{MAX_PHOTO_BYTES, MAX_PHOTOS, PhotoLimits};
@@ -82,6 +84,10 @@ pub struct ServeConfig {
     pub tls: TlsConfig,
     /// What counts as slow.
     pub slow: Thresholds,
+    /// Where mail goes out.
+    pub mail: Option<MailConfig>,
+    /// Where webhooks may go.
+    pub webhooks: WebhookConfig,
 }
 
 impl ServeArgs {
@@ -123,6 +129,8 @@ impl ServeArgs {
             scrub: self.scrub.over(layer.scrub)?,
             slow: self.slow.layer().over(layer.slow).map_err(UsageError::Range)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
+            mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
+            webhooks: layer.webhooks.unwrap_or_default().settle().map_err(UsageError::Range)?,
             data_dir,
         })
     }

@@ -66,6 +66,7 @@ const MENU: &[Link] = &[
     Link { href: "/stores", key: "menu.stores", least: Role::Hq },
     Link { href: "/users", key: "menu.users", least: Role::Hq },
     Link { href: "/erasures", key: "menu.erasures", least: Role::Hq },
+    Link { href: "/notifications", key: "menu.notifications", least: Role::Admin },
 ];
 
 #[async_trait]

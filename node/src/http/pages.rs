@@ -56,6 +56,7 @@ const MENU: &[Link] = &[
     Link { href: "/incidents", key: "menu.incidents", least: Role::Employee },
     Link { href: "/inbox", key: "menu.inbox", least: Role::Manager },
     Link { href: "/reviews", key: "menu.reviews", least: Role::Manager },
+    Link { href: "/notifications", key: "menu.notifications", least: Role::Manager },
 ];
 
 #[async_trait]

@@ -1,0 +1,296 @@
+//! What a message says, to people and to programs. As little as serves: which incident, where, what kind, how grave, and where to read on.
+//! What people wrote, and who they are, is read behind a login.
+
+use super::rule::What;
+use crate::desk::Desk;
+use crate::error::Error;
+use crate::ledger::{Identity, MessageRow, RuleRow, Store};
+use chassis::clock::format_rfc3339;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// Things that a digest names one by one.
+const MOST_LINES: u32 = 100;
+
+/// A message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// One line.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+    /// For programs.
+    pub body: Value,
+}
+
+/// An incident, as messages tell of it.
+#[derive(Clone, Debug)]
+struct Incident {
+    id: Uuid,
+    reference: String,
+    store: String,
+    store_name: String,
+    zone: TimeZone,
+    category: String,
+    severity: u64,
+    status: String,
+    occurred_at: String,
+}
+
+/// Writes what `message` of `row` tells; none where its incident is gone.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn write(desk: &Desk, row: &RuleRow, message: &MessageRow) -> Result<Option<Told>, Error> {
+    let mut stores = Stores::default();
+    let base = desk.reached_at();
+    let link = |path: &str| base.as_ref().map(|base| format!("{base}{path}"));
+    let (kind, subject, lines, data, path) = match &message.what {
+        What::Incident { .. } | What::Overdue { .. } | What::Osha { .. } => {
+            let Some(id) = message.what.incident() else {
+                return Ok(None);
+            };
+            let Some(incident) = incident(desk, &mut stores, id).await? else {
+                return Ok(None);
+            };
+            of_incident(&message.what, &incident)
+        }
+        What::Silent { store_code, at_ms } => {
+            let store = stores.get(desk, store_code).await?;
+            let since = local(*at_ms, &store.zone());
+            let subject = format!("[{store_code}] {}: headquarters does not hear of this store", store.name());
+            let lines = vec![
+                format!("Store {store_code} {}", store.name()),
+                format!("Its PC last called on {since}."),
+                "It goes on recording by itself. Look whether it is switched on and has a network.".to_owned(),
+            ];
+            let data = json!({ "store": { "code": store_code, "name": store.name() }, "last_contact_at": format_rfc3339(*at_ms) });
+            ("store.silent", subject, lines, data, "/fleet".to_owned())
+        }
+        What::Digest { after, to, count } => {
+            let items = desk.ledger().digested(row.id, *after, *to, MOST_LINES).await?;
+            let (mut lines, mut told) = (Vec::new(), Vec::new());
+            for item in items {
+                if let Some((line, value)) = line(desk, &mut stores, &item.what).await? {
+                    lines.push(line);
+                    told.push(value);
+                }
+            }
+            let named = lines.len() as u64;
+            if named < *count {
+                lines.push(format!("and {} more", count - named));
+            }
+            let subject = format!("{}: {count} in one message", row.rule.name);
+            ("digest", subject, lines, json!({ "count": count, "items": told }), "/incidents".to_owned())
+        }
+        What::Test { .. } => {
+            let lines = vec!["This is a test. Messages of this rule arrive here.".to_owned()];
+            ("test", format!("Test: {}", row.rule.name), lines, json!({}), "/notifications".to_owned())
+        }
+    };
+    let link = link(&path);
+    let text = text(&lines, link.as_deref(), &row.rule.name, &place(desk).await?);
+    let mut data = data;
+    data["rule"] = json!({ "id": row.id, "name": row.rule.name });
+    data["url"] = json!(link);
+    let body = json!({ "type": kind, "timestamp": format_rfc3339(message.made_ms), "data": data });
+    Ok(Some(Told { subject, text, body }))
+}
+
+/// What a message about one incident is: kind, subject, lines, for programs, where to read on.
+type Parts = (&'static str, String, Vec<String>, Value, String);
+
+fn of_incident(what: &What, incident: &Incident) -> Parts {
+    let (kind, headline, ends) = match what {
+        What::Overdue { at_ms, .. } => ("incident.overdue", "a follow-up is overdue", Some(("Due", *at_ms))),
+        What::Osha { at_ms, passed: false, .. } => (
+            "incident.osha_due",
+            "the time to report it to OSHA is running out",
+            Some(("To be reported by", *at_ms)),
+        ),
+        What::Osha { at_ms, .. } => {
+            ("incident.osha_passed", "the time to report it to OSHA is over", Some(("To be reported by", *at_ms)))
+        }
+        _ => ("incident.reported", "", None),
+    };
+    let kind_of = format!("{}, severity {}", spaced(&incident.category), incident.severity);
+    let headline = if headline.is_empty() { kind_of } else { format!("{headline} ({kind_of})") };
+    let subject = format!("[{}] {}: {headline}", incident.store, incident.reference);
+    let mut lines = vec![
+        format!("Incident {}", incident.reference),
+        format!("Store {} {}", incident.store, incident.store_name),
+        format!("Category: {}", spaced(&incident.category)),
+        format!("Severity: {} of 5", incident.severity),
+        format!("Status: {}", spaced(&incident.status)),
+    ];
+    if let Some(at_ms) = chassis::clock::parse_rfc3339(&incident.occurred_at) {
+        lines.push(format!("Occurred: {}", local(at_ms, &incident.zone)));
+    }
+    let mut data = json!({ "incident": for_programs(incident) });
+    if let Some((label, at_ms)) = ends {
+        lines.push(format!("{label}: {}", local(at_ms, &incident.zone)));
+        data["at"] = json!(format_rfc3339(at_ms));
+    }
+    (kind, subject, lines, data, format!("/incidents/{}", incident.id.hyphenated()))
+}
+
+fn for_programs(incident: &Incident) -> Value {
+    json!({
+        "id": incident.id,
+        "reference": incident.reference,
+        "store_code": incident.store,
+        "category": incident.category,
+        "severity": incident.severity,
+        "status": incident.status,
+        "occurred_at": incident.occurred_at,
+    })
+}
+
+/// A line of a digest, and the same for programs.
+async fn line(desk: &Desk, stores: &mut Stores, what: &What) -> Result<Option<(String, Value)>, Error> {
+    if let What::Silent { store_code, at_ms } = what {
+        let store = stores.get(desk, store_code).await?;
+        let line = format!("Store {store_code} {}: last heard of on {}", store.name(), local(*at_ms, &store.zone()));
+        let value =
+            json!({ "type": "store.silent", "store_code": store_code, "last_contact_at": format_rfc3339(*at_ms) });
+        return Ok(Some((line, value)));
+    }
+    let Some(id) = what.incident() else { return Ok(None) };
+    let Some(incident) = incident(desk, stores, id).await? else {
+        return Ok(None);
+    };
+    let (kind, subject, _, mut data, _) = of_incident(what, &incident);
+    data["type"] = json!(kind);
+    Ok(Some((format!("{subject}, {}", spaced(&incident.status)), data)))
+}
+
+fn text(lines: &[String], link: Option<&str>, rule: &str, place: &str) -> String {
+    let mut text = lines.join("\n");
+    if let Some(link) = link {
+        text.push_str("\n\n");
+        text.push_str(link);
+    }
+    text.push_str(&format!("\n\n-- \nSent by the rule \"{rule}\" at {place}, under Notifications.\n"));
+    text
+}
+
+/// Where the site is, in words.
+async fn place(desk: &Desk) -> Result<String, Error> {
+    Ok(match desk.identity().await? {
+        Identity::Node(enrolment) => format!("store {} {}", enrolment.store_code, enrolment.store_name),
+        Identity::Hub { .. } | Identity::Unenrolled => "headquarters".to_owned(),
+    })
+}
+
+/// One that is there and not deleted.
+async fn incident(desk: &Desk, stores: &mut Stores, id: Uuid) -> Result<Option<Incident>, Error> {
+    let Some(row) = desk.ledger().incident(id).await?.filter(|row| !row.deleted) else {
+        return Ok(None);
+    };
+    let doc: Value =
+        serde_json::from_str(&row.doc).map_err(|error| Error::Fault(format!("document of {id}: {error}")))?;
+    let word = |name: &str| doc.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let store = stores.get(desk, &row.store_code).await?;
+    Ok(Some(Incident {
+        id,
+        reference: word("reference"),
+        store_name: store.name().to_owned(),
+        zone: store.zone(),
+        store: row.store_code,
+        category: word("category"),
+        severity: doc.get("severity").and_then(Value::as_u64).unwrap_or(0),
+        status: row.status,
+        occurred_at: word("occurred_at"),
+    }))
+}
+
+/// Stores that one message names.
+#[derive(Default)]
+struct Stores(HashMap<String, Place>);
+
+#[derive(Clone)]
+struct Place(Option<Store>);
+
+impl Stores {
+    async fn get(&mut self, desk: &Desk, code: &str) -> Result<Place, Error> {
+        if let Some(known) = self.0.get(code) {
+            return Ok(known.clone());
+        }
+        let place = Place(desk.ledger().store(code).await?);
+        self.0.insert(code.to_owned(), place.clone());
+        Ok(place)
+    }
+}
+
+impl Place {
+    fn name(&self) -> &str {
+        self.0.as_ref().map_or("", |store| &store.name)
+    }
+
+    fn zone(&self) -> TimeZone {
+        self.0.as_ref().and_then(|store| TimeZone::get(&store.timezone).ok()).unwrap_or(TimeZone::UTC)
+    }
+}
+
+/// A moment as people at the store tell it.
+fn local(ms: i64, zone: &TimeZone) -> String {
+    Timestamp::from_millisecond(ms)
+        .map_or_else(|_| format_rfc3339(ms), |at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string())
+}
+
+/// A word of a vocabulary, for people.
+fn spaced(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn incident() -> Incident {
+        Incident {
+            id: Uuid::nil(),
+            reference: "042-2026-000017-K7".to_owned(),
+            store: "042".to_owned(),
+            store_name: "Downtown".to_owned(),
+            zone: TimeZone::get("America/Chicago").unwrap(),
+            category: "employee_injury".to_owned(),
+            severity: 5,
+            status: "in_review".to_owned(),
+            occurred_at: "2026-11-20T00:00:00Z".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_message_names_the_incident_and_tells_times_as_the_store_does() {
+        let (id, at_ms) = (Uuid::nil(), 1_795_132_800_000);
+        let (kind, subject, lines, data, path) = of_incident(&What::Incident { incident_id: id }, &incident());
+        assert_eq!((kind, path.as_str()), ("incident.reported", "/incidents/00000000-0000-0000-0000-000000000000"));
+        assert_eq!(subject, "[042] 042-2026-000017-K7: employee injury, severity 5");
+        assert!(lines.contains(&"Occurred: 2026-11-19 18:00 CST".to_owned()), "{lines:?}");
+        assert_eq!(data["incident"]["reference"], "042-2026-000017-K7");
+        let due = What::Osha { incident_id: id, at_ms, passed: false };
+        let (kind, subject, lines, data, _) = of_incident(&due, &incident());
+        assert_eq!((kind, data["at"].as_str()), ("incident.osha_due", Some("2026-11-20T00:00:00Z")));
+        assert!(subject.contains("running out") && lines.last().unwrap().starts_with("To be reported by: 2026-11-19"));
+        assert_eq!(
+            of_incident(&What::Osha { incident_id: id, at_ms, passed: true }, &incident()).0,
+            "incident.osha_passed"
+        );
+        assert_eq!(of_incident(&What::Overdue { incident_id: id, at_ms }, &incident()).0, "incident.overdue");
+    }
+
+    #[test]
+    fn a_text_ends_with_where_to_read_on_and_whom_to_ask() {
+        let told =
+            text(&["a".to_owned(), "b".to_owned()], Some("https://x.example/incidents/1"), "Grave", "headquarters");
+        assert_eq!(
+            told,
+            "a\nb\n\nhttps://x.example/incidents/1\n\n-- \nSent by the rule \"Grave\" at headquarters, under Notifications.\n"
+        );
+        assert!(!text(&[], None, "Grave", "headquarters").contains("http"));
+    }
+}

@@ -1,0 +1,86 @@
+//! Rules, as an administrator without scripts keeps them.
+
+use crate::browser::{Browser, hub};
+use crate::site::T0;
+use chassis::mail::MailLayer;
+use chassis::webhooks::WebhookLayer;
+use desk::notifications::Notifier;
+use serde_json::json;
+
+const FIELDS: [(&str, &str); 8] = [
+    ("name", "grave <b>ones</b>"),
+    ("about", "incident"),
+    ("severity_min", "4"),
+    ("silent_minutes", "60"),
+    ("delivery", "at_once"),
+    ("digest_hour", "6"),
+    ("enabled", "true"),
+    ("stores", "042, 007"),
+];
+
+fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    FIELDS.into_iter().chain(more.iter().copied()).collect()
+}
+
+#[tokio::test]
+async fn a_rule_is_made_tested_changed_and_deleted_at_the_page() {
+    let hub = hub().await;
+    let mail = MailLayer {
+        host: Some("smtp.example.com".to_owned()),
+        from: Some("incidents@example.com".to_owned()),
+        ..MailLayer::default()
+    };
+    hub.desk
+        .set_notifier(Notifier::new(mail.settle().unwrap(), WebhookLayer::default().settle().unwrap()).unwrap());
+    Browser::of(&hub, "hana").await.get("/notifications").await.is(403);
+    let mut ada = Browser::of(&hub, "ada").await;
+    assert!(ada.get("/notifications").await.is(200).says("Nobody is told of anything yet."));
+
+    // What cannot be taken comes again, with why.
+    let wrong = with(&[("channel", "webhook"), ("url", "http://example.com/hook"), ("categories", "robbery")]);
+    let page = ada.post("/notifications", &wrong).await.is(422);
+    assert!(page.says("must be https") && page.says("value=\"robbery\" checked"), "{}", page.text);
+    assert_eq!(
+        (page.field("url"), page.field("stores")),
+        ("http://example.com/hook".to_owned(), "042 007".to_owned())
+    );
+    let wrong = with(&[("channel", "mail"), ("addresses", "nobody")]);
+    assert!(ada.post("/notifications", &wrong).await.is(422).says("mail addresses"));
+    let mut wrong = with(&[("channel", "mail"), ("addresses", "kim@example.com")]);
+    wrong.retain(|(name, _)| *name != "digest_hour");
+    wrong.push(("digest_hour", "noon"));
+    assert!(ada.post("/notifications", &wrong).await.is(422).says("Hour of the daily message"));
+
+    let hook = with(&[("channel", "webhook"), ("url", "https://example.com/hook")]);
+    let made = ada.post("/notifications", &hook).await.is(200);
+    assert!(made.says("whsec_") && made.says("&#60;b&#62;ones"), "{}", made.text);
+    let path = made.text.split("action=\"").find_map(|part| part.strip_prefix("/notifications/")).unwrap();
+    let path = format!("/notifications/{}", path.split(['/', '"']).next().unwrap());
+    assert!(!ada.get(&path).await.is(200).says("whsec_"));
+    let list = ada.get("/notifications").await.is(200);
+    assert!(list.says("https://example.com/hook") && list.says("Nothing was sent yet"));
+    assert_eq!(ada.post(&format!("{path}/test"), &[]).await.leads(), "/notifications?said=tested");
+    assert!(ada.get("/notifications?said=tested").await.is(200).says("1 is waiting"));
+    assert!(ada.post(&format!("{path}/secret"), &[]).await.is(200).says("whsec_"));
+
+    let mail = with(&[("channel", "mail"), ("url", ""), ("addresses", "kim@example.com\r\nlee@example.com")]);
+    assert_eq!(ada.post(&path, &mail).await.leads(), "/notifications?said=saved");
+    assert!(ada.get("/notifications").await.is(200).says("kim@example.com, lee@example.com"));
+
+    // One that was set aside is seen, sent again, given up.
+    let job = hub.desk.jobs().take("notify", T0 + 1).await.unwrap().unwrap();
+    hub.desk.jobs().bury(job.no, "the receiver answers 410".to_owned()).await.unwrap();
+    let list = ada.get("/notifications").await.is(200);
+    assert!(list.says("Could not be sent") && list.says("the receiver answers 410") && list.says("A test"));
+    let dead = format!("/notifications/messages/{}", job.no);
+    assert_eq!(ada.post(&dead, &[("do", "retry")]).await.leads(), "/notifications?said=retried");
+    assert!(!ada.get("/notifications").await.is(200).says("Could not be sent"));
+    ada.post(&dead, &[("do", "discard")]).await.is(404);
+
+    let mut spanish = Browser::of(&hub, "ada").await.speaks("es");
+    assert!(spanish.get("/notifications").await.is(200).says("Avisos"));
+    assert_eq!(ada.post(&format!("{path}/delete"), &[]).await.leads(), "/notifications?said=saved");
+    ada.get(&path).await.is(404);
+    let token = hub.login("ada").await;
+    assert_eq!(hub.get(&token, "/api/v1/notifications").await.expect(200)["items"], json!([]));
+}
