@@ -19,6 +19,7 @@ pub mod multipart;
 pub mod object;
 pub mod openapi;
 pub mod photos;
+pub mod pins;
 pub mod quarantine;
 pub mod reports;
 pub mod reviews;
@@ -49,6 +50,7 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(login::login))
         .routes(routes!(login::logout))
         .routes(routes!(login::me))
+        .routes(routes!(pins::set, pins::remove))
         .routes(routes!(incidents::list, incidents::create))
         .routes(routes!(exports::export))
         .routes(routes!(incidents::get, incidents::patch, incidents::delete))

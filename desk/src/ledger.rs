@@ -7,6 +7,7 @@
 //! [`sqlite`] is the one behind it. A second one has to pass the same tests.
 
 mod accounts;
+mod devices;
 mod erasures;
 mod fleet;
 mod histories;
@@ -23,6 +24,7 @@ mod sync;
 mod versions;
 
 pub use accounts::{Accounts, Failures, Store};
+pub use devices::{Devices, Familiar};
 pub use erasures::{Confirmation, Erasure, Erasures, Listing, Undone};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Fork, Giving, Histories};
@@ -52,6 +54,7 @@ pub trait Ledger:
     + Photos
     + Inbox
     + Accounts
+    + Devices
     + Replication
     + Histories
     + Fleet
@@ -71,6 +74,7 @@ impl<T> Ledger for T where
         + Photos
         + Inbox
         + Accounts
+        + Devices
         + Replication
         + Histories
         + Fleet

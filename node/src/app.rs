@@ -44,6 +44,9 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
     desk.set_house(config.house);
     desk.open_heic_with(Opener::of_this_program());
     desk.set_scrub(config.scrub);
+    if let Some(pins) = config.pins {
+        desk.set_pins(pins);
+    }
     let replicator = Replicator::new(desk.clone(), config.tempo).on_machine(site::machine(&folder));
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
     let tls = is_secured

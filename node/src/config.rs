@@ -5,6 +5,7 @@
 
 mod check;
 mod keep;
+mod pin;
 mod quarantine;
 mod scrub;
 mod tls;
@@ -21,7 +22,9 @@ use chassis::secret::Redacted;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
+use desk::accounts::pins::Pins;
 use desk::scrub::Scrub;
+use pin::PinArgs;
 use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -159,6 +162,8 @@ pub struct ServeArgs {
     scrub: ScrubArgs,
     #[command(flatten)]
     tls: TlsArgs,
+    #[command(flatten)]
+    pin: PinArgs,
 }
 
 /// Options of `status`.
@@ -201,6 +206,7 @@ struct Layer {
     scrub: Option<ScrubLayer>,
     verify_interval_s: Option<u64>,
     tls: Option<TlsLayer>,
+    pin_days: Option<i64>,
 }
 
 overlay!(Layer {
@@ -230,6 +236,7 @@ overlay!(Layer {
     scrub,
     verify_interval_s,
     tls,
+    pin_days,
 });
 
 /// `[link]` of the file.
@@ -308,6 +315,8 @@ pub struct ServeConfig {
     pub scrub: Scrub,
     /// How the site proves who it is.
     pub tls: TlsConfig,
+    /// Whether people come back to a shared device by a PIN.
+    pub pins: Option<Pins>,
 }
 
 /// `status`, ready to go.
@@ -400,6 +409,7 @@ impl ServeArgs {
             inbox: layer.inbox,
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,
+            pins: self.pin.over(layer.pin_days)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             data_dir,
             tempo: Tempo {

@@ -56,7 +56,7 @@ async function entry_of(submitter) {
     if (value instanceof File) {
       // The bytes themselves: a reference to a file on a card is worth nothing tomorrow.
       if (value.size) files.push({ name: value.name, type: value.type, blob: new Blob([await value.arrayBuffer()], { type: value.type }) });
-    } else if (name !== "id") {
+    } else if (name !== "id" && name !== "username") {
       fields.push([name, value]);
     }
   }

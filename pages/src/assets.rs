@@ -29,6 +29,7 @@ pub const ASSETS: &[Asset] = assets![
     "forms.js" "text/javascript; charset=utf-8",
     "live.js" "text/javascript; charset=utf-8",
     "outbox.js" "text/javascript; charset=utf-8",
+    "pad.js" "text/javascript; charset=utf-8",
     "pictures.js" "text/javascript; charset=utf-8",
     "pieces.js" "text/javascript; charset=utf-8",
     "search.js" "text/javascript; charset=utf-8",

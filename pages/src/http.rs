@@ -9,8 +9,10 @@ pub mod incident;
 pub mod incidents;
 pub mod language;
 pub mod login;
+pub mod pin;
 pub mod quarantine;
 pub mod reviews;
+pub mod switch;
 
 pub use answer::{Oops, go, html};
 pub use guest::{Guest, Person};
@@ -27,6 +29,10 @@ pub fn router(pages: Pages, own: Router) -> Router {
     Router::new()
         .route("/login", get(login::page).post(login::login))
         .route("/logout", post(login::logout))
+        .route("/switch", get(switch::page).post(switch::switch))
+        .route("/pin", get(pin::page).post(pin::set))
+        .route("/pin/remove", post(pin::remove))
+        .route("/pin/forget", post(pin::forget))
         .route("/language", post(language::choose))
         .route("/incidents", get(incidents::list))
         .route(

@@ -18,6 +18,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub trait Shell: Send + Sync {
     /// The links of the main menu, for whoever has at least that role.
     fn menu(&self) -> &'static [Link];
+    /// The links of a person's own menu.
+    fn personal(&self) -> Vec<Link> {
+        Vec::new()
+    }
     /// How it stands with what people ought to know of on every page.
     async fn pill(&self, actor: &Actor, words: &Words) -> Option<Pill>;
     /// Where a person begins.
@@ -148,6 +152,7 @@ impl Pages {
             company: self.desk.house().company.clone(),
             who: actor.cloned(),
             menu,
+            personal: actor.map_or_else(Vec::new, |_| self.shell.personal()),
             home,
             pill,
         })
@@ -175,6 +180,8 @@ pub struct Page {
     pub who: Option<Actor>,
     /// The main menu.
     pub menu: Vec<Link>,
+    /// The menu of whoever is logged in.
+    pub personal: Vec<Link>,
     /// Where the person begins.
     pub home: &'static str,
     /// A few words.

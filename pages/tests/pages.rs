@@ -23,3 +23,5 @@ mod login;
 mod reviews;
 #[path = "../../desk/tests/api/site.rs"]
 mod site;
+#[path = "pages/switch.rs"]
+mod switch;

@@ -27,6 +27,7 @@ mod restored;
 mod settle;
 mod startup;
 mod strangers;
+mod switch;
 mod tls;
 mod trust;
 mod versions;

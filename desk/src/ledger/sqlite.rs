@@ -12,6 +12,7 @@ mod carry;
 mod changes;
 mod check;
 mod damage;
+mod devices;
 mod erasures;
 mod fail;
 mod feed;
@@ -88,6 +89,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V15__arriving", include_str!("../../../migrations/sqlite/V15__arriving.sql")),
     ("V16__erasures", include_str!("../../../migrations/sqlite/V16__erasures.sql")),
     ("V17__returns", include_str!("../../../migrations/sqlite/V17__returns.sql")),
+    ("V21__own", include_str!("../../../migrations/sqlite/V21__own.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.

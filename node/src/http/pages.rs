@@ -64,6 +64,14 @@ impl Shell for StoreShell {
         MENU
     }
 
+    fn personal(&self) -> Vec<Link> {
+        let pins = [
+            Link { href: "/switch", key: "switch.title", least: Role::Employee },
+            Link { href: "/pin", key: "pin.title", least: Role::Employee },
+        ];
+        self.site.desk.pins().map_or_else(Vec::new, |_| pins.to_vec())
+    }
+
     async fn pill(&self, _actor: &Actor, words: &Words) -> Option<Pill> {
         match waiting(&self.site).await {
             Ok(waiting) => Some(pill(waiting, words)),
