@@ -7,6 +7,7 @@ pub mod comments;
 pub mod content;
 pub mod docs;
 pub mod door;
+pub mod drafts;
 pub mod erasures;
 pub mod events;
 pub mod exports;
@@ -28,6 +29,7 @@ pub mod stats;
 pub mod stores;
 pub mod uploads;
 pub mod users;
+pub mod views;
 
 pub use door::{Door, Visitor};
 
@@ -52,6 +54,10 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(login::me))
         .routes(routes!(pins::set, pins::remove))
         .routes(routes!(incidents::list, incidents::create))
+        .routes(routes!(drafts::list))
+        .routes(routes!(drafts::get, drafts::keep, drafts::end))
+        .routes(routes!(views::list, views::add))
+        .routes(routes!(views::remove))
         .routes(routes!(exports::export))
         .routes(routes!(incidents::get, incidents::patch, incidents::delete))
         .routes(routes!(incidents::restore))

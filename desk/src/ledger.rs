@@ -8,6 +8,7 @@
 
 mod accounts;
 mod devices;
+mod drafts;
 mod erasures;
 mod fleet;
 mod histories;
@@ -22,9 +23,11 @@ mod site;
 pub mod sqlite;
 mod sync;
 mod versions;
+mod views;
 
 pub use accounts::{Accounts, Failures, Store};
 pub use devices::{Devices, Familiar};
+pub use drafts::{Drafts, FormDraft, Kept, Pair};
 pub use erasures::{Confirmation, Erasure, Erasures, Listing, Undone};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Fork, Giving, Histories};
@@ -40,6 +43,7 @@ pub use refusals::{Refusals, RefusedRow};
 pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Retirement, Site};
 pub use sync::{Anew, Audit, Beginning, OriginHead, PageApplied, PageQuery, PageResult, Replication, Unpushed};
 pub use versions::{CaughtUp, HubProgram, Versions};
+pub use views::{Added, View, Views};
 
 use std::sync::Arc;
 
@@ -55,6 +59,8 @@ pub trait Ledger:
     + Inbox
     + Accounts
     + Devices
+    + Drafts
+    + Views
     + Replication
     + Histories
     + Fleet
@@ -75,6 +81,8 @@ impl<T> Ledger for T where
         + Inbox
         + Accounts
         + Devices
+        + Drafts
+        + Views
         + Replication
         + Histories
         + Fleet

@@ -53,7 +53,9 @@ pub async fn run(config: ServeConfig) -> Result<(), Failed> {
         .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))
         .transpose()
         .map_err(failed)?;
-    let router = http::router(&desk, replicator.board(), replicator.view(), Some(metrics));
+    let own_authority = tls.as_ref().is_some_and(|tls| tls.authority_pem().is_some());
+    let reach = http::Reach { secured: tls.is_some(), own_authority };
+    let router = http::router(&desk, replicator.board(), replicator.view(), reach, Some(metrics));
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))

@@ -210,6 +210,7 @@ function fill(entry) {
     }
   }
   form.elements.id.value = new_id();
+  form.elements.draft.value = entry.fields.find(([name]) => name === "draft")?.[1] ?? "";
   form.dataset.at = entry.at;
   const gallery = form.querySelector("input[type=file][multiple]");
   const files = new DataTransfer();

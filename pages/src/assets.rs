@@ -36,6 +36,9 @@ pub const ASSETS: &[Asset] = assets![
     "viewer.js" "text/javascript; charset=utf-8",
     "who.js" "text/javascript; charset=utf-8",
     "icon.svg" "image/svg+xml",
+    "icon-192.png" "image/png",
+    "icon-512.png" "image/png",
+    "icon-maskable-512.png" "image/png",
 ];
 
 /// Where the files are: `/static/DIGEST`.

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod asset;
+pub mod drafts;
 pub mod edit;
 pub mod form;
 pub mod guest;
@@ -13,6 +14,7 @@ pub mod pin;
 pub mod quarantine;
 pub mod reviews;
 pub mod switch;
+pub mod views;
 
 pub use answer::{Oops, go, html};
 pub use guest::{Guest, Person};
@@ -35,6 +37,10 @@ pub fn router(pages: Pages, own: Router) -> Router {
         .route("/pin/forget", post(pin::forget))
         .route("/language", post(language::choose))
         .route("/incidents", get(incidents::list))
+        .route("/views", post(views::add))
+        .route("/views/{id}/delete", post(views::remove))
+        .route("/drafts", get(drafts::page))
+        .route("/drafts/{id}/delete", post(drafts::remove))
         .route(
             "/incidents/new",
             get(edit::blank).post(edit::record).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)),

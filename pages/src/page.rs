@@ -20,7 +20,7 @@ pub trait Shell: Send + Sync {
     fn menu(&self) -> &'static [Link];
     /// The links of a person's own menu.
     fn personal(&self) -> Vec<Link> {
-        Vec::new()
+        vec![DRAFTS]
     }
     /// How it stands with what people ought to know of on every page.
     async fn pill(&self, actor: &Actor, words: &Words) -> Option<Pill>;
@@ -42,6 +42,9 @@ pub struct Link {
     /// Who has it.
     pub least: Role,
 }
+
+/// The link to what somebody is typing.
+pub const DRAFTS: Link = Link { href: "/drafts", key: "drafts.title", least: Role::Employee };
 
 /// A few words on every page, such as how much waits for headquarters.
 #[derive(Clone, Debug, PartialEq, Eq)]

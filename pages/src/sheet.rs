@@ -41,6 +41,8 @@ pub struct NewSheet {
     pub can_assign: bool,
     /// What is wrong with the form as a whole.
     pub wrong: Option<String>,
+    /// The draft that is gone on with; empty: none yet.
+    pub draft: String,
 }
 
 impl NewSheet {
@@ -177,6 +179,15 @@ impl Sheet {
     pub fn all_complaints(&self) -> Vec<(String, String)> {
         let of_fields = self.complaints.iter().map(|(field, message)| (field.clone(), message.clone()));
         of_fields.chain(self.general.iter().map(|message| (String::new(), message.clone()))).collect()
+    }
+
+    /// The same, not judged yet: its author is still writing.
+    #[must_use]
+    pub fn unjudged(mut self) -> Self {
+        self.complaints.clear();
+        self.meanwhile.clear();
+        self.general.clear();
+        self
     }
 
     /// Whether the form has to be looked at again.

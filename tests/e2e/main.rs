@@ -16,6 +16,7 @@ mod machine;
 mod narrow;
 mod online;
 mod outage;
+mod own;
 mod pages;
 mod photo_corpus;
 mod photos;

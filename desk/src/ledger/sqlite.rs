@@ -13,6 +13,7 @@ mod changes;
 mod check;
 mod damage;
 mod devices;
+mod drafts;
 mod erasures;
 mod fail;
 mod feed;
@@ -40,6 +41,7 @@ mod sums;
 mod sync;
 mod together;
 mod versions;
+mod views;
 
 use super::{
     Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,

@@ -1,6 +1,7 @@
 //! Recording an incident, and changing one, as forms.
 
 use super::answer::{Oops, go, html, html_as, html_or_wrong};
+use super::drafts;
 use super::form::{Form, MAX_FIELDS};
 use super::guest::Person;
 use super::incident::added;
@@ -12,7 +13,7 @@ use axum::extract::multipart::MultipartRejection;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
 use chassis::clock::format_rfc3339;
-use chassis::http::{FieldError, JSON_LIMIT_BYTES, Json, Path, Problem};
+use chassis::http::{FieldError, JSON_LIMIT_BYTES, Json, Path, Problem, QueryPairs};
 use desk::actor::Actor;
 use desk::http::multipart::{Part, Parts, Texts};
 use desk::http::photos as arriving;
@@ -110,11 +111,15 @@ pub async fn stores_for(pages: &Pages, actor: &Actor) -> Result<Vec<(String, Str
     Ok(stores.into_iter().map(|store| (store.code, store.name)).collect())
 }
 
-/// 200, an empty form.
-pub async fn blank(State(pages): State<Pages>, person: Person) -> Result<Response, Oops> {
+/// 200, an empty form; with `draft`, as far as it was filled in. 404 where there is no such draft any more.
+pub async fn blank(State(pages): State<Pages>, person: Person, query: QueryPairs) -> Result<Response, Oops> {
     rules::check(&person.actor, Act::Record)?;
     let blank = NewSheet::blank(&pages.desk, &person.actor);
-    let n = NewSheet { stores: stores_for(&pages, &person.actor).await?, ..blank };
+    let mut n = NewSheet { stores: stores_for(&pages, &person.actor).await?, ..blank };
+    if let Some(id) = query.one("draft")? {
+        let id = Uuid::try_parse(id).map_err(|_| Refusal::NotFound)?;
+        drafts::fill(&pages, &person, id, &mut n).await?;
+    }
     html(&NewPage { p: person.page, n })
 }
 
@@ -159,9 +164,14 @@ pub async fn record(
             body.insert("occurred_at".to_owned(), Value::from(at));
         }
         match draft::create(desk, actor, body, None).await {
-            Ok(shown) if by_script => return recorded(&shown.json),
-            // It is recorded, whatever becomes of its photos.
-            Ok(shown) => return added(&pages, person, shown.id, files, "recorded").await,
+            // It is recorded, whatever becomes of its draft and its photos.
+            Ok(shown) => {
+                drafts::end_of(&pages, actor, &form).await;
+                if by_script {
+                    return recorded(&shown.json);
+                }
+                return added(&pages, person, shown.id, files, "recorded").await;
+            }
             Err(Error::Refused(refusal)) if by_script => {
                 // It was sent before, with another text: the first one stands.
                 return match incidents::get(desk, actor, id).await {
@@ -194,6 +204,7 @@ pub async fn record(
         s: sheet,
         id: id.hyphenated().to_string(),
         wrong,
+        draft: drafts::id_of(&form).map_or_else(String::new, |id| id.hyphenated().to_string()),
         ..NewSheet::blank(desk, actor)
     };
     html_or_wrong(true, &NewPage { p: person.page, n })
