@@ -204,6 +204,12 @@ impl Page {
         self.words.of(group, name)
     }
 
+    /// What a rule says, in the page's language.
+    #[must_use]
+    pub fn rule(&self, message: &str) -> String {
+        self.words.rule(message)
+    }
+
     /// A message about a number of things.
     #[must_use]
     pub fn n(&self, key: &str, number: &u64) -> String {

@@ -13,7 +13,7 @@ pub use field::{ITEM, Kind, PERSON, SCALARS, Spec};
 pub use returned::{Returned, returned};
 
 use crate::choice::{Choice, choices};
-use crate::words::{Lang, Words};
+use crate::words::Words;
 use desk::Desk;
 use desk::actor::Actor;
 use desk::rules::{self, Act};
@@ -212,10 +212,7 @@ impl Sheet {
 
     /// Says what is wrong with a field, under the name by which the API knows it.
     pub fn complain(&mut self, field: &str, message: &str, words: &Words) {
-        let message = match words.lang() {
-            Lang::En => message.to_owned(),
-            _ => words.with("sheet.not_acceptable", &[message]),
-        };
+        let message = words.known_rule(message).unwrap_or_else(|| words.with("sheet.not_acceptable", &[message]));
         match self.known_as(field) {
             Some(name) => {
                 self.complaints.insert(name, message);

@@ -20,7 +20,8 @@ async fn set_pin(till: &Browser, url: &str, username: &str) {
 
 /// Keeps a report on the device that waits for its writer.
 const KEEP: &str = "const entry = {id: arguments[0], user: arguments[1], at: Date.now(), fields: [['description', arguments[2]]], files: []}; \
-    return new Promise((done, failed) => { const asked = indexedDB.open('aincident', 1); asked.onsuccess = () => { \
+    return new Promise((done, failed) => { const asked = indexedDB.open('aincident', 1); \
+      asked.onupgradeneeded = () => asked.result.createObjectStore('outbox', {keyPath: 'id'}); asked.onsuccess = () => { \
       const kept = asked.result.transaction('outbox', 'readwrite'); kept.objectStore('outbox').put(entry); \
       kept.oncomplete = () => { asked.result.close(); done(true); }; kept.onerror = failed; }; });";
 

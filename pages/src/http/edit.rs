@@ -8,6 +8,7 @@ use super::incident::added;
 use crate::incident::{self, Incident};
 use crate::page::{Page, Pages};
 use crate::sheet::{self, NewSheet, Returned, Sheet};
+use crate::words::Words;
 use askama::Template;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{FromRequest, Multipart, Request, State};
@@ -176,7 +177,7 @@ pub async fn record(
                 // It was sent before, with another text: the first one stands.
                 return match incidents::get(desk, actor, id).await {
                     Ok(shown) if matches!(refusal, Refusal::Conflict(_)) => recorded(&shown.json),
-                    _ => Ok(Problem::from(refusal).into_response()),
+                    _ => Ok(Problem::from(in_words(refusal, page.words)).into_response()),
                 };
             }
             Err(Error::Refused(Refusal::Invalid(errors))) => {
@@ -208,6 +209,17 @@ pub async fn record(
         ..NewSheet::blank(desk, actor)
     };
     html_or_wrong(true, &NewPage { p: person.page, n })
+}
+
+/// What rules say, in the reader's language.
+fn in_words(refusal: Refusal, words: &Words) -> Refusal {
+    match refusal {
+        Refusal::Invalid(mut errors) => {
+            errors.iter_mut().for_each(|error| error.message = words.rule(&error.message));
+            Refusal::Invalid(errors)
+        }
+        refusal => refusal,
+    }
 }
 
 /// What a script has to know of what was recorded.

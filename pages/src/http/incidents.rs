@@ -110,14 +110,18 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
         Ok(query) if wrong.is_empty() => match incidents::list(&pages.desk, &actor, query).await {
             Ok(json) => Some(incident::read::<Listed>(&json)?),
             Err(Error::Refused(Refusal::Invalid(errors))) => {
-                wrong.extend(errors.into_iter().map(|error| format!("{}: {}", error.field, error.message)));
+                wrong.extend(
+                    errors.into_iter().map(|error| format!("{}: {}", error.field, page.words.rule(&error.message))),
+                );
                 None
             }
             Err(error) => return Err(error.into()),
         },
         Ok(_) => None,
         Err(Refusal::Invalid(errors)) => {
-            wrong.extend(errors.into_iter().map(|error| format!("{}: {}", error.field, error.message)));
+            wrong.extend(
+                errors.into_iter().map(|error| format!("{}: {}", error.field, page.words.rule(&error.message))),
+            );
             None
         }
         Err(refusal) => return Err(refusal.into()),
