@@ -4,6 +4,7 @@
 
 pub mod lockout;
 pub mod password;
+pub mod pins;
 pub mod sessions;
 
 pub use password::Hashing;

@@ -1,6 +1,7 @@
 //! The desk itself: what every feature needs, cheap to clone.
 
 use crate::accounts::Hashing;
+use crate::accounts::pins::Pins;
 use crate::cache::SharedCache;
 use crate::erasures;
 use crate::error::{Error, Refusal};
@@ -75,6 +76,7 @@ struct Inner {
     /// Folders in which copies of contents may lie.
     copies: OnceLock<Vec<PathBuf>>,
     scrub: watch::Sender<Scrub>,
+    pins: OnceLock<Pins>,
     printing: Arc<Semaphore>,
     binding: Arc<Semaphore>,
     arriving: Arc<Semaphore>,
@@ -172,6 +174,7 @@ impl Desk {
             house: OnceLock::new(),
             copies: OnceLock::new(),
             scrub: watch::Sender::new(Scrub::default()),
+            pins: OnceLock::new(),
             printing: Arc::new(Semaphore::new(photos::job::at_once())),
             binding: Arc::new(Semaphore::new(1)),
             arriving: Arc::new(Semaphore::new(photos::MOST_ARRIVING)),
@@ -334,6 +337,17 @@ impl Desk {
     /// The same, for whoever waits for it to become otherwise.
     pub(crate) fn scrub_settings(&self) -> watch::Receiver<Scrub> {
         self.inner.scrub.subscribe()
+    }
+
+    /// Has people come back to a shared device by a PIN; once, before anything is served. Without it only passwords count.
+    pub fn set_pins(&self, pins: Pins) {
+        let _ = self.inner.pins.set(pins);
+    }
+
+    /// Whether people come back to a shared device by a PIN.
+    #[must_use]
+    pub fn pins(&self) -> Option<Pins> {
+        self.inner.pins.get().copied()
     }
 
     /// Whose turn it is to render a report.

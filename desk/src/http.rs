@@ -7,6 +7,7 @@ pub mod comments;
 pub mod content;
 pub mod docs;
 pub mod door;
+pub mod drafts;
 pub mod erasures;
 pub mod events;
 pub mod exports;
@@ -20,6 +21,7 @@ pub mod notifications;
 pub mod object;
 pub mod openapi;
 pub mod photos;
+pub mod pins;
 pub mod quarantine;
 pub mod reports;
 pub mod reviews;
@@ -28,6 +30,7 @@ pub mod stats;
 pub mod stores;
 pub mod uploads;
 pub mod users;
+pub mod views;
 
 pub use door::{Door, Visitor};
 
@@ -50,7 +53,12 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(login::login))
         .routes(routes!(login::logout))
         .routes(routes!(login::me))
+        .routes(routes!(pins::set, pins::remove))
         .routes(routes!(incidents::list, incidents::create))
+        .routes(routes!(drafts::list))
+        .routes(routes!(drafts::get, drafts::keep, drafts::end))
+        .routes(routes!(views::list, views::add))
+        .routes(routes!(views::remove))
         .routes(routes!(exports::export))
         .routes(routes!(incidents::get, incidents::patch, incidents::delete))
         .routes(routes!(incidents::restore))

@@ -7,6 +7,8 @@
 //! [`sqlite`] is the one behind it. A second one has to pass the same tests.
 
 mod accounts;
+mod devices;
+mod drafts;
 mod erasures;
 mod fleet;
 mod histories;
@@ -22,8 +24,11 @@ mod site;
 pub mod sqlite;
 mod sync;
 mod versions;
+mod views;
 
 pub use accounts::{Accounts, Failures, Store};
+pub use devices::{Devices, Familiar};
+pub use drafts::{Drafts, FormDraft, Kept, Pair};
 pub use erasures::{Confirmation, Erasure, Erasures, Listing, Undone};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Fork, Giving, Histories};
@@ -42,6 +47,7 @@ pub use refusals::{Refusals, RefusedRow};
 pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Retirement, Site};
 pub use sync::{Anew, Audit, Beginning, OriginHead, PageApplied, PageQuery, PageResult, Replication, Unpushed};
 pub use versions::{CaughtUp, HubProgram, Versions};
+pub use views::{Added, View, Views};
 
 use std::sync::Arc;
 
@@ -56,6 +62,9 @@ pub trait Ledger:
     + Photos
     + Inbox
     + Accounts
+    + Devices
+    + Drafts
+    + Views
     + Replication
     + Histories
     + Fleet
@@ -76,6 +85,9 @@ impl<T> Ledger for T where
         + Photos
         + Inbox
         + Accounts
+        + Devices
+        + Drafts
+        + Views
         + Replication
         + Histories
         + Fleet

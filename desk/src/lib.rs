@@ -11,6 +11,7 @@ pub mod comments;
 mod desk;
 pub mod doctor;
 pub mod document;
+pub mod drafts;
 pub mod erasures;
 pub mod error;
 pub mod events;
@@ -35,6 +36,7 @@ pub mod steps;
 pub mod stores;
 pub mod support;
 pub mod versions;
+pub mod views;
 
 pub use desk::{Desk, House, Storage};
 pub use error::{Error, Refusal};

@@ -53,13 +53,18 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     desk.set_scrub(config.scrub);
     chassis::slow::set(config.slow);
     desk.set_notifier(Notifier::new(config.mail, config.webhooks).map_err(failed)?);
+    if let Some(pins) = config.pins {
+        desk.set_pins(pins);
+    }
     let replicator = Replicator::new(desk.clone(), config.tempo).on_machine(site::machine(&folder));
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
     let tls = is_secured
         .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))
         .transpose()
         .map_err(failed)?;
-    let router = http::router(&desk, replicator.board(), replicator.view(), Some(metrics));
+    let own_authority = tls.as_ref().is_some_and(|tls| tls.authority_pem().is_some());
+    let reach = http::Reach { secured: tls.is_some(), own_authority };
+    let router = http::router(&desk, replicator.board(), replicator.view(), reach, Some(metrics));
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))

@@ -5,6 +5,7 @@
 
 mod check;
 mod keep;
+mod pin;
 mod quarantine;
 mod scrub;
 mod slow;
@@ -27,7 +28,9 @@ use chassis::telemetry::{LogFormat, TelemetryConfig};
 use chassis::webhooks::{WebhookConfig, WebhookLayer};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
+use desk::accounts::pins::Pins;
 use desk::scrub::Scrub;
+use pin::PinArgs;
 use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use slow::SlowArgs;
@@ -180,6 +183,7 @@ pub struct ServeArgs {
     tls: TlsArgs,
     #[command(flatten)]
     slow: SlowArgs,
+    pin: PinArgs,
 }
 
 /// Options of `status`.
@@ -228,6 +232,7 @@ struct Layer {
     mdns: Option<bool>,
     mail: Option<MailLayer>,
     webhooks: Option<WebhookLayer>,
+    pin_days: Option<i64>,
 }
 
 overlay!(Layer {
@@ -263,6 +268,7 @@ overlay!(Layer {
     mdns,
     mail,
     webhooks,
+    pin_days,
 });
 
 /// `[link]` of the file.
@@ -351,6 +357,8 @@ pub struct ServeConfig {
     pub mail: Option<MailConfig>,
     /// Where webhooks may go.
     pub webhooks: WebhookConfig,
+    /// Whether people come back to a shared device by a PIN.
+    pub pins: Option<Pins>,
 }
 
 /// `status`, ready to go.
@@ -453,6 +461,7 @@ impl ServeArgs {
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,
             slow: self.slow.layer().over(layer.slow).map_err(UsageError::Range)?,
+            pins: self.pin.over(layer.pin_days)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
             webhooks: layer.webhooks.unwrap_or_default().settle().map_err(UsageError::Range)?,

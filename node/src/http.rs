@@ -27,6 +27,17 @@ pub struct Site {
     pub board: Arc<Board>,
     /// What waits to be sent, as the replicator last looked.
     pub view: watch::Receiver<View>,
+    /// How the site is reached.
+    pub reach: Reach,
+}
+
+/// How the site is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Over TLS.
+    pub secured: bool,
+    /// With a certificate for which an authority of the site's own vouches.
+    pub own_authority: bool,
 }
 
 impl FromRef<Site> for Desk {
@@ -36,8 +47,14 @@ impl FromRef<Site> for Desk {
 }
 
 /// Everything the node answers, ready to be served.
-pub fn router(desk: &Desk, board: Arc<Board>, view: watch::Receiver<View>, metrics: Option<MetricsHandle>) -> Router {
-    let site = Site { desk: desk.clone(), board, view };
+pub fn router(
+    desk: &Desk,
+    board: Arc<Board>,
+    view: watch::Receiver<View>,
+    reach: Reach,
+    metrics: Option<MetricsHandle>,
+) -> Router {
+    let site = Site { desk: desk.clone(), board, view, reach };
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
         .merge(inbox::routes(site.clone())) // what the drop folder brought
         .merge(sync::routes(site.clone())); // /api/v1/sync

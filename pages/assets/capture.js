@@ -56,7 +56,7 @@ async function entry_of(submitter) {
     if (value instanceof File) {
       // The bytes themselves: a reference to a file on a card is worth nothing tomorrow.
       if (value.size) files.push({ name: value.name, type: value.type, blob: new Blob([await value.arrayBuffer()], { type: value.type }) });
-    } else if (name !== "id") {
+    } else if (name !== "id" && name !== "username") {
       fields.push([name, value]);
     }
   }
@@ -210,6 +210,7 @@ function fill(entry) {
     }
   }
   form.elements.id.value = new_id();
+  form.elements.draft.value = entry.fields.find(([name]) => name === "draft")?.[1] ?? "";
   form.dataset.at = entry.at;
   const gallery = form.querySelector("input[type=file][multiple]");
   const files = new DataTransfer();

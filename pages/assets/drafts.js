@@ -1,9 +1,15 @@
 // Keeps what is typed into a form on this device until the site has it: a page that is closed or killed loses nothing.
-// Each person's drafts are their own; they go when they were sent, and after a month.
+// Each person's drafts are their own; they go when they were sent, and after a month. A new report is kept at the site, too, while
+// that can be reached: its author can go on at another device.
+import { new_id } from "./outbox.js";
 
 const PREFIX = "draft:";
 const SENT = "draft-sent";
 const MONTH_MS = 30 * 24 * 3600 * 1000;
+const REST_MS = 1000;
+const PATIENCE_MS = 15000;
+/** What a form has besides what somebody typed. */
+const OURS = ["id", "username", "draft"];
 
 const user = () => document.body.dataset.user ?? "";
 
@@ -15,9 +21,18 @@ function state(form) {
   return fields(form).map((field) => [field.name, field.type === "checkbox" || field.type === "radio" ? [field.value, field.checked] : field.value]);
 }
 
-function keep(form, key) {
+function read(key) {
   try {
-    localStorage.setItem(key, JSON.stringify({ at: Date.now(), state: state(form) }));
+    return JSON.parse(localStorage.getItem(key));
+  } catch {
+    localStorage.removeItem(key);
+    return null;
+  }
+}
+
+function keep(form, key, saved) {
+  try {
+    localStorage.setItem(key, JSON.stringify({ at: Date.now(), id: form.elements.draft?.value, saved, state: state(form) }));
   } catch {
     // The device is full or forbids it: the form still works.
   }
@@ -43,12 +58,75 @@ function forget_sent() {
   if (sent && document.getElementById("said")) localStorage.removeItem(sent);
   sessionStorage.removeItem(SENT);
   for (const key of Object.keys(localStorage).filter((key) => key.startsWith(PREFIX))) {
-    try {
-      if (Date.now() - JSON.parse(localStorage.getItem(key)).at > MONTH_MS) localStorage.removeItem(key);
-    } catch {
-      localStorage.removeItem(key);
-    }
+    const kept = read(key);
+    if (kept && Date.now() - kept.at > MONTH_MS) localStorage.removeItem(key);
   }
+}
+
+/** What keeps a new report at the site: `soon` after something was typed, `stop` when it is sent. */
+function at_site(form, key) {
+  const line = form.querySelector(".drafted");
+  let timer = 0;
+  let running = null;
+
+  const say = (what) => {
+    line.hidden = false;
+    line.querySelector("span").textContent = line.dataset[what];
+  };
+  const save = async () => {
+    clearTimeout(timer);
+    timer = 0;
+    const draft = form.elements.draft;
+    draft.value ||= new_id();
+    keep(form, key, false);
+    const typed = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && !OURS.includes(name));
+    running?.abort();
+    const mine = (running = new AbortController());
+    let status = 0;
+    try {
+      const answer = await fetch(`/api/v1/drafts/${draft.value}`, {
+        method: "PUT",
+        headers: { "content-type": "application/json", accept: "application/json" },
+        credentials: "same-origin",
+        body: JSON.stringify({ username: user(), fields: typed.map(([name, value]) => ({ name, value })) }),
+        signal: AbortSignal.any([mine.signal, AbortSignal.timeout(PATIENCE_MS)]),
+      });
+      status = answer.status;
+    } catch {
+      // Without the site it stays on this device.
+    }
+    // Something newer is under way, or it was sent meanwhile.
+    if (running !== mine) return;
+    running = null;
+    if (status === 410) {
+      // What is typed from here on is another draft.
+      draft.value = "";
+      return say("over");
+    }
+    if (status === 200 && !timer) keep(form, key, true);
+    say(status === 200 ? "pc" : "here");
+  };
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(save, REST_MS);
+  };
+  const stop = () => {
+    clearTimeout(timer);
+    timer = 0;
+    running?.abort();
+    running = null;
+    line.hidden = true;
+  };
+  // Whoever puts the phone away may never come back to this page.
+  document.addEventListener("visibilitychange", () => document.hidden && timer && save());
+  return { save, soon, stop };
+}
+
+/** Where a form is kept on this device. One that is gone on with has its own place, or that of the page where it began. */
+function key_of(form) {
+  const base = `${PREFIX}${user()}:${form.dataset.draft}`;
+  const id = form.elements.draft?.value;
+  return !id || read(base)?.id === id ? base : `${base}:${id}`;
 }
 
 export function drafts() {
@@ -59,24 +137,34 @@ export function drafts() {
     return;
   }
   for (const form of document.querySelectorAll("form[data-draft]")) {
-    const key = `${PREFIX}${user()}:${form.dataset.draft}`;
+    const resumed = form.elements.draft?.value;
+    const key = key_of(form);
     const clean = JSON.stringify(state(form));
-    try {
-      const kept = JSON.parse(localStorage.getItem(key));
-      // A form that came back with complaints shows what was sent: that is newer.
-      if (kept && !form.querySelector("[role=alert]")) restore(form, kept);
-    } catch {
-      localStorage.removeItem(key);
+    const site = form.elements.draft && form.querySelector(".drafted") && "any" in AbortSignal ? at_site(form, key) : null;
+    const kept = read(key);
+    // A form that came back with complaints shows what was sent: that is newer. So is what the site has, where it has all of it.
+    if (kept?.state && !form.querySelector("[role=alert]") && !(resumed && kept.saved)) {
+      restore(form, kept);
+      if (site) {
+        if (!resumed) form.elements.draft.value = kept.id ?? "";
+        if (JSON.stringify(state(form)) !== clean) site.save();
+      }
     }
-    form.addEventListener("input", () => keep(form, key));
+    form.addEventListener("input", () => {
+      keep(form, key, false);
+      site?.soon();
+    });
     // A script has kept it better, and sends it.
     document.addEventListener("draft-done", (event) => {
       if (event.detail !== form) return;
+      site?.stop();
+      if (form.elements.draft) form.elements.draft.value = "";
       localStorage.removeItem(key);
       sessionStorage.removeItem(SENT);
     });
     form.addEventListener("submit", () => {
-      if (JSON.stringify(state(form)) !== clean) keep(form, key);
+      site?.stop();
+      if (JSON.stringify(state(form)) !== clean) keep(form, key, false);
       sessionStorage.setItem(SENT, key);
     });
   }

@@ -16,6 +16,8 @@ export function searches(pieces) {
       document.querySelector(result)?.classList.remove("is-loading");
       if (!done) return;
       history.replaceState(null, "", url);
+      // What is kept as a view is what is shown.
+      for (const field of document.querySelectorAll("[data-filters]")) field.value = url.search.slice(1);
       const count = document.querySelector(`${result} [data-count]`);
       if (count) document.getElementById("live").textContent = count.textContent;
     };

@@ -29,12 +29,16 @@ pub const ASSETS: &[Asset] = assets![
     "forms.js" "text/javascript; charset=utf-8",
     "live.js" "text/javascript; charset=utf-8",
     "outbox.js" "text/javascript; charset=utf-8",
+    "pad.js" "text/javascript; charset=utf-8",
     "pictures.js" "text/javascript; charset=utf-8",
     "pieces.js" "text/javascript; charset=utf-8",
     "search.js" "text/javascript; charset=utf-8",
     "viewer.js" "text/javascript; charset=utf-8",
     "who.js" "text/javascript; charset=utf-8",
     "icon.svg" "image/svg+xml",
+    "icon-192.png" "image/png",
+    "icon-512.png" "image/png",
+    "icon-maskable-512.png" "image/png",
 ];
 
 /// Where the files are: `/static/DIGEST`.

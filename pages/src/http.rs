@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod asset;
+pub mod drafts;
 pub mod edit;
 pub mod form;
 pub mod guest;
@@ -10,8 +11,11 @@ pub mod incidents;
 pub mod language;
 pub mod login;
 pub mod notifications;
+pub mod pin;
 pub mod quarantine;
 pub mod reviews;
+pub mod switch;
+pub mod views;
 
 pub use answer::{Oops, go, html};
 pub use guest::{Guest, Person};
@@ -28,8 +32,16 @@ pub fn router(pages: Pages, own: Router) -> Router {
     Router::new()
         .route("/login", get(login::page).post(login::login))
         .route("/logout", post(login::logout))
+        .route("/switch", get(switch::page).post(switch::switch))
+        .route("/pin", get(pin::page).post(pin::set))
+        .route("/pin/remove", post(pin::remove))
+        .route("/pin/forget", post(pin::forget))
         .route("/language", post(language::choose))
         .route("/incidents", get(incidents::list))
+        .route("/views", post(views::add))
+        .route("/views/{id}/delete", post(views::remove))
+        .route("/drafts", get(drafts::page))
+        .route("/drafts/{id}/delete", post(drafts::remove))
         .route(
             "/incidents/new",
             get(edit::blank).post(edit::record).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)),

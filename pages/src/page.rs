@@ -18,6 +18,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub trait Shell: Send + Sync {
     /// The links of the main menu, for whoever has at least that role.
     fn menu(&self) -> &'static [Link];
+    /// The links of a person's own menu.
+    fn personal(&self) -> Vec<Link> {
+        vec![DRAFTS]
+    }
     /// How it stands with what people ought to know of on every page.
     async fn pill(&self, actor: &Actor, words: &Words) -> Option<Pill>;
     /// Where a person begins.
@@ -38,6 +42,9 @@ pub struct Link {
     /// Who has it.
     pub least: Role,
 }
+
+/// The link to what somebody is typing.
+pub const DRAFTS: Link = Link { href: "/drafts", key: "drafts.title", least: Role::Employee };
 
 /// A few words on every page, such as how much waits for headquarters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,6 +161,7 @@ impl Pages {
             company: self.desk.house().company.clone(),
             who: actor.cloned(),
             menu,
+            personal: actor.map_or_else(Vec::new, |_| self.shell.personal()),
             home,
             pill,
         })
@@ -183,6 +191,8 @@ pub struct Page {
     pub who: Option<Actor>,
     /// The main menu.
     pub menu: Vec<Link>,
+    /// The menu of whoever is logged in.
+    pub personal: Vec<Link>,
     /// Where the person begins.
     pub home: &'static str,
     /// A few words.
@@ -200,6 +210,12 @@ impl Page {
     #[must_use]
     pub fn of<'a>(&self, group: &str, name: &'a str) -> Cow<'a, str> {
         self.words.of(group, name)
+    }
+
+    /// What a rule says, in the page's language.
+    #[must_use]
+    pub fn rule(&self, message: &str) -> String {
+        self.words.rule(message)
     }
 
     /// A message about a number of things.

@@ -13,7 +13,7 @@ pub use field::{ITEM, Kind, PERSON, SCALARS, Spec};
 pub use returned::{Returned, returned};
 
 use crate::choice::{Choice, choices};
-use crate::words::{Lang, Words};
+use crate::words::Words;
 use desk::Desk;
 use desk::actor::Actor;
 use desk::rules::{self, Act};
@@ -41,6 +41,8 @@ pub struct NewSheet {
     pub can_assign: bool,
     /// What is wrong with the form as a whole.
     pub wrong: Option<String>,
+    /// The draft that is gone on with; empty: none yet.
+    pub draft: String,
 }
 
 impl NewSheet {
@@ -179,6 +181,15 @@ impl Sheet {
         of_fields.chain(self.general.iter().map(|message| (String::new(), message.clone()))).collect()
     }
 
+    /// The same, not judged yet: its author is still writing.
+    #[must_use]
+    pub fn unjudged(mut self) -> Self {
+        self.complaints.clear();
+        self.meanwhile.clear();
+        self.general.clear();
+        self
+    }
+
     /// Whether the form has to be looked at again.
     #[must_use]
     pub fn is_wrong(&self) -> bool {
@@ -201,10 +212,7 @@ impl Sheet {
 
     /// Says what is wrong with a field, under the name by which the API knows it.
     pub fn complain(&mut self, field: &str, message: &str, words: &Words) {
-        let message = match words.lang() {
-            Lang::En => message.to_owned(),
-            _ => words.with("sheet.not_acceptable", &[message]),
-        };
+        let message = words.known_rule(message).unwrap_or_else(|| words.with("sheet.not_acceptable", &[message]));
         match self.known_as(field) {
             Some(name) => {
                 self.complaints.insert(name, message);

@@ -1,5 +1,7 @@
 //! What pages say, in each language: one file of messages for each, compiled in.
 
+mod rule;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

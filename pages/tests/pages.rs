@@ -9,6 +9,8 @@
 
 #[path = "pages/browser.rs"]
 mod browser;
+#[path = "pages/drafts.rs"]
+mod drafts;
 #[path = "pages/edit.rs"]
 mod edit;
 #[path = "pages/forms.rs"]
@@ -25,3 +27,7 @@ mod notifications;
 mod reviews;
 #[path = "../../desk/tests/api/site.rs"]
 mod site;
+#[path = "pages/switch.rs"]
+mod switch;
+#[path = "pages/views.rs"]
+mod views;

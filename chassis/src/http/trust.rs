@@ -57,7 +57,8 @@ fn fingerprint(pem: &str) -> String {
 
 /// Where a phone finds the site: as the client does that asks, or, where that is this machine itself, at its first address in the
 /// network.
-fn address(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+#[must_use]
+pub fn address(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let seen = match uri.authority() {
         Some(seen) => seen.clone(),
         None => headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok()?,

@@ -40,6 +40,42 @@ impl std::fmt::Debug for Session {
     }
 }
 
+/// What became of a password that somebody showed.
+#[derive(Debug)]
+pub(super) enum Proof {
+    /// It is this account's.
+    Right(Box<Account>),
+    /// No such account, not this password, or no longer active.
+    Wrong,
+    /// Too many failures of this name.
+    Wait {
+        /// Whole seconds until the next try is taken.
+        retry_after_s: u64,
+    },
+}
+
+/// Whether `password` is the one of the account; a failure is noted.
+pub(super) async fn prove(desk: &Desk, username: &str, password: String) -> Result<Proof, Error> {
+    // Failures are read under the turn: at most two tries run at once, however many are sent.
+    let turn = desk.hashing().turn().await?;
+    let failures = desk.ledger().failures(username).await?;
+    if let Some(wait) = lockout::wait_ms(failures, desk.now_ms()) {
+        return Ok(Proof::Wait { retry_after_s: lockout::retry_after_s(wait) });
+    }
+    let account = desk
+        .ledger()
+        .account(username)
+        .await?
+        .filter(|account| account.active && !account.password_hash.is_empty());
+    let hash = account.as_ref().map(|account| account.password_hash.clone());
+    let right = desk.hashing().verify(&turn, password, hash).await?;
+    let Some(account) = account.filter(|_| right) else {
+        desk.ledger().note_failure(username.to_owned(), desk.now_ms()).await?;
+        return Ok(Proof::Wrong);
+    };
+    Ok(Proof::Right(Box::new(account)))
+}
+
 /// Tries to log in. Case makes no difference in a username.
 ///
 /// # Errors
@@ -47,26 +83,13 @@ impl std::fmt::Debug for Session {
 pub async fn login(desk: &Desk, username: &str, password: String) -> Result<Login, Error> {
     desk.own_store().await?;
     let username: String = username.trim().to_lowercase().chars().take(MAX_USERNAME + 1).collect();
-    // Failures are read under the turn: at most two tries run at once, however many are sent.
-    let turn = desk.hashing().turn().await?;
-    let failures = desk.ledger().failures(&username).await?;
-    if let Some(wait) = lockout::wait_ms(failures, desk.now_ms()) {
-        return Ok(Login::Wait { retry_after_s: lockout::retry_after_s(wait) });
-    }
-    let account = desk
-        .ledger()
-        .account(&username)
-        .await?
-        .filter(|account| account.active && !account.password_hash.is_empty());
-    let hash = account.as_ref().map(|account| account.password_hash.clone());
-    let right = desk.hashing().verify(&turn, password, hash).await?;
-    let now_ms = desk.now_ms();
-    let Some(account) = account.filter(|_| right) else {
-        desk.ledger().note_failure(username, now_ms).await?;
-        return Ok(Login::Wrong);
+    let account = match prove(desk, &username, password).await? {
+        Proof::Right(account) => *account,
+        Proof::Wrong => return Ok(Login::Wrong),
+        Proof::Wait { retry_after_s } => return Ok(Login::Wait { retry_after_s }),
     };
-    drop(turn);
     let token = chassis::secret::token(desk.ids());
+    let now_ms = desk.now_ms();
     let expires_ms = now_ms.saturating_add(LIFETIME_MS);
     desk.ledger().open_session(token_hash(&token), username, now_ms, expires_ms).await?;
     Ok(Login::Opened(Session { token, expires_ms, account }))

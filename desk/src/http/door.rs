@@ -12,6 +12,8 @@ use http::{HeaderMap, Method, Uri};
 
 /// The session cookie.
 pub const COOKIE_NAME: &str = "aincident_session";
+/// The cookie by which a device is known again to which people come back with a PIN.
+pub const DEVICE_COOKIE: &str = "aincident_device";
 /// Longer tokens are none of ours.
 const MAX_TOKEN: usize = 128;
 
@@ -81,8 +83,16 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     Some(if right { token } else { "" })
 }
 
-fn session(headers: &HeaderMap) -> Option<&str> {
+/// The token of the session that a browser brings along.
+#[must_use]
+pub fn session(headers: &HeaderMap) -> Option<&str> {
     cookie(headers, COOKIE_NAME).filter(|token| token.len() <= MAX_TOKEN)
+}
+
+/// What the browser says its device goes by.
+#[must_use]
+pub fn device(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, DEVICE_COOKIE).filter(|token| !token.is_empty() && token.len() <= MAX_TOKEN)
 }
 
 /// The value of the cookie of that name.

@@ -1,6 +1,6 @@
 //! Logging in and out, and who one is.
 
-use super::door::{COOKIE_NAME, Door, Visitor, is_loopback, said_origin};
+use super::door::{COOKIE_NAME, DEVICE_COOKIE, Door, Visitor, is_loopback, said_origin};
 use super::object::Object;
 use super::schema::{Me, User};
 use crate::accounts::{self, Login, sessions};
@@ -84,19 +84,25 @@ fn check(credentials: &Credentials) -> Result<(), Problem> {
 /// The cookie that brings a session along.
 #[must_use]
 pub fn session_cookie(token: &str, headers: &HeaderMap, uri: &Uri) -> String {
-    cookie(token, sessions::LIFETIME_MS / 1000, !is_loopback(headers, uri))
+    cookie(COOKIE_NAME, token, sessions::LIFETIME_MS / 1000, !is_loopback(headers, uri))
+}
+
+/// The cookie by which a device is known again; browsers keep none for longer than 400 days.
+#[must_use]
+pub fn device_cookie(token: &str, headers: &HeaderMap, uri: &Uri) -> String {
+    cookie(DEVICE_COOKIE, token, 400 * 86_400, !is_loopback(headers, uri))
 }
 
 /// The cookie that ends it in the browser.
 #[must_use]
 pub fn clear_cookie(headers: &HeaderMap, uri: &Uri) -> String {
-    cookie("", 0, !is_loopback(headers, uri))
+    cookie(COOKIE_NAME, "", 0, !is_loopback(headers, uri))
 }
 
 /// No script reads it, no other site sends it, and off this machine it travels encrypted only.
-fn cookie(token: &str, max_age_s: i64, secure: bool) -> String {
+fn cookie(name: &str, token: &str, max_age_s: i64, secure: bool) -> String {
     let secure = if secure { "; Secure" } else { "" };
-    format!("{COOKIE_NAME}={token}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure}")
+    format!("{name}={token}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure}")
 }
 
 /// Log out

@@ -12,6 +12,8 @@ mod carry;
 mod changes;
 mod check;
 mod damage;
+mod devices;
+mod drafts;
 mod erasures;
 mod fail;
 mod feed;
@@ -40,6 +42,7 @@ mod sums;
 mod sync;
 mod together;
 mod versions;
+mod views;
 
 use super::{
     Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
@@ -92,6 +95,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V16__erasures", include_str!("../../../migrations/sqlite/V16__erasures.sql")),
     ("V17__returns", include_str!("../../../migrations/sqlite/V17__returns.sql")),
     ("V19__notifications", include_str!("../../../migrations/sqlite/V19__notifications.sql")),
+    ("V21__own", include_str!("../../../migrations/sqlite/V21__own.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.

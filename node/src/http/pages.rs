@@ -2,6 +2,7 @@
 
 mod capture;
 mod inbox;
+mod on_phone;
 mod phone;
 mod sync;
 
@@ -11,7 +12,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::{get, post};
 use desk::actor::{Actor, Role};
-use pages::page::{Link, Pages, Pill, Shell};
+use pages::page::{DRAFTS, Link, Pages, Pill, Shell};
 use pages::words::Words;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub fn routes(site: Site) -> Router {
         .route("/inbox", get(inbox::page)) // what came through the drop folder
         .route("/inbox/{id}", post(inbox::file))
         .route("/inbox/{id}/discard", post(inbox::discard))
+        .route("/on-phone", get(on_phone::page)) // this site as a code for phones
         .route("/offline", get(phone::offline)) // what stands in without a network
         .route("/manifest.webmanifest", get(phone::manifest))
         .route("/sw.js", get(phone::worker))
@@ -63,6 +65,15 @@ const MENU: &[Link] = &[
 impl Shell for StoreShell {
     fn menu(&self) -> &'static [Link] {
         MENU
+    }
+
+    fn personal(&self) -> Vec<Link> {
+        let link = |href, key| Link { href, key, least: Role::Employee };
+        let mut links = vec![DRAFTS, link("/on-phone", "on_phone.title")];
+        if self.site.desk.pins().is_some() {
+            links.extend([link("/switch", "switch.title"), link("/pin", "pin.title")]);
+        }
+        links
     }
 
     async fn pill(&self, _actor: &Actor, words: &Words) -> Option<Pill> {

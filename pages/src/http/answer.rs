@@ -2,6 +2,7 @@
 
 use super::guest::{lang, path};
 use crate::page::{Page, Pages, query};
+use crate::words::Words;
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -73,6 +74,14 @@ pub fn mendable_line(error: Error) -> Result<String, Oops> {
     Ok(mendable(error)?.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; "))
 }
 
+/// Like [`mendable_line`], in the reader's language as far as it is known there.
+///
+/// # Errors
+/// As [`mendable`].
+pub fn mendable_in(error: Error, words: &Words) -> Result<String, Oops> {
+    Ok(mendable(error)?.into_iter().map(|error| words.rule(&error.message)).collect::<Vec<_>>().join("; "))
+}
+
 /// On to another page: 303, so that reloading it sends nothing again.
 #[must_use]
 pub fn go(to: &str) -> Response {
@@ -119,6 +128,8 @@ struct OopsPage {
     title: &'static str,
     advice: &'static str,
     detail: Option<String>,
+    /// Whether the detail is said in English, whatever the page speaks.
+    is_english: bool,
 }
 
 /// What a page of an unenrolled site says.
@@ -192,11 +203,15 @@ pub async fn explain(State(pages): State<Pages>, request: Request, next: Next) -
         let (title, advice) = words_for(status);
         let detail = problem.as_ref().map(|problem| problem.detail.clone());
         let detail = detail.filter(|detail| !detail.is_empty() && !status.is_server_error());
+        let known = detail.as_deref().and_then(|detail| page.words.known_rule(detail));
+        let is_english = known.is_none();
+        let detail = known.or(detail);
         OopsPage {
             title: page.t(title),
             advice: page.t(advice),
             status: status.as_u16(),
             detail,
+            is_english,
             p: page,
         }
         .render()

@@ -1,18 +1,20 @@
 //! Recording an incident, and changing one, as forms.
 
 use super::answer::{Oops, go, html, html_as, html_or_wrong};
+use super::drafts;
 use super::form::{Form, MAX_FIELDS};
 use super::guest::Person;
 use super::incident::added;
 use crate::incident::{self, Incident};
 use crate::page::{Page, Pages};
 use crate::sheet::{self, NewSheet, Returned, Sheet};
+use crate::words::Words;
 use askama::Template;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
 use chassis::clock::format_rfc3339;
-use chassis::http::{FieldError, JSON_LIMIT_BYTES, Json, Path, Problem};
+use chassis::http::{FieldError, JSON_LIMIT_BYTES, Json, Path, Problem, QueryPairs};
 use desk::actor::Actor;
 use desk::http::multipart::{Part, Parts, Texts};
 use desk::http::photos as arriving;
@@ -110,11 +112,15 @@ pub async fn stores_for(pages: &Pages, actor: &Actor) -> Result<Vec<(String, Str
     Ok(stores.into_iter().map(|store| (store.code, store.name)).collect())
 }
 
-/// 200, an empty form.
-pub async fn blank(State(pages): State<Pages>, person: Person) -> Result<Response, Oops> {
+/// 200, an empty form; with `draft`, as far as it was filled in. 404 where there is no such draft any more.
+pub async fn blank(State(pages): State<Pages>, person: Person, query: QueryPairs) -> Result<Response, Oops> {
     rules::check(&person.actor, Act::Record)?;
     let blank = NewSheet::blank(&pages.desk, &person.actor);
-    let n = NewSheet { stores: stores_for(&pages, &person.actor).await?, ..blank };
+    let mut n = NewSheet { stores: stores_for(&pages, &person.actor).await?, ..blank };
+    if let Some(id) = query.one("draft")? {
+        let id = Uuid::try_parse(id).map_err(|_| Refusal::NotFound)?;
+        drafts::fill(&pages, &person, id, &mut n).await?;
+    }
     html(&NewPage { p: person.page, n })
 }
 
@@ -159,14 +165,19 @@ pub async fn record(
             body.insert("occurred_at".to_owned(), Value::from(at));
         }
         match draft::create(desk, actor, body, None).await {
-            Ok(shown) if by_script => return recorded(&shown.json),
-            // It is recorded, whatever becomes of its photos.
-            Ok(shown) => return added(&pages, person, shown.id, files, "recorded").await,
+            // It is recorded, whatever becomes of its draft and its photos.
+            Ok(shown) => {
+                drafts::end_of(&pages, actor, &form).await;
+                if by_script {
+                    return recorded(&shown.json);
+                }
+                return added(&pages, person, shown.id, files, "recorded").await;
+            }
             Err(Error::Refused(refusal)) if by_script => {
                 // It was sent before, with another text: the first one stands.
                 return match incidents::get(desk, actor, id).await {
                     Ok(shown) if matches!(refusal, Refusal::Conflict(_)) => recorded(&shown.json),
-                    _ => Ok(Problem::from(refusal).into_response()),
+                    _ => Ok(Problem::from(in_words(refusal, page.words)).into_response()),
                 };
             }
             Err(Error::Refused(Refusal::Invalid(errors))) => {
@@ -194,9 +205,21 @@ pub async fn record(
         s: sheet,
         id: id.hyphenated().to_string(),
         wrong,
+        draft: drafts::id_of(&form).map_or_else(String::new, |id| id.hyphenated().to_string()),
         ..NewSheet::blank(desk, actor)
     };
     html_or_wrong(true, &NewPage { p: person.page, n })
+}
+
+/// What rules say, in the reader's language.
+fn in_words(refusal: Refusal, words: &Words) -> Refusal {
+    match refusal {
+        Refusal::Invalid(mut errors) => {
+            errors.iter_mut().for_each(|error| error.message = words.rule(&error.message));
+            Refusal::Invalid(errors)
+        }
+        refusal => refusal,
+    }
 }
 
 /// What a script has to know of what was recorded.

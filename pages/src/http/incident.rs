@@ -1,6 +1,6 @@
 //! One incident: everything about it, and what can be done with it.
 
-use super::answer::{Oops, go, html, html_as, html_or_wrong, mendable_line};
+use super::answer::{Oops, go, html, html_as, html_or_wrong, mendable_in};
 use super::form::Form;
 use super::guest::Person;
 use crate::incident::{self, Comment, Incident};
@@ -235,7 +235,7 @@ pub async fn comment(
     match comments::add(&pages.desk, &person.actor, id, new).await {
         Ok(_) => Ok(to(id, "commented")),
         Err(error) => {
-            let wrong = Some(mendable_line(error)?);
+            let wrong = Some(mendable_in(error, person.page.words)?);
             show(&pages, person, id, Shown { wrong, comment: body, ..Shown::default() }).await
         }
     }
@@ -255,7 +255,7 @@ pub async fn step(
     match patch::patch(&pages.desk, &person.actor, id, IfMatch::Absent, body).await {
         Ok(_) => Ok(to(id, "moved")),
         Err(error) => {
-            let wrong = Some(mendable_line(error)?);
+            let wrong = Some(mendable_in(error, person.page.words)?);
             show(&pages, person, id, Shown { wrong, ..Shown::default() }).await
         }
     }
@@ -295,7 +295,7 @@ pub(super) async fn added(
     for file in files {
         let name = photos::tidy_name(&file.filename);
         if let Err(error) = photos::add(&pages.desk, &person.actor, id, file).await {
-            let why = mendable_line(error).unwrap_or_else(|oops| oops.0.detail);
+            let why = mendable_in(error, person.page.words).unwrap_or_else(|oops| oops.0.detail);
             wrong.push(format!("{name}: {why}"));
         }
     }

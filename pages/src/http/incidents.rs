@@ -2,6 +2,7 @@
 
 use super::answer::{Oops, html_or_wrong};
 use super::guest::Person;
+use super::views;
 use crate::choice::{Choice, choices};
 use crate::incident::{self, Incident, Listed};
 use crate::moment::{self, Moment};
@@ -51,6 +52,11 @@ struct ListPage {
     wrong: Vec<String>,
     show_store: bool,
     export: Option<String>,
+    /// The person's own views, to be deleted, and what there is to say about the last one.
+    own: Vec<desk::ledger::View>,
+    said: Option<&'static str>,
+    /// The address of what is shown, without the place in it.
+    here: String,
 }
 
 /// A line of the list.
@@ -86,7 +92,7 @@ struct FilterForm {
 /// A list that people look at often.
 struct View {
     href: String,
-    text: &'static str,
+    text: String,
     on: bool,
 }
 
@@ -94,21 +100,28 @@ struct View {
 pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs): QueryPairs) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
     let stores = pages.stores().await?;
-    let pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+    let mut pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+    let said = pairs.iter().find(|(name, _)| name == views::SAID).and_then(|(_, what)| views::said(what, &page));
+    pairs.retain(|(name, _)| name != views::SAID);
+    let own = desk::views::list(&pages.desk, &actor).await?;
     let zone = zone_of(&actor, &pairs, &stores);
     let (asked, mut wrong) = asked(&pairs, &zone, page.words);
     let listed = match query::list(&asked) {
         Ok(query) if wrong.is_empty() => match incidents::list(&pages.desk, &actor, query).await {
             Ok(json) => Some(incident::read::<Listed>(&json)?),
             Err(Error::Refused(Refusal::Invalid(errors))) => {
-                wrong.extend(errors.into_iter().map(|error| format!("{}: {}", error.field, error.message)));
+                wrong.extend(
+                    errors.into_iter().map(|error| format!("{}: {}", error.field, page.words.rule(&error.message))),
+                );
                 None
             }
             Err(error) => return Err(error.into()),
         },
         Ok(_) => None,
         Err(Refusal::Invalid(errors)) => {
-            wrong.extend(errors.into_iter().map(|error| format!("{}: {}", error.field, error.message)));
+            wrong.extend(
+                errors.into_iter().map(|error| format!("{}: {}", error.field, page.words.rule(&error.message))),
+            );
             None
         }
         Err(refusal) => return Err(refusal.into()),
@@ -129,7 +142,10 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
     let view = ListPage {
         rows: rows(listed.items, &stores, page.words),
         filter: filter_form(&pairs, page.words),
-        views: views(&actor, &without_cursor, &page),
+        views: views(&actor, &without_cursor, &own, &page),
+        here: serde_urlencoded::to_string(&without_cursor).unwrap_or_default(),
+        own,
+        said,
         show_store: rules::sight(&actor).is_none(),
         next,
         first,
@@ -166,7 +182,7 @@ fn asked(pairs: &[(String, String)], zone: &TimeZone, words: &Words) -> (Vec<(St
     (asked, wrong)
 }
 
-fn address(pairs: &[(String, String)]) -> String {
+pub(super) fn address(pairs: &[(String, String)]) -> String {
     if pairs.is_empty() {
         return "/incidents".to_owned();
     }
@@ -218,19 +234,22 @@ fn filter_form(pairs: &[(String, String)], words: &Words) -> FilterForm {
 }
 
 /// The lists that people look at often; one is on where the address says just that.
-fn views(actor: &Actor, now: &[(String, String)], page: &Page) -> Vec<View> {
+fn views(actor: &Actor, now: &[(String, String)], own: &[desk::ledger::View], page: &Page) -> Vec<View> {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let open: Vec<_> = OPEN.iter().map(|status| pair("status", status)).collect();
     let mut serious = vec![pair("severity_min", "4")];
     serious.extend(open.clone());
-    [
+    let everybodys = [
         ("view.all", Vec::new()),
         ("view.open", open),
         ("view.serious", serious),
         ("view.needs_info", vec![pair("status", "needs_info")]),
         ("view.mine", vec![pair("reported_by", &actor.username)]),
-    ]
-    .into_iter()
-    .map(|(key, pairs)| View { on: pairs == now, href: address(&pairs), text: page.t(key) })
-    .collect()
+    ];
+    let everybodys = everybodys.into_iter().map(|(key, pairs)| (page.t(key).to_owned(), pairs));
+    let own = own.iter().map(|view| (view.name.clone(), views::pairs(view)));
+    everybodys
+        .chain(own)
+        .map(|(text, pairs)| View { on: pairs == now, href: address(&pairs), text })
+        .collect()
 }

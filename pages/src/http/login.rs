@@ -6,12 +6,13 @@ use super::guest::{Guest, Person};
 use crate::page::{Page, Pages};
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use chassis::http::{Problem, QueryPairs};
-use desk::accounts::{self, Login};
+use desk::accounts::sessions::{Session, token_hash};
+use desk::accounts::{self, Login, pins};
 use desk::actor::Actor;
 use desk::http::door;
-use desk::http::login::{clear_cookie, session_cookie};
+use desk::http::login::{clear_cookie, device_cookie, session_cookie};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode, Uri};
 
@@ -24,16 +25,44 @@ struct LoginPage {
     username: String,
     /// What to say about the last try.
     wrong: Option<String>,
+    /// Whether this device knows people who come back with a PIN.
+    people: bool,
 }
 
 /// 200, the login page.
-pub async fn page(State(pages): State<Pages>, guest: Guest, query: QueryPairs) -> Result<Response, Oops> {
+pub async fn page(
+    State(pages): State<Pages>,
+    headers: HeaderMap,
+    guest: Guest,
+    query: QueryPairs,
+) -> Result<Response, Oops> {
     pages.desk.own_store().await?;
     if let Some(first) = pages.shell.begin().await {
         return Ok(go(first));
     }
     let next = query.one("next")?.map_or("/", here).to_owned();
-    html(&LoginPage { p: guest.page, next, username: String::new(), wrong: None })
+    let username = query.one("username")?.map_or_else(String::new, short);
+    let wrong = query.one("pin")?.map(|_| guest.page.t("switch.over").to_owned());
+    html(&LoginPage {
+        people: has_people(&pages, &headers).await?,
+        p: guest.page,
+        next,
+        username,
+        wrong,
+    })
+}
+
+/// Whether this device knows people who come back with a PIN.
+async fn has_people(pages: &Pages, headers: &HeaderMap) -> Result<bool, Oops> {
+    if pages.desk.pins().is_none() {
+        return Ok(false);
+    }
+    Ok(pins::people(&pages.desk, door::device(headers)).await?.iter().any(|one| one.by_pin))
+}
+
+/// As much of a name as any account has.
+fn short(username: &str) -> String {
+    username.chars().take(64).collect()
 }
 
 /// 303 to where one wanted to go; 401 or 429 with the page again.
@@ -47,9 +76,9 @@ pub async fn login(
     refuse_others(&headers, &uri)?;
     let (username, password) = (form.one("username").to_owned(), form.one("password").to_owned());
     let next = here(form.one("next")).to_owned();
+    let people = has_people(&pages, &headers).await?;
     let again = |status, wrong: String, p: Page| {
-        let username = username.chars().take(64).collect();
-        html_as(status, &LoginPage { p, next: next.clone(), username, wrong: Some(wrong) })
+        html_as(status, &LoginPage { p, next: next.clone(), username: short(&username), wrong: Some(wrong), people })
     };
     let tried = if username.is_empty() || password.is_empty() || password.chars().count() > 200 {
         Login::Wrong
@@ -66,14 +95,28 @@ pub async fn login(
             again(StatusCode::TOO_MANY_REQUESTS, wrong, guest.page)
         }
         Login::Opened(session) => {
-            let cookie = session_cookie(&session.token, &headers, &uri);
-            let next = if next == "/" {
-                pages.shell.home(&Actor::from(session.account)).to_owned()
-            } else {
-                next
-            };
-            Ok(([(SET_COOKIE, cookie)], go(&next)).into_response())
+            // Whoever was logged in here before is not any more.
+            if let Some(before) = door::session(&headers) {
+                accounts::logout(&pages.desk, token_hash(before)).await?;
+            }
+            let device = pins::remember(&pages.desk, &session.account, door::device(&headers)).await?;
+            let device = device.map(|token| (SET_COOKIE, device_cookie(&token, &headers, &uri)));
+            let cookie = (SET_COOKIE, session_cookie(&session.token, &headers, &uri));
+            let answer = welcome(&pages, session, &next);
+            Ok(match device {
+                Some(device) => (AppendHeaders([cookie, device]), answer).into_response(),
+                None => (AppendHeaders([cookie]), answer).into_response(),
+            })
         }
+    }
+}
+
+/// On to where one wanted to go, or begins.
+pub(super) fn welcome(pages: &Pages, session: Session, next: &str) -> Response {
+    if next == "/" {
+        go(pages.shell.home(&Actor::from(session.account)))
+    } else {
+        go(next)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Changes that could not be taken, until a manager decides about them.
 
-use super::answer::{Oops, go, html_or_wrong, mendable_line};
+use super::answer::{Oops, go, html_or_wrong, mendable_in};
 use super::form::Form;
 use super::guest::Person;
 use super::incident::currency;
@@ -121,7 +121,7 @@ pub async fn settle(
     };
     let wrong = match done {
         Ok(_) => return Ok(go("/quarantine?said=settled")),
-        Err(error) => mendable_line(error)?,
+        Err(error) => mendable_in(error, person.page.words)?,
     };
     show(&pages, person, false, None, Some(wrong), false).await
 }

@@ -1,6 +1,6 @@
 //! Edits that met: both sides beside each other, and a decision.
 
-use super::answer::{Oops, go, html_or_wrong, mendable_line};
+use super::answer::{Oops, go, html_or_wrong, mendable_in};
 use super::form::Form;
 use super::guest::Person;
 use super::incident::currency;
@@ -158,7 +158,7 @@ pub async fn settle(
     match reviews::settle(&pages.desk, &person.actor, incident, &field, keep).await {
         Ok(_) => Ok(go(&format!("/incidents/{}?said=settled", incident.hyphenated()))),
         Err(error) => {
-            let wrong = Some(mendable_line(error)?);
+            let wrong = Some(mendable_in(error, person.page.words)?);
             show(&pages, person, false, Some(incident), wrong).await
         }
     }

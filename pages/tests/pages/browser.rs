@@ -112,6 +112,10 @@ impl<'a> Browser<'a> {
         self
     }
 
+    pub fn plant(&mut self, cookie: &str) {
+        self.cookies.push(cookie.to_owned());
+    }
+
     pub fn cookies(&self) -> String {
         self.cookies.join("; ")
     }

@@ -10,7 +10,7 @@ use desk::incidents::{self, query};
 use desk::ledger::InboxItem;
 use desk::photos::size_in_words;
 use desk::{Error, Refusal};
-use pages::http::answer::{html_or_wrong, mendable_line};
+use pages::http::answer::{html_or_wrong, mendable_in};
 use pages::http::form::Form;
 use pages::http::{Oops, Person, go};
 use pages::incident::{self, Incident, Listed};
@@ -79,7 +79,7 @@ pub async fn file(
             show(&state, person, Some(wrong)).await
         }
         Err(error) => {
-            let wrong = Some(mendable_line(error)?);
+            let wrong = Some(mendable_in(error, person.page.words)?);
             show(&state, person, wrong).await
         }
     }

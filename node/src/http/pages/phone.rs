@@ -27,11 +27,16 @@ pub async fn offline(State(_state): State<NodePages>, guest: Guest) -> Result<Re
 /// 200, what the app is called and how it looks.
 pub async fn manifest(State(state): State<NodePages>) -> Response {
     let company = &state.pages.desk.house().company;
-    let icon = format!("{}/icon.svg", assets::base());
+    let icon = |name: &str, sizes: &str, kind: &str, purpose: &str| json!({"src": format!("{}/{name}", assets::base()), "sizes": sizes, "type": kind, "purpose": purpose});
     let body = json!({
         "name": company, "short_name": company, "start_url": "/", "scope": "/", "display": "standalone",
         "background_color": "#f4f6f8", "theme_color": "#1f4fa3",
-        "icons": [{"src": icon, "sizes": "any", "type": "image/svg+xml", "purpose": "any"}],
+        "icons": [
+            icon("icon.svg", "any", "image/svg+xml", "any"),
+            icon("icon-192.png", "192x192", "image/png", "any"),
+            icon("icon-512.png", "512x512", "image/png", "any"),
+            icon("icon-maskable-512.png", "512x512", "image/png", "maskable"),
+        ],
     });
     let headers = [(CONTENT_TYPE, "application/manifest+json"), (CACHE_CONTROL, "no-cache")];
     (headers, body.to_string()).into_response()
