@@ -28,7 +28,8 @@ pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Fork, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
 pub use incidents::{
-    Comment, Decided, ErasedBy, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Said, Stats, Whole,
+    Comment, Decided, ErasedBy, Event, Filter, HistoryItem, IncidentRow, Incidents, LossStats, Review, Said, Stats,
+    Whole,
 };
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use proof::{Checkpoint, Damage, DamageCount, DamageKind, Holding, Proof, ScrubPart, ScrubState, ScrubStep, total};

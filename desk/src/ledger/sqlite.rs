@@ -88,6 +88,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V15__arriving", include_str!("../../../migrations/sqlite/V15__arriving.sql")),
     ("V16__erasures", include_str!("../../../migrations/sqlite/V16__erasures.sql")),
     ("V17__returns", include_str!("../../../migrations/sqlite/V17__returns.sql")),
+    ("V22__console", include_str!("../../../migrations/sqlite/V22__console.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.

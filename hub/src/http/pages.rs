@@ -1,6 +1,5 @@
 //! What people look at at headquarters: the pages of every site, and the hub's own, the console.
 
-mod chart;
 mod erasures;
 mod fleet;
 mod overview;
