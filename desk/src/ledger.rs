@@ -7,6 +7,8 @@
 //! [`sqlite`] is the one behind it. A second one has to pass the same tests.
 
 mod accounts;
+pub mod acts;
+mod alarms;
 mod erasures;
 mod fleet;
 mod histories;
@@ -23,6 +25,8 @@ mod sync;
 mod versions;
 
 pub use accounts::{Accounts, Failures, Store};
+pub use acts::{ActQuery, ActRow, Acts, NewAct};
+pub use alarms::{Alarms, NodeAlarm};
 pub use erasures::{Confirmation, Erasure, Erasures, Listing, Undone};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Fork, Giving, Histories};
@@ -61,6 +65,8 @@ pub trait Ledger:
     + Quarantine
     + Proof
     + Erasures
+    + Acts
+    + Alarms
     + Send
     + Sync
 {
@@ -80,6 +86,8 @@ impl<T> Ledger for T where
         + Quarantine
         + Proof
         + Erasures
+        + Acts
+        + Alarms
         + Send
         + Sync
 {

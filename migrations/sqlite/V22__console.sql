@@ -19,7 +19,7 @@ INSERT INTO losses (incident_no, currency, amount_minor, recovered_minor)
 CREATE TABLE acts (
   act_no     INTEGER PRIMARY KEY,
   at_ms      INTEGER NOT NULL,
-  by         TEXT NOT NULL,              -- username; of a command at the hub's prompt, what that calls itself
+  actor      TEXT NOT NULL,              -- username; of a command at the hub's prompt, what that calls itself
   act        TEXT NOT NULL,              -- such as node.revoke
   subject    TEXT NOT NULL,              -- the node, account, store, incident … it is about
   store_code TEXT NOT NULL,              -- empty: no one store
@@ -27,7 +27,7 @@ CREATE TABLE acts (
   change_no  INTEGER UNIQUE              -- the change that is the act, where it is one
 ) STRICT;
 CREATE INDEX acts_act ON acts (act, act_no);
-CREATE INDEX acts_by ON acts (by, act_no);
+CREATE INDEX acts_actor ON acts (actor, act_no);
 CREATE INDEX acts_subject ON acts (subject, act_no);
 CREATE TRIGGER acts_are_never_altered BEFORE UPDATE ON acts BEGIN SELECT RAISE(ABORT, 'an act is never altered'); END;
 CREATE TRIGGER acts_are_never_removed BEFORE DELETE ON acts BEGIN SELECT RAISE(ABORT, 'an act is never removed'); END;

@@ -117,6 +117,8 @@ pub struct ErasedBy {
 pub struct Filter {
     /// The only store the asker may see.
     pub sight: Option<String>,
+    /// Ids.
+    pub id: Vec<Uuid>,
     /// Store codes.
     pub store: Vec<String>,
     /// Statuses.
