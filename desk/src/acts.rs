@@ -102,7 +102,8 @@ pub async fn export(desk: &Desk, actor: &Actor, mut query: ActQuery) -> Result<B
         let is_last = rows.len() < PAGE as usize;
         for item in rows.into_iter().map(ActItem::from) {
             let details = item.details.to_string();
-            let cells = [&item.no.to_string(), &item.at, &item.by, &item.act, &item.subject, &item.store_code, &details];
+            let cells =
+                [&item.no.to_string(), &item.at, &item.by, &item.act, &item.subject, &item.store_code, &details];
             let cells = cells.map(|text| crate::exports::csv::guarded(text));
             writer.write_record(cells).map_err(|error| fault(&error))?;
         }

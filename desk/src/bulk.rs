@@ -91,7 +91,13 @@ async fn one(desk: &Desk, actor: &Actor, id: Uuid, deed: &Deed) -> Result<Outcom
     let told = |shown: Option<&str>, outcome: &str, reason: Option<String>| {
         let doc: Value = shown.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
         let text = |name: &str| doc[name].as_str().map(ToOwned::to_owned);
-        Outcome { id, reference: text("reference"), title: text("title"), outcome: outcome.to_owned(), reason }
+        Outcome {
+            id,
+            reference: text("reference"),
+            title: text("title"),
+            outcome: outcome.to_owned(),
+            reason,
+        }
     };
     let before = match incidents::get(desk, actor, id).await {
         Ok(shown) => shown,

@@ -43,3 +43,7 @@ CREATE TABLE node_alarms (
 CREATE UNIQUE INDEX node_alarms_open ON node_alarms (node_id, alarm) WHERE until_ms IS NULL;
 CREATE INDEX node_alarms_node ON node_alarms (node_id, alarm_no);
 CREATE INDEX node_alarms_over ON node_alarms (until_ms) WHERE until_ms IS NOT NULL;
+
+-- What belongs to a node is counted for each of thousands of nodes at once.
+CREATE INDEX origins_node ON origins (node_id) WHERE node_id IS NOT NULL;
+CREATE INDEX forks_node ON forks (node_id);

@@ -7,6 +7,7 @@ import { drafts } from "./drafts.js";
 import { viewers } from "./viewer.js";
 import { chosen, entries, reasons } from "./forms.js";
 import { pictures } from "./pictures.js";
+import { bulk } from "./bulk.js";
 
 document.documentElement.classList.add("js");
 
@@ -33,5 +34,6 @@ entries();
 chosen();
 reasons();
 viewers();
+bulk();
 searches(pieces);
 follow(pieces);

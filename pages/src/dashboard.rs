@@ -218,7 +218,11 @@ fn sum(days: &BTreeMap<&str, u64>, first: Date, last: Date) -> u64 {
 
 fn label(span: &Span, first: Date, last: Date, words: &Words) -> Label {
     let day = |date: Date| moment::day_text(date, words);
-    let text = if first == last { day(first) } else { format!("{} – {}", day(first), day(last)) };
+    let text = if first == last {
+        day(first)
+    } else {
+        format!("{} – {}", day(first), day(last))
+    };
     Label { text, short: moment::day_short(first, words), href: span.list(first, last, &[]) }
 }
 
@@ -244,7 +248,9 @@ mod tests {
 
     #[test]
     fn many_days_are_put_together_and_none_is_left_out_or_counted_twice() {
-        for (from, most) in [("2026-11-01", 31), ("2026-09-01", 92), ("2026-01-01", 54), ("2024-01-01", 36), ("2012-01-01", 240)] {
+        for (from, most) in
+            [("2026-11-01", 31), ("2026-09-01", 92), ("2026-01-01", 54), ("2024-01-01", 36), ("2012-01-01", 240)]
+        {
             let span = span(from, "").unwrap();
             let parts = span.parts();
             assert!(parts.len() <= most, "{from}: {}", parts.len());

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod asset;
+pub mod bulk;
 pub mod edit;
 pub mod form;
 pub mod guest;
@@ -29,6 +30,7 @@ pub fn router(pages: Pages, own: Router) -> Router {
         .route("/logout", post(login::logout))
         .route("/language", post(language::choose))
         .route("/incidents", get(incidents::list))
+        .route("/incidents/bulk", post(bulk::bulk)) // the same done to many
         .route(
             "/incidents/new",
             get(edit::blank).post(edit::record).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)),

@@ -38,7 +38,12 @@ fn filters() -> Vec<(&'static str, Filter)> {
         ("ids", Filter { id: vec![Uuid::from_u128(7), Uuid::from_u128(9)], ..none.clone() }),
         (
             "ids and the rest",
-            Filter { id: vec![Uuid::from_u128(7)], store: either(&["042"]), severity_min: Some(2), ..none.clone() },
+            Filter {
+                id: vec![Uuid::from_u128(7)],
+                store: either(&["042"]),
+                severity_min: Some(2),
+                ..none.clone()
+            },
         ),
         ("words", Filter { q: Some("Numero thi".to_owned()), ..none.clone() }),
         (
@@ -55,7 +60,9 @@ fn filters() -> Vec<(&'static str, Filter)> {
 
 fn is_from_text_index(filter: &Filter, common: bool) -> bool {
     // A few rows by their ids are sorted, too.
-    !filter.id.is_empty() || (filter.q.is_some() && !common) || filter.person.iter().any(|part| part.chars().count() >= 3)
+    !filter.id.is_empty()
+        || (filter.q.is_some() && !common)
+        || filter.person.iter().any(|part| part.chars().count() >= 3)
 }
 
 #[tokio::test]

@@ -76,17 +76,23 @@ async fn amounts_of_different_currencies_are_never_added_and_the_audit_reads_the
     site.incident("kim", T0, json!({"description": "nothing lost"})).await;
     let losses = site.ledger.stats(Filter::default()).await.unwrap().losses;
     let sums = |losses: &[desk::ledger::LossStats]| {
-        let sum = |loss: &desk::ledger::LossStats| (loss.currency.clone(), loss.count, loss.amount_minor, loss.recovered_minor);
+        let sum = |loss: &desk::ledger::LossStats| {
+            (loss.currency.clone(), loss.count, loss.amount_minor, loss.recovered_minor)
+        };
         losses.iter().map(sum).collect::<Vec<_>>()
     };
     let told = |currency: &str, count, amount, recovered| (currency.to_owned(), count, amount, recovered);
-    assert_eq!(
-        sums(&losses),
-        [told("EUR", 1, 7, 0), told("JPY", 1, largest as u64, 0), told("USD", 2, 1050, 400)]
-    );
+    assert_eq!(sums(&losses), [told("EUR", 1, 7, 0), told("JPY", 1, largest as u64, 0), told("USD", 2, 1050, 400)]);
     assert_eq!(losses[2].by_day, [("2026-11-20".to_owned(), 1000, 400), ("2026-11-21".to_owned(), 50, 0)]);
     // What is taken back is counted no more; a deleted incident's is not, either.
-    let take = |fields| Draft { kind: INCIDENT, id, scope: store_042(), new: false, set: set(fields), number_year: None };
+    let take = |fields| Draft {
+        kind: INCIDENT,
+        id,
+        scope: store_042(),
+        new: false,
+        set: set(fields),
+        number_year: None,
+    };
     site.record("kim", T0 + 1, take(json!({"loss/amount_minor": null}))).await;
     let losses = site.ledger.stats(Filter::default()).await.unwrap().losses;
     assert_eq!(sums(&losses).len(), 2);

@@ -51,6 +51,8 @@ struct ListPage {
     wrong: Vec<String>,
     show_store: bool,
     export: Option<String>,
+    /// Whether rows can be chosen, and something be done to all of them.
+    can_bulk: bool,
 }
 
 /// A line of the list.
@@ -134,6 +136,7 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
         next,
         first,
         wrong,
+        can_bulk: export.is_some(),
         export,
         p: page,
     };

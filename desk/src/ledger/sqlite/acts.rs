@@ -53,7 +53,13 @@ pub(super) fn is_act(change: &Change) -> bool {
 }
 
 /// Notes the act that a change is, which is in its record by now. `state`: the record's.
-pub(super) fn note_change(db: &Connection, change_no: i64, scope: &Scope, change: &Change, state: &RecordState) -> Done<()> {
+pub(super) fn note_change(
+    db: &Connection,
+    change_no: i64,
+    scope: &Scope,
+    change: &Change,
+    state: &RecordState,
+) -> Done<()> {
     let text = |field: &str| state.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let set = |field: &str| change.set.get(field).filter(|value| !value.is_null());
     let mut details = Map::new();

@@ -49,12 +49,7 @@ pub(super) fn open(db: &Connection) -> Done<Vec<NodeAlarm>> {
     Ok(statement.query_map([], alarm)?.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn change(
-    db: &Connection,
-    began: &[(Uuid, String)],
-    over: &[(Uuid, String)],
-    now_ms: i64,
-) -> Done<()> {
+pub(super) fn change(db: &Connection, began: &[(Uuid, String)], over: &[(Uuid, String)], now_ms: i64) -> Done<()> {
     for (node, alarm) in over {
         db.prepare_cached(
             "UPDATE node_alarms SET until_ms = max(since_ms, ?3) WHERE node_id = ?1 AND alarm = ?2 AND until_ms IS NULL",

@@ -23,7 +23,10 @@ pub(super) fn add_code(db: &Connection, code: &NewCode) -> Done<()> {
     keep_code(db, code)?;
     // Until when it is good tells one code from another one; the code itself is nobody's business.
     let details = json!({"expires_at": format_rfc3339(code.expires_ms)});
-    acts::note(db, &act(name::CODE_MADE, &code.created_by, code.created_ms, &code.store_code, &code.store_code, details))
+    acts::note(
+        db,
+        &act(name::CODE_MADE, &code.created_by, code.created_ms, &code.store_code, &code.store_code, details),
+    )
 }
 
 fn act(act: &'static str, by: &str, at_ms: i64, subject: &str, store_code: &str, details: Value) -> NewAct {
@@ -171,13 +174,7 @@ fn rows(db: &Connection, store: Option<&str>, node_id: Option<Uuid>) -> Done<Vec
     Ok(nodes)
 }
 
-pub(super) fn revoke(
-    db: &Connection,
-    node_id: Uuid,
-    by: &str,
-    reason: Option<&str>,
-    now_ms: i64,
-) -> Done<bool> {
+pub(super) fn revoke(db: &Connection, node_id: Uuid, by: &str, reason: Option<&str>, now_ms: i64) -> Done<bool> {
     let Some(found) = node(db, node_id)? else {
         return Ok(false);
     };

@@ -18,7 +18,8 @@ const HOUR_MS: i64 = 3_600_000;
 /// The statement, whose rows are time, category, severity, store and loss.
 pub(super) fn lookup(filter: &Filter) -> Option<Lookup> {
     let Lookup { sql, values } = filter::scan(filter, "LEFT JOIN losses l ON l.incident_no = i.incident_no")?;
-    let columns = "i.occurred_at_ms, i.category, i.severity, i.store_code, l.currency, l.amount_minor, l.recovered_minor";
+    let columns =
+        "i.occurred_at_ms, i.category, i.severity, i.store_code, l.currency, l.amount_minor, l.recovered_minor";
     Some(Lookup { sql: format!("SELECT {columns} {sql}"), values })
 }
 
@@ -65,11 +66,9 @@ pub(super) fn stats(db: &Connection, filter: &Filter) -> Done<Stats> {
             let (amount, recovered) = (row.get::<_, i64>(5)?.max(0) as u64, row.get::<_, i64>(6)?.max(0) as u64);
             let loss = losses.entry(currency.to_owned()).or_default();
             loss.count += 1;
-            for sums in [
-                &mut loss.sums,
-                loss.days.entry(day).or_default(),
-                loss.local_days.entry(local_day).or_default(),
-            ] {
+            for sums in
+                [&mut loss.sums, loss.days.entry(day).or_default(), loss.local_days.entry(local_day).or_default()]
+            {
                 *sums = (sums.0.saturating_add(amount), sums.1.saturating_add(recovered));
             }
         }
@@ -80,8 +79,11 @@ pub(super) fn stats(db: &Connection, filter: &Filter) -> Done<Stats> {
     stats.by_category = categories.into_iter().collect();
     stats.by_category.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     stats.by_severity = severities.into_iter().collect();
-    stats.by_store =
-        stores.into_iter().filter(|(_, shop)| shop.count > 0).map(|(code, shop)| (code, shop.count)).collect();
+    stats.by_store = stores
+        .into_iter()
+        .filter(|(_, shop)| shop.count > 0)
+        .map(|(code, shop)| (code, shop.count))
+        .collect();
     stats.by_store.sort_unstable();
     stats.losses = losses.into_iter().map(|(currency, loss)| loss.told(currency)).collect();
     Ok(stats)
@@ -127,10 +129,7 @@ fn shops(db: &Connection) -> Done<HashMap<String, Shop>> {
     for row in rows {
         let (code, zone) = row?;
         // Thousands of stores lie in a few zones, and finding one by its name is not for nothing.
-        let zone = zones
-            .entry(zone)
-            .or_insert_with_key(|name| TimeZone::get(name).unwrap_or(TimeZone::UTC))
-            .clone();
+        let zone = zones.entry(zone).or_insert_with_key(|name| TimeZone::get(name).unwrap_or(TimeZone::UTC)).clone();
         shops.insert(code, Shop::new(zone));
     }
     Ok(shops)
@@ -146,7 +145,8 @@ struct Loss {
 
 impl Loss {
     fn told(self, currency: String) -> LossStats {
-        let days = |days: BTreeMap<i64, (u64, u64)>| days.into_iter().map(|(day, (a, b))| (day_of(day), a, b)).collect();
+        let days =
+            |days: BTreeMap<i64, (u64, u64)>| days.into_iter().map(|(day, (a, b))| (day_of(day), a, b)).collect();
         LossStats {
             currency,
             count: self.count,
