@@ -9,6 +9,8 @@
 
 #[path = "pages/browser.rs"]
 mod browser;
+#[path = "pages/bulk.rs"]
+mod bulk;
 #[path = "pages/edit.rs"]
 mod edit;
 #[path = "pages/forms.rs"]
