@@ -304,7 +304,7 @@ mod tests {
             for (n, count) in parts.iter().enumerate() {
                 text.extend_from_slice(&json(&rows(*count), n == 0, n + 1 == parts.len(), ""));
             }
-            let array: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
+            let array: Vec<Value> = serde_json::from_slice(&text).unwrap();
             assert_eq!(array.len(), parts.iter().sum::<usize>());
         }
     }

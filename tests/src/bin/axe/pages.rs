@@ -43,11 +43,13 @@ impl Sites {
         let manager = node.login("manager-042", PASSWORD).await;
         let mut last = Value::Null;
         for n in 0..INCIDENTS {
+            let category = ["theft", "hazard", "fraud", "customer_injury"][n as usize % 4];
+            let currency = if n % 3 == 0 { "EUR" } else { "USD" };
             let fields = json!({
                 "description": format!("A customer slipped on a wet floor by the freezers, number {n}"),
-                "category": ["theft", "hazard", "fraud", "customer_injury"][n as usize % 4],
+                "category": category,
                 "severity": 1 + n % 5,
-                "loss": {"amount_minor": 1000 + n * 10, "recovered_minor": n, "currency": if n % 3 == 0 { "EUR" } else { "USD" }},
+                "loss": {"amount_minor": 1000 + n * 10, "recovered_minor": n, "currency": currency},
                 "people": [{"name": format!("Ana Ruiz {n}"), "roles": ["customer"]}],
                 "items": [{"description": "boots", "quantity": 1, "value_minor": 8900, "outcome": "stolen"}],
                 "tags": ["freezer"],
@@ -55,10 +57,8 @@ impl Sites {
             last = manager.post("/api/v1/incidents", &fields).await.expect(201);
         }
         let at_store = last["id"].as_str().expect("an id").to_owned();
-        manager
-            .post(&format!("/api/v1/incidents/{at_store}/comments"), &json!({"body": "The floor is dry again."}))
-            .await
-            .expect(201);
+        let comment = json!({"body": "The floor is dry again."});
+        let _ = manager.post(&format!("/api/v1/incidents/{at_store}/comments"), &comment).await.expect(201);
         let harriet = hub.harriet().await;
         wait_until("headquarters to have it all", Duration::from_secs(60), async || {
             harriet.total().await == u64::from(INCIDENTS)
