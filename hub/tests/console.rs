@@ -97,10 +97,8 @@ fn url_encoded(fields: &[(&str, &str)]) -> String {
 /// Where the links of a page lead that count `count` of something: `href`s before the text.
 fn hrefs(page: &str, part: &str) -> Vec<String> {
     let found = page.match_indices("href=\"").map(|(at, _)| page[at + 6..].split('"').next().unwrap());
-    found
-        .filter(|href| href.contains(part))
-        .map(|href| href.replace("&#38;", "&").replace("&amp;", "&"))
-        .collect()
+    let decoded = found.map(|href| href.replace("&#38;", "&").replace("&amp;", "&"));
+    decoded.filter(|href| href.contains(part)).collect()
 }
 
 #[tokio::test]
