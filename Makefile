@@ -22,7 +22,7 @@ need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 	echo "installing$$missing"; sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
 
-.PHONY: help build release demo test sim lint bench narrow peers deb boot alerts deny build-packages deb-packages boot-packages test-packages toolchain
+.PHONY: help build release demo test sim lint bench narrow peers axe deb boot alerts deny build-packages deb-packages boot-packages test-packages toolchain
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -71,6 +71,9 @@ narrow: release ## 20 MB of photos over 256 kbit/s, 600 ms there and back, 2 % l
 
 peers: build-packages ## Photos and reports beside sharp, Pillow and reportlab (needs node, npm and python3)
 	@tests/bench/peers/run.sh
+
+axe: test-packages build ## Every page under axe-core, and what it costs to open one (needs npm)
+	@tests/axe/run.sh
 
 # Which build is packed: dist is small and takes long to link; dev packs what `make build` has made, to try the packages.
 PACK ?= dist

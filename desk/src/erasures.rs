@@ -301,6 +301,16 @@ fn still_named(name: &str, doc: &str, comments: &[crate::ledger::Comment]) -> Ve
     places
 }
 
+/// An incident of which something may be erased, whole; deleted or not.
+///
+/// # Errors
+/// [`Refusal::Forbidden`] for anybody below headquarters; [`Refusal::NotFound`].
+pub async fn subject(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Error> {
+    rules::check(actor, Act::Erase)?;
+    headquarters(desk).await?;
+    incidents::written(desk, actor, id).await
+}
+
 /// Orders, newest first; of one store or incident where that is given.
 ///
 /// # Errors

@@ -8,20 +8,26 @@ pub mod csv;
 pub mod workbook;
 
 use crate::actor::Actor;
+use crate::acts;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use crate::incidents::{answer, query, seen_by};
+use crate::ledger::acts::name;
 use crate::ledger::{Filter, Whole};
 use crate::reports::MAX_REPORTS;
 use crate::reports::order::{self, Look};
 use crate::rules::{self, Act};
 use bytes::Bytes;
+use chassis::clock::format_rfc3339;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
+/// Most values of one filter that are noted.
+const TOLD: usize = 20;
 /// Incidents read at once.
 const PAGE: u32 = 500;
 
@@ -105,6 +111,9 @@ pub async fn write(desk: &Desk, actor: &Actor, format: Format, filter: Filter, l
     desk.own_store().await?;
     rules::check(actor, Act::Export)?;
     let filter = seen_by(actor, filter)?;
+    // What cannot be noted does not leave.
+    let details = json!({ "format": format.extension(), "filter": told(&filter) });
+    acts::note(desk, actor, name::EXPORTED, details).await?;
     let pages = Pages { desk: desk.clone(), filter, after: None, done: false };
     match format {
         Format::Csv => text(pages, |rows, first, _| csv::rows(rows, first)).await,
@@ -116,6 +125,36 @@ pub async fn write(desk: &Desk, actor: &Actor, format: Format, filter: Filter, l
         Format::Pdf => document(desk, pages, &look).await,
         Format::Zip => reports(desk, actor, pages, look).await,
     }
+}
+
+/// A filter as it is noted: which filters were set, and those values of them that are of a vocabulary or an id. Words that were
+/// searched for, and names, may be personal and are not kept.
+fn told(filter: &Filter) -> Value {
+    let lists = [
+        ("store", &filter.store),
+        ("status", &filter.status),
+        ("category", &filter.category),
+        ("tag", &filter.tag),
+        ("reported_by", &filter.reported_by),
+    ];
+    let mut told = Map::new();
+    for (name, values) in lists {
+        if !values.is_empty() {
+            told.insert(name.to_owned(), values.iter().take(TOLD).cloned().collect());
+        }
+    }
+    for (name, at) in [("from", filter.from_ms), ("to", filter.to_ms)] {
+        told.extend(at.map(|ms| (name.to_owned(), Value::from(format_rfc3339(ms)))));
+    }
+    for (name, number) in [("severity_min", filter.severity_min), ("severity_max", filter.severity_max)] {
+        told.extend(number.map(|number| (name.to_owned(), Value::from(number))));
+    }
+    let set = [("q", filter.q.is_some()), ("person", !filter.person.is_empty()), ("deleted", filter.deleted)];
+    told.extend(set.into_iter().filter(|(_, set)| *set).map(|(name, set)| (name.to_owned(), Value::from(set))));
+    if !filter.id.is_empty() {
+        told.insert("ids".to_owned(), Value::from(filter.id.len()));
+    }
+    Value::Object(told)
 }
 
 /// The incidents, a page at a time.
@@ -265,7 +304,7 @@ mod tests {
             for (n, count) in parts.iter().enumerate() {
                 text.extend_from_slice(&json(&rows(*count), n == 0, n + 1 == parts.len(), ""));
             }
-            let array: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
+            let array: Vec<Value> = serde_json::from_slice(&text).unwrap();
             assert_eq!(array.len(), parts.iter().sum::<usize>());
         }
     }

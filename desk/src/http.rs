@@ -3,6 +3,8 @@
 //! A handler extracts, calls a feature and answers; statuses are in its documentation, which is also the OpenAPI
 //! document ([`openapi`]).
 
+pub mod acts;
+pub mod bulk;
 pub mod comments;
 pub mod content;
 pub mod docs;
@@ -60,6 +62,7 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(views::list, views::add))
         .routes(routes!(views::remove))
         .routes(routes!(exports::export))
+        .routes(routes!(bulk::bulk))
         .routes(routes!(incidents::get, incidents::patch, incidents::delete))
         .routes(routes!(incidents::restore))
         .routes(routes!(history::history))
@@ -112,6 +115,8 @@ pub fn headquarters(desk: Desk) -> OpenApiRouter {
         .routes(routes!(erasures::order, erasures::list))
         .routes(routes!(erasures::hold))
         .routes(routes!(erasures::release))
+        .routes(routes!(acts::list))
+        .routes(routes!(acts::export))
         .with_state(desk)
 }
 

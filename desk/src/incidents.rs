@@ -126,7 +126,7 @@ pub async fn known_tag(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Option<Ar
 }
 
 /// One incident as it was just written, whether deleted or not.
-async fn written(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Error> {
+pub(crate) async fn written(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Shown, Error> {
     let whole = desk.ledger().incident_whole(id).await?.ok_or(Refusal::NotFound)?;
     rules::within(actor, &whole.row.store_code)?;
     Ok(Shown::of(&whole, desk))

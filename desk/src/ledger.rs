@@ -9,6 +9,8 @@
 mod accounts;
 mod devices;
 mod drafts;
+pub mod acts;
+mod alarms;
 mod erasures;
 mod fleet;
 mod histories;
@@ -29,12 +31,15 @@ mod views;
 pub use accounts::{Accounts, Failures, Store};
 pub use devices::{Devices, Familiar};
 pub use drafts::{Drafts, FormDraft, Kept, Pair};
+pub use acts::{ActQuery, ActRow, Acts, NewAct};
+pub use alarms::{Alarms, NodeAlarm};
 pub use erasures::{Confirmation, Erasure, Erasures, Listing, Undone};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Fork, Giving, Histories};
 pub use inbox::{Inbox, InboxItem};
 pub use incidents::{
-    Comment, Decided, ErasedBy, Event, Filter, HistoryItem, IncidentRow, Incidents, Review, Said, Stats, Whole,
+    Comment, Decided, ErasedBy, Event, Filter, HistoryItem, IncidentRow, Incidents, LossStats, Review, Said, Stats,
+    Whole,
 };
 pub use notifications::{
     Changed, DeadMessage, DueClock, Gathered, MOST_COUNTED, MessageRow, NewMessage, Noted, Notifications, RuleRow,
@@ -74,6 +79,8 @@ pub trait Ledger:
     + Proof
     + Erasures
     + Notifications
+    + Acts
+    + Alarms
     + Send
     + Sync
 {
@@ -97,6 +104,8 @@ impl<T> Ledger for T where
         + Proof
         + Erasures
         + Notifications
+        + Acts
+        + Alarms
         + Send
         + Sync
 {

@@ -5,7 +5,9 @@
 
 pub mod accounts;
 pub mod actor;
+pub mod acts;
 pub mod backup;
+pub mod bulk;
 pub mod cache;
 pub mod comments;
 mod desk;

@@ -71,6 +71,8 @@ pub enum Act<'a> {
     Erase,
     /// Hold an incident so that nothing of it is erased, or let it go.
     Hold,
+    /// See what administrators and headquarters did.
+    SeeActs,
 }
 
 /// Statuses in which an employee may still change their own report: nobody has started to review it, or the reviewer
@@ -100,7 +102,7 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         | Act::Settle
         | Act::SeeAccounts => Role::Manager,
         Act::KeepJobs { at_hub: true } => Role::Hq,
-        Act::SeeCompany | Act::Erase | Act::Hold => Role::Hq,
+        Act::SeeCompany | Act::Erase | Act::Hold | Act::SeeActs => Role::Hq,
         Act::Administer | Act::KeepNotifications { at_hub: true } => Role::Admin,
     };
     if actor.role >= least {
@@ -133,6 +135,7 @@ fn forbidden(act: Act<'_>) -> &'static str {
         Act::SeeCompany => "only headquarters sees the company as a whole",
         Act::SeeAccounts => "only a manager sees the list of accounts",
         Act::Erase => "only headquarters has data erased",
+        Act::SeeActs => "only headquarters sees what administrators did",
         Act::Hold => "only headquarters holds an incident or lets it go",
         Act::Administer => "only an administrator, at headquarters, does this",
         Act::SeeOriginal { shown: true, .. } => {
@@ -221,6 +224,7 @@ mod tests {
             (Act::Administer, [false, false, false, true]),
             (Act::Erase, [false, false, true, true]),
             (Act::Hold, [false, false, true, true]),
+            (Act::SeeActs, [false, false, true, true]),
         ];
         for (act, may) in matrix {
             for (role, may) in [Role::Employee, Role::Manager, Role::Hq, Role::Admin].into_iter().zip(may) {

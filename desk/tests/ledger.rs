@@ -31,5 +31,7 @@ mod reviews;
 mod settle;
 #[path = "ledger/site.rs"]
 mod site;
+#[path = "ledger/stats.rs"]
+mod stats;
 #[path = "ledger/versions.rs"]
 mod versions;

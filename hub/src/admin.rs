@@ -44,7 +44,7 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         }
         Task::MakeCode { store } => admin.make_code(&store).await?,
         Task::ListNodes => admin.list_nodes().await?,
-        Task::RevokeNode { node } => admin.revoke(node).await?,
+        Task::RevokeNode { node, reason } => admin.revoke(node, reason).await?,
         Task::ListRefused => admin.list_refused().await?,
         Task::ReplaceNode { node } => admin.replace(node).await?,
         Task::Erase(new) => admin.erase(new).await?,

@@ -221,6 +221,9 @@ pub struct NodeRevokeArgs {
     /// The node's id, as `node list` shows it.
     #[arg(value_name = "NODE")]
     node: Uuid,
+    /// Why, for those who read it later.
+    #[arg(long)]
+    reason: Option<String>,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -454,7 +457,11 @@ impl NodeCodeArgs {
 impl NodeRevokeArgs {
     fn resolve(self) -> Result<AdminConfig, UsageError> {
         let (data_dir, _) = self.place.layered(Layer::default())?;
-        Ok(AdminConfig { data_dir, json: false, task: Task::RevokeNode { node: self.node } })
+        Ok(AdminConfig {
+            data_dir,
+            json: false,
+            task: Task::RevokeNode { node: self.node, reason: self.reason },
+        })
     }
 }
 

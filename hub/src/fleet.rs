@@ -1,10 +1,12 @@
 //! Headquarters' view of its nodes: who there is, codes for new ones, and the end of old ones.
 
+pub mod alarms;
 mod forks;
 mod measure;
 mod program;
 mod refused;
 
+pub use alarms::{Alarm, PastAlarm};
 pub use forks::{Fork, forks};
 pub use measure::measure;
 pub use program::{Epoch, HubItem, program};
@@ -13,7 +15,8 @@ pub use refused::{RefusedItem, refused};
 use crate::intake::codes;
 use chassis::clock::format_rfc3339;
 use desk::actor::{Actor, Role};
-use desk::ledger::{Checkpoint, NewCode, NodeRow};
+use desk::acts::{self, ActItem};
+use desk::ledger::{ActQuery, Checkpoint, NewCode, NodeRow};
 use desk::rules::{Act, check};
 use desk::{Desk, Error, Refusal};
 use serde::Serialize;
@@ -26,6 +29,9 @@ use uuid::Uuid;
 const ONLINE_MS: u64 = 60_000;
 /// One that has not called for longer is silent, in milliseconds: an hour. The same on pages, in figures and to `doctor`.
 pub(crate) const SILENT_MS: u64 = 3_600_000;
+
+/// Longest reason for a revocation, in characters.
+const MAX_REASON: usize = 2000;
 
 /// What waits on a node.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -83,6 +89,19 @@ pub struct NodeItem {
     pub replaced_by: Option<Uuid>,
     /// Changes it sent since then.
     pub drained_changes: u64,
+    /// What somebody ought to look at.
+    pub alarms: Vec<Alarm>,
+}
+
+/// A node, what was wrong with it, and what administrators did with it.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct NodeDetail {
+    /// The node.
+    pub node: NodeItem,
+    /// What was wrong with it within the last three months, the last first; at most a hundred.
+    pub past_alarms: Vec<PastAlarm>,
+    /// Codes for its successor, and its revocation: by whom, when and why; the last first.
+    pub acts: Vec<ActItem>,
 }
 
 /// Whether a node holds what the hub holds.
@@ -133,13 +152,34 @@ pub async fn nodes(desk: &Desk, actor: &Actor, store: Option<String>) -> Result<
     for checkpoint in desk.ledger().checkpoints().await? {
         checkpoints.entry(checkpoint.node_id).or_default().push(checkpoint);
     }
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let proof = checkpoints.get(&row.node_id).and_then(|of_node| proof(of_node));
-            NodeItem { proof, ..item(row, now_ms) }
-        })
-        .collect())
+    let whole = |row: NodeRow| {
+        let proof = checkpoints.get(&row.node_id).and_then(|of_node| proof(of_node));
+        complete(NodeItem { proof, ..item(row, now_ms) }, now_ms)
+    };
+    Ok(rows.into_iter().map(whole).collect())
+}
+
+/// Says what is wrong with a node of which everything else is known.
+fn complete(mut item: NodeItem, now_ms: i64) -> NodeItem {
+    item.alarms = alarms::of(&item, now_ms);
+    item
+}
+
+/// One node, with its past.
+///
+/// # Errors
+/// [`Refusal::Forbidden`] for anybody below headquarters; [`Refusal::NotFound`]; when the ledger cannot be read.
+pub async fn node(desk: &Desk, actor: &Actor, node_id: Uuid) -> Result<NodeDetail, Error> {
+    see(actor)?;
+    let now_ms = desk.now_ms();
+    let row = desk.ledger().node(node_id).await?.ok_or(Refusal::NotFound)?;
+    let mut of_node = desk.ledger().checkpoints().await?;
+    of_node.retain(|checkpoint| checkpoint.node_id == node_id);
+    let node = complete(NodeItem { proof: proof(&of_node), ..item(row, now_ms) }, now_ms);
+    let past = desk.ledger().alarms_of(node_id, alarms::HISTORY).await?;
+    let query = ActQuery { subject: Some(node_id.hyphenated().to_string()), ..ActQuery::default() };
+    let (acts, _) = acts::list(desk, actor, query, acts::DEFAULT_LIMIT).await?;
+    Ok(NodeDetail { node, past_alarms: past.into_iter().map(PastAlarm::from).collect(), acts })
 }
 
 /// What the checkpoints of one node say.
@@ -208,13 +248,18 @@ pub async fn replace(desk: &Desk, actor: &Actor, node_id: Uuid) -> Result<Code, 
     Ok(code)
 }
 
-/// Ends a node's right to talk to the hub, from its next request on. What it holds stays on it.
+/// Ends a node's right to talk to the hub, from its next request on, and notes who did it and why. What it holds stays on it.
 ///
 /// # Errors
-/// [`Refusal::Forbidden`] for anybody but an administrator; [`Refusal::NotFound`]; when the ledger cannot be written.
-pub async fn revoke(desk: &Desk, actor: &Actor, node_id: Uuid) -> Result<(), Error> {
+/// [`Refusal::Forbidden`] for anybody but an administrator; [`Refusal::NotFound`]; [`Refusal::Invalid`] where the reason is too
+/// long; when the ledger cannot be written.
+pub async fn revoke(desk: &Desk, actor: &Actor, node_id: Uuid, reason: Option<String>) -> Result<(), Error> {
     check(actor, Act::Administer)?;
-    if !desk.ledger().revoke(node_id, desk.now_ms()).await? {
+    let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON) {
+        return Err(Refusal::field("reason", format!("must be at most {MAX_REASON} characters")).into());
+    }
+    if !desk.ledger().revoke(node_id, &actor.username, reason, desk.now_ms()).await? {
         return Err(Refusal::NotFound.into());
     }
     tracing::warn!(node = %node_id, by = actor.username, "a node was revoked");
@@ -249,6 +294,7 @@ fn item(row: NodeRow, now_ms: i64) -> NodeItem {
         retired_at: row.retired_ms.map(format_rfc3339),
         replaced_by: row.replaced_by,
         drained_changes: row.drained_changes,
+        alarms: Vec::new(),
     }
 }
 

@@ -166,7 +166,7 @@ async fn a_revoked_node_is_refused_at_once_also_when_another_process_revoked_it(
         })
     };
     let beside = hub.beside().await;
-    assert!(beside.ledger().revoke(node.id, NOW_MS).await.unwrap());
+    assert!(beside.ledger().revoke(node.id, "kim", None, NOW_MS).await.unwrap());
     let reply = node.ask(path::HELLO, node.hello_body().to_string().as_bytes()).await;
     assert_eq!((reply.status, reply.code().as_str()), (403, "node-revoked"));
     let (push, bodies) = (hub.enrol("042").await, node.incidents(1));

@@ -8,6 +8,7 @@ import { viewers } from "./viewer.js";
 import { chosen, entries, reasons } from "./forms.js";
 import { pictures } from "./pictures.js";
 import { pads } from "./pad.js";
+import { bulk } from "./bulk.js";
 
 document.documentElement.classList.add("js");
 
@@ -35,5 +36,6 @@ chosen();
 reasons();
 viewers();
 pads();
+bulk();
 searches(pieces);
 follow(pieces);

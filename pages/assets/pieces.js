@@ -25,16 +25,26 @@ export async function pieces(url) {
     const piece = fresh.querySelector(`[data-piece="${CSS.escape(old.dataset.piece)}"]`);
     if (piece && piece.outerHTML !== old.outerHTML) replace(old, piece);
   }
+  dispatchEvent(new Event("pieces"));
   return true;
 }
 
 function replace(old, fresh) {
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
   const at = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.getAttribute("href") && `a[href="${CSS.escape(focused.getAttribute("href"))}"]`);
+  // What was chosen in a list, and typed beside it, stays.
+  const chosen = new Set([...old.querySelectorAll("input[type=checkbox][name=id]:checked")].map((box) => box.value));
+  const typed = [...old.querySelectorAll("form[data-bulk] input[name]:not([type])")].map((field) => [field.name, field.value]);
   const open = [...old.querySelectorAll("details[open]")].map((details) => details.className);
+  for (const box of fresh.querySelectorAll("input[type=checkbox][name=id]")) box.checked = chosen.has(box.value);
+  for (const [name, value] of typed) {
+    const field = fresh.querySelector(`form[data-bulk] input[name="${CSS.escape(name)}"]`);
+    if (field) field.value = value;
+  }
+  const named = !at && focused?.name && `[name="${CSS.escape(focused.name)}"]${focused.type === "checkbox" ? `[value="${CSS.escape(focused.value)}"]` : ""}`;
   old.replaceWith(document.adoptNode(fresh));
   for (const details of fresh.querySelectorAll("details")) {
     if (open.includes(details.className)) details.open = true;
   }
-  if (at) fresh.querySelector(at)?.focus({ preventScroll: true });
+  if (at || named) fresh.querySelector(at || named)?.focus({ preventScroll: true });
 }

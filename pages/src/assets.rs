@@ -24,6 +24,7 @@ macro_rules! assets {
 pub const ASSETS: &[Asset] = assets![
     "app.css" "text/css; charset=utf-8",
     "app.js" "text/javascript; charset=utf-8",
+    "bulk.js" "text/javascript; charset=utf-8",
     "capture.js" "text/javascript; charset=utf-8",
     "drafts.js" "text/javascript; charset=utf-8",
     "forms.js" "text/javascript; charset=utf-8",

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod asset;
 pub mod drafts;
+pub mod bulk;
 pub mod edit;
 pub mod form;
 pub mod guest;
@@ -42,6 +43,7 @@ pub fn router(pages: Pages, own: Router) -> Router {
         .route("/views/{id}/delete", post(views::remove))
         .route("/drafts", get(drafts::page))
         .route("/drafts/{id}/delete", post(drafts::remove))
+        .route("/incidents/bulk", post(bulk::bulk)) // the same done to many
         .route(
             "/incidents/new",
             get(edit::blank).post(edit::record).layer(DefaultBodyLimit::disable()).layer(from_fn(long_lived)),

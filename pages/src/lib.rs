@@ -5,7 +5,9 @@
 //! itself. Everything works as plain forms; the scripts in `assets/` only make it nicer.
 
 pub mod assets;
+pub mod chart;
 pub mod choice;
+pub mod dashboard;
 pub mod http;
 pub mod incident;
 pub mod moment;

@@ -34,8 +34,21 @@ fn zoned(ms: i64, zone: &TimeZone) -> Zoned {
 }
 
 fn day_of(at: &Zoned, words: &Words) -> String {
-    let month = words.of("month", MONTHS[(at.month() - 1).clamp(0, 11) as usize]).into_owned();
-    words.with("format.day", &[&at.day().to_string(), &month, &at.year().to_string()])
+    day_text(at.date(), words)
+}
+
+/// `20 Nov 2026`.
+#[must_use]
+pub fn day_text(date: civil::Date, words: &Words) -> String {
+    let month = words.of("month", MONTHS[(date.month() - 1).clamp(0, 11) as usize]).into_owned();
+    words.with("format.day", &[&date.day().to_string(), &month, &date.year().to_string()])
+}
+
+/// `20 Nov`, where there is little room.
+#[must_use]
+pub fn day_short(date: civil::Date, words: &Words) -> String {
+    let month = words.of("month", MONTHS[(date.month() - 1).clamp(0, 11) as usize]).into_owned();
+    words.with("format.day_short", &[&date.day().to_string(), &month])
 }
 
 const MONTHS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];

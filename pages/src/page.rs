@@ -283,6 +283,12 @@ impl Page {
         crate::assets::base()
     }
 
+    /// The hours of a day, as a table's head has them.
+    #[must_use]
+    pub fn hours(&self) -> Vec<String> {
+        (0..24).map(|hour| format!("{hour:02}")).collect()
+    }
+
     /// The languages to choose from.
     #[must_use]
     pub fn languages(&self) -> [Lang; 2] {

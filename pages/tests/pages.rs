@@ -11,6 +11,8 @@
 mod browser;
 #[path = "pages/drafts.rs"]
 mod drafts;
+#[path = "pages/bulk.rs"]
+mod bulk;
 #[path = "pages/edit.rs"]
 mod edit;
 #[path = "pages/forms.rs"]

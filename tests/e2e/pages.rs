@@ -48,7 +48,7 @@ async fn an_empty_hub_leads_to_its_first_account_store_and_node() {
     browser.go(&format!("{}/fleet", hub.url())).await;
     browser.says("Downtown").await;
     browser.size(360, 740).await;
-    for page in ["/", "/fleet", "/stores", "/users", "/incidents", "/reviews"] {
+    for page in ["/", "/fleet", "/stores", "/users", "/incidents", "/reviews", "/erasures/new", "/acts"] {
         browser.go(&format!("{}{page}", hub.url())).await;
         fits(&browser, 360).await;
     }

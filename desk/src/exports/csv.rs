@@ -103,7 +103,7 @@ fn cell(value: &Value) -> String {
     }
 }
 
-fn guarded(text: &str) -> String {
+pub(crate) fn guarded(text: &str) -> String {
     // Full-width signs begin a formula too where a spreadsheet thinks in Japanese.
     let begins_formula =
         text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);

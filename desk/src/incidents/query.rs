@@ -14,6 +14,8 @@ pub const DEFAULT_LIMIT: u32 = 50;
 pub const MAX_LIMIT: u32 = 200;
 /// Most values of one filter.
 pub const MAX_VALUES: usize = 50;
+/// Most ids.
+pub const MAX_IDS: usize = 200;
 /// Longest value of one filter, in characters.
 pub const MAX_VALUE: usize = 200;
 
@@ -92,6 +94,7 @@ pub fn read(
 /// Takes one filter; `false` where it is none.
 fn one(filter: &mut Filter, deleted: &mut Option<bool>, name: &str, value: &str) -> Result<bool, String> {
     match name {
+        "id" => named(&mut filter.id, value)?,
         "store" => either(&mut filter.store, value)?,
         "status" => either(&mut filter.status, word(value, STATUSES)?)?,
         "category" => either(&mut filter.category, word(value, CATEGORIES)?)?,
@@ -115,6 +118,14 @@ fn either(values: &mut Vec<String>, value: &str) -> Result<(), String> {
         return Err(format!("can be given at most {MAX_VALUES} times"));
     }
     values.push(value.to_owned());
+    Ok(())
+}
+
+fn named(ids: &mut Vec<Uuid>, value: &str) -> Result<(), String> {
+    if ids.len() >= MAX_IDS {
+        return Err(format!("can be given at most {MAX_IDS} times"));
+    }
+    ids.push(Uuid::try_parse(value).map_err(|_| "must be a UUID".to_owned())?);
     Ok(())
 }
 
@@ -202,6 +213,7 @@ pub fn open_cursor(text: &str, filter: &Filter) -> Result<(i64, Uuid), Refusal> 
 fn digest(filter: &Filter) -> [u8; 8] {
     let Filter {
         sight,
+        id,
         store,
         status,
         category,
@@ -227,6 +239,11 @@ fn digest(filter: &Filter) -> [u8; 8] {
         part(&(values.len() as u64).to_le_bytes());
         values.iter().for_each(|value| part(value.as_bytes()));
     }
+    let mut ids = id.clone();
+    ids.sort_unstable();
+    ids.dedup();
+    part(&(ids.len() as u64).to_le_bytes());
+    ids.iter().for_each(|id| part(id.as_bytes()));
     for text in [sight, q] {
         part(&[u8::from(text.is_some())]);
         part(text.as_deref().unwrap_or_default().as_bytes());
@@ -312,6 +329,7 @@ mod tests {
             Filter { q: Some("x".to_owned()), ..here.clone() },
             Filter { deleted: true, ..here.clone() },
             Filter { severity_max: Some(4), ..here.clone() },
+            Filter { id: vec![Uuid::from_u128(1)], ..here.clone() },
             Filter { status: here.store.clone(), store: vec![], ..Filter::default() },
         ];
         for other in &others {

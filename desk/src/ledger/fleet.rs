@@ -120,8 +120,8 @@ pub trait Fleet {
     async fn enrol(&self, node: NewNode) -> Result<Option<(Store, String)>, Error>;
     /// All nodes by store and name; `store`: only that store's.
     async fn nodes(&self, store: Option<String>) -> Result<Vec<NodeRow>, Error>;
-    /// Revokes; false when there is no such node.
-    async fn revoke(&self, node_id: Uuid, now_ms: i64) -> Result<bool, Error>;
+    /// Revokes, and notes who did it and why; false when there is no such node. One that is revoked already stays so.
+    async fn revoke(&self, node_id: Uuid, by: &str, reason: Option<String>, now_ms: i64) -> Result<bool, Error>;
     /// What to check a node's request against.
     async fn node_auth(&self, node_id: Uuid) -> Result<Option<NodeAuth>, Error>;
     /// Makes a new secret, and keeps its keys beside the ones in use. No two ever issued are the same. `returns`: it is for a

@@ -3,7 +3,7 @@
 use super::Photo;
 use crate::error::Error;
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sync_protocol::chain::Link;
 use sync_protocol::change::ChangeId;
@@ -117,6 +117,8 @@ pub struct ErasedBy {
 pub struct Filter {
     /// The only store the asker may see.
     pub sight: Option<String>,
+    /// Ids.
+    pub id: Vec<Uuid>,
     /// Store codes.
     pub store: Vec<String>,
     /// Statuses.
@@ -144,7 +146,7 @@ pub struct Filter {
 }
 
 /// Counts over a filter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// All of them.
     pub total: u64,
@@ -156,6 +158,29 @@ pub struct Stats {
     pub by_severity: Vec<(u8, u64)>,
     /// Store and count, by code.
     pub by_store: Vec<(String, u64)>,
+    /// Day and count, by day, each incident on the day that it was in its store.
+    pub by_local_day: Vec<(String, u64)>,
+    /// By weekday (Monday first) and hour, by the clocks of each incident's store.
+    pub by_hour: [[u64; 24]; 7],
+    /// What was lost, by currency: amounts of different ones are never added.
+    pub losses: Vec<LossStats>,
+}
+
+/// What was lost in one currency.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossStats {
+    /// ISO 4217; empty where incidents do not say.
+    pub currency: String,
+    /// Incidents with a loss in it.
+    pub count: u64,
+    /// Lost.
+    pub amount_minor: u64,
+    /// Of that, recovered.
+    pub recovered_minor: u64,
+    /// UTC day, lost and recovered, by day.
+    pub by_day: Vec<(String, u64, u64)>,
+    /// The same by the day that it was in the store.
+    pub by_local_day: Vec<(String, u64, u64)>,
 }
 
 /// Something that changed, for open pages.

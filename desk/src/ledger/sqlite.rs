@@ -4,6 +4,8 @@
 //! how a change becomes a record is in [`changes`], and at what point it is safe in [`records`].
 
 mod accounts;
+mod acts;
+mod alarms;
 mod anew;
 mod aside;
 mod ask;
@@ -96,6 +98,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V17__returns", include_str!("../../../migrations/sqlite/V17__returns.sql")),
     ("V19__notifications", include_str!("../../../migrations/sqlite/V19__notifications.sql")),
     ("V21__own", include_str!("../../../migrations/sqlite/V21__own.sql")),
+    ("V22__console", include_str!("../../../migrations/sqlite/V22__console.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
@@ -561,8 +564,9 @@ impl Fleet for SqliteLedger {
         self.read(move |db| fleet::nodes(db, store.as_deref())).await
     }
 
-    async fn revoke(&self, node_id: Uuid, now_ms: i64) -> Result<bool, Error> {
-        self.write(move |db| fleet::revoke(db, node_id, now_ms)).await
+    async fn revoke(&self, node_id: Uuid, by: &str, reason: Option<String>, now_ms: i64) -> Result<bool, Error> {
+        let by = by.to_owned();
+        self.write(move |db| fleet::revoke(db, node_id, &by, reason.as_deref(), now_ms)).await
     }
 
     async fn note_machine(&self, node_id: Uuid, machine: String) -> Result<(), Error> {

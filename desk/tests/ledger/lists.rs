@@ -35,6 +35,16 @@ fn filters() -> Vec<(&'static str, Filter)> {
         ("tag and time", Filter { tag: either(&["red"]), from_ms: Some(T0 + 10), ..none.clone() }),
         ("a short name", Filter { person: either(&["li"]), ..none.clone() }),
         ("a name", Filter { person: either(&["lindqv"]), ..none.clone() }),
+        ("ids", Filter { id: vec![Uuid::from_u128(7), Uuid::from_u128(9)], ..none.clone() }),
+        (
+            "ids and the rest",
+            Filter {
+                id: vec![Uuid::from_u128(7)],
+                store: either(&["042"]),
+                severity_min: Some(2),
+                ..none.clone()
+            },
+        ),
         ("words", Filter { q: Some("Numero thi".to_owned()), ..none.clone() }),
         (
             "words and the rest",
@@ -49,7 +59,10 @@ fn filters() -> Vec<(&'static str, Filter)> {
 }
 
 fn is_from_text_index(filter: &Filter, common: bool) -> bool {
-    (filter.q.is_some() && !common) || filter.person.iter().any(|part| part.chars().count() >= 3)
+    // A few rows by their ids are sorted, too.
+    !filter.id.is_empty()
+        || (filter.q.is_some() && !common)
+        || filter.person.iter().any(|part| part.chars().count() >= 3)
 }
 
 #[tokio::test]
@@ -147,7 +160,11 @@ async fn pages_hold_every_match_once(site: TestSite) {
     }
     let all = site.ledger.incidents(Filter { deleted: true, ..Filter::default() }, None, 1000).await.unwrap();
     assert_eq!(all.len(), 60);
-    for (name, filter) in filters() {
+    let ids = all.iter().step_by(3).map(|row| row.id).chain([Uuid::from_u128(7)]).collect::<Vec<_>>();
+    let by_id = Filter { id: ids, ..Filter::default() };
+    let and_more = Filter { severity_min: Some(3), deleted: true, ..by_id.clone() };
+    let of_ids = [("some ids", by_id), ("some ids and the rest", and_more)];
+    for (name, filter) in filters().into_iter().chain(of_ids) {
         let wanted: Vec<Uuid> = all.iter().filter(|row| plainly(&filter, row)).map(|row| row.id).collect();
         let mut got = Vec::new();
         let mut after = None;
@@ -171,6 +188,7 @@ fn plainly(filter: &Filter, row: &desk::ledger::IncidentRow) -> bool {
         doc["people"].as_array().unwrap().iter().filter_map(|person| person["name"].as_str()).collect();
     let text = doc["description"].as_str().unwrap();
     (filter.deleted || !row.deleted)
+        && (filter.id.is_empty() || filter.id.contains(&row.id))
         && one_of(&filter.status, "status")
         && one_of(&filter.category, "category")
         && one_of(&filter.reported_by, "reported_by")

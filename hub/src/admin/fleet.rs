@@ -54,8 +54,8 @@ impl Admin {
         Ok(table)
     }
 
-    pub(super) async fn revoke(&self, node: Uuid) -> Result<String, Failed> {
-        match fleet::revoke(&self.desk, &self.actor, node).await {
+    pub(super) async fn revoke(&self, node: Uuid, reason: Option<String>) -> Result<String, Failed> {
+        match fleet::revoke(&self.desk, &self.actor, node, reason).await {
             Ok(()) => Ok(format!("revoked {node}")),
             Err(Error::Refused(Refusal::NotFound)) => {
                 Err(Failed(format!("there is no node {node}; `node list` shows the ones there are")))

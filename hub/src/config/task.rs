@@ -38,6 +38,8 @@ pub enum Task {
     RevokeNode {
         /// The node.
         node: Uuid,
+        /// Why.
+        reason: Option<String>,
     },
     /// `node refused`.
     ListRefused,

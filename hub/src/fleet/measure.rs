@@ -61,6 +61,9 @@ pub async fn measure(desk: Desk, stop: CancellationToken) {
             metrics::gauge!("hub_scopes_different").set(different as f64);
             metrics::gauge!("hub_nodes_damaged").set(damaged as f64);
         }
+        if let Err(error) = super::alarms::note(&desk).await {
+            tracing::debug!(%error, "the alarms of the fleet cannot be noted");
+        }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}

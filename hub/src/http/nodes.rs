@@ -1,6 +1,6 @@
 //! `/api/v1/nodes`: the fleet.
 
-use crate::fleet::{self, Code, HubItem, NodeItem, RefusedItem};
+use crate::fleet::{self, Code, HubItem, NodeDetail, NodeItem, RefusedItem};
 use axum::extract::State;
 use chassis::http::{Json, Path, Problem, QueryPairs};
 use desk::Desk;
@@ -18,7 +18,7 @@ pub fn routes(desk: Desk) -> OpenApiRouter {
         .routes(routes!(list))
         .routes(routes!(refused))
         .routes(routes!(make_code))
-        .routes(routes!(revoke))
+        .routes(routes!(get, revoke))
         .routes(routes!(replace))
         .with_state(desk)
 }
@@ -93,16 +93,37 @@ async fn make_code(
     Ok((StatusCode::CREATED, Json(code)))
 }
 
+/// Get a node
+///
+/// With what was wrong with it, and what administrators did with it. For headquarters.
+#[utoipa::path(
+    get, path = "/api/v1/nodes/{id}", operation_id = "get_node", tag = "fleet",
+    params(("id" = Uuid, Path, description = "The node's id")),
+    responses((status = 200, description = "The node", body = NodeDetail))
+)]
+async fn get(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>) -> Result<Json<NodeDetail>, Problem> {
+    Ok(Json(fleet::node(&desk, &actor, id).await?))
+}
+
 /// Revoke a node
 ///
 /// Ends its right to talk to the hub, at once and for good; its recordings stay on it. For administrators.
 #[utoipa::path(
     delete, path = "/api/v1/nodes/{id}", operation_id = "revoke_node", tag = "fleet",
-    params(("id" = Uuid, Path, description = "The node's id")),
+    params(
+        ("id" = Uuid, Path, description = "The node's id"),
+        ("reason" = Option<String>, Query, description = "Why, for those who read it later; at most 2000 characters")
+    ),
     responses((status = 204, description = "Revoked, now or before"))
 )]
-async fn revoke(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>) -> Result<StatusCode, Problem> {
-    fleet::revoke(&desk, &actor, id).await?;
+async fn revoke(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    Path(id): Path<Uuid>,
+    query: QueryPairs,
+) -> Result<StatusCode, Problem> {
+    query.only(&["reason"])?;
+    fleet::revoke(&desk, &actor, id, query.one("reason")?.map(str::to_owned)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,8 +1,9 @@
 //! What people look at at headquarters: the pages of every site, and the hub's own, the console.
 
-mod chart;
+mod acts;
 mod erasures;
 mod fleet;
+mod node;
 mod overview;
 mod setup;
 mod stores;
@@ -43,7 +44,12 @@ pub fn routes(desk: Desk, setup: Setup, own_authority: bool) -> Router {
         .route("/", get(overview::page)) // where a person begins
         .route("/setup", get(setup::page).post(setup::first)) // the first account
         .route("/erasures", get(erasures::page)) // who has erased what
+        .route("/erasures/new", get(erasures::new).post(erasures::order)) // whose data is to go
         .route("/fleet", get(fleet::page)) // every node
+        .route("/fleet/{id}", get(node::page)) // one of them
+        .route("/fleet/{id}/replace", post(node::replace))
+        .route("/fleet/{id}/revoke", post(node::revoke))
+        .route("/acts", get(acts::page)) // what administrators did
         .route("/stores", get(stores::page).post(stores::add))
         .route("/stores/{code}", post(stores::edit))
         .route("/stores/{code}/enrol", post(stores::enrol)) // a code for a node
@@ -67,6 +73,7 @@ const MENU: &[Link] = &[
     Link { href: "/users", key: "menu.users", least: Role::Hq },
     Link { href: "/erasures", key: "menu.erasures", least: Role::Hq },
     Link { href: "/notifications", key: "menu.notifications", least: Role::Admin },
+    Link { href: "/acts", key: "menu.acts", least: Role::Hq },
 ];
 
 #[async_trait]

@@ -57,6 +57,8 @@ struct ListPage {
     said: Option<&'static str>,
     /// The address of what is shown, without the place in it.
     here: String,
+    /// Whether rows can be chosen, and something be done to all of them.
+    can_bulk: bool,
 }
 
 /// A line of the list.
@@ -150,6 +152,7 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
         next,
         first,
         wrong,
+        can_bulk: export.is_some(),
         export,
         p: page,
     };

@@ -6,11 +6,15 @@ use sync_protocol::record::vocabulary::CATEGORIES;
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{KnownFormat, SchemaFormat};
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 /// Which incidents; every filter narrows.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FilterParams {
+    /// Ids.
+    #[param(max_items = 200)]
+    pub id: Option<Vec<Uuid>>,
     /// Store codes.
     #[param(max_items = 50)]
     pub store: Option<Vec<String>>,

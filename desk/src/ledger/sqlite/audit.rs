@@ -114,6 +114,7 @@ fn orphans(db: &Connection, audit: &mut Audit) -> Done<()> {
     for (table, number) in [
         ("incidents", "incident_no"),
         ("documents", "incident_no"),
+        ("losses", "incident_no"),
         ("comments", "comment_no"),
         ("photos", "photo_no"),
         ("stores", "store_no"),

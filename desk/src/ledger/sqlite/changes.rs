@@ -11,7 +11,7 @@
 
 use super::aside::{self, Aside};
 use super::fail::{Done, Fail};
-use super::{erasures, project, reviews, settle, site, sums};
+use super::{acts, erasures, project, reviews, settle, site, sums};
 
 pub(super) use super::feed::{feed, tag};
 pub(super) use super::together::{follow, put_together, rebuild, restamp};
@@ -222,6 +222,13 @@ pub(super) fn add_back(db: &Connection, incoming: Incoming<'_>, seq: u64, change
         return Ok(Added { outcome: Outcome::Duplicate, change_no, document: None, released: Vec::new() });
     }
     let outcome = judge(db, &place, &parsed, is_too_large, pusher, &mut made)?;
+    if let (Outcome::Applied | Outcome::Merged, Ok(change)) = (&outcome, &parsed)
+        && acts::is_act(change)
+        && site::is_hub(db)?
+        && let Some(record) = load_record(db, change.id)?
+    {
+        acts::note_change(db, change_no, &scope, change, &record.state)?;
+    }
     let held_up = aside::held_up(&outcome, parsed.as_ref().ok());
     keep_aside(db, &outcome, (change_no, held_up, parent), now_ms)?;
     let released = settle::work(db, made.settling, now_ms)?;

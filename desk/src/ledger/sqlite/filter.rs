@@ -53,6 +53,8 @@ impl Values {
 enum Driver {
     /// No filter has an index of its own: the list's order.
     Order,
+    /// Ids: a few rows, looked up and sorted.
+    Ids,
     /// A column with an index (name, values).
     Column(&'static str, Vec<String>),
     /// One tag.
@@ -74,6 +76,7 @@ pub(super) fn is_straight(filter: &Filter) -> bool {
         !filter.tag.is_empty(),
     ];
     filter.q.is_none()
+        && filter.id.is_empty()
         && filter.person.is_empty()
         && filter.tag.len() <= 1
         && asked.into_iter().filter(|asked| *asked).count() <= 1
@@ -128,6 +131,10 @@ pub(super) fn page(
             let from = "incident_words w CROSS JOIN incidents i ON i.incident_no = w.rowid".to_owned();
             parts.push(walk(&from, &[format!("w.incident_words MATCH {bound}")], filter, &driver, after, &mut values)?);
         }
+        Driver::Ids => {
+            let named = ids(filter, &mut values);
+            parts.push(walk(IDS, &[named], filter, &driver, after, &mut values)?);
+        }
         Driver::Names(query) => {
             let bound = values.bind(query.clone());
             let from = "incident_names n CROSS JOIN incidents i ON i.incident_no = n.rowid".to_owned();
@@ -135,7 +142,7 @@ pub(super) fn page(
         }
     }
     let limit = values.bind(i64::from(limit));
-    if let (Driver::Words(_) | Driver::Names(_), [only]) = (&driver, parts.as_slice()) {
+    if let (Driver::Words(_) | Driver::Names(_) | Driver::Ids, [only]) = (&driver, parts.as_slice()) {
         // Only the keys are sorted; what is shown is looked up for the rows of the page alone.
         return Some(Lookup {
             sql: format!(
@@ -155,11 +162,12 @@ pub(super) fn page(
     Some(Lookup { sql, values: values.0 })
 }
 
-/// The counts' source: `FROM … WHERE …` over `incidents i`, in no order; `None` when nothing can match.
-pub(super) fn scan(filter: &Filter) -> Option<Lookup> {
+/// The counts' source: `FROM … WHERE …` over `incidents i` and `joins`, in no order; `None` when nothing can match.
+pub(super) fn scan(filter: &Filter, joins: &str) -> Option<Lookup> {
     let mut values = Values::default();
     let words = words_query(filter)?;
     let (from, mut conditions, driver) = match words {
+        _ if !filter.id.is_empty() => (IDS.to_owned(), vec![ids(filter, &mut values)], Driver::Ids),
         Some(query) => {
             let bound = values.bind(query);
             (
@@ -168,14 +176,23 @@ pub(super) fn scan(filter: &Filter) -> Option<Lookup> {
                 Driver::Words(String::new()),
             )
         }
-        None => ("incidents i".to_owned(), Vec::new(), Driver::Order),
+        // Everything that is counted is in this index; the table has what nobody asks for here.
+        None => ("incidents i INDEXED BY incidents_order".to_owned(), Vec::new(), Driver::Order),
     };
     conditions.extend(conditions_of(filter, &driver, &mut values)?);
     let sql = format!(
-        "FROM {from} WHERE {}",
+        "FROM {from} {joins} WHERE {}",
         if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") }
     );
     Some(Lookup { sql, values: values.0 })
+}
+
+/// Where ids are looked up.
+const IDS: &str = "records r CROSS JOIN incidents i ON i.incident_no = r.record_no";
+
+fn ids(filter: &Filter, values: &mut Values) -> String {
+    let names: Vec<String> = filter.id.iter().map(|id| values.bind(id.as_bytes().to_vec())).collect();
+    format!("r.record_id IN ({})", names.join(", "))
 }
 
 fn index_of(column: &str) -> &'static str {
@@ -190,6 +207,9 @@ fn index_of(column: &str) -> &'static str {
 
 /// Words drive before anything else, then whatever usually leaves fewest rows.
 fn driver(filter: &Filter, common: bool, indexes: Indexes) -> Option<Driver> {
+    if !filter.id.is_empty() {
+        return Some(Driver::Ids);
+    }
     if let Some(query) = words_query(filter)?
         && !common
     {
@@ -276,7 +296,7 @@ fn walk(
     conditions.extend(conditions_of(filter, driver, values)?);
     let condition = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
     let columns = match driver {
-        Driver::Words(_) | Driver::Names(_) => "i.incident_no, i.occurred_at_ms, i.incident_id",
+        Driver::Words(_) | Driver::Names(_) | Driver::Ids => "i.incident_no, i.occurred_at_ms, i.incident_id",
         Driver::Order | Driver::Column(..) | Driver::Tag(_) => COLUMNS,
     };
     Some(format!("SELECT {columns} FROM {from} WHERE {condition}"))

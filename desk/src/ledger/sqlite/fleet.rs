@@ -1,10 +1,14 @@
 //! The hub's nodes, their credentials and the codes that enrol them.
 
+use super::acts;
 use super::fail::{Done, Fail};
 use super::histories::hub_key;
 use crate::error::Refusal;
-use crate::ledger::{CredentialRow, NewCode, NewNode, NodeAuth, NodeRow, Store};
+use crate::ledger::acts::name;
+use crate::ledger::{CredentialRow, NewAct, NewCode, NewNode, NodeAuth, NodeRow, Store};
+use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
+use serde_json::{Value, json};
 use sync_protocol::message::{NodeStatus, credential_keys};
 use uuid::Uuid;
 
@@ -16,6 +20,27 @@ const SET_BACK_MS: i64 = 24 * 3_600_000;
 const KEEP_CREDENTIALS: i64 = 8;
 
 pub(super) fn add_code(db: &Connection, code: &NewCode) -> Done<()> {
+    keep_code(db, code)?;
+    // Until when it is good tells one code from another one; the code itself is nobody's business.
+    let details = json!({"expires_at": format_rfc3339(code.expires_ms)});
+    acts::note(
+        db,
+        &act(name::CODE_MADE, &code.created_by, code.created_ms, &code.store_code, &code.store_code, details),
+    )
+}
+
+fn act(act: &'static str, by: &str, at_ms: i64, subject: &str, store_code: &str, details: Value) -> NewAct {
+    NewAct {
+        at_ms,
+        by: by.to_owned(),
+        act,
+        subject: subject.to_owned(),
+        store_code: store_code.to_owned(),
+        details,
+    }
+}
+
+fn keep_code(db: &Connection, code: &NewCode) -> Done<()> {
     if super::accounts::store(db, &code.store_code)?.is_none() {
         return Err(Refusal::field("store_code", format!("there is no store {}; add it first", code.store_code)).into());
     }
@@ -36,10 +61,13 @@ pub(super) fn add_replacement_code(db: &Connection, code: &NewCode, replaces: Uu
     if let Some(by) = found.replaced_by {
         return Err(Refusal::Conflict(format!("{replaces} was replaced already, by {by}")).into());
     }
-    add_code(db, &NewCode { store_code: found.store_code, ..code.clone() })?;
+    keep_code(db, &NewCode { store_code: found.store_code.clone(), ..code.clone() })?;
     db.prepare_cached("UPDATE enrolment_codes SET replaces = ?2 WHERE code_hash = ?1")?
         .execute(params![code.code_hash, replaces])?;
-    Ok(())
+    let (subject, details) =
+        (replaces.hyphenated().to_string(), json!({"expires_at": format_rfc3339(code.expires_ms)}));
+    let made = name::REPLACEMENT_CODE_MADE;
+    acts::note(db, &act(made, &code.created_by, code.created_ms, &subject, &found.store_code, details))
 }
 
 /// Retires the node that the one enrolled with this code takes the place of. A second code for the same one does nothing more.
@@ -146,11 +174,19 @@ fn rows(db: &Connection, store: Option<&str>, node_id: Option<Uuid>) -> Done<Vec
     Ok(nodes)
 }
 
-pub(super) fn revoke(db: &Connection, node_id: Uuid, now_ms: i64) -> Done<bool> {
-    Ok(db
-        .prepare_cached("UPDATE nodes SET revoked_ms = coalesce(revoked_ms, ?2) WHERE node_id = ?1")?
-        .execute(params![node_id, now_ms])?
-        > 0)
+pub(super) fn revoke(db: &Connection, node_id: Uuid, by: &str, reason: Option<&str>, now_ms: i64) -> Done<bool> {
+    let Some(found) = node(db, node_id)? else {
+        return Ok(false);
+    };
+    if found.revoked_ms.is_some() {
+        return Ok(true);
+    }
+    db.prepare_cached("UPDATE nodes SET revoked_ms = ?2 WHERE node_id = ?1")?
+        .execute(params![node_id, now_ms])?;
+    let details = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+    let subject = node_id.hyphenated().to_string();
+    acts::note(db, &act(name::NODE_REVOKED, by, now_ms, &subject, &found.store_code, details))?;
+    Ok(true)
 }
 
 pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>> {

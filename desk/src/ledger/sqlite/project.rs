@@ -74,6 +74,7 @@ fn fresh_incident(db: &Connection, record: &Record, claim: Option<&[u8; 32]>) ->
     db.prepare_cached("INSERT INTO documents (incident_no, version, doc, claim) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![record.no, made.version, made.doc, claim])?;
     tags(db, record, &made)?;
+    loss(db, record, true)?;
     index_later(db, record.no, true, &made.words, &made.people)?;
     Ok(made)
 }
@@ -99,6 +100,7 @@ fn incident(db: &Connection, record: &Record) -> Done<()> {
         .execute(params![record.no, made.version, made.doc])?;
     db.prepare_cached("DELETE FROM incident_tags WHERE incident_no = ?1")?.execute([record.no])?;
     tags(db, record, &made)?;
+    loss(db, record, false)?;
     let words = made.words + &comments_folded(db, record.no)?;
     index_later(db, record.no, false, &words, &made.people)
 }
@@ -107,6 +109,31 @@ fn tags(db: &Connection, record: &Record, made: &Document) -> Done<()> {
     for tag in &made.tags {
         db.prepare_cached("INSERT OR IGNORE INTO incident_tags (tag, occurred_at_ms, incident_id, incident_no) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![tag, made.occurred_at_ms, record.id, record.no])?;
+    }
+    Ok(())
+}
+
+/// What an incident cost, where it says so: currency, amount and what of it came back.
+fn loss_of(state: &RecordState) -> Option<(String, i64, i64)> {
+    let minor = |field: &str| state.get(field).and_then(Value::as_i64);
+    let (amount, recovered) = (minor("loss/amount_minor"), minor("loss/recovered_minor"));
+    if amount.is_none() && recovered.is_none() {
+        return None;
+    }
+    Some((text(state, "loss/currency"), amount.unwrap_or(0), recovered.unwrap_or(0)))
+}
+
+/// `fresh`: there can be no row yet.
+fn loss(db: &Connection, record: &Record, fresh: bool) -> Done<()> {
+    match loss_of(&record.state) {
+        Some((currency, amount, recovered)) => {
+            db.prepare_cached("INSERT OR REPLACE INTO losses (incident_no, currency, amount_minor, recovered_minor) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![record.no, currency, amount, recovered])?;
+        }
+        None if fresh => {}
+        None => {
+            db.prepare_cached("DELETE FROM losses WHERE incident_no = ?1")?.execute([record.no])?;
+        }
     }
     Ok(())
 }
@@ -236,6 +263,7 @@ pub(super) fn forget(db: &Connection, record: &Record) -> Done<()> {
                 "DELETE FROM incident_words WHERE rowid = ?1",
                 "DELETE FROM incident_names WHERE rowid = ?1",
                 "DELETE FROM incident_tags WHERE incident_no = ?1",
+                "DELETE FROM losses WHERE incident_no = ?1",
                 "DELETE FROM documents WHERE incident_no = ?1",
                 "DELETE FROM incidents WHERE incident_no = ?1",
             ] {
@@ -400,7 +428,14 @@ fn compare_incident(db: &Connection, record: &Record) -> Done<Option<String>> {
         made.deleted,
         made.reference,
     );
-    Ok((row != Some(says)).then(|| "the incidents table differs".to_owned()))
+    if row != Some(says) {
+        return Ok(Some("the incidents table differs".to_owned()));
+    }
+    let loss: Option<(String, i64, i64)> = optional(
+        db.prepare_cached("SELECT currency, amount_minor, recovered_minor FROM losses WHERE incident_no = ?1")?
+            .query_row([record.no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))),
+    )?;
+    Ok((loss != loss_of(&record.state)).then(|| "the losses table differs".to_owned()))
 }
 
 fn optional<T>(result: rusqlite::Result<T>) -> Done<Option<T>> {

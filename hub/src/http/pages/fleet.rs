@@ -1,12 +1,11 @@
 //! Every node of the company in a table: which one is behind, and why.
 
 use super::HubPages;
-use crate::fleet::SILENT_MS;
-use crate::fleet::{self, NodeItem};
+use crate::fleet::alarms::silent_ms;
+use crate::fleet::{self, NodeItem, SILENT_MS};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use chassis::clock::parse_rfc3339;
 use chassis::http::QueryPairs;
 use desk::photos::size_in_words;
 use pages::http::{Oops, Person, html};
@@ -16,8 +15,6 @@ use pages::words::Words;
 
 /// Rows of a page.
 const ROWS: usize = 200;
-/// A clock further off than this is worth a word, in milliseconds.
-const CLOCK_OFF_MS: u64 = 5 * 60_000;
 
 /// The columns, as the address and the messages name them.
 const COLUMNS: [&str; 8] = ["store", "state", "contact", "lag", "photos", "clock", "version", "alarms"];
@@ -74,7 +71,7 @@ pub async fn page(State(state): State<HubPages>, person: Person, query: QueryPai
             contact: None,
             bytes: String::new(),
             clock_s: item.clock_offset_ms / 1000,
-            alarms: alarms(&item, now_ms, words),
+            alarms: item.alarms.iter().map(|alarm| alarm_words(&alarm.alarm, alarm.number, words)).collect(),
             item,
         })
         .collect();
@@ -147,13 +144,8 @@ pub async fn page(State(state): State<HubPages>, person: Person, query: QueryPai
     })
 }
 
-/// How long ago the node called, in milliseconds; the longest where it never did.
-fn silent_ms(item: &NodeItem, now_ms: i64) -> i64 {
-    let called = item.last_contact_at.as_deref().and_then(parse_rfc3339);
-    called.map_or(i64::MAX, |at| now_ms.saturating_sub(at).max(0))
-}
-
-fn state_of(item: &NodeItem, now_ms: i64) -> &'static str {
+/// How a node is, as messages name it.
+pub(super) fn state_of(item: &NodeItem, now_ms: i64) -> &'static str {
     match item {
         _ if item.revoked_at.is_some() => "revoked",
         _ if item.retired_at.is_some() => "retired",
@@ -163,31 +155,18 @@ fn state_of(item: &NodeItem, now_ms: i64) -> &'static str {
     }
 }
 
-/// What somebody ought to look at, in words.
-fn alarms(item: &NodeItem, now_ms: i64, words: &Words) -> Vec<String> {
-    if item.revoked_at.is_some() || item.retired_at.is_some() {
-        return Vec::new();
+/// An alarm in words.
+pub(super) fn alarm_words(alarm: &str, number: u64, words: &Words) -> String {
+    match alarm {
+        "silent" => words.t("fleet.alarm_silent").to_owned(),
+        "quarantined" => words.n("fleet.alarm_quarantined", number),
+        "clock" => words.t("fleet.alarm_clock").to_owned(),
+        "different" => words.t("fleet.alarm_different").to_owned(),
+        "damaged" => words.n("fleet.alarm_damaged", number),
+        "version" => words.t("fleet.alarm_version").to_owned(),
+        // One of a later version.
+        other => other.replace('_', " "),
     }
-    let mut alarms = Vec::new();
-    if silent_ms(item, now_ms) > SILENT_MS.cast_signed() {
-        alarms.push(words.t("fleet.alarm_silent").to_owned());
-    }
-    if item.quarantined > 0 {
-        alarms.push(words.n("fleet.alarm_quarantined", item.quarantined));
-    }
-    if item.clock_offset_ms.unsigned_abs() > CLOCK_OFF_MS {
-        alarms.push(words.t("fleet.alarm_clock").to_owned());
-    }
-    if item.proof.as_ref().is_some_and(|proof| proof.state == "different") {
-        alarms.push(words.t("fleet.alarm_different").to_owned());
-    }
-    if let Some(damaged) = item.proof.as_ref().map(|proof| proof.damaged).filter(|damaged| *damaged > 0) {
-        alarms.push(words.n("fleet.alarm_damaged", damaged));
-    }
-    if item.versions.is_some() {
-        alarms.push(words.t("fleet.alarm_version").to_owned());
-    }
-    alarms
 }
 
 /// Puts nodes in order; those that are equal stay by store and name. `-NAME` turns it round.

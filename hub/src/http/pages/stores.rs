@@ -133,10 +133,25 @@ pub async fn enrol(
     uri: Uri,
 ) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
+    let code = fleet::make_code(&state.pages.desk, &actor, &code).await?;
+    // A form is sent here, and nobody can go to it.
+    show_code(&state, page.at("/stores"), code, &headers, &uri).await
+}
+
+/// A page with a code, and what to do with it.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) async fn show_code(
+    state: &HubPages,
+    page: Page,
+    code: Code,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Response, Oops> {
     let desk = &state.pages.desk;
-    let code = fleet::make_code(desk, &actor, &code).await?;
     let names = state.pages.stores().await?;
-    let command = command(&base_url(desk, &headers, &uri), &code.code, state.own_authority);
+    let command = command(&base_url(desk, headers, uri), &code.code, state.own_authority);
     html(&EnrolPage {
         store: names.name(&code.store_code).to_owned(),
         until: moment::of(&code.expires_at, &names.zone(&code.store_code), page.words),
@@ -144,8 +159,7 @@ pub async fn enrol(
         command,
         own_authority: state.own_authority,
         code,
-        // A form is sent here, and nobody can go to it.
-        p: page.at("/stores"),
+        p: page,
     })
 }
 
