@@ -7,10 +7,10 @@
 //! [`sqlite`] is the one behind it. A second one has to pass the same tests.
 
 mod accounts;
-mod devices;
-mod drafts;
 pub mod acts;
 mod alarms;
+mod devices;
+mod drafts;
 mod erasures;
 mod fleet;
 mod histories;
@@ -29,10 +29,10 @@ mod versions;
 mod views;
 
 pub use accounts::{Accounts, Failures, Store};
-pub use devices::{Devices, Familiar};
-pub use drafts::{Drafts, FormDraft, Kept, Pair};
 pub use acts::{ActQuery, ActRow, Acts, NewAct};
 pub use alarms::{Alarms, NodeAlarm};
+pub use devices::{Devices, Familiar};
+pub use drafts::{Drafts, FormDraft, Kept, Pair};
 pub use erasures::{Confirmation, Erasure, Erasures, Listing, Undone};
 pub use fleet::{CredentialRow, Fleet, NewCode, NewNode, NodeAuth, NodeRow};
 pub use histories::{Epoch, Fork, Giving, Histories};

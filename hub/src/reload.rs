@@ -57,7 +57,19 @@ impl Settings {
 /// The keys that differ, and whether each waits for a restart.
 fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<(&'static str, bool)> {
     // No `..`: a setting that is missing here must not compile.
-    let ServeConfig { data_dir, listen, plain_http, telemetry, house, photos, scrub, tls, slow } = new;
+    let ServeConfig {
+        data_dir,
+        listen,
+        plain_http,
+        telemetry,
+        house,
+        photos,
+        scrub,
+        tls,
+        slow,
+        mail,
+        webhooks,
+    } = new;
     let (at_once, waits) = (false, true);
     [
         ("data_dir", old.data_dir != *data_dir, waits),
@@ -76,6 +88,8 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<(&'static str, bool)
         ("scrub.paused", old.scrub.paused != scrub.paused, at_once),
         ("tls", old.tls != *tls, waits),
         ("slow", old.slow != *slow, at_once),
+        ("mail", old.mail != *mail, waits),
+        ("webhooks", old.webhooks != *webhooks, waits),
     ]
     .into_iter()
     .filter_map(|(name, differs, waits)| differs.then_some((name, waits)))

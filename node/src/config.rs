@@ -19,8 +19,8 @@ pub use quarantine::{QuarantineCommand, QuarantineConfig};
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, credential, load_file};
 use chassis::http::{TlsConfig, TlsLayer};
-use chassis::outbound::{Backoff, MAX_PINS, Pin};
 use chassis::mail::{MailConfig, MailLayer};
+use chassis::outbound::{Backoff, MAX_PINS, Pin};
 use chassis::overlay;
 use chassis::secret::Redacted;
 use chassis::slow::{SlowLayer, Thresholds};
@@ -183,6 +183,7 @@ pub struct ServeArgs {
     tls: TlsArgs,
     #[command(flatten)]
     slow: SlowArgs,
+    #[command(flatten)]
     pin: PinArgs,
 }
 

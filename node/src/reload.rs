@@ -71,6 +71,9 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<(&'static str, bool)
         tls,
         slow,
         mdns,
+        mail,
+        webhooks,
+        pins,
     } = new;
     let (at_once, waits) = (false, true);
     [
@@ -94,6 +97,9 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<(&'static str, bool)
         ("tls", old.tls != *tls, waits),
         ("mdns", old.mdns != *mdns, waits),
         ("slow", old.slow != *slow, at_once),
+        ("mail", old.mail != *mail, waits),
+        ("webhooks", old.webhooks != *webhooks, waits),
+        ("pin_days", old.pins != *pins, waits),
     ]
     .into_iter()
     .filter_map(|(name, differs, waits)| differs.then_some((name, waits)))

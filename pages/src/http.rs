@@ -2,8 +2,8 @@
 
 pub mod answer;
 pub mod asset;
-pub mod drafts;
 pub mod bulk;
+pub mod drafts;
 pub mod edit;
 pub mod form;
 pub mod guest;

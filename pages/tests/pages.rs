@@ -9,10 +9,10 @@
 
 #[path = "pages/browser.rs"]
 mod browser;
-#[path = "pages/drafts.rs"]
-mod drafts;
 #[path = "pages/bulk.rs"]
 mod bulk;
+#[path = "pages/drafts.rs"]
+mod drafts;
 #[path = "pages/edit.rs"]
 mod edit;
 #[path = "pages/forms.rs"]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::http::form::Form;
+use crate::words::Lang;
 use serde_json::json;
 
 fn zone() -> TimeZone {
