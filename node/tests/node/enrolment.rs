@@ -21,6 +21,7 @@ fn config(folder: &Path, hub: &FakeHub) -> EnrollConfig {
         hub: hub.url.clone(),
         code: Redacted::new(CODE.to_owned()),
         ca: None,
+        pins: Vec::new(),
         name: Some("till 1".into()),
         replace: false,
         plain_http: false,
