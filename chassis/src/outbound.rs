@@ -290,7 +290,9 @@ fn innermost(error: &dyn std::error::Error) -> String {
     while let Some(source) = last.source() {
         last = source;
     }
-    last.to_string()
+    // What a verifier of ours says stands for itself.
+    let text = last.to_string();
+    text.strip_prefix("other error: ").map_or_else(|| text.clone(), str::to_owned)
 }
 
 /// An error with all its causes.

@@ -38,16 +38,15 @@ if not removed.wait(15):
 zc.close()
 "#;
 
-/// A network of its own with two addresses, a node that serves it, and whoever looks for it. Python of the system: what the
+/// A network of its own with two addresses (on the one interface that every kernel has), a node that serves it, and whoever looks for it. Python of the system: what the
 /// package brings belongs to it.
 const SCRIPT: &str = r#"
 set -e
 ip link set lo up
-ip link add lan0 type dummy
-ip address add 192.168.77.5/24 dev lan0
-ip address add 192.168.77.6/24 dev lan0
-ip link set lan0 multicast on up
-ip route add 224.0.0.0/4 dev lan0
+ip link set lo multicast on
+ip address add 192.168.77.5/24 dev lo
+ip address add 192.168.77.6/24 dev lo
+ip route add 224.0.0.0/4 dev lo
 "$1" serve --data-dir "$2" --listen 0.0.0.0:7710 $4 >"$2/serves" 2>"$2/log" &
 node=$!
 tries=200

@@ -12,9 +12,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
-};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use sha2::{Digest as _, Sha256};
 
 /// Most pins of a service: one in use, one to come, and some more.
@@ -114,7 +112,7 @@ pub(super) fn tls(pins: Vec<Pin>, http1_only: bool) -> Result<ClientConfig, Erro
 /// Another certificate than a pinned one.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "it is not the pinned one, but SHA-256 {shown}; where it was changed on purpose, compare that with what is told there, and pin it"
+    "its certificate is not the pinned one, but SHA-256 {shown}; where it was changed on purpose, compare that with what is told there, and pin it"
 )]
 struct NotPinned {
     shown: Pin,
@@ -145,7 +143,7 @@ impl ServerCertVerifier for Pinned {
         if roots.is_empty() {
             // The last one shown is the one nearest to whoever vouches for it: what one would pin.
             let shown = Pin::of(along.last().unwrap_or(own));
-            return Err(CertificateError::Other(OtherError(Arc::new(NotPinned { shown }))).into());
+            return Err(Error::Other(OtherError(Arc::new(NotPinned { shown }))));
         }
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
             .build()
