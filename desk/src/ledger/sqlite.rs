@@ -96,9 +96,9 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V15__arriving", include_str!("../../../migrations/sqlite/V15__arriving.sql")),
     ("V16__erasures", include_str!("../../../migrations/sqlite/V16__erasures.sql")),
     ("V17__returns", include_str!("../../../migrations/sqlite/V17__returns.sql")),
-    ("V19__notifications", include_str!("../../../migrations/sqlite/V19__notifications.sql")),
-    ("V21__own", include_str!("../../../migrations/sqlite/V21__own.sql")),
-    ("V22__console", include_str!("../../../migrations/sqlite/V22__console.sql")),
+    ("V18__notifications", include_str!("../../../migrations/sqlite/V18__notifications.sql")),
+    ("V19__own", include_str!("../../../migrations/sqlite/V19__own.sql")),
+    ("V20__console", include_str!("../../../migrations/sqlite/V20__console.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.
