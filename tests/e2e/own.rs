@@ -82,6 +82,11 @@ async fn a_search_is_kept_as_a_view_and_a_phone_is_shown_the_way() {
     browser.is_at("view=deleted").await;
     assert_eq!(browser.count(".views a[href='/incidents?q=puddle']").await, 0);
 
+    browser.go(&format!("{}/trends", node.url())).await;
+    browser.says("By weekday and hour").await;
+    assert!(browser.count("svg.chart").await >= 2 && browser.count("details.behind table").await >= 2);
+    assert_eq!(browser.text(".figure b").await, "2");
+
     browser.go(&format!("{}/on-phone", node.url())).await;
     browser.says("Phones cannot reach this PC").await;
     let icons = "return fetch('/manifest.webmanifest').then((answer) => answer.json()).then((manifest) => Promise.all( \

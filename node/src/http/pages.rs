@@ -5,6 +5,7 @@ mod inbox;
 mod on_phone;
 mod phone;
 mod sync;
+mod trends;
 
 use super::Site;
 use async_trait::async_trait;
@@ -37,6 +38,7 @@ pub fn routes(site: Site) -> Router {
     let own = Router::new()
         .route("/", get(capture::page)) // where a person begins
         .route("/sync", get(sync::page)) // what waits for headquarters, and why
+        .route("/trends", get(trends::page)) // the store in charts
         .route("/inbox", get(inbox::page)) // what came through the drop folder
         .route("/inbox/{id}", post(inbox::file))
         .route("/inbox/{id}/discard", post(inbox::discard))
@@ -56,6 +58,7 @@ struct StoreShell {
 const MENU: &[Link] = &[
     Link { href: "/", key: "menu.capture", least: Role::Employee },
     Link { href: "/incidents", key: "menu.incidents", least: Role::Employee },
+    Link { href: "/trends", key: "menu.trends", least: Role::Manager },
     Link { href: "/inbox", key: "menu.inbox", least: Role::Manager },
     Link { href: "/reviews", key: "menu.reviews", least: Role::Manager },
     Link { href: "/notifications", key: "menu.notifications", least: Role::Manager },
