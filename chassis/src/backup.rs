@@ -150,13 +150,24 @@ pub fn write(
         })
         .and_then(|manifest| {
             // Not over a file that came meanwhile.
-            fs::hard_link(&part, to).map_err(io_at(to))?;
+            take_name(&part, to).map_err(io_at(to))?;
             let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             sync_folder(folder).map_err(io_at(to))?;
             Ok(manifest)
         });
     let _ = fs::remove_file(&part);
     written
+}
+
+/// Gives `part`, which is whole, the name `to`, not over a file that has it. Memory sticks and some shares know no second name for a
+/// file: there it is looked for one, and `part` is renamed.
+pub(crate) fn take_name(part: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(part, to).or_else(|error| {
+        if to.symlink_metadata().is_ok() {
+            return Err(error);
+        }
+        fs::rename(part, to)
+    })
 }
 
 /// The name under which the backup `to` is written.

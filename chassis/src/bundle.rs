@@ -78,7 +78,7 @@ impl Bundle {
         let file = GzEncoder::get_mut(gzip);
         file.flush().and_then(|()| file.sync_all()).map_err(at(&self.part))?;
         let size_bytes = file.metadata().map_err(at(&self.part))?.len();
-        fs::hard_link(&self.part, &self.to).map_err(at(&self.to))?;
+        crate::backup::take_name(&self.part, &self.to).map_err(at(&self.to))?;
         let folder = self.to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         sync_folder(folder).map_err(at(folder))?;
         Ok(size_bytes)

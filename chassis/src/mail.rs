@@ -195,6 +195,27 @@ impl Mailer {
     /// # Errors
     /// When the server has not said that it has it.
     pub async fn send(&self, letter: Letter) -> Result<(), Undelivered> {
+        let refused = match self.hand_over(letter.clone()).await {
+            Err(Undelivered::ForGood(why)) if letter.to.len() > 1 => why,
+            answer => return answer,
+        };
+        // One address that is gone must not keep the message from all others: each has it alone, and who has not is told.
+        let mut without = Vec::new();
+        for address in &letter.to {
+            match self.hand_over(Letter { to: vec![address.clone()], ..letter.clone() }).await {
+                Ok(()) => {}
+                Err(Undelivered::ForGood(_)) => without.push(address.as_str()),
+                Err(later) => return Err(later),
+            }
+        }
+        match without.len() {
+            0 => Ok(()),
+            n if n == letter.to.len() => Err(Undelivered::ForGood(refused)),
+            _ => Err(Undelivered::ForGood(format!("all have it but {}: {refused}", without.join(", ")))),
+        }
+    }
+
+    async fn hand_over(&self, letter: Letter) -> Result<(), Undelivered> {
         let message = self.message(letter)?;
         if let Err(retry_in) = self.with_breaker(|breaker, now| breaker.admit(now)) {
             counter!("outbound_requests_total", "service" => SERVICE, "outcome" => "open").increment(1);

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod breaker;
+mod names;
 pub mod pins;
 
 #[cfg(test)]
@@ -46,6 +47,8 @@ pub struct OutboundConfig {
     pub extra_ca_pem: Option<Vec<u8>>,
     /// Certificates that alone are believed; none: whatever a trusted authority vouches for.
     pub pins: Vec<Pin>,
+    /// Names that lead to this machine or to its own links are not followed. Default false.
+    pub away_only: bool,
     /// `User-Agent`.
     pub user_agent: String,
     /// When to stop asking for a while.
@@ -61,6 +64,7 @@ impl Default for OutboundConfig {
             http1_only: false,
             extra_ca_pem: None,
             pins: Vec::new(),
+            away_only: false,
             user_agent: concat!("aincident/", env!("CARGO_PKG_VERSION")).to_owned(),
             breaker: BreakerConfig::default(),
         }
@@ -107,6 +111,8 @@ pub struct Outbound {
     carrier: Option<Arc<dyn Carrier>>,
     breaker: Mutex<Breaker>,
     epoch: Instant,
+    /// Whether the paths of its addresses are nobody's business.
+    secret_paths: bool,
 }
 
 impl Outbound {
@@ -131,6 +137,9 @@ impl Outbound {
         if config.http1_only {
             builder = builder.http1_only();
         }
+        if config.away_only {
+            builder = builder.dns_resolver(names::Away);
+        }
         if let Some(total) = config.total_timeout {
             builder = builder.timeout(total);
         }
@@ -151,6 +160,7 @@ impl Outbound {
             carrier: None,
             breaker: Mutex::new(Breaker::new(config.breaker)),
             epoch: Instant::now(),
+            secret_paths: false,
         })
     }
 
@@ -166,7 +176,15 @@ impl Outbound {
             carrier: Some(carrier),
             breaker: Mutex::new(Breaker::new(breaker)),
             epoch: Instant::now(),
+            secret_paths: false,
         }
+    }
+
+    /// The same client, that keeps the paths of its addresses out of the log: some services have a secret there.
+    #[must_use]
+    pub fn with_secret_paths(mut self) -> Self {
+        self.secret_paths = true;
+        self
     }
 
     /// A request to be filled in, `build()`-ed and given to [`Outbound::request`].
@@ -197,7 +215,8 @@ impl Outbound {
         }
         let mut trial = Trial { of: self, settled: false };
         let begun = Instant::now();
-        let asked = format!("{} {}{}", self.service, request.method(), request.url().path());
+        let path = if self.secret_paths { "" } else { request.url().path() };
+        let asked = format!("{} {}{path}", self.service, request.method());
         let answer = match &self.carrier {
             None => self.client.execute(request).await.map_err(|cause| OutboundError::from(&cause)),
             Some(carrier) => carrier.carry(request).await,

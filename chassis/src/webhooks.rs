@@ -4,9 +4,9 @@
 //! `webhook-timestamp` (seconds since 1970, of the try) and `webhook-signature` (`v1,` and the base64 of the HMAC-SHA256 of
 //! `ID.TIMESTAMP.BODY` under the receiver's secret).
 //!
-//! Where a webhook may go: to a name over HTTPS, whose certificate has to be good; to anything else only where the configuration
-//! names it ([`WebhookLayer`]). Redirects are not followed. So whoever may write an address in a form cannot have this program ask what
-//! listens beside it.
+//! Where a webhook may go: to a name over HTTPS, whose certificate has to be good and that leads to another machine; to anything else
+//! only where the configuration names it ([`WebhookLayer`]). Redirects are not followed. So whoever may write an address in a form
+//! cannot have this program ask what listens beside it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -169,7 +169,7 @@ impl Webhooks {
         // So that a file that holds no certificate is told at the start and not with the first message. A client without one is made
         // when there is something to send: it costs milliseconds and memory.
         if webhooks.ca_pem.is_some() {
-            webhooks.client("start").map_err(|error| format!("webhooks.ca: {error}"))?;
+            webhooks.client("start", true).map_err(|error| format!("webhooks.ca: {error}"))?;
         }
         Ok(webhooks)
     }
@@ -249,18 +249,21 @@ impl Webhooks {
         if receivers.len() == MOST_RECEIVERS {
             receivers.clear();
         }
-        let made = Arc::new(self.client(url.host_str().unwrap_or_default())?);
+        let away_only = !self.config.allow.contains(&authority);
+        let made = Arc::new(self.client(url.host_str().unwrap_or_default(), away_only)?);
         receivers.insert(authority, Arc::clone(&made));
         Ok(made)
     }
 
-    fn client(&self, host: &str) -> Result<Outbound, OutboundError> {
+    fn client(&self, host: &str, away_only: bool) -> Result<Outbound, OutboundError> {
         let config = OutboundConfig {
             total_timeout: Some(PATIENCE),
             extra_ca_pem: self.ca_pem.clone(),
+            away_only,
             ..OutboundConfig::default()
         };
-        Outbound::new(format!("webhook:{host}"), config)
+        // Whoever knows the path may post there: many receivers ask for nothing else.
+        Outbound::new(format!("webhook:{host}"), config).map(Outbound::with_secret_paths)
     }
 }
 

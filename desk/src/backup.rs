@@ -134,8 +134,9 @@ pub async fn by_schedule(
     let file = series.begin(&schedule.folder, about.0.name(), desk.now_ms())?;
     let manifest = match make(desk, folder, about, file.clone(), progress).await {
         Ok(manifest) => manifest,
-        // Headquarters could not note that its changes are durable: the file is whole all the same, and stays listed.
-        Err(error) if file.exists() => return Err(error),
+        // Headquarters could not note that its changes are durable: the file is whole all the same, and stays listed. One that is
+        // there after any other failure is somebody else's, such as another site's in a folder that both use.
+        Err(error @ Failed::Ledger(_)) if file.exists() => return Err(error),
         Err(error) => {
             series.take_back(&file)?;
             return Err(error);

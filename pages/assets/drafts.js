@@ -150,6 +150,9 @@ export function drafts() {
         if (JSON.stringify(state(form)) !== clean) site.save();
       }
     }
+    // One goes on behind what is there.
+    const first = form.querySelector("textarea[autofocus]");
+    first?.setSelectionRange(first.value.length, first.value.length);
     form.addEventListener("input", () => {
       keep(form, key, false);
       site?.soon();

@@ -254,6 +254,21 @@ async fn a_mail_server_that_is_away_holds_up_nobody_and_gets_everything_once_it_
         mail.came().iter().any(|letter| letter.header("Subject").contains(&refused))
     })
     .await;
+
+    // One address that is gone keeps the message from nobody else.
+    let two = json!({"name": "Two", "categories": ["hazard"], "addresses": ["max@example.com", "gone@example.com"]});
+    rule(&ada, &two).await;
+    let body = json!({"description": "a puddle", "severity": 1, "category": "hazard"});
+    let _ = manager.post("/api/v1/incidents", &body).await.expect(201);
+    wait_until("the other one's letter", LIMIT, async || {
+        mail.came().iter().any(|letter| letter.to == ["max@example.com"])
+    })
+    .await;
+    wait_until("who has not got it to be named", LIMIT, async || {
+        let dead = ada.get(RULES).await.expect(200)["dead"][0].clone();
+        dead["error"].as_str().is_some_and(|error| error.contains("all have it but gone@example.com"))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -53,7 +53,7 @@ async fn a_support_bundle_has_what_helps_and_no_name_password_or_token() {
     let admin = hub.login("zquackenbush", PASSWORD).await;
     let report = json!({
         "description": "Ingeborg slipped on a puddle",
-        "people": [{ "name": "Ingeborg Xylander", "roles": ["injured"], "phone": "555-0199" }],
+        "people": [{ "name": "Ingeborg Xylander", "roles": ["victim"], "contact": "555-0199" }],
     });
     let made = manager.post("/api/v1/incidents", &report).await.expect(201);
     node.drained(&manager, Duration::from_secs(60)).await;

@@ -61,7 +61,7 @@ impl Smtp {
         self.address.port()
     }
 
-    /// Whether it refuses every recipient for good.
+    /// Whether it refuses every recipient for good; `gone@…` it always does.
     pub fn refuse(&self, refuses: bool) {
         self.refuses.store(refuses, Ordering::SeqCst);
     }
@@ -107,7 +107,7 @@ async fn talk(stream: TcpStream, came: Arc<Mutex<Vec<Letter>>>, refuses: Arc<Ato
             letter = Letter { from: path(), ..Letter::default() };
             "250 fine"
         } else if word.starts_with("RCPT TO:") {
-            if refuses.load(Ordering::SeqCst) {
+            if refuses.load(Ordering::SeqCst) || path().starts_with("gone@") {
                 "550 no such mailbox"
             } else {
                 letter.to.push(path());

@@ -505,6 +505,7 @@ fn client(service: &'static str, trust: Trust<'_>, http1_only: bool) -> Result<O
             idle_timeout: MOST_TRANSFER,
             extra_ca_pem: trust.ca_pem.map(|pem| pem.as_bytes().to_vec()),
             pins: trust.pins.to_vec(),
+            away_only: false,
             user_agent: concat!("aincident-node/", env!("CARGO_PKG_VERSION")).to_owned(),
             breaker: NEVER_OPEN,
         },

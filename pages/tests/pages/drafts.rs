@@ -73,7 +73,7 @@ async fn drafts_are_few_small_and_forgotten_after_a_while() {
     }
     keep(&hub, &token, &id(20), &typed("x")).await.problem(409);
     keep(&hub, &token, &id(3), &typed("still this one")).await.expect(200);
-    assert_eq!(keep(&hub, &token, &id(3), &typed(&"x".repeat(130_000))).await.fields(), ["fields"]);
+    assert_eq!(keep(&hub, &token, &id(3), &typed(&"x".repeat(131_072))).await.fields(), ["fields"]);
     let mut browser = Browser::of(&hub, "kim").await;
     assert_eq!(browser.post(&format!("/drafts/{}/delete", id(4)), &[]).await.leads(), "/drafts");
     keep(&hub, &token, &id(20), &typed("x")).await.expect(200);

@@ -159,6 +159,12 @@ async fn a_pin_takes_the_password_to_be_set_and_ends_with_it() {
     desk::accounts::edit(&site.desk, &desk::actor::Actor::system("cli"), kim.id, edit).await.unwrap();
     assert!(try_pin(&mut till, "kim", PIN).await.leads().starts_with("/login?pin=over"));
     till.post("/login", &[("username", "kim"), ("password", "another horse")]).await.leads();
+    // Whoever knew the old password may have set the PIN: it went with it.
+    assert!(till.get("/pin").await.is(200).says("You have no PIN yet."));
+    assert!(try_pin(&mut till, "kim", PIN).await.leads().starts_with("/login?pin=over"));
+    till.post("/login", &[("username", "kim"), ("password", "another horse")]).await.leads();
+    let fields = [("pin", PIN), ("again", PIN), ("password", "another horse")];
+    till.post("/pin", &fields).await.leads();
     assert_eq!(try_pin(&mut till, "kim", PIN).await.leads(), "/incidents");
     assert_eq!(till.post("/pin/remove", &[]).await.leads(), "/pin?said=removed");
     assert!(try_pin(&mut till, "kim", PIN).await.leads().starts_with("/login?pin=over"));

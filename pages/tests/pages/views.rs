@@ -7,12 +7,12 @@ async fn a_filter_with_a_name_is_its_owners_alone() {
     let hub = hub().await;
     let mut hana = Browser::of(&hub, "hana").await;
     let page = hana.get("/incidents?status=submitted&severity_min=4&cursor=&utm_source=mail").await.is(200);
-    let fields = [("name", "Serious <b>new</b>"), ("filters", "status=submitted&severity_min=4&utm_source=mail")];
+    let fields = [("name", "Gravest <b>new</b>"), ("filters", "status=submitted&severity_min=4&utm_source=mail")];
     assert!(page.says("action=\"/views\""));
     let to = hana.post("/views", &fields).await.leads();
     assert_eq!(to, "/incidents?status=submitted&severity_min=4&view=kept");
     let page = hana.get(&to).await.is(200);
-    assert!(page.says("Serious &#60;b&#62;new&#60;/b&#62;") && !page.says("<b>new"), "{}", page.text);
+    assert!(page.says("Gravest &#60;b&#62;new&#60;/b&#62;") && !page.says("<b>new"), "{}", page.text);
     assert!(
         page.says("href=\"/incidents?status=submitted&#38;severity_min=4\" aria-current=\"true\""),
         "{}",
@@ -26,14 +26,14 @@ async fn a_filter_with_a_name_is_its_owners_alone() {
     );
     let id = page.text.split("action=\"/views/").nth(1).unwrap().split('/').next().unwrap().to_owned();
     let mut ada = Browser::of(&hub, "ada").await;
-    assert!(!ada.get("/incidents").await.is(200).says("Serious"));
+    assert!(!ada.get("/incidents").await.is(200).says("Gravest"));
     ada.post(&format!("/views/{id}/delete"), &[]).await.is(404);
-    assert!(hana.get("/incidents").await.is(200).says("Serious"));
+    assert!(hana.get("/incidents").await.is(200).says("Gravest"));
     assert_eq!(
         hana.post(&format!("/views/{id}/delete"), &[("filters", "q=x")]).await.leads(),
         "/incidents?q=x&view=deleted"
     );
-    assert!(!hana.get("/incidents").await.is(200).says("Serious"));
+    assert!(!hana.get("/incidents").await.is(200).says("Gravest"));
     assert!(Browser::of(&hub, "mia").await.speaks("es").get("/incidents").await.is(200).says("Mis vistas"));
 }
 

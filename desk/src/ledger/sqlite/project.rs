@@ -247,7 +247,10 @@ fn account(db: &Connection, record: &Record) -> Done<()> {
     ])?;
     // A new password or a closed account ends what is open, at whichever site the news arrives.
     if before.is_some_and(|(hash, was_active)| hash != password_hash || (was_active && !active)) {
-        db.prepare_cached("DELETE FROM sessions WHERE username = ?1")?.execute([text(state, "username")])?;
+        // So does its PIN: whoever knew the old password may have set it.
+        for sql in ["DELETE FROM sessions WHERE username = ?1", "DELETE FROM pins WHERE username = ?1"] {
+            db.prepare_cached(sql)?.execute([text(state, "username")])?;
+        }
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use super::changes::{
     self, Made, Place, Record, judge, keep_aside, load_record, merge, parent_of, parse_scope, quarantined, rebuild,
 };
 use super::fail::{Done, Fail};
-use super::{erasures, project, reviews, site};
+use super::{acts, erasures, project, reviews, site};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -145,6 +145,14 @@ fn attempt(
     keep_aside(db, &outcome, (change_no, held_up, change.as_ref().and_then(parent_of)), since_ms)?;
     if matches!(outcome, Outcome::Quarantined { .. } | Outcome::Deferred) {
         return Ok(None);
+    }
+    // What waited is an act only now.
+    if let (Outcome::Applied | Outcome::Merged, Some(change)) = (&outcome, &change)
+        && acts::is_act(change)
+        && site::is_hub(db)?
+        && let Some(found) = load_record(db, change.id)?
+    {
+        acts::note_change(db, change_no, &scope, change, &found.state)?;
     }
     released.push(change_no);
     Ok(Some(record))
