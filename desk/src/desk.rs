@@ -3,6 +3,7 @@
 use crate::accounts::Hashing;
 use crate::accounts::pins::Pins;
 use crate::cache::SharedCache;
+use crate::drafts;
 use crate::erasures;
 use crate::error::{Error, Refusal};
 use crate::events::MAX_STREAMS;
@@ -417,6 +418,7 @@ impl Desk {
             () = photos::tidy::keep(&self) => {}
             () = jobs::measure(&self) => {}
             () = quarantine::keep(&self) => {}
+            () = drafts::forget(&self) => {}
             () = scrub::keep(&self) => {}
             () = erasures::work::keep(&self) => {}
             () = notifications::follow::keep(&self) => {}

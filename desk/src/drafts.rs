@@ -8,11 +8,14 @@ use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use crate::ledger::{FormDraft, Kept, Pair};
+use std::time::Duration;
 use sync_protocol::record::FieldError;
 use uuid::Uuid;
 
 /// How long a draft is kept after its last change, in milliseconds: fourteen days.
 pub const LASTS_MS: i64 = 14 * 86_400_000;
+/// How often it is looked for those that lasted too long.
+const EVERY: Duration = Duration::from_secs(60 * 60);
 /// Most drafts of a person.
 pub const MOST: u32 = 20;
 /// Most bytes of a draft, names and values together: a description of 20,000 characters, and the rest.
@@ -64,6 +67,16 @@ pub async fn keep(desk: &Desk, actor: &Actor, id: Uuid, fields: Vec<Pair>) -> Re
 pub async fn end(desk: &Desk, actor: &Actor, id: Uuid) -> Result<bool, Error> {
     desk.own_store().await?;
     desk.ledger().end_draft(actor.username.clone(), id, desk.now_ms()).await
+}
+
+/// Forgets every hour what was not changed for too long: it is of people, and nobody may ever come back to it.
+pub(crate) async fn forget(desk: &Desk) {
+    loop {
+        if let Err(error) = desk.ledger().forget_drafts(since_ms(desk)).await {
+            tracing::warn!(%error, "old drafts are still kept; it is tried again");
+        }
+        tokio::time::sleep(EVERY).await;
+    }
 }
 
 fn since_ms(desk: &Desk) -> i64 {

@@ -44,8 +44,10 @@ pub trait Drafts {
     async fn drafts(&self, username: &str, since_ms: i64) -> Result<Vec<FormDraft>, Error>;
     /// One of them.
     async fn draft(&self, username: &str, id: Uuid, since_ms: i64) -> Result<Option<FormDraft>, Error>;
-    /// Keeps one, where its owner has fewer than `most` others; those not changed since `since_ms` are forgotten.
+    /// Keeps one, where its owner has fewer than `most` others changed since `since_ms`.
     async fn keep_draft(&self, username: String, draft: FormDraft, since_ms: i64, most: u32) -> Result<Kept, Error>;
     /// Throws one away, for good: what comes late does not bring it back. False where there was none.
     async fn end_draft(&self, username: String, id: Uuid, now_ms: i64) -> Result<bool, Error>;
+    /// Forgets those that were not changed since `since_ms`; how many.
+    async fn forget_drafts(&self, since_ms: i64) -> Result<usize, Error>;
 }

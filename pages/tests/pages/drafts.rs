@@ -81,7 +81,11 @@ async fn drafts_are_few_small_and_forgotten_after_a_while() {
     let token = hub.login("kim").await;
     assert_eq!(hub.get(&token, "/api/v1/drafts").await.expect(200)["items"], json!([]));
     hub.get(&token, &format!("/api/v1/drafts/{}", id(3))).await.problem(404);
+    // What nobody is shown any more is not kept either.
+    let ledger = hub.desk.ledger();
+    assert_eq!(ledger.forget_drafts(hub.desk.now_ms() - 14 * 86_400_000).await.unwrap(), 21);
     keep(&hub, &token, &id(21), &typed("x")).await.expect(200);
+    assert_eq!(ledger.forget_drafts(hub.desk.now_ms() - 14 * 86_400_000).await.unwrap(), 0);
 }
 
 #[test]

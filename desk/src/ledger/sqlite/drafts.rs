@@ -42,7 +42,7 @@ fn one(db: &Connection, username: &str, id: Uuid, since_ms: i64) -> Done<Option<
 }
 
 fn keep(db: &Connection, username: &str, draft: &FormDraft, since_ms: i64, most: u32) -> Done<Kept> {
-    db.prepare_cached("DELETE FROM drafts WHERE changed_ms < ?1")?.execute([since_ms])?;
+    forget(db, since_ms)?;
     let ended: Option<bool> = db
         .prepare_cached("SELECT fields IS NULL FROM drafts WHERE username = ?1 AND draft_id = ?2")?
         .query_row(params![username, draft.id], |row| row.get(0))
@@ -64,6 +64,10 @@ fn keep(db: &Connection, username: &str, draft: &FormDraft, since_ms: i64, most:
     )?
     .execute(params![username, draft.id, fields, draft.changed_ms])?;
     Ok(Kept::Kept)
+}
+
+fn forget(db: &Connection, since_ms: i64) -> Done<usize> {
+    Ok(db.prepare_cached("DELETE FROM drafts WHERE changed_ms < ?1")?.execute([since_ms])?)
 }
 
 fn end(db: &Connection, username: &str, id: Uuid, now_ms: i64) -> Done<bool> {
@@ -101,5 +105,9 @@ impl Drafts for SqliteLedger {
 
     async fn end_draft(&self, username: String, id: Uuid, now_ms: i64) -> Result<bool, Error> {
         self.write(move |db| end(db, &username, id, now_ms)).await
+    }
+
+    async fn forget_drafts(&self, since_ms: i64) -> Result<usize, Error> {
+        self.write(move |db| forget(db, since_ms)).await
     }
 }

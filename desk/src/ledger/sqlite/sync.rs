@@ -509,8 +509,15 @@ pub(super) fn keep_seal(db: &Connection, stream: &Origin, line: &PageLine) -> Do
 }
 
 /// Takes what the hub says of a change that is held: one that was put back got it anew, at another time, and may have placed it
-/// elsewhere. Its seal is on both. Answers where the change stands.
+/// elsewhere. Its seal is on both. Answers where the change stands; a line that is another change under the same number (a history
+/// that parted, which is not settled here) changes nothing.
 fn keep_word(db: &Connection, stream: &Origin, line: &PageLine, (change_no, was): (i64, i64)) -> Done<Option<Hlc>> {
+    let is_same: bool = db
+        .prepare_cached("SELECT body = ?2 FROM changes WHERE change_no = ?1")?
+        .query_row(params![change_no, line.body.get()], |row| row.get(0))?;
+    if !is_same {
+        return Ok(None);
+    }
     let placed = line.hlc.or_else(|| Change::from_body(line.body.get()).ok().map(|change| change.order()));
     if let Some(placed) = placed.filter(|placed| placed.to_i64() != was) {
         changes::restamp(db, change_no, placed)?;
