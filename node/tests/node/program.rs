@@ -97,9 +97,13 @@ async fn a_node_is_enrolled_while_it_serves() {
         (&"042".into(), &0.into(), &hub.url.clone().into())
     );
     hub.everywhere(Mood::Portal);
-    until("status tells of the loss", async || status().await["hub_reachable"] == false).await;
-    assert!(status().await["last_error"].is_string());
-    assert!(serving.get("/metrics").1.contains("aincident_link_breaker 2"));
+    // What was under way may still be answered, and say otherwise for a moment.
+    until("status tells of the loss, and why", async || {
+        let told = status().await;
+        told["hub_reachable"] == false && told["last_error"].is_string()
+    })
+    .await;
+    until("the breaker to open", async || serving.get("/metrics").1.contains("aincident_link_breaker 2")).await;
     assert_eq!(serving.end(), Some(0));
     std::fs::remove_dir_all(&folder).unwrap();
 }
