@@ -15,8 +15,8 @@ pub const MAX_NAME: usize = 60;
 pub const MOST_FILTERS: usize = 60;
 /// Longest value of one, in characters.
 pub const MAX_VALUE: usize = 200;
-/// What a filter may name.
-pub const FILTERS: [&str; 12] = [
+/// What a filter may name that names it in `/api/v1/incidents`, too.
+pub const PLAIN: [&str; 10] = [
     "q",
     "status",
     "category",
@@ -27,9 +27,15 @@ pub const FILTERS: [&str; 12] = [
     "person",
     "reported_by",
     "deleted",
-    "from",
-    "to",
 ];
+/// The filters of pages that are days of the store's calendar.
+pub const DAYS: [&str; 2] = ["from", "to"];
+
+/// Whether a filter may have that name.
+#[must_use]
+pub fn is_filter(name: &str) -> bool {
+    PLAIN.contains(&name) || DAYS.contains(&name)
+}
 
 /// The views of `actor`, by name.
 ///
@@ -52,7 +58,7 @@ pub async fn add(desk: &Desk, actor: &Actor, name: &str, filters: Vec<Pair>) -> 
     if !(1..=MAX_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
         wrong("name", format!("must be 1 to {MAX_NAME} characters"));
     }
-    if let Some(unknown) = filters.iter().find(|one| !FILTERS.contains(&one.name.as_str())) {
+    if let Some(unknown) = filters.iter().find(|one| !is_filter(&one.name)) {
         let unknown: String = unknown.name.chars().take(40).collect();
         wrong("filters", format!("{unknown} is no filter of the list"));
     }

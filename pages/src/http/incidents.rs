@@ -21,20 +21,6 @@ use sync_protocol::record::vocabulary::{CATEGORIES, STATUSES};
 
 /// Rows of a page.
 const LIMIT: &str = "50";
-/// Filters that a page's address names as `/api/v1` does.
-const PLAIN: [&str; 11] = [
-    "q",
-    "status",
-    "category",
-    "severity_min",
-    "severity_max",
-    "store",
-    "tag",
-    "person",
-    "reported_by",
-    "deleted",
-    "cursor",
-];
 /// Statuses of what still has to be worked on.
 const OPEN: [&str; 4] = ["draft", "submitted", "in_review", "needs_info"];
 
@@ -177,7 +163,9 @@ fn asked(pairs: &[(String, String)], zone: &TimeZone, words: &Words) -> (Vec<(St
                 Some(at) => asked.push((name.clone(), at)),
                 None => wrong.push(words.with("list.no_day", &[value])),
             },
-            plain if PLAIN.contains(&plain) => asked.push((name.clone(), value.to_owned())),
+            plain if plain == "cursor" || desk::views::PLAIN.contains(&plain) => {
+                asked.push((name.clone(), value.to_owned()))
+            }
             // What else stands in an address (a mail program's marks, say) changes nothing.
             _ => {}
         }

@@ -35,7 +35,7 @@ pub(super) fn pairs(view: &View) -> Vec<(String, String)> {
 /// What is filtered, as the form says it: filters that the list knows, and no place in it.
 fn filtered(form: &Form) -> Vec<(String, String)> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(form.one("filters")).unwrap_or_default();
-    let is_filter = |name: &str, value: &str| views::FILTERS.contains(&name) && !value.trim().is_empty();
+    let is_filter = |name: &str, value: &str| views::is_filter(name) && !value.trim().is_empty();
     pairs.into_iter().filter(|(name, value)| is_filter(name, value)).collect()
 }
 
