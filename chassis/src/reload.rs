@@ -30,20 +30,25 @@ impl Hangups {
     }
 }
 
-/// Says what came of reading the configuration again: which keys were `changed`, which wait for a restart, or why nothing was done.
-pub fn tell(outcome: Result<(&[&str], &[&str]), &dyn std::fmt::Display>) {
-    let word = match outcome {
+/// A key of the configuration whose value differs from the one in force, and whether it waits for a restart.
+pub type Difference = (&'static str, bool);
+
+/// Says what came of reading the configuration again: what differs, or why nothing was done.
+pub fn tell(outcome: Result<Vec<Difference>, String>) {
+    let word = match &outcome {
         Err(_) => "refused",
-        Ok((_, [])) => "done",
-        Ok(_) => "in_part",
+        Ok(differs) if differs.iter().any(|(_, waits)| *waits) => "in_part",
+        Ok(_) => "done",
     };
     metrics::counter!("configuration_reloads_total", "outcome" => word).increment(1);
     match outcome {
         Err(why) => tracing::error!(%why, "the configuration cannot be used; all settings stay as they are"),
-        Ok((changed, waiting)) => {
-            for name in waiting {
+        Ok(differs) => {
+            let (waiting, changed): (Vec<_>, Vec<_>) = differs.into_iter().partition(|(_, waits)| *waits);
+            for (name, _) in waiting {
                 tracing::warn!("{name} was changed in the configuration: it needs a restart");
             }
+            let changed: Vec<_> = changed.into_iter().map(|(name, _)| name).collect();
             let changed = if changed.is_empty() { "nothing".to_owned() } else { changed.join(", ") };
             tracing::info!(changed, "the configuration was read again");
         }

@@ -1,6 +1,6 @@
 //! Reading the configuration again while the hub serves.
 
-use chassis::reload::{self, Hangups};
+use chassis::reload::{self, Difference, Hangups};
 use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
 use desk::Desk;
@@ -25,19 +25,12 @@ impl Settings {
     pub async fn keep(mut self, mut hangups: Hangups) {
         loop {
             hangups.next().await;
-            match self.read().await {
-                Ok(differs) => {
-                    let names =
-                        |waits| differs.iter().filter(|one| one.1 == waits).map(|one| one.0).collect::<Vec<_>>();
-                    reload::tell(Ok((&names(false), &names(true))));
-                }
-                Err(why) => reload::tell(Err(&why)),
-            }
+            reload::tell(self.read().await);
         }
     }
 
-    /// Takes what can be taken; the keys that differ, and whether each waits for a restart.
-    async fn read(&mut self) -> Result<Vec<(&'static str, bool)>, String> {
+    /// Takes what can be taken; what differs.
+    async fn read(&mut self) -> Result<Vec<Difference>, String> {
         let new = (self.again)().map_err(|error| error.to_string())?;
         telemetry::check(&new.telemetry).map_err(|error| error.to_string())?;
         // The one that can fail goes first. Nodes hear of it with their next hello.
@@ -54,8 +47,8 @@ impl Settings {
     }
 }
 
-/// The keys that differ, and whether each waits for a restart.
-fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<(&'static str, bool)> {
+/// What differs.
+fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
     // No `..`: a setting that is missing here must not compile.
     let ServeConfig {
         data_dir,
