@@ -134,6 +134,8 @@ pub trait Queue: Send + Sync {
     async fn progress(&self, no: i64, done: u64, total: u64) -> Result<(), QueueError>;
     /// Jobs set aside, newest first, at most `limit`.
     async fn dead(&self, limit: u32) -> Result<Vec<DeadJob>, QueueError>;
+    /// The one of that number, where it was set aside.
+    async fn dead_job(&self, no: i64) -> Result<Option<DeadJob>, QueueError>;
     /// Has a dead job wait again from `now_ms`; false when there is none of that number, or another of its kind and key waits.
     async fn revive(&self, no: i64, now_ms: i64) -> Result<bool, QueueError>;
     /// Removes a dead job; false when there is none of that number.

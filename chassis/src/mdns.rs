@@ -222,10 +222,15 @@ impl Responder {
 
     async fn reply(&mut self, told: &Told, id: u16, questions: &[Question], from: SocketAddrV4) {
         let mut records: Vec<Record> = Vec::new();
-        for record in questions.iter().flat_map(|question| told.answers(question)) {
-            if !records.contains(&record) {
-                records.push(record);
+        // Only what is answered is said back: a packet full of other questions would come back many times as large.
+        let mut answered: Vec<&Question> = Vec::new();
+        for question in questions {
+            let mut answers = told.answers(question);
+            if !answers.is_empty() && !answered.contains(&question) {
+                answered.push(question);
             }
+            answers.retain(|record| !records.contains(record));
+            records.append(&mut answers);
         }
         if records.is_empty() {
             return;
@@ -238,7 +243,7 @@ impl Responder {
             }
             self.alone.1 += 1;
             if self.alone.1 <= MOST_ALONE {
-                let bytes = packet::answer(&records, &more, is_simple.then_some((id, questions)));
+                let bytes = packet::answer(&records, &more, is_simple.then_some((id, &answered[..])));
                 let _ = self.socket.send_to(&bytes, from).await;
             }
             return;

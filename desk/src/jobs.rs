@@ -79,8 +79,7 @@ pub async fn discard(desk: &Desk, actor: &Actor, no: i64) -> Result<(), Error> {
 
 async fn find(desk: &Desk, actor: &Actor, no: i64) -> Result<DeadJob, Error> {
     may(desk, actor).await?;
-    let dead = desk.jobs().dead(MOST_LISTED).await.map_err(queue)?;
-    dead.into_iter().find(|job| job.no == no).ok_or_else(|| Refusal::NotFound.into())
+    desk.jobs().dead_job(no).await.map_err(queue)?.ok_or_else(|| Refusal::NotFound.into())
 }
 
 /// Jobs belong to the site: at a store to its manager, at headquarters to those who see every store.

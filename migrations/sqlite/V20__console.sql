@@ -9,7 +9,9 @@ CREATE TABLE losses (
 ) STRICT;
 INSERT INTO losses (incident_no, currency, amount_minor, recovered_minor)
   SELECT incident_no, coalesce(json_extract(doc, '$.loss.currency'), ''),
-         coalesce(json_extract(doc, '$.loss.amount_minor'), 0), coalesce(json_extract(doc, '$.loss.recovered_minor'), 0)
+         -- A document that the disk has damaged may hold anything there: an audit tells of it, and no upgrade fails for it.
+         CAST(coalesce(json_extract(doc, '$.loss.amount_minor'), 0) AS INTEGER),
+         CAST(coalesce(json_extract(doc, '$.loss.recovered_minor'), 0) AS INTEGER)
   FROM documents
   WHERE json_valid(doc)
     AND (json_extract(doc, '$.loss.amount_minor') IS NOT NULL OR json_extract(doc, '$.loss.recovered_minor') IS NOT NULL);

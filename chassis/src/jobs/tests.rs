@@ -159,6 +159,8 @@ async fn what_fails_is_tried_again_later_and_what_cannot_be_done_is_kept_for_a_p
     .await;
     let dead = queue.dead(10).await.unwrap().remove(0);
     assert_eq!((dead.key.as_str(), dead.error.as_str(), dead.attempts), ("never", "it is no photo", 1));
+    assert_eq!(queue.dead_job(dead.no).await.unwrap().unwrap().key, "never");
+    assert!(queue.dead_job(dead.no + 1).await.unwrap().is_none(), "one that waits was taken for dead");
     clock.set(10_000_000);
     queue_up(&db, Vec::new()).await;
     queue_up(&db, vec![job("wakes", 0)]).await;

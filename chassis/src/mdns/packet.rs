@@ -73,7 +73,7 @@ pub(super) fn encoded(name: &Name) -> Vec<u8> {
 }
 
 /// An answer. `echo`: to one who does not know multicast, who wants the number and the questions back, and short lives.
-pub(super) fn answer(records: &[Record], more: &[Record], echo: Option<(u16, &[Question])>) -> Vec<u8> {
+pub(super) fn answer(records: &[Record], more: &[Record], echo: Option<(u16, &[&Question])>) -> Vec<u8> {
     let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).to_be_bytes();
     let (id, questions) = echo.unwrap_or((0, &[]));
     let mut bytes = Vec::with_capacity(512);

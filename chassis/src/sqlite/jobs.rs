@@ -4,7 +4,7 @@
 use super::{Database, ReadError, StoreError, WriteError};
 use crate::jobs::{DeadJob, Job, JobCount, MOST_CRASHES, NewJob, Queue, QueueError};
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tokio::sync::watch;
 
 /// Queues a job inside a transaction of its caller's.
@@ -73,6 +73,17 @@ impl SqliteQueue {
 
 fn failed<E: std::fmt::Display>(error: &E) -> QueueError {
     QueueError(error.to_string())
+}
+
+fn dead_job(row: &Row<'_>) -> rusqlite::Result<DeadJob> {
+    Ok(DeadJob {
+        no: row.get(0)?,
+        kind: row.get(1)?,
+        key: row.get(2)?,
+        error: row.get(3)?,
+        attempts: row.get(4)?,
+        queued_ms: row.get(5)?,
+    })
 }
 
 #[async_trait]
@@ -165,17 +176,18 @@ impl Queue for SqliteQueue {
                 "SELECT job_no, kind, key, coalesce(error, ''), attempts, queued_ms FROM jobs WHERE state = 'dead' \
                  ORDER BY job_no DESC LIMIT ?1",
             )?;
-            let rows = statement.query_map([limit], |row| {
-                Ok(DeadJob {
-                    no: row.get(0)?,
-                    kind: row.get(1)?,
-                    key: row.get(2)?,
-                    error: row.get(3)?,
-                    attempts: row.get(4)?,
-                    queued_ms: row.get(5)?,
-                })
-            })?;
+            let rows = statement.query_map([limit], dead_job)?;
             Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    async fn dead_job(&self, no: i64) -> Result<Option<DeadJob>, QueueError> {
+        self.look(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT job_no, kind, key, coalesce(error, ''), attempts, queued_ms FROM jobs WHERE state = 'dead' AND job_no = ?1",
+            )?;
+            Ok(statement.query_row([no], dead_job).optional()?)
         })
         .await
     }
