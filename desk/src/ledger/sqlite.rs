@@ -27,6 +27,7 @@ mod inbox;
 mod incidents;
 mod links;
 mod mend;
+mod met;
 mod notifications;
 mod offers;
 mod photos;
@@ -43,6 +44,7 @@ mod stats;
 mod sums;
 mod sync;
 mod together;
+mod told;
 mod versions;
 mod views;
 

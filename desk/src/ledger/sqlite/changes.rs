@@ -11,10 +11,12 @@
 
 use super::aside::{self, Aside};
 use super::fail::{Done, Fail};
+use super::met::{Met, met};
 use super::{acts, erasures, project, reviews, settle, site, sums};
 
 pub(super) use super::feed::{feed, tag};
 pub(super) use super::together::{follow, put_together, rebuild, restamp};
+pub(super) use super::told::{Told, told, writes_of};
 use crate::document::Document;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -23,7 +25,7 @@ use sync_protocol::change::{Change, ChangeId, MAX_BODY_BYTES, Malformed};
 use sync_protocol::checksum::{bucket_of, record_sum};
 use sync_protocol::erasure;
 use sync_protocol::hlc::Hlc;
-use sync_protocol::merge::{Cell, RecordState, Stamp, Write};
+use sync_protocol::merge::{Cell, RecordState, Stamp};
 use sync_protocol::message::{Outcome, quarantine};
 use sync_protocol::record;
 use sync_protocol::scope::Scope;
@@ -64,6 +66,8 @@ pub(super) struct Incoming<'a> {
     pub(super) now_ms: i64,
     /// Digest of the request that records a new incident here.
     pub(super) claim: Option<&'a [u8; 32]>,
+    /// What it meets here, where that is known already.
+    pub(super) met: Option<Met>,
 }
 
 /// What became of a change.
@@ -179,7 +183,8 @@ pub(super) enum Untried<'a> {
 /// Adds the stream's next change without merging it: as it came, in quarantine, for `why`.
 pub(super) fn add_aside(db: &Connection, incoming: Incoming<'_>, why: Untried<'_>) -> Done<Added> {
     let seq = incoming.origin.seq + 1;
-    let (now_ms, stored) = (incoming.now_ms, store(db, incoming, seq, None)?);
+    let (now_ms, met) = (incoming.now_ms, looked(db, &incoming, seq)?);
+    let stored = store(db, incoming, seq, None, &met)?;
     let parent = stored.parsed.as_ref().ok().and_then(parent_of);
     let outcome = match why {
         Untried::Failed(reason) => quarantined(quarantine::FAILED, reason),
@@ -201,11 +206,12 @@ pub(super) fn add_back(db: &Connection, incoming: Incoming<'_>, seq: u64, change
     let scope = incoming.origin.scope.clone();
     let pusher = incoming.origin.node_id;
     let is_too_large = incoming.body.len() > MAX_BODY_BYTES;
-    let Stored { id, hlc, change_no, record_id: record, parsed } = store(db, incoming, seq, change_no)?;
+    let met = looked(db, &incoming, seq)?;
+    let Stored { id, hlc, change_no, record_id: record, parsed } = store(db, incoming, seq, change_no, &met)?;
     let parent = parsed.as_ref().ok().and_then(parent_of);
-    let place = Place { change_no, id, hlc, scope: &scope, received_ms, now_ms, claim };
+    let place = Place { change_no, id, hlc, scope: &scope, received_ms, now_ms, claim, met };
     let mut made = Made::default();
-    if settle::is_decided(db, id)? {
+    if met.decided {
         // A person decided against it before it got here.
         let (code, reason) = settle::DECIDED;
         let aside = Aside {
@@ -290,14 +296,21 @@ struct Stored {
     parsed: Result<Change, Malformed>,
 }
 
+/// What the change meets, where its author has not looked yet.
+fn looked(db: &Connection, incoming: &Incoming<'_>, seq: u64) -> Done<Met> {
+    let record = incoming.parsed.as_ref().ok().map(|change| change.id);
+    incoming.met.map_or_else(|| met(db, record, ChangeId { origin: incoming.origin.id, seq }), Ok)
+}
+
 /// Keeps a body as it came and moves its stream on. `no`: the number it is to have here.
-fn store(db: &Connection, incoming: Incoming<'_>, seq: u64, no: Option<i64>) -> Done<Stored> {
-    let Incoming { origin, body, parsed, hlc, received_ms, now_ms, claim: _ } = incoming;
+fn store(db: &Connection, incoming: Incoming<'_>, seq: u64, no: Option<i64>, met: &Met) -> Done<Stored> {
+    let Incoming { origin, body, parsed, hlc, received_ms, now_ms, claim: _, met: _ } = incoming;
     let hlc = hlc.unwrap_or_else(|| parsed.as_ref().map_or(Hlc::new(now_ms, 0), Change::order));
     let record_id = parsed.as_ref().ok().map(|change| change.id);
     // Values that an order names are never written, whenever they come.
     let left = match record_id {
-        Some(id) => erasures::left(db, id, body)?,
+        Some(id) if met.erased => erasures::left(db, id, body)?,
+        Some(_) => None,
         None => erasures::left_unread(db, body)?,
     };
     // Its picture may have been made while the order came.
@@ -340,6 +353,7 @@ pub(super) fn quarantined(code: &str, reason: impl Into<String>) -> Outcome {
 }
 
 /// Where a readable change stands.
+#[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) change_no: i64,
     pub(super) id: ChangeId,
@@ -348,6 +362,8 @@ pub(super) struct Place<'a> {
     pub(super) received_ms: Option<i64>,
     pub(super) now_ms: i64,
     pub(super) claim: Option<&'a [u8; 32]>,
+    /// What it met.
+    pub(super) met: Met,
 }
 
 /// Merges one readable change into its record, or says why not. `ahead`: it waits behind nothing of its own record.
@@ -358,15 +374,15 @@ pub(super) fn merge(
     ahead: bool,
     made: &mut Made,
 ) -> Done<Outcome> {
-    let &Place { change_no, id, hlc, scope, received_ms, now_ms, claim } = place;
-    let ahead = ahead || (change.new && aside::is_missed(db, change.id)?);
+    let &Place { change_no, id, hlc, scope, received_ms, now_ms, claim, met } = place;
+    let ahead = ahead || !met.aside || (change.new && aside::is_missed(db, change.id)?);
     if !ahead && aside::is_before(db, change.id, change_no)? {
         return Ok(Outcome::Deferred);
     }
     if let Some(wrong) = record::check(&change.kind, &change.set).into_iter().next() {
         return Ok(quarantined(quarantine::BAD_VALUE, format!("{}: {}", wrong.field, wrong.message)));
     }
-    let found = load_record(db, change.id)?;
+    let found = if met.record { load_record(db, change.id)? } else { None };
     if let Some(found) = &found
         && (found.kind != change.kind || &found.scope != scope)
     {
@@ -424,7 +440,11 @@ pub(super) fn merge(
     });
     let applied = record.state.apply(id, hlc, change);
     if fresh {
-        erasures::mark_state(db, record.id, &mut record.state)?;
+        if met.erased {
+            erasures::mark_state(db, record.id, &mut record.state)?;
+        } else {
+            erasures::unmark(&mut record.state);
+        }
         if let Some(wrong) = record::check_whole(&change.kind, &record.state).into_iter().next() {
             return Ok(quarantined(quarantine::BAD_VALUE, format!("{}: {}", wrong.field, wrong.message)));
         }
@@ -446,7 +466,7 @@ pub(super) fn merge(
         project::child(db, &parent, &record)?;
     }
 
-    if fresh && aside::is_awaited(db, change.id)? {
+    if fresh && (met.aside || met.children) && aside::is_awaited(db, change.id)? {
         made.settling.release(change.id);
     }
     if change.kind == record::SETTLEMENT {
@@ -539,55 +559,6 @@ pub(super) fn load_record_no(db: &Connection, no: i64) -> Done<Option<Record>> {
     .optional()?
     .map(record_of)
     .transpose()
-}
-
-/// One merged change of a record, as history and audits read it.
-pub(super) struct Told {
-    pub(super) no: i64,
-    pub(super) id: ChangeId,
-    pub(super) hlc: Hlc,
-    pub(super) site: String,
-    /// Only a part of it is left.
-    pub(super) erased: bool,
-    pub(super) change: Change,
-}
-
-/// Every merged change of one record, in the order of all changes.
-pub(super) fn told(db: &Connection, record: Uuid) -> Done<Vec<Told>> {
-    let mut statement = db.prepare_cached(
-        "SELECT o.origin, c.seq, c.hlc, o.site, c.body, c.change_no, c.digest FROM changes c JOIN origins o ON o.origin_no = c.origin_no \
-         WHERE c.record_id = ?1 AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.change_no = c.change_no)",
-    )?;
-    let mut rows = statement.query([record])?;
-    let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id = ChangeId { origin: row.get(0)?, seq: row.get::<_, i64>(1)? as u64 };
-        let body = row.get_ref(4)?.as_str().map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
-        sums::check(row.get(6)?, Hlc::from_i64(row.get(2)?), body, id)?;
-        let change = Change::from_body(body).map_err(|e| Fail::Broken(format!("change {id}: {e}")))?;
-        let erased = erasure::original(body.as_bytes()).is_some();
-        all.push(Told {
-            id,
-            hlc: Hlc::from_i64(row.get(2)?),
-            site: row.get(3)?,
-            erased,
-            change,
-            no: row.get(5)?,
-        });
-    }
-    all.sort_by_key(|told| Stamp { hlc: told.hlc, id: told.id });
-    Ok(all)
-}
-
-/// Every write of one field among the changes of a record.
-pub(super) fn writes_of(told: &[Told], field: &str) -> Vec<Write> {
-    told.iter()
-        .filter(|told| told.change.set.contains_key(field))
-        .map(|told| Write {
-            stamp: Stamp { hlc: told.hlc, id: told.id },
-            base: told.change.base.get(field).copied(),
-        })
-        .collect()
 }
 
 /// Moves the site's clock behind a change it took.

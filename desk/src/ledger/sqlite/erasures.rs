@@ -407,9 +407,14 @@ pub(super) fn say_again(db: &Connection) -> Done<()> {
     Ok(())
 }
 
+/// Takes marks that a change claims out of a state: only orders leave any.
+pub(super) fn unmark(state: &mut RecordState) {
+    state.cells.retain(|field, _| !is_mark(field));
+}
+
 /// Leaves the marks of all orders that name a record in its state.
 pub(super) fn mark_state(db: &Connection, record_id: Uuid, state: &mut RecordState) -> Done<()> {
-    state.cells.retain(|field, _| !is_mark(field));
+    unmark(state);
     let orders: BTreeSet<i64> = db
         .prepare_cached("SELECT erasure_no FROM erased_fields WHERE record_id = ?1")?
         .query_map([record_id], |row| row.get(0))?

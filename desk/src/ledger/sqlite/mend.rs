@@ -494,6 +494,7 @@ fn one(
                 received_ms: Some(line.received_ms),
                 now_ms: taker.now_ms,
                 claim: None,
+                met: None,
             };
             let added = changes::add_back(db, incoming, line.seq, place)?;
             keep_seal(db, &stream, line)?;

@@ -187,6 +187,7 @@ fn take_one(
         received_ms: Some(line.received_ms),
         now_ms,
         claim: None,
+        met: None,
     };
     let added = add(db, incoming)?;
     let told: Vec<i64> = added.told().collect();

@@ -2,10 +2,11 @@
 
 use super::changes::{Added, Incoming, Origin, add, feed, load_record, open_origin, own_origin, save_origin};
 use super::fail::{Done, Fail};
+use super::met::met;
 use super::{erasures, incidents, site};
 use crate::document::Document;
 use crate::error::Refusal;
-use crate::ledger::{Claim, Draft, Earlier, IncidentRow, Recording, Staged, StagedRecord};
+use crate::ledger::{Claim, Draft, Earlier, IncidentRow, Recording, Retirement, Staged, StagedRecord};
 use chassis::ids::Ids;
 use chassis::sqlite::jobs::enqueue;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
@@ -55,8 +56,8 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Do
     if drafts.is_empty() {
         return Ok(None);
     }
-    let is_hub = site::is_hub(db)?;
-    in_service(db, &by)?;
+    let (is_hub, retirement) = site::service(db)?;
+    in_service(retirement, &by)?;
     let mut fed = Vec::new();
     let mut incident = None;
     for draft in drafts {
@@ -89,8 +90,8 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Do
 
 /// A node whose place another one took is there to be read and emptied. What the program itself has to say of what is here
 /// still goes.
-fn in_service(db: &Connection, by: &str) -> Done<()> {
-    let Some(retirement) = site::retirement(db)?.filter(|_| !by.starts_with(SYSTEM)) else {
+fn in_service(retirement: Option<Retirement>, by: &str) -> Done<()> {
+    let Some(retirement) = retirement.filter(|_| !by.starts_with(SYSTEM)) else {
         return Ok(());
     };
     let successor = if retirement.successor.is_empty() {
@@ -206,6 +207,7 @@ pub(super) fn add_own(
     claim: Option<&[u8; 32]>,
 ) -> Done<Added> {
     let Own { by, at_ms, kind, id, new, set, instead_of } = own;
+    let met = met(db, Some(id), ChangeId { origin: origin.id, seq: origin.seq + 1 })?;
     // A new record writes over nothing.
     let state = if new { None } else { load_record(db, id)?.map(|record| record.state) };
     let base: BTreeMap<_, _> = set
@@ -215,7 +217,11 @@ pub(super) fn add_own(
     let (by, kind) = (by.to_owned(), kind.to_owned());
     let mut change = Change { at: at_ms, base, by, hlc: None, id, instead_of, kind, new, set };
     change.set_order(site::tick(db, at_ms)?);
-    let knows = erasures::known(db, &change.kind, change.id, &change.set)?;
+    let knows = if met.erased {
+        erasures::known(db, &change.kind, change.id, &change.set)?
+    } else {
+        Vec::new()
+    };
     let body = change
         .to_salted_body(&fresh.salt(), &knows)
         .map_err(|e| Refusal::Invalid(vec![FieldError { field: "body".to_owned(), message: e.0 }]))?;
@@ -227,6 +233,7 @@ pub(super) fn add_own(
         received_ms: is_hub.then_some(at_ms),
         now_ms: at_ms,
         claim,
+        met: Some(met),
     };
     let mut added = add(db, incoming)?;
     match std::mem::replace(&mut added.outcome, Outcome::Applied) {
@@ -250,9 +257,7 @@ pub(super) fn add_own(
 /// The next reference of a store's year: `042-2026-000017-K7`.
 fn reference(db: &Connection, store_code: &str, year: i16, id: Uuid, is_hub: bool) -> Done<String> {
     let name = format!("reference/{store_code}/{year}");
-    let mut number = site::counter(db, &name)?.unwrap_or(if is_hub { HUB_NUMBERS_FROM } else { 0 });
-    number += 1;
-    site::set_counter(db, &name, number)?;
+    let number = site::count_on(db, &name, if is_hub { HUB_NUMBERS_FROM } else { 0 })?;
     Ok(format!("{store_code}-{year:04}-{number:06}-{}", check_characters(id)))
 }
 

@@ -15,6 +15,7 @@ use super::changes::{
     self, Made, Place, Record, judge, keep_aside, load_record, merge, parent_of, parse_scope, quarantined, rebuild,
 };
 use super::fail::{Done, Fail};
+use super::met::Met;
 use super::{acts, erasures, project, reviews, site};
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -135,7 +136,16 @@ fn attempt(
     let parsed = left.as_deref().map_or(read, Change::from_body);
     let scope = parse_scope(&scope)?;
     let id = ChangeId { origin, seq: seq as u64 };
-    let place = Place { change_no, id, hlc, scope: &scope, received_ms, now_ms, claim: None };
+    let place = Place {
+        change_no,
+        id,
+        hlc,
+        scope: &scope,
+        received_ms,
+        now_ms,
+        claim: None,
+        met: Met::UNKNOWN,
+    };
     let mut made = Made { settling: std::mem::take(settling), ..Made::default() };
     let outcome = judge(db, &place, &parsed, body.len() > MAX_BODY_BYTES, node_id, &mut made)?;
     *settling = made.settling;
@@ -178,6 +188,8 @@ pub(super) fn stand_in(
     }
     db.execute_batch("SAVEPOINT stands_in")?;
     decide(db, stood_for, place.now_ms)?;
+    // What was decided may have changed what there is to meet.
+    let place = &Place { met: Met::UNKNOWN, ..*place };
     let outcome = merge(db, place, change, true, made)?;
     let is_taken = matches!(outcome, Outcome::Applied | Outcome::Merged);
     db.execute_batch(if is_taken {
@@ -290,13 +302,6 @@ pub(super) fn note(db: &Connection, record: &Record, decided: bool) -> Done<()> 
     )?
     .execute(params![record.no, about.origin, about.seq as i64, decided])?;
     Ok(())
-}
-
-/// Whether a settlement that is held decided against the change.
-pub(super) fn is_decided(db: &Connection, change: ChangeId) -> Done<bool> {
-    Ok(db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM settlements WHERE origin = ?1 AND seq = ?2 AND decided = 1)")?
-        .query_row(params![change.origin, change.seq as i64], |row| row.get(0))?)
 }
 
 /// Takes a change out of its record for good. Answers whose waiting changes can go on.

@@ -68,6 +68,16 @@ pub(super) fn set_counter(db: &Connection, name: &str, value: i64) -> Done<()> {
     Ok(())
 }
 
+/// Moves a counter on by one, from `start` where there is none yet; answers the number it is at now.
+pub(super) fn count_on(db: &Connection, name: &str, start: i64) -> Done<i64> {
+    Ok(db
+        .prepare_cached(
+            "INSERT INTO counters (name, value) VALUES (?1, ?2 + 1) \
+             ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
+        )?
+        .query_row(params![name, start], |row| row.get(0))?)
+}
+
 pub(super) fn is_hub(db: &Connection) -> Done<bool> {
     Ok(value(db, "role")?.as_deref() == Some("hub"))
 }
@@ -210,6 +220,21 @@ pub(super) fn count_pulled(db: &Connection, new: u64) -> Done<()> {
 pub(super) fn set_link_state(db: &Connection, state: &LinkState) -> Done<()> {
     let text = serde_json::to_string(state).map_err(|e| Fail::Broken(e.to_string()))?;
     set_value(db, "link", &text)
+}
+
+/// What every recording asks: whether this is the hub, and whether another node took this one's place.
+pub(super) fn service(db: &Connection) -> Done<(bool, Option<Retirement>)> {
+    let mut statement = db.prepare_cached("SELECT name, value FROM site WHERE name IN ('role', 'retired')")?;
+    let mut rows = statement.query([])?;
+    let (mut is_hub, mut retirement) = (false, None);
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(1)?.as_str().map_err(|e| Fail::Broken(format!("site: {e}")))?;
+        match row.get_ref(0)?.as_str() {
+            Ok("role") => is_hub = text == "hub",
+            _ => retirement = serde_json::from_str(text).ok(),
+        }
+    }
+    Ok((is_hub, retirement))
 }
 
 pub(super) fn retirement(db: &Connection) -> Done<Option<Retirement>> {

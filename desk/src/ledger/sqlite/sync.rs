@@ -234,6 +234,7 @@ pub(super) fn take_push(
             received_ms: Some(now_ms),
             now_ms,
             claim: None,
+            met: None,
         };
         let added = match untried {
             None => add(db, incoming)?,
@@ -564,7 +565,16 @@ pub(super) fn apply_page(db: &Connection, page: &Page, now_ms: i64) -> Done<Page
         if line.seq <= stream.seq {
             late.insert(line.origin);
         }
-        let incoming = Incoming { origin: stream, body, parsed, hlc: placed, received_ms, now_ms, claim: None };
+        let incoming = Incoming {
+            origin: stream,
+            body,
+            parsed,
+            hlc: placed,
+            received_ms,
+            now_ms,
+            claim: None,
+            met: None,
+        };
         let outcome = add_numbered(db, incoming, line.seq)?.outcome;
         keep_seal(db, stream, line)?;
         applied.new += 1;
