@@ -8,6 +8,10 @@ fn either(values: &[&str]) -> Vec<String> {
     values.iter().map(|value| (*value).to_owned()).collect()
 }
 
+fn own(values: &[&str]) -> std::collections::BTreeMap<String, Vec<String>> {
+    [("custom/place".to_owned(), either(values))].into()
+}
+
 /// Every filter of the API, alone and in company.
 fn filters() -> Vec<(&'static str, Filter)> {
     let none = Filter::default();
@@ -26,6 +30,9 @@ fn filters() -> Vec<(&'static str, Filter)> {
         ("reporter", Filter { reported_by: either(&["kim"]), ..none.clone() }),
         ("tag", Filter { tag: either(&["red"]), ..none.clone() }),
         ("two tags", Filter { tag: either(&["red", "blue"]), ..none.clone() }),
+        ("one value of its own", Filter { own: own(&["till"]), ..none.clone() }),
+        ("two values of its own", Filter { own: own(&["till", "door"]), ..none.clone() }),
+        ("a tag and a value of its own", Filter { tag: either(&["red"]), own: own(&["till"]), ..none.clone() }),
         ("from and to", Filter { from_ms: Some(T0), to_ms: Some(T0 + 50), ..none.clone() }),
         ("deleted too", Filter { deleted: true, ..none.clone() }),
         (
