@@ -82,5 +82,6 @@ pub(crate) async fn forget(desk: &Desk) {
 }
 
 fn since_ms(desk: &Desk) -> i64 {
-    desk.now_ms().saturating_sub(i64::try_from(desk.draft_days()).unwrap_or(i64::MAX).saturating_mul(DAY_MS))
+    desk.now_ms()
+        .saturating_sub(i64::try_from(desk.draft_days()).unwrap_or(i64::MAX).saturating_mul(DAY_MS))
 }

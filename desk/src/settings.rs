@@ -54,9 +54,14 @@ impl Holding {
     /// Of the rows of a ledger, what holds at `store`; for none, the company's own.
     #[must_use]
     pub fn of(rows: &[SettingsRow], store: Option<&str>) -> Self {
-        let find = |wanted: &Scope| rows.iter().find(|row| row.scope == *wanted);
-        let company = find(&Scope::Company);
-        let own = store.and_then(|code| find(&Scope::Store(code.to_owned())));
+        let company = rows.iter().find(|row| row.scope == Scope::Company);
+        let own = store.and_then(|code| rows.iter().find(|row| row.scope.store_code() == Some(code)));
+        Self::joined(company, own)
+    }
+
+    /// What the company's row and a store's amount to.
+    #[must_use]
+    pub fn joined(company: Option<&SettingsRow>, own: Option<&SettingsRow>) -> Self {
         let fields = |row: Option<&SettingsRow>| row.map(|row| row.fields.clone()).unwrap_or_default();
         Self {
             company: fields(company),
@@ -241,7 +246,11 @@ pub async fn show(desk: &Desk, actor: &Actor, store: Option<String>) -> Result<S
         }
     }
     let holding = holding(desk, store.as_deref()).await?;
-    let report = if at_node { desk.settings_report().borrow().clone() } else { SettingsReport::default() };
+    let report = if at_node {
+        desk.settings_report().borrow().clone()
+    } else {
+        SettingsReport::default()
+    };
     Ok(told(&holding, store, &report))
 }
 
@@ -312,7 +321,8 @@ fn changes(before: &RecordState, patch: Body) -> Result<Fields, Vec<FieldError>>
     let (mut set, mut errors) = (Fields::new(), Vec::new());
     let wrong = |field: &str, message: String| FieldError { field: public(field), message };
     for (name, value) in patch {
-        let is_group = COLLECTIONS.contains(&name.as_str()) || SINGLE.iter().any(|(field, _)| group(field) == Some(&name));
+        let is_group =
+            COLLECTIONS.contains(&name.as_str()) || SINGLE.iter().any(|(field, _)| group(field) == Some(&name));
         if name.contains('/') {
             errors.push(wrong(&name, "there is no such field".to_owned()));
         } else if !is_group {
@@ -327,7 +337,11 @@ fn changes(before: &RecordState, patch: Body) -> Result<Fields, Vec<FieldError>>
                 Value::Object(members) => {
                     for (member, value) in members {
                         let field = format!("{name}/{member}");
-                        let value = if COLLECTIONS.contains(&name.as_str()) { merged(before.get(&field), value) } else { value };
+                        let value = if COLLECTIONS.contains(&name.as_str()) {
+                            merged(before.get(&field), value)
+                        } else {
+                            value
+                        };
                         set.insert(field, value);
                     }
                 }
@@ -382,7 +396,10 @@ fn whole(before: &RecordState, set: &Fields) -> Vec<FieldError> {
     let of = |collection: &str| {
         let prefix = format!("{collection}/");
         let cells = after.cells.iter().filter(|(_, cell)| !cell.value.is_null());
-        cells.filter(|(field, _)| field.starts_with(&prefix)).map(|(field, cell)| (field, &cell.value)).collect()
+        cells
+            .filter(|(field, _)| field.starts_with(&prefix))
+            .map(|(field, cell)| (field, &cell.value))
+            .collect()
     };
     for collection in COLLECTIONS {
         let elements: Vec<(&String, &Value)> = of(collection);
@@ -392,7 +409,9 @@ fn whole(before: &RecordState, set: &Fields) -> Vec<FieldError> {
         }
         for (field, value) in elements.iter().filter(|(field, _)| set.contains_key(*field)) {
             let is_same = |other: &Value| {
-                other.get("label").is_some() && other.get("label") == value.get("label") && other.get("category") == value.get("category")
+                other.get("label").is_some()
+                    && other.get("label") == value.get("label")
+                    && other.get("category") == value.get("category")
             };
             if elements.iter().any(|(other, value)| other != field && is_same(value)) {
                 let message = "another one has this name: choose another name".to_owned();

@@ -12,6 +12,7 @@ pub use forks::{Fork, forks};
 pub use measure::measure;
 pub use program::{Epoch, HubItem, program};
 pub use refused::{RefusedItem, refused};
+use settings::Expected;
 pub use settings::{NodeSettings, SettingsState};
 
 use crate::intake::codes;
@@ -156,9 +157,9 @@ pub async fn nodes(desk: &Desk, actor: &Actor, store: Option<String>) -> Result<
     for checkpoint in desk.ledger().checkpoints().await? {
         checkpoints.entry(checkpoint.node_id).or_default().push(checkpoint);
     }
-    let rows_of_settings = desk.ledger().settings(None).await?;
+    let expected = Expected::of(&desk.ledger().settings(None).await?);
     let whole = |row: NodeRow| {
-        let settings = NodeSettings::of(&row, &rows_of_settings);
+        let settings = NodeSettings::of(&row, &expected);
         let proof = checkpoints.get(&row.node_id).and_then(|of_node| proof(of_node));
         complete(NodeItem { proof, settings, ..item(row, now_ms) }, now_ms)
     };
@@ -181,8 +182,8 @@ pub async fn node(desk: &Desk, actor: &Actor, node_id: Uuid) -> Result<NodeDetai
     let row = desk.ledger().node(node_id).await?.ok_or(Refusal::NotFound)?;
     let mut of_node = desk.ledger().checkpoints().await?;
     of_node.retain(|checkpoint| checkpoint.node_id == node_id);
-    let rows_of_settings = desk.ledger().settings(Some(row.store_code.clone())).await?;
-    let settings = NodeSettings::of(&row, &rows_of_settings);
+    let expected = Expected::of(&desk.ledger().settings(Some(row.store_code.clone())).await?);
+    let settings = NodeSettings::of(&row, &expected);
     let node = complete(NodeItem { proof: proof(&of_node), settings, ..item(row, now_ms) }, now_ms);
     let past = desk.ledger().alarms_of(node_id, alarms::HISTORY).await?;
     let query = ActQuery { subject: Some(node_id.hyphenated().to_string()), ..ActQuery::default() };

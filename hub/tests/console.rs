@@ -462,7 +462,9 @@ async fn settings_are_made_at_a_page_without_scripts_and_said_of_each_node() {
     assert!(page.contains("<option value=\"debug\" selected>") && page.contains("value=\"22:00\""), "{page}");
     let store = ada.page("/settings?store=042", 200).await;
     assert!(store.contains("Company: 512"), "{store}");
-    let wrong = ada.form("/settings", &[("store", "042"), ("photos.max_kbit_s", "lots"), ("drafts.keep_days", "99")]).await;
+    let wrong = ada
+        .form("/settings", &[("store", "042"), ("photos.max_kbit_s", "lots"), ("drafts.keep_days", "99")])
+        .await;
     assert_eq!(wrong.status, 422);
     assert!(wrong.text().contains("must be a whole number from 1 to 90") && wrong.text().contains("value=\"lots\""));
     // Headquarters looks, an administrator changes.
@@ -519,7 +521,12 @@ async fn settings_are_made_at_a_page_without_scripts_and_said_of_each_node() {
     let node = ada.page(&format!("/fleet/{}", Uuid::from_u128(2)), 200).await;
     assert!(node.contains("because &#60;it&#62; is so") && node.contains("photos.max_kbit_s"), "{node}");
     let nodes = ada.ask("GET", "/api/v1/nodes?store=042", None).await.json();
-    let states: Vec<&str> = nodes["items"].as_array().unwrap().iter().map(|node| node["settings"]["state"].as_str().unwrap()).collect();
+    let states: Vec<&str> = nodes["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| node["settings"]["state"].as_str().unwrap())
+        .collect();
     assert_eq!(states, ["unknown", "in_part"]);
     assert!(ada.page("/settings?store=042", 200).await.contains("Refused in part: 1"));
 }

@@ -443,11 +443,7 @@ impl ServeArgs {
         let mut told = Overridden::default();
         let photos = layer.photos.unwrap_or_default();
         let photos = PhotosLayer {
-            originals: told.first(
-                "photos/originals",
-                self.photos_originals.or(photos.originals),
-                &theirs.originals,
-            ),
+            originals: told.first("photos/originals", self.photos_originals.or(photos.originals), &theirs.originals),
             max_kbit_s: told.first(
                 "photos/max_kbit_s",
                 self.photos_max_kbit_s.or(photos.max_kbit_s),
@@ -455,8 +451,9 @@ impl ServeArgs {
             ),
         };
         let backoff = layer.link.unwrap_or_default().max_backoff_ms;
-        let link =
-            LinkLayer { max_backoff_ms: told.first("link/max_backoff_ms", backoff, &theirs.max_backoff_ms) };
+        let link = LinkLayer {
+            max_backoff_ms: told.first("link/max_backoff_ms", backoff, &theirs.max_backoff_ms),
+        };
         let log = told.first("log_level", layer.log, &theirs.log);
         let backup = layer.backup.unwrap_or_default();
         let _ = told.first("backup/keep_daily", backup.keep_daily, &theirs.keep_daily);

@@ -76,7 +76,11 @@ impl Settings {
             settings::apply(&self.desk, holding, &self.now.overridden, broken);
         }
         self.version = version;
-        let occasion = if anew { "the configuration was read again" } else { "settings of headquarters' were applied" };
+        let occasion = if anew {
+            "the configuration was read again"
+        } else {
+            "settings of headquarters' were applied"
+        };
         reload::tell(occasion, taken);
     }
 

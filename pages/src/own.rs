@@ -35,8 +35,8 @@ impl Own {
     pub async fn anywhere(desk: &Desk) -> Result<Arc<Self>, Error> {
         let rows = desk.ledger().settings(None).await?;
         let mut all = Self::of(&Holding::of(&rows, None));
-        for code in rows.iter().filter_map(|row| row.scope.store_code()) {
-            let theirs = Self::of(&Holding::of(&rows, Some(code)));
+        for row in rows.iter().filter(|row| row.scope.store_code().is_some()) {
+            let theirs = Self::of(&Holding::joined(None, Some(row)));
             for one in theirs.categories {
                 let is_it = |other: &Category| other.label == one.label && other.category == one.category;
                 if !all.categories.iter().any(is_it) {
@@ -75,7 +75,12 @@ impl Own {
             text: one.label.clone(),
             on: one.category == category && one.label == subcategory,
         };
-        self.categories.iter().map(|one| (one, choice(one))).filter(|(one, it)| it.on || !one.retired).map(|(_, it)| it).collect()
+        self.categories
+            .iter()
+            .map(|one| (one, choice(one)))
+            .filter(|(one, it)| it.on || !one.retired)
+            .map(|(_, it)| it)
+            .collect()
     }
 
     /// Whether these two are a category of the company's.
@@ -103,5 +108,7 @@ pub const fn input(kind: Kind) -> &'static str {
 /// A value as a form shows it.
 #[must_use]
 pub fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned)
 }

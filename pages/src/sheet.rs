@@ -124,7 +124,10 @@ impl Sheet {
     #[must_use]
     pub fn of(now: &Value, zone: &TimeZone, own: &Arc<Own>) -> Self {
         let custom = now.get("custom").and_then(Value::as_object).into_iter().flatten();
-        let custom = custom.filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let custom = custom
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         let asked = own.asked(&custom).cloned().collect();
         let mut sheet = Self { own: Arc::clone(own), asked, ..Self::default() };
         let currency = currency(now);

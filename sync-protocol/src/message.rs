@@ -15,9 +15,9 @@ use crate::seal::Seal;
 pub use proof::{CredentialKeys, credential_keys, proof, proves};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+pub use settings::SettingsReport;
 use std::collections::BTreeMap;
 use std::fmt;
-pub use settings::SettingsReport;
 pub use successor::Successor;
 use uuid::Uuid;
 

@@ -1,7 +1,8 @@
 //! What headquarters sets reaches every node, is applied while it runs, and headquarters hears what became of it.
 
-use aincident_tests::hub::PASSWORD;
 use aincident_tests::http::Client;
+use aincident_tests::hub::PASSWORD;
+use aincident_tests::old::OldNode;
 use aincident_tests::{Hub, Node, Scratch, wait_until};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -59,9 +60,16 @@ async fn what_headquarters_sets_is_applied_by_the_node_that_runs_and_acknowledge
     assert_eq!((&here["settings"]["photos"]["max_kbit_s"], &here["store_code"]), (&json!(64), &json!("042")));
     let applied = |node: &Node| {
         let log = node.daemon().log_tail(usize::MAX);
-        log.lines().filter(|line| line.contains("settings of headquarters' were applied")).map(str::to_owned).collect::<Vec<_>>()
+        log.lines()
+            .filter(|line| line.contains("settings of headquarters' were applied"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
-    assert!(applied(&node).iter().any(|line| line.contains("photos.max_kbit_s") || line.contains("log")), "{:?}", applied(&node));
+    assert!(
+        applied(&node).iter().any(|line| line.contains("photos.max_kbit_s") || line.contains("log")),
+        "{:?}",
+        applied(&node)
+    );
 
     // What cannot be is refused before anybody hears of it, and by whom it must not be set.
     let problem = ada.patch("/api/v1/settings", &json!({"photos": {"max_kbit_s": -1}, "command": "reboot"})).await;
@@ -78,7 +86,10 @@ async fn what_headquarters_sets_is_applied_by_the_node_that_runs_and_acknowledge
     let items = acts["items"].as_array().unwrap();
     assert_eq!(items.len(), 2);
     assert_eq!((&items[0]["subject"], &items[0]["by"]), (&json!("store/042"), &json!("ada")));
-    let quiet = ada.patch("/api/v1/settings", &json!({"log_level": "warn", "photos": {"originals": null}})).await.expect(200);
+    let quiet = ada
+        .patch("/api/v1/settings", &json!({"log_level": "warn", "photos": {"originals": null}}))
+        .await
+        .expect(200);
     let acts = ada.get("/api/v1/acts?act=settings_changed").await.expect(200);
     let changed = &acts["items"][0]["details"]["changed"];
     assert_eq!(changed["log_level"], json!({"before": "debug", "after": "warn"}));
@@ -89,7 +100,10 @@ async fn what_headquarters_sets_is_applied_by_the_node_that_runs_and_acknowledge
     node.stop().await;
     node.env("AINCIDENT_NODE_LOG", "info");
     node.env("AINCIDENT_NODE_PHOTOS_MAX_KBIT_S", "100");
-    let set = ada.patch("/api/v1/settings/stores/042", &json!({"link": {"max_backoff_ms": 5000}})).await.expect(200);
+    let set = ada
+        .patch("/api/v1/settings/stores/042", &json!({"link": {"max_backoff_ms": 5000}}))
+        .await
+        .expect(200);
     assert_eq!(seen(&ada, "042").await["state"], "waiting");
     node.start().await;
     let told = acknowledged(&ada, "042", &set["version"]).await;
@@ -100,4 +114,52 @@ async fn what_headquarters_sets_is_applied_by_the_node_that_runs_and_acknowledge
     assert_eq!(here["sources"]["link.max_backoff_ms"], "store");
     drop(other);
     let _ = hub.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_version_1_passes_settings_by_and_no_node_makes_any() {
+    let scratch = Scratch::new("settings-old");
+    let hub = Hub::with_stores(&scratch, &["042"]).await;
+    let ada = hub.login("ada", PASSWORD).await;
+    let mut old = OldNode::enrol(hub.url(), &hub.node_code("042").await).await;
+    old.hello().await;
+    let set = ada.patch("/api/v1/settings", &json!({"log_level": "debug"})).await.expect(200);
+    let pulled = old.pull().await;
+    let kinds: Vec<Value> = pulled
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(&line.body).unwrap()["kind"].clone())
+        .collect();
+    assert!(kinds.contains(&json!("settings")), "{kinds:?}");
+    let told = seen(&ada, "042").await;
+    assert_eq!((&told["state"], &told["version"]), (&json!("unknown"), &set["version"]));
+    let body = r#"{"at":1795132800000,"by":"employee-042","id":"019aa2b3-c000-7000-8000-0000000000f0","kind":"settings","new":true,"set":{"log_level":"trace"}}"#;
+    let answer = old.push(&[body.to_owned()]).await;
+    assert_eq!(answer["answers"][0]["code"], "not-yours", "{answer}");
+    let held = ada.get("/api/v1/settings/stores/042").await.expect(200);
+    assert_eq!(held["settings"], json!({"log_level": "debug"}));
+    let _ = hub.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_are_made_at_the_prompt_while_the_hub_serves_and_while_it_does_not() {
+    let scratch = Scratch::new("settings-prompt");
+    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
+    let set = hub
+        .run(&["settings", "set", "--store", "042", "photos.max_kbit_s=64", "drafts.keep_days=3", "--json"])
+        .await;
+    let set: Value = serde_json::from_str(&set.ok("settings set")).unwrap();
+    assert_eq!(set["settings"], json!({"photos": {"max_kbit_s": 64}, "drafts": {"keep_days": 3}}));
+    hub.stop().await;
+    let unset = hub.run(&["settings", "unset", "--store", "042", "drafts.keep_days"]).await.ok("settings unset");
+    assert!(unset.contains("photos.max_kbit_s = 64  (store)") && !unset.contains("keep_days"), "{unset}");
+    let wrong = hub.run(&["settings", "set", "photos.max_kbit_s=lots", "command=reboot"]).await;
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    assert!(
+        wrong.stderr.contains("command: there is no such field") && wrong.stderr.contains("photos.max_kbit_s"),
+        "{wrong:?}"
+    );
+    let none = hub.run(&["settings", "show", "--store", "999"]).await;
+    assert!(none.stderr.contains("there is no store 999"), "{none:?}");
+    let shown = hub.run(&["settings", "show"]).await.ok("settings show");
+    assert!(shown.contains("nothing is set"), "{shown}");
 }

@@ -37,7 +37,10 @@ pub struct SettingsPatch {
 #[derive(Serialize, ToSchema)]
 pub struct PhotoSettings {
     /// When originals go: `always`, `on-demand`, or a time of the day by the node's clock.
-    #[schema(example = "22:00-06:00", pattern = "^(always|on-demand|([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])$")]
+    #[schema(
+        example = "22:00-06:00",
+        pattern = "^(always|on-demand|([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])$"
+    )]
     originals: Option<String>,
     /// Most of the line that photos take, in kilobits a second; 0: all of it.
     #[schema(minimum = 0, maximum = 10_000_000)]

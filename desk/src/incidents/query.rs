@@ -4,8 +4,8 @@ use crate::error::Refusal;
 use crate::ledger::Filter;
 use chassis::clock::parse_rfc3339;
 use chassis::secret::{from_base64url, to_base64url};
-use sync_protocol::record::{self, FieldError, INCIDENT};
 use sync_protocol::record::vocabulary::{CATEGORIES, STATUSES};
+use sync_protocol::record::{self, FieldError, INCIDENT};
 use uuid::Uuid;
 
 /// Items of a page where the request does not say.

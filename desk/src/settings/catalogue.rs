@@ -63,7 +63,9 @@ impl Shape {
         match self {
             Self::LogLevel if text.is_some_and(|level| LOG_LEVELS.contains(&level)) => None,
             Self::LogLevel => Some(format!("must be one of {}", LOG_LEVELS.join(", "))),
-            Self::Originals if text.is_some_and(|when| matches!(when, "always" | "on-demand") || is_window(when)) => None,
+            Self::Originals if text.is_some_and(|when| matches!(when, "always" | "on-demand") || is_window(when)) => {
+                None
+            }
             Self::Originals => Some("must be always, on-demand or a time of the day, such as 22:00-06:00".to_owned()),
             Self::Whole(least, most) => {
                 let right = value.as_u64().is_some_and(|number| (least..=most).contains(&number));
@@ -79,7 +81,10 @@ fn is_window(text: &str) -> bool {
         let bytes = text.as_bytes();
         let digits = |at: usize| text.get(at..at + 2).and_then(|two| two.parse::<u32>().ok());
         bytes.len() == 5
-            && bytes.iter().enumerate().all(|(at, byte)| if at == 2 { *byte == b':' } else { byte.is_ascii_digit() })
+            && bytes
+                .iter()
+                .enumerate()
+                .all(|(at, byte)| if at == 2 { *byte == b':' } else { byte.is_ascii_digit() })
             && digits(0).is_some_and(|hour| hour < 24)
             && digits(3).is_some_and(|minute| minute < 60)
     };
@@ -164,7 +169,9 @@ fn choices(value: &Value) -> Option<String> {
 fn unknown<'a>(found: impl Iterator<Item = &'a String>, known: &[&str], wrong: &mut Wrong) {
     // Named by the whole: an error's field is one that somebody can find.
     wrong.extend(
-        found.filter(|name| !known.contains(&name.as_str())).map(|name| ("", format!("there is no member {name}"))),
+        found
+            .filter(|name| !known.contains(&name.as_str()))
+            .map(|name| ("", format!("there is no member {name}"))),
     );
 }
 

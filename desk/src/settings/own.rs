@@ -145,8 +145,19 @@ mod tests {
     use serde_json::json;
 
     fn field(key: &str, kind: Kind, required: bool) -> CustomField {
-        let choices = if kind == Kind::Choice { vec!["early".to_owned(), "late".to_owned()] } else { Vec::new() };
-        CustomField { key: key.to_owned(), label: key.to_owned(), kind, choices, required, retired: false }
+        let choices = if kind == Kind::Choice {
+            vec!["early".to_owned(), "late".to_owned()]
+        } else {
+            Vec::new()
+        };
+        CustomField {
+            key: key.to_owned(),
+            label: key.to_owned(),
+            kind,
+            choices,
+            required,
+            retired: false,
+        }
     }
 
     fn set(value: Value) -> Fields {
@@ -160,9 +171,11 @@ mod tests {
         let wrong = |value: Value| -> Vec<String> {
             check(&fields, &none, &set(value)).into_iter().map(|error| error.field).collect()
         };
-        let fine = json!({"custom/text": "x", "custom/number": 1.5, "custom/date": "2026-02-28", "custom/choice": "late"});
+        let fine =
+            json!({"custom/text": "x", "custom/number": 1.5, "custom/date": "2026-02-28", "custom/choice": "late"});
         assert_eq!(wrong(fine), [""; 0]);
-        let bad = json!({"custom/text": 1, "custom/number": "1", "custom/date": "2026-02-29", "custom/choice": "night"});
+        let bad =
+            json!({"custom/text": 1, "custom/number": "1", "custom/date": "2026-02-29", "custom/choice": "night"});
         assert_eq!(wrong(bad), ["custom.text", "custom.number", "custom.date", "custom.choice"]);
         assert_eq!(wrong(json!({"custom/other": true, "custom/date": null, "title": "x"})), [""; 0]);
     }

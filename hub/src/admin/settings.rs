@@ -16,7 +16,9 @@ impl Admin {
             settings::edit(&self.desk, &self.actor, store, IfMatch::Absent, patch).await
         };
         let shown = shown.map_err(|error| match (error, named) {
-            (Error::Refused(Refusal::NotFound), Some(code)) => Failed(format!("there is no store {code}; add it first")),
+            (Error::Refused(Refusal::NotFound), Some(code)) => {
+                Failed(format!("there is no store {code}; add it first"))
+            }
             (error, _) => explain(error),
         })?;
         if self.json { to_json(&shown) } else { Ok(table(&shown)) }
@@ -30,7 +32,10 @@ fn table(shown: &Settings) -> String {
     for (name, source) in &shown.sources {
         let value = shown.settings.pointer(&format!("/{}", name.replacen('.', "/", 1))).unwrap_or(&Value::Null);
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        table.push_str(&format!("\n{name} = {value}  ({})", serde_json::to_value(source).unwrap_or_default().as_str().unwrap_or_default()));
+        table.push_str(&format!(
+            "\n{name} = {value}  ({})",
+            serde_json::to_value(source).unwrap_or_default().as_str().unwrap_or_default()
+        ));
     }
     if shown.sources.is_empty() {
         table.push_str("\nnothing is set: every node keeps to its own configuration");

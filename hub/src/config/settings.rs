@@ -103,7 +103,10 @@ mod tests {
         let values = given.map(|text| assignment(text).unwrap()).to_vec();
         let wanted = json!({"log_level": "debug", "photos": {"max_kbit_s": 512, "originals": "22:00-06:00"}});
         assert_eq!(Value::Object(patch(values)), wanted);
-        assert_eq!(Value::Object(patch(vec![("photos.originals".into(), Value::Null)])), json!({"photos": {"originals": null}}));
+        assert_eq!(
+            Value::Object(patch(vec![("photos.originals".into(), Value::Null)])),
+            json!({"photos": {"originals": null}})
+        );
         assert!(assignment("log_level").is_err());
     }
 }

@@ -4,7 +4,8 @@ use chassis::clock::format_rfc3339;
 use desk::ledger::{NodeRow, SettingsRow};
 use desk::settings::{Holding, public};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use sync_protocol::scope::Scope;
 
 /// How far a node is with its settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -51,25 +52,49 @@ pub struct NodeSettings {
     pub overridden: Vec<String>,
 }
 
-impl NodeSettings {
-    /// What is known of a node, from `rows` of settings.
+/// What holds at each store: its version, and when the last of it was set. Read once for a fleet of thousands.
+#[derive(Debug, Default)]
+pub struct Expected {
+    company: (String, Option<i64>),
+    stores: HashMap<String, (String, Option<i64>)>,
+}
+
+impl Expected {
+    /// What `rows` amount to.
     #[must_use]
-    pub fn of(node: &NodeRow, rows: &[SettingsRow]) -> Self {
-        let holding = Holding::of(rows, Some(&node.store_code));
-        let (version, report) = (holding.version(), node.status.settings.as_ref());
+    pub fn of(rows: &[SettingsRow]) -> Self {
+        let company = rows.iter().find(|row| row.scope == Scope::Company);
+        let told = |own: Option<&SettingsRow>| {
+            let holding = Holding::joined(company, own);
+            (holding.version(), holding.changed_ms())
+        };
+        let of_store = |row: &SettingsRow| Some((row.scope.store_code()?.to_owned(), told(Some(row))));
+        Self { company: told(None), stores: rows.iter().filter_map(of_store).collect() }
+    }
+}
+
+impl NodeSettings {
+    /// What is known of a node.
+    #[must_use]
+    pub fn of(node: &NodeRow, expected: &Expected) -> Self {
+        let (version, changed_ms) = expected.stores.get(&node.store_code).unwrap_or(&expected.company).clone();
+        let report = node.status.settings.as_ref();
         let state = match report {
             None => SettingsState::Unknown,
             Some(report) if report.version != version => SettingsState::Waiting,
             Some(report) if report.refused.is_empty() => SettingsState::Applied,
             Some(_) => SettingsState::InPart,
         };
-        let report = report.cloned();
         Self {
             state,
             version,
-            applied_version: report.as_ref().map(|report| report.version.clone()),
-            changed_at: holding.changed_ms().map(format_rfc3339),
-            refused: report.iter().flat_map(|report| &report.refused).map(|(f, why)| (public(f), why.clone())).collect(),
+            applied_version: report.map(|report| report.version.clone()),
+            changed_at: changed_ms.map(format_rfc3339),
+            refused: report
+                .iter()
+                .flat_map(|report| &report.refused)
+                .map(|(field, why)| (public(field), why.clone()))
+                .collect(),
             overridden: report.iter().flat_map(|report| &report.overridden).map(|field| public(field)).collect(),
         }
     }

@@ -130,10 +130,8 @@ impl BackupArgs {
         };
         let task = if self.scheduled {
             let file = layer.backup.unwrap_or_default();
-            let said_here = (
-                given.keep_daily.or(file.keep_daily).is_some(),
-                given.keep_weekly.or(file.keep_weekly).is_some(),
-            );
+            let said_here =
+                (given.keep_daily.or(file.keep_daily).is_some(), given.keep_weekly.or(file.keep_weekly).is_some());
             KeepTask::Scheduled { schedule: given.over(Some(file)).map_err(UsageError::Range)?, said_here }
         } else {
             KeepTask::Backup { to: needed(layer.to, "--to", "AINCIDENT_NODE_TO")? }

@@ -9,7 +9,13 @@ use crate::machine::{Node, until};
 
 /// What the node last told of its settings.
 fn told(hub: &FakeHub) -> Value {
-    let asked: Vec<Vec<u8>> = hub.state().log.iter().filter(|asked| asked.path == path::HELLO).map(|asked| asked.body.clone()).collect();
+    let asked: Vec<Vec<u8>> = hub
+        .state()
+        .log
+        .iter()
+        .filter(|asked| asked.path == path::HELLO)
+        .map(|asked| asked.body.clone())
+        .collect();
     let last: Value = asked.last().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
     last["status"]["settings"].clone()
 }

@@ -162,8 +162,7 @@ pub async fn record(
         None => rules::sight(actor).unwrap_or_else(|| form.one("store_code").trim().to_owned()),
     };
     let added_by = own_of(&pages, actor, &own).await?;
-    let Returned { mut sheet, patch } =
-        sheet::returned(&Value::Null, &form, &stores.zone(&own), page.words, &added_by);
+    let Returned { mut sheet, patch } = sheet::returned(&Value::Null, &form, &stores.zone(&own), page.words, &added_by);
     let id = Uuid::try_parse(form.one("id")).unwrap_or_else(|_| desk.ids().new_v7(desk.now_ms()));
     let mut wrong = None;
     if !sheet.is_wrong() {

@@ -24,9 +24,9 @@ use desk::rules::{self, Act};
 use desk::{Desk, Error, Refusal, history, photos, reviews};
 use http::StatusCode;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use sync_protocol::record::step_allowed;
 use sync_protocol::record::vocabulary::STATUSES;
-use std::sync::Arc;
 use uuid::Uuid;
 
 #[derive(Template)]

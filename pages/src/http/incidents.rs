@@ -216,9 +216,7 @@ fn asked(pairs: &[(String, String)], zone: &TimeZone, words: &Words) -> (Vec<(St
                 Some(at) => asked.push((name.clone(), at)),
                 None => wrong.push(words.with("list.no_day", &[value])),
             },
-            plain if plain == "cursor" || desk::views::is_plain(plain) => {
-                asked.push((name.clone(), value.to_owned()))
-            }
+            plain if plain == "cursor" || desk::views::is_plain(plain) => asked.push((name.clone(), value.to_owned())),
             // What else stands in an address (a mail program's marks, say) changes nothing.
             _ => {}
         }

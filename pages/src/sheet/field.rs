@@ -228,5 +228,9 @@ pub(super) fn read(text: &str, kind: Kind, zone: &TimeZone, currency: &str) -> R
 /// A number as people write one: with a point or, where there is only one mark, a comma.
 fn number(text: &str) -> Option<Value> {
     let text = if text.contains('.') { text.to_owned() } else { text.replacen(',', ".", 1) };
-    text.parse::<u64>().map(Value::from).or_else(|_| text.parse::<f64>().map(Value::from)).ok().filter(Value::is_number)
+    text.parse::<u64>()
+        .map(Value::from)
+        .or_else(|_| text.parse::<f64>().map(Value::from))
+        .ok()
+        .filter(Value::is_number)
 }

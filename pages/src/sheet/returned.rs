@@ -206,7 +206,8 @@ impl Back<'_> {
 
     fn scalar(&mut self, name: &str, path: &[&str], kind: Kind) {
         // Choosing a category of the company's says what the subcategory is, too.
-        if !self.form.has(name, kind) && !(name == "subcategory" && self.form.has("category", kind)) {
+        let is_said = self.form.has(name, kind) || (name == "subcategory" && self.form.has("category", kind));
+        if !is_said {
             return;
         }
         let was = self.was(name);

@@ -21,7 +21,12 @@ async fn a_companys_category_is_one_tap_and_its_fields_are_in_the_form_on_the_in
     hub.patch(&ada, "/api/v1/settings", &set).await.expect(200);
     let mut mia = Browser::of(&hub, "mia").await;
     let form = mia.get("/incidents/new").await.is(200);
-    for said in ["value=\"fraud/Gift card\"", "Till &#60;no&#62;", "name=\"custom.shift\"", "type=\"date\" name=\"custom.seen_on\""] {
+    for said in [
+        "value=\"fraud/Gift card\"",
+        "Till &#60;no&#62;",
+        "name=\"custom.shift\"",
+        "type=\"date\" name=\"custom.seen_on\"",
+    ] {
         assert!(form.says(said), "{said}: {}", form.text);
     }
     assert!(!form.says("Cheque"), "a retired category is offered");
@@ -57,13 +62,21 @@ async fn a_companys_category_is_one_tap_and_its_fields_are_in_the_form_on_the_in
     let changed = [("was", was.as_str()), ("category", "theft"), ("subcategory", "Gift card"), ("custom.till", "5")];
     mia.post(&format!("/incidents/{id}/edit"), &changed).await.leads();
     let made = hub.get(&ada, &format!("/api/v1/incidents/{id}")).await.expect(200);
-    assert_eq!((&made["category"], &made["subcategory"], &made["custom"]["till"]), (&json!("theft"), &json!(null), &json!(5)));
+    assert_eq!(
+        (&made["category"], &made["subcategory"], &made["custom"]["till"]),
+        (&json!("theft"), &json!(null), &json!(5))
+    );
     assert_eq!(made["custom"]["shift"], "late");
 
     let list = mia.get("/incidents?custom.shift=late").await.is(200);
     assert!(list.says("class=\"row-a\"") && list.says("<option value=\"late\" selected>"), "{}", list.text);
     assert!(!mia.get("/incidents?custom.shift=early").await.is(200).says("class=\"row-a\""));
-    assert!(mia.get("/incidents?subcategory=Gift+card").await.is(200).says("<option value=\"Gift card\" selected>"));
+    assert!(
+        mia.get("/incidents?subcategory=Gift+card")
+            .await
+            .is(200)
+            .says("<option value=\"Gift card\" selected>")
+    );
 }
 
 #[tokio::test]

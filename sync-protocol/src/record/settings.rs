@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(of(Scope::Company), of(Scope::Company));
         assert_ne!(of(Scope::Company), of(Scope::Store("042".into())));
         assert_ne!(of(Scope::Store("42".into())), of(Scope::Store("042".into())));
-        assert_eq!(of(Scope::Company).to_string(), "COMPANY-ID");
+        assert_eq!(of(Scope::Company).to_string(), "5dd7579e-8a85-8d0e-881e-5b2a9cea0202");
     }
 
     #[test]

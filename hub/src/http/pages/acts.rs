@@ -82,7 +82,9 @@ fn told(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         // What a setting was, and what it is now.
-        Value::Object(members) if members.len() == 2 && members.contains_key("before") && members.contains_key("after") => {
+        Value::Object(members)
+            if members.len() == 2 && members.contains_key("before") && members.contains_key("after") =>
+        {
             let side = |name: &str| match members.get(name) {
                 None | Some(Value::Null) => "—".to_owned(),
                 Some(value) => told(value),

@@ -17,8 +17,7 @@ use pages::words::Words;
 const ROWS: usize = 200;
 
 /// The columns, as the address and the messages name them.
-const COLUMNS: [&str; 9] =
-    ["store", "state", "contact", "lag", "photos", "clock", "version", "settings", "alarms"];
+const COLUMNS: [&str; 9] = ["store", "state", "contact", "lag", "photos", "clock", "version", "settings", "alarms"];
 
 #[derive(Template)]
 #[template(path = "fleet.html")]

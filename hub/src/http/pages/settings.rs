@@ -96,7 +96,11 @@ async fn show(state: &HubPages, person: Person, store: Option<String>, shown: Sh
         stores: stores.into_iter().map(|store| (store.code, store.name)).collect(),
         version: told.version,
         changed: told.changed_at.as_deref().map(|at| moment::of(at, &TimeZone::UTC, words)),
-        nodes: all.map(|state| (state.as_str(), count(state))).into_iter().filter(|(_, count)| *count > 0).collect(),
+        nodes: all
+            .map(|state| (state.as_str(), count(state)))
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .collect(),
         groups: lines(&own, store.is_some().then_some(&company), &shown.sent),
         categories: listed::categories(&holding, &own, store.is_some(), words),
         fields: listed::fields(&holding, &own, store.is_some(), words),
@@ -120,16 +124,20 @@ fn address(page: &Page, store: Option<&str>, said: bool) -> String {
     let mut pairs = Vec::new();
     pairs.extend(store.map(|code| page.query("store", code)));
     pairs.extend(said.then(|| page.query("said", "saved")));
-    if pairs.is_empty() { "/settings".to_owned() } else { format!("/settings?{}", pairs.join("&")) }
+    if pairs.is_empty() {
+        "/settings".to_owned()
+    } else {
+        format!("/settings?{}", pairs.join("&"))
+    }
 }
 
 /// 303 to the page; 422 with the page again.
 async fn take(state: &HubPages, person: Person, form: Form, patch: Result<Body, Error>) -> Result<Response, Oops> {
     let store = Some(form.one("store").trim().to_owned()).filter(|code| !code.is_empty());
     let taken = match patch {
-        Ok(patch) => {
-            settings::edit(&state.pages.desk, &person.actor, store.clone(), IfMatch::Absent, patch).await.map(|_| ())
-        }
+        Ok(patch) => settings::edit(&state.pages.desk, &person.actor, store.clone(), IfMatch::Absent, patch)
+            .await
+            .map(|_| ()),
         Err(error) => Err(error),
     };
     match taken {
@@ -137,7 +145,8 @@ async fn take(state: &HubPages, person: Person, form: Form, patch: Result<Body, 
         Err(error) => {
             let words = person.page.words;
             let wrong = mendable(error)?;
-            let wrong = wrong.into_iter().map(|error| (listed::called(&error.field, words), words.rule(&error.message)));
+            let wrong =
+                wrong.into_iter().map(|error| (listed::called(&error.field, words), words.rule(&error.message)));
             let shown = Shown { sent: form, wrong: wrong.collect(), said: false };
             show(state, person, store, shown).await
         }

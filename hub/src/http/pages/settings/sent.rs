@@ -135,7 +135,8 @@ mod tests {
         let retired = category(&form(&[("key", "gift"), ("do", "retire")]), Some(&made));
         assert_eq!(retired, json!({"label": "Gift card", "category": "fraud", "retired": true}));
         assert_eq!(category(&form(&[("do", "remove")]), Some(&made)), Value::Null);
-        let shift = form(&[("label", "Shift"), ("type", "choice"), ("choices", "early\n late\n\n"), ("required", "true")]);
+        let shift =
+            form(&[("label", "Shift"), ("type", "choice"), ("choices", "early\n late\n\n"), ("required", "true")]);
         let made = field(&shift, None);
         assert_eq!(made, json!({"label": "Shift", "type": "choice", "choices": ["early", "late"], "required": true}));
         let renamed = field(&form(&[("label", "Shift of"), ("choices", "early\nlate\nnight")]), Some(&made));
