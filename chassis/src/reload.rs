@@ -33,8 +33,8 @@ impl Hangups {
 /// A key of the configuration whose value differs from the one in force, and whether it waits for a restart.
 pub type Difference = (&'static str, bool);
 
-/// Says what came of reading the configuration again: what differs, or why nothing was done.
-pub fn tell(outcome: Result<Vec<Difference>, String>) {
+/// Says what came of taking other settings, on `occasion`: what differs, or why nothing was done.
+pub fn tell(occasion: &str, outcome: Result<Vec<Difference>, String>) {
     let word = match &outcome {
         Err(_) => "refused",
         Ok(differs) if differs.iter().any(|(_, waits)| *waits) => "in_part",
@@ -50,7 +50,7 @@ pub fn tell(outcome: Result<Vec<Difference>, String>) {
             }
             let changed: Vec<_> = changed.into_iter().map(|(name, _)| name).collect();
             let changed = if changed.is_empty() { "nothing".to_owned() } else { changed.join(", ") };
-            tracing::info!(changed, "the configuration was read again");
+            tracing::info!(changed, "{occasion}");
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct ActItem {
     /// Username; `system:cli` is whoever sat at the hub's prompt.
     pub by: String,
     /// `account_added`, `account_changed`, `store_added`, `store_changed`, `code_made`, `replacement_code_made`, `node_revoked`,
-    /// `settled`, `erasure_ordered`, `held`, `released`, `exported` or `acts_exported`.
+    /// `settled`, `erasure_ordered`, `held`, `released`, `settings_changed`, `exported` or `acts_exported`.
     #[schema(example = "node_revoked")]
     pub act: String,
     /// What it is about: a node's or incident's id, a username, a store's code, a change in quarantine.

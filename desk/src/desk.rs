@@ -24,7 +24,9 @@ use chassis::jobs::{Queue, Runner};
 use chassis::systemd::Vital;
 use chassis::uploads::{UploadStore, Uploads};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+use sync_protocol::message::SettingsReport;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -78,6 +80,8 @@ struct Inner {
     copies: OnceLock<Vec<PathBuf>>,
     scrub: watch::Sender<Scrub>,
     pins: OnceLock<Pins>,
+    settings_report: watch::Sender<SettingsReport>,
+    draft_days: AtomicU64,
     printing: Arc<Semaphore>,
     binding: Arc<Semaphore>,
     arriving: Arc<Semaphore>,
@@ -176,6 +180,8 @@ impl Desk {
             copies: OnceLock::new(),
             scrub: watch::Sender::new(Scrub::default()),
             pins: OnceLock::new(),
+            settings_report: watch::Sender::new(SettingsReport::default()),
+            draft_days: AtomicU64::new(drafts::KEEP_DAYS),
             printing: Arc::new(Semaphore::new(photos::job::at_once())),
             binding: Arc::new(Semaphore::new(1)),
             arriving: Arc::new(Semaphore::new(photos::MOST_ARRIVING)),
@@ -349,6 +355,31 @@ impl Desk {
     #[must_use]
     pub fn pins(&self) -> Option<Pins> {
         self.inner.pins.get().copied()
+    }
+
+    /// Notes what this node made of headquarters' settings, for headquarters and for people.
+    pub fn report_settings(&self, report: SettingsReport) {
+        self.inner.settings_report.send_if_modified(|now| {
+            let is_new = *now != report;
+            *now = report;
+            is_new
+        });
+    }
+
+    /// What this node made of headquarters' settings; without a version before it has looked.
+    #[must_use]
+    pub fn settings_report(&self) -> watch::Receiver<SettingsReport> {
+        self.inner.settings_report.subscribe()
+    }
+
+    /// Tells for how many days drafts are kept from now on.
+    pub fn set_draft_days(&self, days: u64) {
+        self.inner.draft_days.store(days, Ordering::Relaxed);
+    }
+
+    /// For how many days drafts are kept.
+    pub(crate) fn draft_days(&self) -> u64 {
+        self.inner.draft_days.load(Ordering::Relaxed)
     }
 
     /// Whose turn it is to render a report.

@@ -12,8 +12,10 @@ use std::time::Duration;
 use sync_protocol::record::FieldError;
 use uuid::Uuid;
 
-/// How long a draft is kept after its last change, in milliseconds: fourteen days.
-pub const LASTS_MS: i64 = 14 * 86_400_000;
+/// How long a draft is kept after its last change, in days, where headquarters does not say otherwise.
+pub const KEEP_DAYS: u64 = 14;
+/// A day in milliseconds.
+const DAY_MS: i64 = 86_400_000;
 /// How often it is looked for those that lasted too long.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 /// Most drafts of a person.
@@ -80,5 +82,6 @@ pub(crate) async fn forget(desk: &Desk) {
 }
 
 fn since_ms(desk: &Desk) -> i64 {
-    desk.now_ms().saturating_sub(LASTS_MS)
+    desk.now_ms()
+        .saturating_sub(i64::try_from(desk.draft_days()).unwrap_or(i64::MAX).saturating_mul(DAY_MS))
 }

@@ -28,6 +28,7 @@ pub mod quarantine;
 pub mod reports;
 pub mod reviews;
 pub mod schema;
+pub mod settings;
 pub mod stats;
 pub mod stores;
 pub mod uploads;
@@ -95,6 +96,8 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(quarantine::retry))
         .routes(routes!(quarantine::discard))
         .routes(routes!(quarantine::edit))
+        .routes(routes!(settings::show))
+        .routes(routes!(settings::show_store))
         .routes(routes!(stores::list))
         .routes(routes!(users::list))
         .routes(routes!(events::events))
@@ -108,6 +111,8 @@ pub fn router(desk: Desk) -> OpenApiRouter {
 /// What only headquarters answers: merge it with [`router`].
 pub fn headquarters(desk: Desk) -> OpenApiRouter {
     OpenApiRouter::new()
+        .routes(routes!(settings::edit))
+        .routes(routes!(settings::edit_store))
         .routes(routes!(stores::add))
         .routes(routes!(stores::edit))
         .routes(routes!(users::add))

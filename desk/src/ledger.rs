@@ -22,6 +22,7 @@ mod proof;
 mod quarantine;
 mod records;
 mod refusals;
+mod settings;
 mod site;
 pub mod sqlite;
 mod sync;
@@ -49,6 +50,7 @@ pub use proof::{Checkpoint, Damage, DamageCount, DamageKind, Holding, Proof, Scr
 pub use quarantine::{Judgement, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Verdict, Word};
 pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
 pub use refusals::{Refusals, RefusedRow};
+pub use settings::{Settings, SettingsRow};
 pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Retirement, Site};
 pub use sync::{Anew, Audit, Beginning, OriginHead, PageApplied, PageQuery, PageResult, Replication, Unpushed};
 pub use versions::{CaughtUp, HubProgram, Versions};
@@ -81,6 +83,7 @@ pub trait Ledger:
     + Notifications
     + Acts
     + Alarms
+    + Settings
     + Send
     + Sync
 {
@@ -106,6 +109,7 @@ impl<T> Ledger for T where
         + Notifications
         + Acts
         + Alarms
+        + Settings
         + Send
         + Sync
 {

@@ -33,6 +33,7 @@ pub mod reviews;
 pub mod rules;
 pub mod scrub;
 pub mod search;
+pub mod settings;
 pub mod stats;
 pub mod steps;
 pub mod stores;

@@ -16,10 +16,11 @@ pub const MOST_FILTERS: usize = 60;
 /// Longest value of one, in characters.
 pub const MAX_VALUE: usize = 200;
 /// What a filter may name that names it in `/api/v1/incidents`, too.
-pub const PLAIN: [&str; 10] = [
+const PLAIN: [&str; 11] = [
     "q",
     "status",
     "category",
+    "subcategory",
     "severity_min",
     "severity_max",
     "store",
@@ -31,10 +32,16 @@ pub const PLAIN: [&str; 10] = [
 /// The filters of pages that are days of the store's calendar.
 pub const DAYS: [&str; 2] = ["from", "to"];
 
+/// Whether a filter of that name is one of `/api/v1/incidents`, too: the fields of the company's own are among them.
+#[must_use]
+pub fn is_plain(name: &str) -> bool {
+    PLAIN.contains(&name) || name.starts_with("custom.")
+}
+
 /// Whether a filter may have that name.
 #[must_use]
 pub fn is_filter(name: &str) -> bool {
-    PLAIN.contains(&name) || DAYS.contains(&name)
+    is_plain(name) || DAYS.contains(&name)
 }
 
 /// The views of `actor`, by name.

@@ -40,5 +40,7 @@ mod quarantine;
 mod reports;
 #[path = "api/reviews.rs"]
 mod reviews;
+#[path = "api/settings.rs"]
+mod settings;
 #[path = "api/site.rs"]
 mod site;

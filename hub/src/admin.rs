@@ -4,6 +4,7 @@
 mod erase;
 mod fleet;
 mod keep;
+mod settings;
 mod verify;
 
 use crate::config::{AdminConfig, Task};
@@ -57,6 +58,7 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::Scheduled(schedule) => keep::by_schedule(&admin.desk, &folder, schedule, config.json).await?,
         Task::Support(ask) => keep::support(&admin.desk, &admin.actor, &folder, &ask).await?,
         Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
+        Task::Settings { store, patch } => admin.settings(store, patch).await?,
         Task::Quarantine(command) => {
             desk::quarantine::command::run(&admin.desk, command, config.json).await.map_err(explain)?
         }

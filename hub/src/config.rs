@@ -9,6 +9,7 @@ mod keep;
 mod quarantine;
 mod scrub;
 mod serve;
+mod settings;
 mod slow;
 mod task;
 mod tls;
@@ -34,6 +35,7 @@ pub use quarantine::QuarantineCommand;
 use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
 pub use serve::{ServeArgs, ServeConfig};
+pub use settings::SettingsCommand;
 pub use task::Task;
 
 /// The A.I.ncident program at headquarters.
@@ -83,6 +85,9 @@ pub enum Command {
     /// Changes that could not be put into their records.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// What headquarters sets for its nodes.
+    #[command(subcommand)]
+    Settings(SettingsCommand),
     /// Read a configuration file and tell everything that is wrong with it, line by line.
     CheckConfig(CheckArgs),
     /// Write the man pages and shell completions of this program into a folder.
@@ -373,6 +378,7 @@ impl Command {
             Self::Doctor(args) => args.resolve().map(Config::Admin),
             Self::SupportBundle(args) => args.resolve().map(Config::Admin),
             Self::Quarantine(command) => command.resolve().map(Config::Admin),
+            Self::Settings(command) => command.resolve().map(Config::Admin),
             Self::CheckConfig(args) => Ok(Config::Check(args)),
             Self::Manual { to } => Ok(Config::Manual { to }),
         }

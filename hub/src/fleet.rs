@@ -5,12 +5,15 @@ mod forks;
 mod measure;
 mod program;
 mod refused;
+mod settings;
 
 pub use alarms::{Alarm, PastAlarm};
 pub use forks::{Fork, forks};
 pub use measure::measure;
 pub use program::{Epoch, HubItem, program};
 pub use refused::{RefusedItem, refused};
+use settings::Expected;
+pub use settings::{NodeSettings, SettingsState};
 
 use crate::intake::codes;
 use chassis::clock::format_rfc3339;
@@ -89,6 +92,8 @@ pub struct NodeItem {
     pub replaced_by: Option<Uuid>,
     /// Changes it sent since then.
     pub drained_changes: u64,
+    /// What it made of the settings that are made for it here.
+    pub settings: NodeSettings,
     /// What somebody ought to look at.
     pub alarms: Vec<Alarm>,
 }
@@ -152,9 +157,11 @@ pub async fn nodes(desk: &Desk, actor: &Actor, store: Option<String>) -> Result<
     for checkpoint in desk.ledger().checkpoints().await? {
         checkpoints.entry(checkpoint.node_id).or_default().push(checkpoint);
     }
+    let expected = Expected::of(&desk.ledger().settings(None).await?);
     let whole = |row: NodeRow| {
+        let settings = NodeSettings::of(&row, &expected);
         let proof = checkpoints.get(&row.node_id).and_then(|of_node| proof(of_node));
-        complete(NodeItem { proof, ..item(row, now_ms) }, now_ms)
+        complete(NodeItem { proof, settings, ..item(row, now_ms) }, now_ms)
     };
     Ok(rows.into_iter().map(whole).collect())
 }
@@ -175,7 +182,9 @@ pub async fn node(desk: &Desk, actor: &Actor, node_id: Uuid) -> Result<NodeDetai
     let row = desk.ledger().node(node_id).await?.ok_or(Refusal::NotFound)?;
     let mut of_node = desk.ledger().checkpoints().await?;
     of_node.retain(|checkpoint| checkpoint.node_id == node_id);
-    let node = complete(NodeItem { proof: proof(&of_node), ..item(row, now_ms) }, now_ms);
+    let expected = Expected::of(&desk.ledger().settings(Some(row.store_code.clone())).await?);
+    let settings = NodeSettings::of(&row, &expected);
+    let node = complete(NodeItem { proof: proof(&of_node), settings, ..item(row, now_ms) }, now_ms);
     let past = desk.ledger().alarms_of(node_id, alarms::HISTORY).await?;
     let query = ActQuery { subject: Some(node_id.hyphenated().to_string()), ..ActQuery::default() };
     let (acts, _) = acts::list(desk, actor, query, acts::DEFAULT_LIMIT).await?;
@@ -294,6 +303,7 @@ fn item(row: NodeRow, now_ms: i64) -> NodeItem {
         retired_at: row.retired_ms.map(format_rfc3339),
         replaced_by: row.replaced_by,
         drained_changes: row.drained_changes,
+        settings: NodeSettings::default(),
         alarms: Vec::new(),
     }
 }

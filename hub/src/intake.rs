@@ -32,7 +32,7 @@ use desk::ledger::{Identity, SharedLedger};
 use std::sync::Arc;
 use std::time::Duration;
 use strangers::Strangers;
-use sync_protocol::message::{Limits, NodeStatus};
+use sync_protocol::message::{Limits, NodeStatus, SettingsReport};
 use sync_protocol::scope::Scope;
 use throttle::Throttle;
 use tokio::sync::watch;
@@ -151,6 +151,11 @@ impl Intake {
     /// Writes down that a node called, where that is worth a write. A failure costs a line in the fleet list, never
     /// the node's request.
     async fn note_contact(&self, node_id: Uuid, status: Option<NodeStatus>) {
+        let status = status.map(|mut status| {
+            // Whatever a node says is shown to people.
+            status.settings = status.settings.map(SettingsReport::sane);
+            status
+        });
         let Some(status) = self.inner.contacts.note(node_id, status, Instant::now()) else {
             return;
         };

@@ -25,7 +25,7 @@ impl Settings {
     pub async fn keep(mut self, mut hangups: Hangups) {
         loop {
             hangups.next().await;
-            reload::tell(self.read().await);
+            reload::tell("the configuration was read again", self.read().await);
         }
     }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Instant;
 use support::{Hub, NOW_MS, Reply, send};
-use sync_protocol::message::NodeStatus;
+use sync_protocol::message::{NodeStatus, SettingsReport};
 use uuid::Uuid;
 
 const PASSWORD: &str = "correct horse battery";
@@ -441,4 +441,92 @@ async fn every_act_is_told_once_by_whom_and_can_be_neither_altered_nor_removed()
     assert!(db.execute("UPDATE acts SET actor = 'nobody'", []).is_err());
     assert!(db.execute("DELETE FROM acts", []).is_err());
     hub.stop().await;
+}
+
+#[tokio::test]
+async fn settings_are_made_at_a_page_without_scripts_and_said_of_each_node() {
+    let hub = Hub::start().await;
+    let ada = Person::new(&hub, "ada", Role::Admin, None).await;
+    let hana = Person::new(&hub, "hana", Role::Hq, None).await;
+    let values = [
+        ("log_level", "debug"),
+        ("photos.originals", "window"),
+        ("photos.from", "22:00"),
+        ("photos.to", "06:00"),
+        ("photos.max_kbit_s", "512"),
+        ("drafts.keep_days", ""),
+    ];
+    let saved = ada.form("/settings", &values).await;
+    assert_eq!(saved.status, 303, "{}", saved.text());
+    let page = ada.page("/settings", 200).await;
+    assert!(page.contains("<option value=\"debug\" selected>") && page.contains("value=\"22:00\""), "{page}");
+    let store = ada.page("/settings?store=042", 200).await;
+    assert!(store.contains("Company: 512"), "{store}");
+    let wrong = ada
+        .form("/settings", &[("store", "042"), ("photos.max_kbit_s", "lots"), ("drafts.keep_days", "99")])
+        .await;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.text().contains("must be a whole number from 1 to 90") && wrong.text().contains("value=\"lots\""));
+    // Headquarters looks, an administrator changes.
+    let read = hana.page("/settings", 200).await;
+    assert!(read.contains("disabled") && !read.contains("Add the category"), "{read}");
+    assert_eq!(hana.form("/settings", &values).await.status, 403);
+    ada.page("/settings?store=none", 404).await;
+
+    let new = [("label", "Gift card"), ("category", "fraud")];
+    assert_eq!(ada.form("/settings/categories", &new).await.status, 303);
+    assert_eq!(ada.form("/settings/categories", &new).await.status, 422);
+    let retire = [("store", "042"), ("key", "gift_card"), ("do", "retire")];
+    assert_eq!(ada.form("/settings/categories", &retire).await.status, 303);
+    let field = [("label", "Shift"), ("type", "choice"), ("choices", "early\r\nlate"), ("required", "true")];
+    assert_eq!(ada.form("/settings/fields", &field).await.status, 303);
+    assert_eq!(ada.form("/settings/fields", &[("label", "Shift 2"), ("type", "choice")]).await.status, 422);
+    let set = ada.ask("GET", "/api/v1/settings/stores/042", None).await.json();
+    assert_eq!(set["settings"]["photos"]["originals"], "22:00-06:00");
+    assert_eq!(set["settings"]["categories"]["gift_card"]["retired"], true);
+    assert_eq!(set["settings"]["custom_fields"]["shift"]["choices"], json!(["early", "late"]));
+    let acts = ada.page("/acts?act=settings_changed", 200).await;
+    assert!(acts.contains("— → debug") && acts.contains("/settings?store=042"), "{acts}");
+
+    // What nodes say of it: one refuses a part, one is too old to say anything.
+    for (name, refused) in [("told", true), ("silent", false)] {
+        let code = [u8::from(refused); 32];
+        let (store_code, created_by) = ("042".to_owned(), "ada".to_owned());
+        let (created_ms, expires_ms) = (NOW_MS, NOW_MS + 1000);
+        let kept = NewCode { code_hash: code, store_code, created_by, created_ms, expires_ms };
+        hub.desk.ledger().add_code(kept).await.unwrap();
+        let node_id = Uuid::from_u128(u128::from(refused) + 1);
+        let node = NewNode {
+            code_hash: code,
+            node_id,
+            name: name.to_owned(),
+            version: "0.1.0".to_owned(),
+            now_ms: NOW_MS,
+            clock_offset_ms: 0,
+        };
+        hub.desk.ledger().enrol(node).await.unwrap().unwrap();
+        if refused {
+            let settings = SettingsReport {
+                version: set["version"].as_str().unwrap().to_owned(),
+                refused: [("log_level".to_owned(), "because <it> is so".to_owned())].into(),
+                overridden: vec!["photos/max_kbit_s".to_owned()],
+            };
+            let status = NodeStatus { settings: Some(settings), ..NodeStatus::default() };
+            hub.desk.ledger().note_contact(node_id, status, NOW_MS).await.unwrap();
+        }
+    }
+    let fleet = ada.page("/fleet?sort=-settings", 200).await;
+    assert!(fleet.contains("Refused in part") && fleet.contains("Not known"), "{fleet}");
+    assert!(fleet.contains("because &#60;it&#62; is so"), "{fleet}");
+    let node = ada.page(&format!("/fleet/{}", Uuid::from_u128(2)), 200).await;
+    assert!(node.contains("because &#60;it&#62; is so") && node.contains("photos.max_kbit_s"), "{node}");
+    let nodes = ada.ask("GET", "/api/v1/nodes?store=042", None).await.json();
+    let states: Vec<&str> = nodes["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| node["settings"]["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["unknown", "in_part"]);
+    assert!(ada.page("/settings?store=042", 200).await.contains("Refused in part: 1"));
 }

@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, lookup_host};
 
 use crate::cache::FolderCache;
 use crate::config::ServeConfig;
-use crate::reload::{Again, Settings};
+use crate::reload::{self, Again, Settings};
 use crate::replicator::Replicator;
 use crate::replicator::view::View;
 use crate::witness::Witness;
@@ -36,7 +36,6 @@ pub struct Failed(String);
 pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     telemetry::init(&config.telemetry).map_err(failed)?;
     let hangups = Hangups::listen().map_err(failed)?;
-    let now = config.clone();
     let metrics = telemetry::install_metrics().map_err(failed)?;
     let shutdown = Shutdown::on_signals().map_err(failed)?;
     let address = resolve(&config.listen).await?;
@@ -48,6 +47,8 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     let witness = Arc::new(Witness::new(&folder));
     witness.check(&desk).await.map_err(failed)?;
     versions::catch_up(&desk).await.map_err(failed)?;
+    let (config, version) = reload::over_headquarters(&again, config, &desk).await;
+    let now = config.clone();
     desk.set_house(config.house);
     desk.open_heic_with(Opener::of_this_program());
     desk.set_scrub(config.scrub);
@@ -78,7 +79,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     }
     let vitals = vec![desk.vital(), Vital::turning("replicator", replicator.pulse()), server.door().vital(address)];
     tokio::spawn(chassis::backup::series::measure(config.data_dir, shutdown.token()));
-    let settings = Settings { again, now, desk: desk.clone(), replicator: replicator.clone() };
+    let settings = Settings { again, now, version, desk: desk.clone(), replicator: replicator.clone() };
     tokio::spawn(shutdown.token().run_until_cancelled_owned(settings.keep(hangups)));
     let told = (config.mdns && !address.ip().is_loopback()).then(|| {
         let view = replicator.view();

@@ -4,7 +4,9 @@
 //! refused with their line.
 
 mod check;
+mod headquarters;
 mod keep;
+mod line;
 mod pin;
 mod quarantine;
 mod scrub;
@@ -13,6 +15,7 @@ mod tls;
 mod trust;
 
 pub use check::CheckArgs;
+pub use headquarters::{ALSO_HERE, Headquarters};
 pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs, SupportArgs};
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
@@ -20,7 +23,7 @@ use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, credential, load_file};
 use chassis::http::{TlsConfig, TlsLayer};
 use chassis::mail::{MailConfig, MailLayer};
-use chassis::outbound::{Backoff, MAX_PINS, Pin};
+use chassis::outbound::{MAX_PINS, Pin};
 use chassis::overlay;
 use chassis::secret::Redacted;
 use chassis::slow::{SlowLayer, Thresholds};
@@ -30,18 +33,17 @@ use clap::{Args, Parser, Subcommand};
 use desk::House;
 use desk::accounts::pins::Pins;
 use desk::scrub::Scrub;
+use headquarters::Overridden;
+use line::{LinkLayer, PhotosLayer, policy, tempo};
 use pin::PinArgs;
 use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use slow::SlowArgs;
 use std::path::PathBuf;
-use std::time::Duration;
 use tls::TlsArgs;
 pub use trust::{TrustArgs, TrustConfig};
 
 use crate::replicator::Tempo;
-use crate::replicator::blobs::Policy;
-use crate::replicator::link::PACE;
 
 /// The A.I.ncident program on the store's PC.
 #[derive(Debug, Parser)]
@@ -272,21 +274,6 @@ overlay!(Layer {
     pin_days,
 });
 
-/// `[link]` of the file.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct LinkLayer {
-    max_backoff_ms: Option<u64>,
-}
-
-/// `[photos]` of the file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct PhotosLayer {
-    originals: Option<String>,
-    max_kbit_s: Option<u64>,
-}
-
 /// Why the program cannot do as told.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
@@ -360,6 +347,8 @@ pub struct ServeConfig {
     pub webhooks: WebhookConfig,
     /// Whether people come back to a shared device by a PIN.
     pub pins: Option<Pins>,
+    /// Settings of headquarters for which something else is said here.
+    pub overridden: Vec<&'static str>,
 }
 
 /// `status`, ready to go.
@@ -422,7 +411,15 @@ impl ServeArgs {
     ///
     /// # Errors
     /// A file that cannot be used; an option that is missing or out of range.
-    pub fn resolve(mut self) -> Result<ServeConfig, UsageError> {
+    pub fn resolve(self) -> Result<ServeConfig, UsageError> {
+        self.resolve_over(&Headquarters::default())
+    }
+
+    /// All layers together, and beneath them what headquarters sets.
+    ///
+    /// # Errors
+    /// As [`ServeArgs::resolve`].
+    pub fn resolve_over(mut self, theirs: &Headquarters) -> Result<ServeConfig, UsageError> {
         let given = Layer {
             plain_http: self.plain_http,
             mdns: self.mdns,
@@ -438,22 +435,35 @@ impl ServeArgs {
             ..Layer::default()
         };
         let (data_dir, layer) = std::mem::take(&mut self.place).layered(given)?;
-        self.settle(data_dir, layer)
+        self.settle(data_dir, layer, theirs)
     }
 
-    /// What `layer` says, where these options do not say it.
-    fn settle(self, data_dir: PathBuf, layer: Layer) -> Result<ServeConfig, UsageError> {
+    /// What `layer` says, where these options do not say it, else what headquarters sets.
+    fn settle(self, data_dir: PathBuf, layer: Layer, theirs: &Headquarters) -> Result<ServeConfig, UsageError> {
+        let mut told = Overridden::default();
         let photos = layer.photos.unwrap_or_default();
         let photos = PhotosLayer {
-            originals: self.photos_originals.or(photos.originals),
-            max_kbit_s: self.photos_max_kbit_s.or(photos.max_kbit_s),
+            originals: told.first("photos/originals", self.photos_originals.or(photos.originals), &theirs.originals),
+            max_kbit_s: told.first(
+                "photos/max_kbit_s",
+                self.photos_max_kbit_s.or(photos.max_kbit_s),
+                &theirs.max_kbit_s,
+            ),
         };
+        let backoff = layer.link.unwrap_or_default().max_backoff_ms;
+        let link = LinkLayer {
+            max_backoff_ms: told.first("link/max_backoff_ms", backoff, &theirs.max_backoff_ms),
+        };
+        let log = told.first("log_level", layer.log, &theirs.log);
+        let backup = layer.backup.unwrap_or_default();
+        let _ = told.first("backup/keep_daily", backup.keep_daily, &theirs.keep_daily);
+        let _ = told.first("backup/keep_weekly", backup.keep_weekly, &theirs.keep_weekly);
         let defaults = TelemetryConfig::default();
         Ok(ServeConfig {
             listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7710".to_owned()),
             plain_http: layer.plain_http.unwrap_or(false),
             telemetry: TelemetryConfig {
-                log: layer.log.unwrap_or(defaults.log),
+                log: log.unwrap_or(defaults.log),
                 format: layer.log_format.unwrap_or(defaults.format),
             },
             cache_bytes: cache_bytes(layer.cache_mib)?,
@@ -466,11 +476,12 @@ impl ServeArgs {
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
             webhooks: layer.webhooks.unwrap_or_default().settle().map_err(UsageError::Range)?,
+            overridden: told.0,
             data_dir,
             tempo: Tempo {
                 contents: policy(photos)?,
                 proof: self.scrub.verify_every(layer.verify_interval_s)?,
-                ..tempo(layer.link.unwrap_or_default())?
+                ..tempo(link)?
             },
         })
     }
@@ -507,28 +518,11 @@ fn cache_bytes(mib: Option<u64>) -> Result<u64, UsageError> {
     Ok(mib * 1024 * 1024)
 }
 
-fn policy(photos: PhotosLayer) -> Result<Policy, UsageError> {
-    let originals = photos.originals.map(|text| text.parse()).transpose();
-    Ok(Policy {
-        originals: originals.map_err(|why| UsageError::Range(format!("photos.originals: {why}")))?.unwrap_or_default(),
-        max_bytes_per_s: photos.max_kbit_s.filter(|kbit| *kbit > 0).map(|kbit| kbit.saturating_mul(125)),
-    })
-}
-
-fn tempo(link: LinkLayer) -> Result<Tempo, UsageError> {
-    let Some(ms) = link.max_backoff_ms else {
-        return Ok(Tempo::default());
-    };
-    if !(100..=300_000).contains(&ms) {
-        return Err(UsageError::Range(format!("link.max_backoff_ms is {ms}; give 100 to 300000 milliseconds")));
-    }
-    let max = Duration::from_millis(ms);
-    Ok(Tempo { pace: Backoff { floor: PACE.floor.min(max), cap: max }, ..Tempo::default() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chassis::outbound::Backoff;
+    use std::time::Duration;
 
     fn parse(line: &str) -> Command {
         Cli::try_parse_from(line.split_whitespace()).unwrap().command

@@ -13,8 +13,9 @@ use desk::ledger::Identity;
 use desk::support::{self, Ask};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{KeepConfig, KeepTask, StatusConfig};
+use crate::config::{Headquarters, KeepConfig, KeepTask, StatusConfig};
 use crate::report;
+use crate::settings;
 use crate::site::{self, SiteError};
 
 const ABOUT: (Program, &str) = (Program::Node, env!("CARGO_PKG_VERSION"));
@@ -62,12 +63,17 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
             let manifest = backup::make(&desk, &folder, ABOUT, to, progress).await?;
             tell(out, &manifest, config.json, &format!("backed up into {file} and read back"))
         }
-        KeepTask::Scheduled(None) => {
+        KeepTask::Scheduled { schedule: None, .. } => {
             writeln!(out, "no backup.folder is set: nothing was backed up")?;
             Ok(())
         }
-        KeepTask::Scheduled(Some(schedule)) => {
+        KeepTask::Scheduled { schedule: Some(mut schedule), said_here } => {
             let (desk, _) = site::open(&folder, CancellationToken::new()).await?;
+            if let Some(holding) = settings::holding(&desk).await {
+                let theirs = Headquarters::of(&holding);
+                schedule.keep_daily = theirs.keep_daily.filter(|_| !said_here.0).unwrap_or(schedule.keep_daily);
+                schedule.keep_weekly = theirs.keep_weekly.filter(|_| !said_here.1).unwrap_or(schedule.keep_weekly);
+            }
             let round = backup::by_schedule(&desk, &folder, ABOUT, schedule, |_| ()).await?;
             let (file, removed) = (round.file.display(), round.removed.len());
             let what = format!("backed up into {file} and read back, {removed} older ones removed");

@@ -15,6 +15,7 @@ pub mod keep;
 pub mod reload;
 pub mod replicator;
 pub mod report;
+pub mod settings;
 pub mod site;
 pub mod status;
 pub mod trust;

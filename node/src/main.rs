@@ -46,7 +46,9 @@ fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended>
             let again = args.clone();
             let config = args.resolve()?;
             as_owner(&config.data_dir)?;
-            runtime.block_on(app::run(config, Box::new(move || again.clone().resolve()))).map_err(failed)
+            runtime
+                .block_on(app::run(config, Box::new(move |theirs| again.clone().resolve_over(theirs))))
+                .map_err(failed)
         }
         Command::Enroll(args) => {
             let config = args.resolve()?;

@@ -1,15 +1,17 @@
-//! Reading the configuration again while the node serves.
+//! Taking other settings while the node serves: the configuration, read again at a SIGHUP, and what headquarters sets, whenever
+//! that changes. Both come in the same way: headquarters' settings lie beneath the configuration.
 
 use chassis::reload::{self, Difference, Hangups};
 use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
 use desk::Desk;
 
-use crate::config::{ServeConfig, UsageError};
+use crate::config::{Headquarters, ServeConfig, UsageError};
 use crate::replicator::Replicator;
+use crate::settings;
 
-/// What reads the configuration: options, environment and file, as at the start.
-pub type Again = Box<dyn Fn() -> Result<ServeConfig, UsageError> + Send>;
+/// What reads the configuration: options, environment and file, as at the start, over what headquarters sets.
+pub type Again = Box<dyn Fn(&Headquarters) -> Result<ServeConfig, UsageError> + Send>;
 
 /// The settings in force, and whom they are told to.
 pub struct Settings {
@@ -17,24 +19,74 @@ pub struct Settings {
     pub again: Again,
     /// In force.
     pub now: ServeConfig,
+    /// The version of headquarters' settings in force.
+    pub version: String,
     /// The desk.
     pub desk: Desk,
     /// What syncs.
     pub replicator: Replicator,
 }
 
+/// The configuration over what headquarters has set by now, before anything is begun by it. What cannot be used then changes
+/// nothing: it is `config` alone.
+pub async fn over_headquarters(again: &Again, config: ServeConfig, desk: &Desk) -> (ServeConfig, String) {
+    let Some(holding) = settings::holding(desk).await else {
+        return (config, String::new());
+    };
+    let whole = again(&Headquarters::of(&holding)).map_err(|error| error.to_string());
+    let whole = whole.and_then(|whole| match telemetry::refilter(&whole.telemetry) {
+        Ok(()) => Ok(whole),
+        Err(error) => Err(error.to_string()),
+    });
+    let broken = whole.as_ref().err().cloned();
+    let config = whole.unwrap_or(config);
+    settings::apply(desk, &holding, &config.overridden, broken.as_deref());
+    (config, holding.version())
+}
+
 impl Settings {
-    /// Reads them again at each of `hangups`; for as long as it is polled.
+    /// Reads them again at each of `hangups`, and whenever headquarters' become other ones; for as long as it is polled.
     pub async fn keep(mut self, mut hangups: Hangups) {
+        let mut committed = self.desk.ledger().committed();
         loop {
-            hangups.next().await;
-            reload::tell(self.read());
+            tokio::select! {
+                () = hangups.next() => self.take(true).await,
+                heard = committed.changed() => match heard {
+                    Ok(()) => self.take(false).await,
+                    // The ledger is closed.
+                    Err(_) => return,
+                },
+            }
         }
     }
 
+    /// Takes what there is to take; `anew`: the configuration, too, and not only what headquarters has changed.
+    async fn take(&mut self, anew: bool) {
+        let holding = settings::holding(&self.desk).await;
+        let version = holding.as_ref().map_or_else(|| self.version.clone(), desk::settings::Holding::version);
+        let is_other = version != self.version;
+        if !(anew || is_other) {
+            return;
+        }
+        let theirs = holding.as_ref().map(Headquarters::of).unwrap_or_default();
+        let taken = self.read(&theirs);
+        // A configuration that is wrong changes nothing: what was applied before goes on to hold.
+        if let Some(holding) = holding.as_ref().filter(|_| taken.is_ok() || is_other) {
+            let broken = taken.as_ref().err().map(String::as_str);
+            settings::apply(&self.desk, holding, &self.now.overridden, broken);
+        }
+        self.version = version;
+        let occasion = if anew {
+            "the configuration was read again"
+        } else {
+            "settings of headquarters' were applied"
+        };
+        reload::tell(occasion, taken);
+    }
+
     /// Takes what can be taken; what differs.
-    fn read(&mut self) -> Result<Vec<Difference>, String> {
-        let new = (self.again)().map_err(|error| error.to_string())?;
+    fn read(&mut self, theirs: &Headquarters) -> Result<Vec<Difference>, String> {
+        let new = (self.again)(theirs).map_err(|error| error.to_string())?;
         telemetry::refilter(&new.telemetry).map_err(|error| error.to_string())?;
         let differs = differences(&self.now, &new);
         self.desk.set_scrub(new.scrub);
@@ -44,6 +96,7 @@ impl Settings {
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, format: self.now.telemetry.format };
         (self.now.scrub, self.now.tempo) = (new.scrub, new.tempo);
+        self.now.overridden = new.overridden;
         Ok(differs)
     }
 }
@@ -67,6 +120,8 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         mail,
         webhooks,
         pins,
+        // What goes before headquarters' settings is among the others.
+        overridden: _,
     } = new;
     let (at_once, waits) = (false, true);
     [

@@ -211,6 +211,7 @@ impl Replicator {
                 // Its sender lives as long as this does.
                 _ = tempi.changed() => tracing::info!("the link keeps to other settings from now on"),
                 () = stalled(&session, tempo.stall) => self.stall(tempo.stall),
+                () = session.tell_settings() => {}
                 () = hello::run(&session) => {}
                 () = push::run(&session) => {}
                 () = pull::run(&session) => {}

@@ -3,7 +3,9 @@
 use crate::replicator::link::Stop;
 use chassis::clock::format_rfc3339;
 use desk::ledger::{Backlog, Enrolment, HubProgram, Identity, LinkState, Notice, Retirement, ScrubPart, SharedLedger};
+use desk::settings::{Holding, public};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use sync_protocol::change::Change;
 use sync_protocol::checksum::Compared;
 use utoipa::ToSchema;
@@ -61,6 +63,11 @@ pub struct Status {
     pub next_try_at: Option<String>,
     /// Whether this node holds what headquarters holds, and what was found damaged here.
     pub proof: Proof,
+    /// The version of what headquarters sets for this node, as it is here; null before it belongs to a store. Each of it, and what this
+    /// machine's own configuration says otherwise, is in `GET /api/v1/settings`.
+    pub settings_version: Option<String>,
+    /// What of that this program cannot apply, and why.
+    pub settings_refused: BTreeMap<String, String>,
 }
 
 /// Whether this node holds what headquarters holds, as last asked, and what was found damaged here.
@@ -106,9 +113,14 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
     let durable_changes = ledger.durable_seq(backlog.origin).await?;
     let hub = ledger.hub_program().await?;
     let proof = proof(ledger, enrolment.node_id).await?;
+    let store_code = enrolment.store_code.clone();
+    let rows = ledger.settings(Some(store_code.clone())).await?;
+    let holding = Holding::of(&rows, Some(&store_code));
     let replaced = ledger.retirement().await?.map(|retirement| in_place_of(&retirement, &backlog, contents.0));
     let status = Status { durable_changes, proof, ..status(enrolment, &backlog, contents, first_ms, link) };
     let mut status = with_program(status, hub);
+    status.settings_version = Some(holding.version());
+    status.settings_refused = holding.refused().into_iter().map(|(field, why)| (public(&field), why)).collect();
     if let Some(replaced) = replaced {
         status.state.clone_from(&replaced);
         status.replaced = Some(replaced);
@@ -173,6 +185,8 @@ pub fn unenrolled() -> Status {
         last_error: None,
         next_try_at: None,
         proof: Proof { state: "never".to_owned(), ..Proof::default() },
+        settings_version: None,
+        settings_refused: BTreeMap::new(),
     }
 }
 
@@ -211,6 +225,8 @@ fn status(
         last_error: link.last_error,
         next_try_at: link.next_try_ms.map(format_rfc3339),
         proof: Proof::default(),
+        settings_version: None,
+        settings_refused: BTreeMap::new(),
     }
 }
 
@@ -342,6 +358,13 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
             ),
         ),
         ("damage", format!("{} found and not mended, {} mended", status.proof.damaged, status.proof.mended)),
+        (
+            "settings",
+            match status.settings_refused.len() {
+                0 => or(&status.settings_version, "-"),
+                refused => format!("{}, {refused} of them cannot be applied", or(&status.settings_version, "-")),
+            },
+        ),
         ("origin", status.origin.map_or_else(|| "-".to_owned(), |origin| origin.to_string())),
     ]);
     lines

@@ -12,6 +12,7 @@ pub mod http;
 pub mod incident;
 pub mod moment;
 pub mod money;
+pub mod own;
 pub mod page;
 pub mod sheet;
 pub mod timeline;

@@ -13,14 +13,17 @@ pub use field::{ITEM, Kind, PERSON, SCALARS, Spec};
 pub use returned::{Returned, returned};
 
 use crate::choice::{Choice, choices};
+use crate::own::{Own, input};
 use crate::words::Words;
 use desk::Desk;
 use desk::actor::Actor;
 use desk::rules::{self, Act};
+use desk::settings::{self, CustomField};
 use field::{show, take};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use sync_protocol::record::{MAX_ITEMS, MAX_PEOPLE};
 
 /// Lists whose elements are parts of the form, and how many an incident has at most.
@@ -48,17 +51,17 @@ pub struct NewSheet {
 impl NewSheet {
     /// An empty one, whose id whoever shows it makes.
     #[must_use]
-    pub fn for_nobody() -> Self {
-        Self { s: Sheet::of(&Value::Null, &TimeZone::UTC), ..Self::default() }
+    pub fn for_nobody(own: &Arc<Own>) -> Self {
+        Self { s: Sheet::of(&Value::Null, &TimeZone::UTC, own), ..Self::default() }
     }
 
     /// An empty one.
     #[must_use]
-    pub fn blank(desk: &Desk, actor: &Actor) -> Self {
+    pub fn blank(desk: &Desk, actor: &Actor, own: &Arc<Own>) -> Self {
         Self {
             id: desk.ids().new_v7(desk.now_ms()).hyphenated().to_string(),
             can_assign: rules::check(actor, Act::Assign).is_ok(),
-            ..Self::for_nobody()
+            ..Self::for_nobody(own)
         }
     }
 }
@@ -108,6 +111,10 @@ pub struct Sheet {
     pub general: Vec<String>,
     /// What each field showed when the form was opened, as digests.
     pub was: String,
+    /// What the company adds.
+    own: Arc<Own>,
+    /// The company's fields that the form asks for, by their keys.
+    pub asked: Vec<CustomField>,
     /// The elements of the lists that were sent on, in their order: their keys, by list.
     listed: BTreeMap<&'static str, Vec<String>>,
 }
@@ -115,11 +122,21 @@ pub struct Sheet {
 impl Sheet {
     /// The form that shows the incident `now`, an object as the API answers it, or null for a new one.
     #[must_use]
-    pub fn of(now: &Value, zone: &TimeZone) -> Self {
-        let mut sheet = Self::default();
+    pub fn of(now: &Value, zone: &TimeZone, own: &Arc<Own>) -> Self {
+        let custom = now.get("custom").and_then(Value::as_object).into_iter().flatten();
+        let custom = custom
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let asked = own.asked(&custom).cloned().collect();
+        let mut sheet = Self { own: Arc::clone(own), asked, ..Self::default() };
         let currency = currency(now);
         for spec in SCALARS {
             sheet.values.insert(spec.name.to_owned(), show(take(now, spec.path), spec.kind, zone, currency));
+        }
+        for field in &sheet.asked {
+            let shown = show(custom.get(&field.key), kind_of(field), zone, currency);
+            sheet.values.insert(form_name(field), shown);
         }
         for (group, specs, _) in GROUPS {
             let mut entries = Vec::new();
@@ -203,6 +220,42 @@ impl Sheet {
         self.values.iter().any(|(name, value)| theirs(name) && !value.is_empty()) || self.complaints.keys().any(theirs)
     }
 
+    /// The categories: built-in ones, and the company's, of which one is on where it is what the incident says.
+    #[must_use]
+    pub fn categories(&self, words: &Words) -> (Vec<Choice>, Vec<Choice>) {
+        let (category, subcategory) = (self.v("category"), self.v("subcategory"));
+        let own = self.own.offered(category, subcategory);
+        let mut built_in = self.pick(words, "category", "category");
+        if own.iter().any(|choice| choice.on) {
+            built_in.iter_mut().for_each(|choice| choice.on = false);
+        }
+        (built_in, own)
+    }
+
+    /// The choices of a field of the company's; what it says now is among them.
+    #[must_use]
+    pub fn choices_of(&self, field: &CustomField) -> Vec<Choice> {
+        let now = self.v(&form_name(field));
+        let choice = |text: &str| Choice { value: text.to_owned(), text: text.to_owned(), on: text == now };
+        let mut choices: Vec<Choice> = field.choices.iter().map(|text| choice(text)).collect();
+        if !now.is_empty() && !choices.iter().any(|choice| choice.on) {
+            choices.push(choice(now));
+        }
+        choices
+    }
+
+    /// What a browser's input for a field of the company's is.
+    #[must_use]
+    pub fn input_of(&self, field: &CustomField) -> &'static str {
+        input(field.kind)
+    }
+
+    /// The form's name of a field of the company's.
+    #[must_use]
+    pub fn name_of(&self, field: &CustomField) -> String {
+        form_name(field)
+    }
+
     /// The words of a vocabulary, with those that a field shows.
     #[must_use]
     pub fn pick(&self, words: &Words, group: &str, name: &str) -> Vec<Choice> {
@@ -228,6 +281,9 @@ impl Sheet {
         if let Some(name) = named(SCALARS, field) {
             return Some(name.to_owned());
         }
+        if let Some(own) = self.asked.iter().find(|own| form_name(own) == field) {
+            return Some(form_name(own));
+        }
         let (group, rest) = field.split_once('[')?;
         let (at, path) = rest.split_once(']')?;
         let (_, specs, _) = GROUPS.iter().find(|(name, ..)| *name == group)?;
@@ -246,6 +302,11 @@ impl Sheet {
             .iter()
             .map(|spec| (spec.name.to_owned(), digest(&self.normal(spec.name, spec.kind))))
             .collect();
+        for own in &self.asked {
+            let name = form_name(own);
+            let digest = digest(&self.normal(&name, kind_of(own)));
+            found.insert(name, digest);
+        }
         for (entries, specs) in [(&self.people, PERSON), (&self.items, ITEM)] {
             for entry in entries.iter().filter(|entry| !entry.fresh) {
                 found.insert(entry.whole(), digest(&self.told(entry, specs)));
@@ -273,6 +334,17 @@ impl Sheet {
         let said: Vec<&str> =
             specs.iter().map(|spec| self.v(&entry.named(spec.name))).filter(|text| !text.is_empty()).collect();
         said.join(" · ")
+    }
+}
+
+fn form_name(field: &CustomField) -> String {
+    format!("custom.{}", field.key)
+}
+
+const fn kind_of(field: &CustomField) -> Kind {
+    match field.kind {
+        settings::Kind::Number => Kind::Number,
+        settings::Kind::Text | settings::Kind::Date | settings::Kind::Choice => Kind::Own,
     }
 }
 

@@ -25,6 +25,8 @@ mod list;
 mod login;
 #[path = "pages/notifications.rs"]
 mod notifications;
+#[path = "pages/own.rs"]
+mod own;
 #[path = "pages/reviews.rs"]
 mod reviews;
 #[path = "../../desk/tests/api/site.rs"]

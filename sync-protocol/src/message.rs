@@ -5,6 +5,7 @@
 //! node believes nothing: a captive portal answers 200 too.
 
 mod proof;
+mod settings;
 mod successor;
 
 use crate::chain::Link;
@@ -14,6 +15,7 @@ use crate::seal::Seal;
 pub use proof::{CredentialKeys, credential_keys, proof, proves};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+pub use settings::SettingsReport;
 use std::collections::BTreeMap;
 use std::fmt;
 pub use successor::Successor;
@@ -271,6 +273,9 @@ pub struct NodeStatus {
     pub clock_offset_ms: i64,
     /// The node program's version.
     pub version: String,
+    /// What it made of headquarters' settings, where its program knows of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<SettingsReport>,
 }
 
 /// The hub says where it stands. Not `Debug`-printed whole: it holds a secret.

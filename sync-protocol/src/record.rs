@@ -24,6 +24,7 @@ mod incident;
 mod knowledge;
 mod photo;
 mod rule;
+mod settings;
 mod settlement;
 mod step;
 mod store;
@@ -34,6 +35,7 @@ pub use incident::{MAX_CUSTOM, MAX_ITEMS, MAX_LOST, MAX_PEOPLE, forced_severity}
 pub use knowledge::knowledge;
 pub use photo::MAX_PHOTO_BYTES;
 pub use rule::MAX_MINOR;
+pub use settings::{settings_of, settings_version};
 pub use settlement::settlement_of;
 pub use step::step_allowed;
 
@@ -58,6 +60,8 @@ pub const SETTLEMENT: &str = "settlement";
 pub const STORE: &str = "store";
 /// The kind of a person's account.
 pub const ACCOUNT: &str = "account";
+/// The kind of what headquarters sets for its nodes.
+pub const SETTINGS: &str = "settings";
 /// The kind of an order of erasure.
 pub const ERASURE: &str = "erasure";
 
@@ -118,6 +122,7 @@ pub fn unknown_members(kind: &str, set: &BTreeMap<Field, Value>) -> Vec<FieldErr
 fn unknown(kind: &str, field: &str) -> &'static str {
     match field.split_once('/') {
         Some(("custom", _)) if kind == INCIDENT => "the key must be 1 to 50 of a-z, 0-9 and _",
+        Some(("categories" | "custom_fields", _)) if kind == SETTINGS => "the key must be 1 to 50 of a-z, 0-9 and _",
         Some(("people" | "items", _)) if kind == INCIDENT => "the id must be a UUID in lower case with hyphens",
         _ => "there is no such field",
     }
@@ -172,6 +177,7 @@ fn parts(kind: &str) -> &'static [(&'static str, Part)] {
         STORE => store::FIELDS,
         ACCOUNT => account::FIELDS,
         ERASURE => erasure::FIELDS,
+        SETTINGS => settings::FIELDS,
         _ => &[],
     }
 }
@@ -187,7 +193,7 @@ fn part(kind: &str, field: &str) -> Option<&'static Part> {
     let find = |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).map(|(_, part)| part);
     let element = |collection: &str, key: &str| {
         let right = match collection {
-            "custom" => incident::is_custom_key(key),
+            "custom" | "categories" | "custom_fields" => incident::is_custom_key(key),
             // A decision is about a field; one that only a newer version knows is kept as it is.
             "settled" => !key.starts_with("settled/") && part(kind, key).is_some(),
             "left" => key.parse::<ChangeId>().is_ok(),

@@ -22,7 +22,7 @@ use sync_protocol::merge::RecordState;
 use sync_protocol::message::{
     Answer, EnrolAnswer, EnrolRequest, GiveAnswer, Given, GivenLine, HelloAnswer, HelloRequest, Limits, NodeStatus,
     OfferAnswer, OfferRequest, Outcome, PageHeader, PageLine, PullRequest, PushAnswer, PushResult, Receipt,
-    credential_keys, proof,
+    SettingsReport, credential_keys, proof,
 };
 use sync_protocol::scope::Scope;
 use sync_protocol::seal::HubKey;
@@ -159,6 +159,7 @@ fn status() -> NodeStatus {
         quarantined: 1,
         clock_offset_ms: -1500,
         version: "0.1.0".to_owned(),
+        settings: None,
     }
 }
 
@@ -375,6 +376,15 @@ mod v2 {
         }
     }
 
+    pub fn hello_request_settings() -> HelloRequest {
+        let settings = SettingsReport {
+            version: "af1349b9f5f9a1a6a0404dea36dcc949".to_owned(),
+            refused: [("warp/factor".to_owned(), "this program does not know it: upgrade it".to_owned())].into(),
+            overridden: vec!["photos/max_kbit_s".to_owned()],
+        };
+        HelloRequest { status: NodeStatus { settings: Some(settings), ..status() }, ..hello_request() }
+    }
+
     pub fn hello_answer() -> HelloAnswer {
         HelloAnswer {
             protocol: 2,
@@ -452,6 +462,7 @@ mod v2 {
     pub fn written() -> Vec<(&'static str, Vec<u8>)> {
         vec![
             ("v2/hello-request.json", compact(&hello_request())),
+            ("v2/hello-request-settings.json", compact(&hello_request_settings())),
             ("v2/hello-answer.json", compact(&hello_answer())),
             ("v2/push-answer-accepted.json", compact(&accepted())),
             ("v2/page.ndjson", unpacked(&page().encode())),
@@ -472,6 +483,7 @@ mod v2 {
 #[test]
 fn what_version_2_sent_is_read_as_it_was_meant_and_sent_as_it_was() {
     same("v2/hello-request.json", &v2::hello_request());
+    same("v2/hello-request-settings.json", &v2::hello_request_settings());
     same("v2/hello-answer.json", &v2::hello_answer());
     same("v2/push-answer-accepted.json", &v2::accepted());
     same("v2/offer-request.json", &v2::offer_request());

@@ -28,6 +28,7 @@ mod refusals;
 mod reload;
 mod replace;
 mod restored;
+mod settings;
 mod settle;
 mod startup;
 mod strangers;

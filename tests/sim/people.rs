@@ -11,6 +11,7 @@ use desk::erasures::{self, NewErasure};
 use desk::incidents::{self, IfMatch};
 use desk::ledger::{Draft, Recording, Staged};
 use desk::photos::{self, NewPhoto};
+use desk::settings;
 use desk::{Desk, Error, Refusal};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -119,6 +120,12 @@ impl Known {
                 let new = NewComment { id: None, body: text.clone(), kind: "comment".to_owned() };
                 let added = expected(comments::add(seat.desk, &actor, id, new).await);
                 self.wrote(added.map(|comment| comment.id), "body", &text).map(|_| "comment")
+            }
+            67..69 if seat.is_hub => {
+                let mut patch = Map::new();
+                patch.insert("photos".to_owned(), json!({ "max_kbit_s": self.next }));
+                let store = Some(seat.store.to_owned());
+                done(settings::edit(seat.desk, &actor, store, IfMatch::Absent, patch).await, "settings")
             }
             67..75 => {
                 let mut request = Map::new();

@@ -166,7 +166,7 @@ pub(super) fn whole(shown: Shown) -> impl IntoResponse {
 }
 
 /// What `If-Match` demands. A weak tag never matches (RFC 9110, 13.1.1); `*` demands no more than that it exists.
-fn if_match(headers: &HeaderMap) -> IfMatch {
+pub(super) fn if_match(headers: &HeaderMap) -> IfMatch {
     let mut values = headers.get_all(IF_MATCH).iter().map(|value| value.to_str().unwrap_or_default()).peekable();
     if values.peek().is_none() {
         return IfMatch::Absent;
@@ -182,7 +182,7 @@ fn if_match(headers: &HeaderMap) -> IfMatch {
 }
 
 /// A merge patch; `application/json` is taken as one.
-pub struct MergePatch(Body);
+pub struct MergePatch(pub(super) Body);
 
 impl<S: Send + Sync> FromRequest<S> for MergePatch {
     type Rejection = Problem;

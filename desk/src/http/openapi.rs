@@ -13,10 +13,11 @@ const ABOUT: &str = "Incident reports of a company's stores: the same calls on a
 Times are RFC 3339 UTC, ids are UUIDs, money is minor units and an ISO 4217 code. Errors are `application/problem+json`.";
 
 /// Tags in the order in which they are read.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("session", "Logging in and out"),
     ("incidents", "Recording, changing, finding and exporting incidents"),
     ("photos", "Photos of incidents"),
+    ("settings", "What headquarters sets for its nodes"),
     ("stores", "Stores"),
     ("users", "Accounts"),
     ("events", "What changes, as it changes"),

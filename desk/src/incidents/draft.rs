@@ -7,6 +7,7 @@ use crate::error::{Error, Refusal};
 use crate::incidents::body::{Body, Fields};
 use crate::ledger::{Claim, Draft, Identity, Recording, Staged, Store, Whole};
 use crate::rules::{self, Act};
+use crate::settings;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 use sync_protocol::merge::RecordState;
@@ -34,9 +35,11 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
     let scope = Scope::Store(store.code.clone());
     let status = take_status(&mut request)?;
     let ids = desk.ids().clone();
+    let custom = settings::asked_for(desk, &store.code, &request, false).await?;
     let none = RecordState::default();
     let flat = body::flatten(request, &none, || ids.new_v7(now_ms)).map_err(Refusal::Invalid)?.changes(&none);
-    let errors = flat.check_whole(&none);
+    let mut errors = flat.check_whole(&none);
+    errors.extend(settings::own::check(&custom, &none, &flat.set));
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors).into());
     }

@@ -10,6 +10,7 @@ use crate::error::{Error, Refusal};
 use crate::ledger::{Draft, Recording, Staged, StagedRecord};
 use crate::reports;
 use crate::rules::{self, Act};
+use crate::settings::{self, CustomField, own};
 use crate::steps::{self, Wanted};
 use chassis::ids::Ids;
 use serde_json::Value;
@@ -25,6 +26,10 @@ pub async fn patch(desk: &Desk, actor: &Actor, id: Uuid, if_match: IfMatch, mut 
     let wanted = steps::take(&mut request)?;
     let closes = wanted.as_ref().is_some_and(|wanted| wanted.to == "closed");
     let facts = Facts::gather(desk, &references(&request)).await?;
+    let custom = match desk.ledger().incident(id).await? {
+        Some(there) => settings::asked_for(desk, &there.store_code, &request, closes).await?,
+        None => Vec::new(),
+    };
     let mut records = vec![id];
     records.extend(facts.original());
     let request = Request {
@@ -33,6 +38,7 @@ pub async fn patch(desk: &Desk, actor: &Actor, id: Uuid, if_match: IfMatch, mut 
         wanted,
         body: request,
         facts,
+        custom,
         ids: desk.ids().clone(),
         at_ms,
     };
@@ -67,6 +73,8 @@ struct Request {
     wanted: Option<Wanted>,
     body: Body,
     facts: Facts,
+    /// The fields of the company's own.
+    custom: Vec<CustomField>,
     ids: Ids,
     at_ms: i64,
 }
@@ -79,7 +87,8 @@ impl Request {
         // Its own status goes in with the fields: the reporter may complete a draft and submit it in one request.
         let step = self.wanted.filter(|wanted| wanted.to != status(incident));
         if !self.body.is_empty() {
-            let set = fields(staged, incident, &self.actor, self.body, &self.facts, || self.ids.new_v7(self.at_ms))?;
+            let about = (&self.facts, self.custom.as_slice());
+            let set = fields(staged, incident, &self.actor, self.body, about, || self.ids.new_v7(self.at_ms))?;
             if !set.is_empty() {
                 drafts.push(edit(incident, set));
             }
@@ -89,6 +98,12 @@ impl Request {
                 &self.actor,
                 Act::Step { own: is_own(incident, &self.actor), from: status(incident), to: &wanted.to },
             )?;
+            if wanted.to == "closed" {
+                let missing = own::missing(&self.custom, &incident.state, drafts.first().map(|draft| &draft.set));
+                if !missing.is_empty() {
+                    return Err(Refusal::Invalid(missing));
+                }
+            }
             drafts.push(steps::draft(incident, status(incident), wanted, self.ids.new_v7(self.at_ms))?);
         }
         Ok(drafts)
@@ -101,7 +116,7 @@ fn fields(
     incident: &StagedRecord,
     actor: &Actor,
     patch: Body,
-    facts: &Facts,
+    (facts, custom): (&Facts, &[CustomField]),
     fresh: impl FnMut() -> Uuid,
 ) -> Result<body::Fields, Refusal> {
     rules::check(actor, Act::Edit { own: is_own(incident, actor), status: status(incident) })?;
@@ -112,6 +127,7 @@ fn fields(
     }
     erasures::leaves_erased_people(before, &flat.set)?;
     let mut errors = flat.check_whole(before);
+    errors.extend(own::check(custom, before, &flat.set));
     // What was right when it was written stays right: an assignee who has left since is no reason to refuse a title.
     errors.extend(
         facts
@@ -175,6 +191,7 @@ mod tests {
             wanted,
             body,
             facts: Facts::default(),
+            custom: Vec::new(),
             ids: Ids::seeded(1),
             at_ms: 0,
         };

@@ -4,8 +4,8 @@ use crate::error::Refusal;
 use crate::ledger::Filter;
 use chassis::clock::parse_rfc3339;
 use chassis::secret::{from_base64url, to_base64url};
-use sync_protocol::record::FieldError;
 use sync_protocol::record::vocabulary::{CATEGORIES, STATUSES};
+use sync_protocol::record::{self, FieldError, INCIDENT};
 use uuid::Uuid;
 
 /// Items of a page where the request does not say.
@@ -16,6 +16,8 @@ pub const MAX_LIMIT: u32 = 200;
 pub const MAX_VALUES: usize = 50;
 /// Most ids.
 pub const MAX_IDS: usize = 200;
+/// Most fields of the company's own in one question.
+const MAX_CUSTOM: usize = 10;
 /// Longest value of one filter, in characters.
 pub const MAX_VALUE: usize = 200;
 
@@ -99,6 +101,17 @@ fn one(filter: &mut Filter, deleted: &mut Option<bool>, name: &str, value: &str)
         "status" => either(&mut filter.status, word(value, STATUSES)?)?,
         "category" => either(&mut filter.category, word(value, CATEGORIES)?)?,
         "tag" => either(&mut filter.tag, value)?,
+        "subcategory" => either(filter.own.entry(name.to_owned()).or_default(), filled(value)?)?,
+        custom if custom.starts_with("custom.") => {
+            let field = custom.replacen('.', "/", 1);
+            if !record::knows(INCIDENT, &field) {
+                return Ok(false);
+            }
+            if filter.own.len() >= MAX_CUSTOM && !filter.own.contains_key(&field) {
+                return Err("too many fields are asked for".to_owned());
+            }
+            either(filter.own.entry(field).or_default(), filled(value)?)?;
+        }
         "reported_by" => either(&mut filter.reported_by, &value.to_lowercase())?,
         "person" => either(&mut filter.person, filled(value)?)?,
         // Either of two least severities is the lesser one, of two greatest ones the greater one.
@@ -226,6 +239,7 @@ fn digest(filter: &Filter) -> [u8; 8] {
         to_ms,
         q,
         deleted,
+        own,
     } = filter;
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
@@ -233,6 +247,14 @@ fn digest(filter: &Filter) -> [u8; 8] {
         hasher.update(bytes);
     };
     for values in [store, status, category, tag, reported_by, person] {
+        let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
+        values.sort_unstable();
+        values.dedup();
+        part(&(values.len() as u64).to_le_bytes());
+        values.iter().for_each(|value| part(value.as_bytes()));
+    }
+    for (name, values) in own {
+        part(name.as_bytes());
         let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
         values.sort_unstable();
         values.dedup();

@@ -28,13 +28,15 @@ pub mod name {
     pub const HELD: &str = "held";
     /// A hold was ended.
     pub const RELEASED: &str = "released";
+    /// Settings of nodes were changed; what each was before, and what it is now.
+    pub const SETTINGS_CHANGED: &str = "settings_changed";
     /// Incidents were exported.
     pub const EXPORTED: &str = "exported";
     /// What is kept of acts was exported.
     pub const ACTS_EXPORTED: &str = "acts_exported";
 
     /// All of them.
-    pub const ALL: [&str; 13] = [
+    pub const ALL: [&str; 14] = [
         ACCOUNT_ADDED,
         ACCOUNT_CHANGED,
         STORE_ADDED,
@@ -46,6 +48,7 @@ pub mod name {
         ERASURE_ORDERED,
         HELD,
         RELEASED,
+        SETTINGS_CHANGED,
         EXPORTED,
         ACTS_EXPORTED,
     ];

@@ -5,6 +5,7 @@ use crate::error::Error;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use sync_protocol::chain::Link;
 use sync_protocol::change::ChangeId;
 use sync_protocol::scope::Scope;
@@ -137,6 +138,8 @@ pub struct Filter {
     pub person: Vec<String>,
     /// Earliest `occurred_at`, inclusive.
     pub from_ms: Option<i64>,
+    /// What they say in words of the company's own: `subcategory` or `custom/KEY`, and the values of which either will do.
+    pub own: BTreeMap<String, Vec<String>>,
     /// Latest `occurred_at`, exclusive.
     pub to_ms: Option<i64>,
     /// Words.

@@ -38,6 +38,7 @@ mod records;
 mod refusals;
 mod reviews;
 mod scrub;
+mod settings;
 mod settle;
 mod site;
 mod stats;
@@ -101,6 +102,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V18__notifications", include_str!("../../../migrations/sqlite/V18__notifications.sql")),
     ("V19__own", include_str!("../../../migrations/sqlite/V19__own.sql")),
     ("V20__console", include_str!("../../../migrations/sqlite/V20__console.sql")),
+    ("V21__settings", include_str!("../../../migrations/sqlite/V21__settings.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.

@@ -8,6 +8,10 @@ fn either(values: &[&str]) -> Vec<String> {
     values.iter().map(|value| (*value).to_owned()).collect()
 }
 
+fn own(values: &[&str]) -> std::collections::BTreeMap<String, Vec<String>> {
+    [("custom/place".to_owned(), either(values))].into()
+}
+
 /// Every filter of the API, alone and in company.
 fn filters() -> Vec<(&'static str, Filter)> {
     let none = Filter::default();
@@ -26,6 +30,12 @@ fn filters() -> Vec<(&'static str, Filter)> {
         ("reporter", Filter { reported_by: either(&["kim"]), ..none.clone() }),
         ("tag", Filter { tag: either(&["red"]), ..none.clone() }),
         ("two tags", Filter { tag: either(&["red", "blue"]), ..none.clone() }),
+        ("one value of its own", Filter { own: own(&["till"]), ..none.clone() }),
+        ("two values of its own", Filter { own: own(&["till", "door"]), ..none.clone() }),
+        (
+            "a tag and a value of its own",
+            Filter { tag: either(&["red"]), own: own(&["till"]), ..none.clone() },
+        ),
         ("from and to", Filter { from_ms: Some(T0), to_ms: Some(T0 + 50), ..none.clone() }),
         ("deleted too", Filter { deleted: true, ..none.clone() }),
         (
@@ -136,6 +146,9 @@ async fn pages_hold_every_match_once(site: TestSite) {
             "severity": 1 + n % 5,
             "tags": if n % 4 == 0 { json!(["red"]) } else if n % 4 == 1 { json!(["blue", "red"]) } else { json!([]) },
         });
+        if n % 4 != 3 {
+            fields["custom/place"] = json!(["till", "door", "yard"][n as usize % 4]);
+        }
         if n % 6 == 0 {
             fields[format!("people/{}", fixed_id(&format!("p{n}")))] =
                 json!({"name": "Åsa Lindqvist", "roles": ["witness"]});
@@ -181,6 +194,10 @@ async fn pages_hold_every_match_once(site: TestSite) {
 
 fn plainly(filter: &Filter, row: &desk::ledger::IncidentRow) -> bool {
     let doc: serde_json::Value = serde_json::from_str(&row.doc).unwrap();
+    let said = |name: &str| doc.pointer(&format!("/{name}")).and_then(serde_json::Value::as_str).unwrap_or_default();
+    if filter.own.iter().any(|(name, either)| !either.iter().any(|value| value == said(name))) {
+        return false;
+    }
     let one_of =
         |values: &[String], field: &str| values.is_empty() || values.iter().any(|value| doc[field] == value.as_str());
     let tags: Vec<&str> = doc["tags"].as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect();

@@ -1,7 +1,7 @@
 //! `node …`: the fleet, for whoever sits at headquarters' machine.
 
 use super::{Admin, Failed, explain, to_json};
-use crate::fleet;
+use crate::fleet::{self, SettingsState};
 use desk::{Error, Refusal};
 use uuid::Uuid;
 
@@ -44,6 +44,10 @@ impl Admin {
                 "\n{:36}  {:16}  {state:20}  {:10}  {:>7}  {:>11}  {contact:24}  {}",
                 node.node_id, node.store_code, node.version, node.lag, node.quarantined, node.name
             ));
+            if node.settings.state == SettingsState::InPart {
+                let refused = node.settings.refused.iter().map(|(name, why)| format!("{name} {why}"));
+                table.push_str(&format!("\n{:36}  settings: {}", "", refused.collect::<Vec<_>>().join("; ")));
+            }
             if let Some(versions) = &node.versions {
                 table.push_str(&format!("\n{:36}  {versions}", ""));
             }

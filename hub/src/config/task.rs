@@ -92,6 +92,13 @@ pub enum Task {
         /// Whether every file is read.
         full: bool,
     },
+    /// `settings`.
+    Settings {
+        /// The store; none: the company.
+        store: Option<String>,
+        /// What becomes what; empty: it is only shown.
+        patch: serde_json::Map<String, serde_json::Value>,
+    },
     /// `quarantine`.
     Quarantine(desk::quarantine::command::Command),
 }

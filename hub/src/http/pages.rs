@@ -5,6 +5,7 @@ mod erasures;
 mod fleet;
 mod node;
 mod overview;
+mod settings;
 mod setup;
 mod stores;
 mod users;
@@ -50,6 +51,9 @@ pub fn routes(desk: Desk, setup: Setup, own_authority: bool) -> Router {
         .route("/fleet/{id}/replace", post(node::replace))
         .route("/fleet/{id}/revoke", post(node::revoke))
         .route("/acts", get(acts::page)) // what administrators did
+        .route("/settings", get(settings::page).post(settings::values)) // what nodes are told
+        .route("/settings/categories", post(settings::category))
+        .route("/settings/fields", post(settings::field))
         .route("/stores", get(stores::page).post(stores::add))
         .route("/stores/{code}", post(stores::edit))
         .route("/stores/{code}/enrol", post(stores::enrol)) // a code for a node
@@ -72,6 +76,7 @@ const MENU: &[Link] = &[
     Link { href: "/stores", key: "menu.stores", least: Role::Hq },
     Link { href: "/users", key: "menu.users", least: Role::Hq },
     Link { href: "/erasures", key: "menu.erasures", least: Role::Hq },
+    Link { href: "/settings", key: "menu.settings", least: Role::Hq },
     Link { href: "/notifications", key: "menu.notifications", least: Role::Admin },
     Link { href: "/acts", key: "menu.acts", least: Role::Hq },
 ];

@@ -8,7 +8,7 @@ use chassis::config;
 use chassis::telemetry;
 use clap::Args;
 
-use super::{INSTALLED, Layer, ServeArgs};
+use super::{Headquarters, INSTALLED, Layer, ServeArgs};
 
 /// Options of `check-config`.
 #[derive(Debug, Args)]
@@ -36,7 +36,9 @@ fn judge(text: &str) -> Result<(), String> {
     let layer: Layer = config::parse(text)?;
     let data_dir = layer.data_dir.clone().unwrap_or_default();
     ScheduleLayer::default().over(layer.backup.clone())?;
-    let serve = ServeArgs::default().settle(data_dir, layer).map_err(|error| error.to_string())?;
+    let serve = ServeArgs::default()
+        .settle(data_dir, layer, &Headquarters::default())
+        .map_err(|error| error.to_string())?;
     telemetry::check(&serve.telemetry).map_err(|error| error.to_string())
 }
 

@@ -91,8 +91,13 @@ pub enum KeepTask {
         /// The file.
         to: PathBuf,
     },
-    /// `backup --scheduled`; without a schedule there is nothing to do.
-    Scheduled(Option<Schedule>),
+    /// `backup --scheduled`.
+    Scheduled {
+        /// Without one there is nothing to do.
+        schedule: Option<Schedule>,
+        /// Whether it is said here how many days keep one, and how many weeks: else headquarters may say so.
+        said_here: (bool, bool),
+    },
     /// `restore`.
     Restore {
         /// The file.
@@ -124,7 +129,10 @@ impl BackupArgs {
             keep_weekly: given.keep_weekly,
         };
         let task = if self.scheduled {
-            KeepTask::Scheduled(given.over(layer.backup).map_err(UsageError::Range)?)
+            let file = layer.backup.unwrap_or_default();
+            let said_here =
+                (given.keep_daily.or(file.keep_daily).is_some(), given.keep_weekly.or(file.keep_weekly).is_some());
+            KeepTask::Scheduled { schedule: given.over(Some(file)).map_err(UsageError::Range)?, said_here }
         } else {
             KeepTask::Backup { to: needed(layer.to, "--to", "AINCIDENT_NODE_TO")? }
         };

@@ -346,7 +346,23 @@ impl Session {
         NodeStatus {
             pending_blobs: view.contents.0,
             pending_blob_bytes: view.contents.1,
+            settings: Some(self.desk.settings_report().borrow().clone()).filter(|report| !report.version.is_empty()),
             ..node_status(view.backlog.pending_changes, view.backlog.quarantined, self.board.now().clock_offset_ms)
+        }
+    }
+
+    /// Has headquarters hear at once what became of its settings, whenever that changes, for as long as it is polled: a pull may
+    /// wait for half a minute before the next one tells.
+    pub(super) async fn tell_settings(&self) {
+        let mut report = self.desk.settings_report();
+        report.mark_unchanged();
+        while report.changed().await.is_ok() {
+            // In any other phase what is said next tells of it.
+            self.link(|link, now| {
+                if link.phase() == Phase::Online {
+                    link.ask_again(now);
+                }
+            });
         }
     }
 

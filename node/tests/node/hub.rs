@@ -17,6 +17,7 @@ use sync_protocol::message::{
     Answer, EnrolAnswer, HelloAnswer, HelloRequest, Limits, NONCE_HEADER, Outcome, PROOF_HEADER, PageHeader, PageLine,
     PullRequest, PushAnswer, PushResult, credential_keys, path, proof, refusal,
 };
+use sync_protocol::record::settings_of;
 use sync_protocol::scope::Scope;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -139,9 +140,18 @@ impl FakeHub {
 
     /// An account of the store, recorded at headquarters.
     pub fn add_account(&self, username: &str) {
+        let set = json!({"username": username, "display_name": username, "role": "employee", "store_code": STORE, "password_hash": "$argon2id$x", "active": true});
+        self.add("account", None, Scope::Store(STORE.into()), set);
+    }
+
+    /// Headquarters sets something for the company.
+    pub fn set_settings(&self, set: Value) {
+        self.add("settings", Some(settings_of(&Scope::Company)), Scope::Company, set);
+    }
+
+    fn add(&self, kind: &str, id: Option<Uuid>, scope: Scope, set: Value) {
         let mut state = self.state();
         let seq = state.feed.len() as u64 + 1;
-        let set = json!({"username": username, "display_name": username, "role": "employee", "store_code": STORE, "password_hash": "$argon2id$x", "active": true});
         let Value::Object(set) = set else { unreachable!() };
         let change = Change {
             at: 1_700_000_000_000 + seq as i64,
@@ -149,13 +159,12 @@ impl FakeHub {
             by: "kim".into(),
             hlc: None,
             instead_of: None,
-            id: Uuid::from_u128(0x1000 + u128::from(seq)),
-            kind: "account".into(),
+            id: id.unwrap_or_else(|| Uuid::from_u128(0x1000 + u128::from(seq))),
+            kind: kind.into(),
             new: true,
             set: set.into_iter().collect(),
         };
         let body = raw_body(&change.to_body().unwrap()).unwrap();
-        let scope = Scope::Store(STORE.into());
         state.feed.push(PageLine {
             origin: Uuid::from_u128(9),
             seq,

@@ -8,3 +8,4 @@ mod machine;
 mod operations;
 mod program;
 mod replicator;
+mod settings;

@@ -1,6 +1,7 @@
 //! What somebody is typing, on whichever device.
 
 use super::answer::{Oops, go, html};
+use super::edit::own_of;
 use super::form::Form;
 use super::guest::Person;
 use crate::moment::{self, Moment};
@@ -78,7 +79,8 @@ pub(super) async fn fill(pages: &Pages, person: &Person, id: Uuid, n: &mut NewSh
     let draft = drafts::get(&pages.desk, &person.actor, id).await?;
     let form = Form::sent(draft.fields.into_iter().map(|field| (field.name, field.value)).collect());
     let zone = zone(pages, &person.actor).await?;
-    n.s = sheet::returned(&Value::Null, &form, &zone, person.page.words).sheet.unjudged();
+    let own = own_of(pages, &person.actor, form.one("store_code").trim()).await?;
+    n.s = sheet::returned(&Value::Null, &form, &zone, person.page.words, &own).sheet.unjudged();
     n.store = form.one("store_code").to_owned();
     n.draft = id.hyphenated().to_string();
     Ok(())

@@ -6,6 +6,7 @@ use super::form::{Form, MAX_FIELDS};
 use super::guest::Person;
 use super::incident::added;
 use crate::incident::{self, Incident};
+use crate::own::Own;
 use crate::page::{Page, Pages};
 use crate::sheet::{self, NewSheet, Returned, Sheet};
 use crate::words::Words;
@@ -27,6 +28,7 @@ use desk::{Error, Refusal};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
@@ -61,7 +63,8 @@ pub async fn page(State(pages): State<Pages>, person: Person, Path(id): Path<Uui
     rules::check(&person.actor, Act::Edit { own, status: &i.status })?;
     let zone = pages.stores().await?.zone(&i.store_code);
     let can_assign = rules::check(&person.actor, Act::Assign).is_ok();
-    html(&EditPage { p: person.page, s: Sheet::of(&now, &zone), i, can_assign })
+    let own = Own::at(&pages.desk, &i.store_code).await?;
+    html(&EditPage { p: person.page, s: Sheet::of(&now, &zone, &own), i, can_assign })
 }
 
 /// 303 to the incident; 422 with the form again; 409 where somebody else changed the same field.
@@ -78,7 +81,8 @@ pub async fn save(
         let shown = incidents::get(&pages.desk, &actor, id).await?;
         let (now, i): (Value, Incident) = (incident::read(&shown.json)?, incident::read(&shown.json)?);
         let zone = stores.zone(&i.store_code);
-        let Returned { mut sheet, patch } = sheet::returned(&now, &form, &zone, page.words);
+        let own = Own::at(&pages.desk, &i.store_code).await?;
+        let Returned { mut sheet, patch } = sheet::returned(&now, &form, &zone, page.words, &own);
         if sheet.is_wrong() {
             return html_as(StatusCode::CONFLICT, &EditPage { p: page, s: sheet, i, can_assign });
         }
@@ -112,10 +116,20 @@ pub async fn stores_for(pages: &Pages, actor: &Actor) -> Result<Vec<(String, Str
     Ok(stores.into_iter().map(|store| (store.code, store.name)).collect())
 }
 
+/// What the company adds to a report of `actor`, in `store` where they have chosen one.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn own_of(pages: &Pages, actor: &Actor, store: &str) -> Result<Arc<Own>, Error> {
+    let own = pages.desk.own_store().await?.or_else(|| rules::sight(actor));
+    Own::at(&pages.desk, own.as_deref().unwrap_or(store)).await
+}
+
 /// 200, an empty form; with `draft`, as far as it was filled in. 404 where there is no such draft any more.
 pub async fn blank(State(pages): State<Pages>, person: Person, query: QueryPairs) -> Result<Response, Oops> {
     rules::check(&person.actor, Act::Record)?;
-    let blank = NewSheet::blank(&pages.desk, &person.actor);
+    let own = own_of(&pages, &person.actor, "").await?;
+    let blank = NewSheet::blank(&pages.desk, &person.actor, &own);
     let mut n = NewSheet { stores: stores_for(&pages, &person.actor).await?, ..blank };
     if let Some(id) = query.one("draft")? {
         let id = Uuid::try_parse(id).map_err(|_| Refusal::NotFound)?;
@@ -147,7 +161,8 @@ pub async fn record(
         Some(code) => code,
         None => rules::sight(actor).unwrap_or_else(|| form.one("store_code").trim().to_owned()),
     };
-    let Returned { mut sheet, patch } = sheet::returned(&Value::Null, &form, &stores.zone(&own), page.words);
+    let added_by = own_of(&pages, actor, &own).await?;
+    let Returned { mut sheet, patch } = sheet::returned(&Value::Null, &form, &stores.zone(&own), page.words, &added_by);
     let id = Uuid::try_parse(form.one("id")).unwrap_or_else(|_| desk.ids().new_v7(desk.now_ms()));
     let mut wrong = None;
     if !sheet.is_wrong() {
@@ -206,7 +221,7 @@ pub async fn record(
         id: id.hyphenated().to_string(),
         wrong,
         draft: drafts::id_of(&form).map_or_else(String::new, |id| id.hyphenated().to_string()),
-        ..NewSheet::blank(desk, actor)
+        ..NewSheet::blank(desk, actor, &added_by)
     };
     html_or_wrong(true, &NewPage { p: person.page, n })
 }

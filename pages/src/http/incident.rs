@@ -6,6 +6,7 @@ use super::guest::Person;
 use crate::incident::{self, Comment, Incident};
 use crate::moment::{self, Moment};
 use crate::money;
+use crate::own::Own;
 use crate::page::{Page, Pages};
 use crate::timeline::{self, Entry, Telling};
 use askama::Template;
@@ -23,6 +24,7 @@ use desk::rules::{self, Act};
 use desk::{Desk, Error, Refusal, history, photos, reviews};
 use http::StatusCode;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use sync_protocol::record::step_allowed;
 use sync_protocol::record::vocabulary::STATUSES;
 use uuid::Uuid;
@@ -46,6 +48,8 @@ struct IncidentPage {
     timeline: Option<Vec<Entry>>,
     reviews: usize,
     can: Can,
+    /// What the company adds.
+    own: Arc<Own>,
     /// What a comment said that could not be taken.
     comment: String,
     /// Made for the comment, so that a form that is sent twice says it once.
@@ -155,6 +159,7 @@ async fn show(pages: &Pages, person: Person, id: Uuid, shown: Shown) -> Result<R
         timeline,
         reviews: open.iter().filter(|review: &&Review| !review.is_settled).count(),
         can: can(&actor, &i, &page),
+        own: Own::at(desk, &i.store_code).await?,
         i,
         p: page,
     };

@@ -6,6 +6,7 @@ use super::views;
 use crate::choice::{Choice, choices};
 use crate::incident::{self, Incident, Listed};
 use crate::moment::{self, Moment};
+use crate::own::{self, Own};
 use crate::page::{Page, Pages, Stores};
 use crate::words::Words;
 use askama::Template;
@@ -15,10 +16,13 @@ use chassis::http::QueryPairs;
 use desk::actor::Actor;
 use desk::incidents::{self, query};
 use desk::rules::{self, Act};
+use desk::settings::{CustomField, Kind};
 use desk::{Error, Refusal};
 use jiff::tz::TimeZone;
 use sync_protocol::record::vocabulary::{CATEGORIES, STATUSES};
 
+/// Most fields of the company's that the form of filters has.
+const MOST_OWN: usize = 10;
 /// Rows of a page.
 const LIMIT: &str = "50";
 /// Statuses of what still has to be worked on.
@@ -66,6 +70,10 @@ struct FilterForm {
     category: Vec<Choice>,
     severity: Vec<Choice>,
     severity_max: Vec<Choice>,
+    /// The company's categories.
+    subcategory: Vec<Choice>,
+    /// The company's fields.
+    own: Vec<OwnFilter>,
     store: String,
     tag: String,
     person: String,
@@ -75,6 +83,16 @@ struct FilterForm {
     deleted: bool,
     /// How many are set, the search apart.
     set: u64,
+}
+
+/// A field of the company's, to look for incidents by.
+struct OwnFilter {
+    name: String,
+    label: String,
+    /// What is chosen from; none: it is typed.
+    choices: Vec<Choice>,
+    value: String,
+    input: &'static str,
 }
 
 /// A list that people look at often.
@@ -92,6 +110,10 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
     let said = pairs.iter().find(|(name, _)| name == views::SAID).and_then(|(_, what)| views::said(what, &page));
     pairs.retain(|(name, _)| name != views::SAID);
     let own = desk::views::list(&pages.desk, &actor).await?;
+    let added = match only_store(&actor, &pairs) {
+        Some(code) => Own::at(&pages.desk, &code).await?,
+        None => Own::anywhere(&pages.desk).await?,
+    };
     let zone = zone_of(&actor, &pairs, &stores);
     let (asked, mut wrong) = asked(&pairs, &zone, page.words);
     let listed = match query::list(&asked) {
@@ -129,7 +151,7 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
     });
     let view = ListPage {
         rows: rows(listed.items, &stores, page.words),
-        filter: filter_form(&pairs, page.words),
+        filter: filter_form(&pairs, page.words, &added),
         views: views(&actor, &without_cursor, &own, &page),
         here: serde_urlencoded::to_string(&without_cursor).unwrap_or_default(),
         own,
@@ -147,9 +169,40 @@ pub async fn list(State(pages): State<Pages>, person: Person, QueryPairs(pairs):
 
 /// The time zone in which days are meant: that of the only store in question, else UTC.
 fn zone_of(actor: &Actor, pairs: &[(String, String)], stores: &Stores) -> TimeZone {
+    only_store(actor, pairs).map_or(TimeZone::UTC, |code| stores.zone(&code))
+}
+
+/// The only store in question, where there is one.
+fn only_store(actor: &Actor, pairs: &[(String, String)]) -> Option<String> {
     let mut named = pairs.iter().filter(|(name, _)| name == "store").map(|(_, code)| code.as_str());
-    let only = rules::sight(actor).or_else(|| named.next().filter(|_| named.next().is_none()).map(str::to_owned));
-    only.map_or(TimeZone::UTC, |code| stores.zone(&code))
+    rules::sight(actor).or_else(|| named.next().filter(|_| named.next().is_none()).map(str::to_owned))
+}
+
+/// The filters by what the company adds: its categories, and the first of its fields.
+fn own_filters(pairs: &[(String, String)], added: &Own) -> (Vec<Choice>, Vec<OwnFilter>) {
+    let one = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str());
+    let choice = |text: &str, now: &str| Choice { value: text.to_owned(), text: text.to_owned(), on: text == now };
+    let among = |texts: Vec<&str>, now: &str| {
+        let mut found: Vec<Choice> = Vec::new();
+        // What is asked for stays chosen, whatever has become of it.
+        for text in texts.into_iter().chain(Some(now).filter(|now| !now.is_empty())) {
+            if !found.iter().any(|other| other.value == text) {
+                found.push(choice(text, now));
+            }
+        }
+        found
+    };
+    let labels = added.categories.iter().map(|category| category.label.as_str()).collect();
+    let filter = |field: &CustomField| {
+        let name = format!("custom.{}", field.key);
+        let value = one(&name).to_owned();
+        let choices = match field.kind {
+            Kind::Choice => among(field.choices.iter().map(String::as_str).collect(), &value),
+            Kind::Text | Kind::Number | Kind::Date => Vec::new(),
+        };
+        OwnFilter { label: field.label.clone(), choices, value, input: own::input(field.kind), name }
+    };
+    (among(labels, one("subcategory")), added.fields.iter().take(MOST_OWN).map(filter).collect())
 }
 
 /// What the list is asked for: days become moments of the store.
@@ -163,9 +216,7 @@ fn asked(pairs: &[(String, String)], zone: &TimeZone, words: &Words) -> (Vec<(St
                 Some(at) => asked.push((name.clone(), at)),
                 None => wrong.push(words.with("list.no_day", &[value])),
             },
-            plain if plain == "cursor" || desk::views::PLAIN.contains(&plain) => {
-                asked.push((name.clone(), value.to_owned()))
-            }
+            plain if plain == "cursor" || desk::views::is_plain(plain) => asked.push((name.clone(), value.to_owned())),
             // What else stands in an address (a mail program's marks, say) changes nothing.
             _ => {}
         }
@@ -201,13 +252,16 @@ fn rows(items: Vec<Incident>, stores: &Stores, words: &Words) -> Vec<Row> {
         .collect()
 }
 
-fn filter_form(pairs: &[(String, String)], words: &Words) -> FilterForm {
+fn filter_form(pairs: &[(String, String)], words: &Words, added: &Own) -> FilterForm {
+    let (subcategory, own) = own_filters(pairs, added);
     let all = |wanted: &str| -> Vec<&str> {
         pairs.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str()).collect()
     };
     let one = |wanted: &str| all(wanted).first().map_or(String::new(), |value| (*value).to_owned());
     let set = pairs.iter().filter(|(name, _)| !matches!(name.as_str(), "q" | "cursor")).count() as u64;
     FilterForm {
+        subcategory,
+        own,
         q: one("q"),
         status: choices(words, "status", STATUSES, &all("status")),
         category: choices(words, "category", CATEGORIES, &all("category")),

@@ -28,6 +28,10 @@ pub enum Kind {
     Whole,
     /// An ISO 4217 code.
     Currency,
+    /// A number of the company's own.
+    Number,
+    /// Another value of the company's own: a text, a choice or a day.
+    Own,
 }
 
 impl Kind {
@@ -176,6 +180,7 @@ pub(super) fn show(value: Option<&Value>, kind: Kind, zone: &TimeZone, currency:
         Kind::Time => value.as_str().map_or_else(String::new, |text| moment::local(text, zone)),
         Kind::Money => value.as_u64().map_or_else(String::new, |minor| money::plain(minor, currency)),
         Kind::Flag => if value.as_bool() == Some(true) { "true" } else { "" }.to_owned(),
+        Kind::Number | Kind::Own => crate::own::plain(value),
         Kind::Whole => value.as_u64().map_or_else(String::new, |number| number.to_string()),
     }
 }
@@ -192,7 +197,8 @@ pub(super) fn read(text: &str, kind: Kind, zone: &TimeZone, currency: &str) -> R
         return Ok(Value::Null);
     }
     Ok(match kind {
-        Kind::Text | Kind::Long | Kind::Word(_) => Value::from(text),
+        Kind::Text | Kind::Long | Kind::Word(_) | Kind::Own => Value::from(text),
+        Kind::Number => number(text.trim()).ok_or("sheet.not_number")?,
         Kind::Currency => Value::from(text.to_uppercase()),
         Kind::Words(_) => text.split(' ').filter(|word| !word.is_empty()).map(Value::from).collect(),
         Kind::Tags => {
@@ -217,4 +223,14 @@ pub(super) fn read(text: &str, kind: Kind, zone: &TimeZone, currency: &str) -> R
         Kind::Whole => Value::from(text.trim().parse::<u64>().map_err(|_| "sheet.no_number")?),
         Kind::Flag => Value::Bool(true),
     })
+}
+
+/// A number as people write one: with a point or, where there is only one mark, a comma.
+fn number(text: &str) -> Option<Value> {
+    let text = if text.contains('.') { text.to_owned() } else { text.replacen(',', ".", 1) };
+    text.parse::<u64>()
+        .map(Value::from)
+        .or_else(|_| text.parse::<f64>().map(Value::from))
+        .ok()
+        .filter(Value::is_number)
 }

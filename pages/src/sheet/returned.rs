@@ -1,13 +1,15 @@
 //! A form that came back, compared with the incident as it is now.
 
 use super::field::{put, read};
-use super::{Entry, GROUPS, Kind, SCALARS, Sheet, Spec, currency, digest, elements, id_of};
+use super::{Entry, GROUPS, Kind, SCALARS, Sheet, Spec, currency, digest, elements, form_name, id_of, kind_of};
 use crate::http::form::Form;
+use crate::own::{Own, parted};
 use crate::words::Words;
 use desk::money::decimals;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// A form that came back.
 #[derive(Clone, Debug)]
@@ -20,8 +22,8 @@ pub struct Returned {
 
 /// Compares a form that was sent with the incident as it is `now` (null for a new one).
 #[must_use]
-pub fn returned(now: &Value, form: &Form, zone: &TimeZone, words: &Words) -> Returned {
-    let (stands, form) = (Sheet::of(now, zone), Sent::of(form));
+pub fn returned(now: &Value, form: &Form, zone: &TimeZone, words: &Words, own: &Arc<Own>) -> Returned {
+    let (stands, form) = (Sheet::of(now, zone, own), Sent::of(form));
     let was: HashMap<&str, &str> = form.one("was").split(' ').filter_map(|pair| pair.rsplit_once(':')).collect();
     let sheet = sent(&stands, &form, words);
     let mut back = Back {
@@ -36,7 +38,12 @@ pub fn returned(now: &Value, form: &Form, zone: &TimeZone, words: &Words) -> Ret
         patch: Map::new(),
     };
     back.currency = back.chosen_currency();
-    back.scalars();
+    for spec in SCALARS {
+        back.scalar(spec.name, spec.path, spec.kind);
+    }
+    for field in stands.asked.clone() {
+        back.scalar(&form_name(&field), &["custom", &field.key], kind_of(&field));
+    }
     for (group, specs, _) in GROUPS {
         back.list(now, group, specs);
     }
@@ -102,12 +109,25 @@ impl<'a> Sent<'a> {
 
 /// The form with the values that were sent.
 fn sent(stands: &Sheet, form: &Sent<'_>, words: &Words) -> Sheet {
-    let mut sheet = Sheet { was: stands.was.clone(), values: stands.values.clone(), ..Sheet::default() };
+    let mut sheet = Sheet {
+        was: stands.was.clone(),
+        values: stands.values.clone(),
+        own: Arc::clone(&stands.own),
+        asked: stands.asked.clone(),
+        ..Sheet::default()
+    };
     for spec in SCALARS {
         if form.has(spec.name, spec.kind) {
             sheet.set(spec.name, &form.value(spec.name, spec.kind));
         }
     }
+    for field in &stands.asked {
+        let (name, kind) = (form_name(field), kind_of(field));
+        if form.has(&name, kind) {
+            sheet.set(&name, &form.value(&name, kind));
+        }
+    }
+    one_category(&mut sheet, stands);
     for (group, specs, most) in GROUPS {
         // All may be taken away in the form that brings as many new ones, and an empty place.
         let most = 2 * most + 1;
@@ -127,6 +147,24 @@ fn sent(stands: &Sheet, form: &Sent<'_>, words: &Words) -> Sheet {
         }
     }
     sheet
+}
+
+/// A category of the company's is chosen as one thing and kept as two: the built-in one, and its own name as the subcategory.
+/// Who writes another subcategory beside it means that.
+fn one_category(sheet: &mut Sheet, stands: &Sheet) {
+    let chosen = sheet.v("category").to_owned();
+    let typed = sheet.v("subcategory") != stands.v("subcategory");
+    let was_own = stands.own.is_one(stands.v("category"), stands.v("subcategory"));
+    match parted(&chosen) {
+        (category, Some(own)) => {
+            sheet.set("category", category);
+            if !typed || sheet.v("subcategory").is_empty() {
+                sheet.set("subcategory", own);
+            }
+        }
+        (_, None) if was_own && !typed => sheet.set("subcategory", ""),
+        _ => {}
+    }
 }
 
 /// An id, or a new element's number.
@@ -162,35 +200,35 @@ impl Back<'_> {
     }
 
     /// Whether a field that shows an amount would mean another one from now on: a currency was chosen that has other decimals.
-    fn means_another(&self, spec: &Spec, shown: &str) -> bool {
-        spec.kind == Kind::Money && !shown.is_empty() && decimals(&self.currency) != decimals(&self.stands_in)
+    fn means_another(&self, kind: Kind, shown: &str) -> bool {
+        kind == Kind::Money && !shown.is_empty() && decimals(&self.currency) != decimals(&self.stands_in)
     }
 
-    fn scalars(&mut self) {
-        for spec in SCALARS {
-            if !self.form.has(spec.name, spec.kind) {
-                continue;
-            }
-            let was = self.was(spec.name);
-            let (sent, stands) = (self.sheet.normal(spec.name, spec.kind), self.stands.normal(spec.name, spec.kind));
-            let means_another = self.means_another(spec, &sent);
-            if digest(&sent) == was && !means_another {
-                // Not touched: whatever somebody else made of it is shown and stays.
-                let stands = self.stands.v(spec.name).to_owned();
-                self.sheet.set(spec.name, &stands);
-                continue;
-            }
-            if sent == stands && !means_another {
-                continue;
-            }
-            if digest(&stands) != was {
-                self.sheet.meanwhile.insert(spec.name.to_owned(), stands);
-            }
-            match read(self.sheet.v(spec.name), spec.kind, self.zone, &self.currency) {
-                Ok(value) => put(&mut self.patch, spec.path, value),
-                Err(key) => {
-                    self.sheet.complaints.insert(spec.name.to_owned(), self.words.t(key).to_owned());
-                }
+    fn scalar(&mut self, name: &str, path: &[&str], kind: Kind) {
+        // Choosing a category of the company's says what the subcategory is, too.
+        let is_said = self.form.has(name, kind) || (name == "subcategory" && self.form.has("category", kind));
+        if !is_said {
+            return;
+        }
+        let was = self.was(name);
+        let (sent, stands) = (self.sheet.normal(name, kind), self.stands.normal(name, kind));
+        let means_another = self.means_another(kind, &sent);
+        if digest(&sent) == was && !means_another {
+            // Not touched: whatever somebody else made of it is shown and stays.
+            let stands = self.stands.v(name).to_owned();
+            self.sheet.set(name, &stands);
+            return;
+        }
+        if sent == stands && !means_another {
+            return;
+        }
+        if digest(&stands) != was {
+            self.sheet.meanwhile.insert(name.to_owned(), stands);
+        }
+        match read(self.sheet.v(name), kind, self.zone, &self.currency) {
+            Ok(value) => put(&mut self.patch, path, value),
+            Err(key) => {
+                self.sheet.complaints.insert(name.to_owned(), self.words.t(key).to_owned());
             }
         }
     }
@@ -256,7 +294,7 @@ impl Back<'_> {
 
     fn is_touched(&self, entry: &Entry, specs: &[Spec]) -> bool {
         digest(&self.sheet.told(entry, specs)) != self.was(&entry.whole())
-            || specs.iter().any(|spec| self.means_another(spec, self.sheet.v(&entry.named(spec.name))))
+            || specs.iter().any(|spec| self.means_another(spec.kind, self.sheet.v(&entry.named(spec.name))))
     }
 
     fn show_as_it_stands(&mut self, entry: &Entry, specs: &[Spec]) {
@@ -277,7 +315,7 @@ impl Back<'_> {
             let name = entry.named(spec.name);
             let sent = self.sheet.normal(&name, spec.kind);
             let stands = self.stands.values.get(&name).map(|text| spec.kind.normal(text));
-            if stands.as_ref() == Some(&sent) && !self.means_another(spec, &sent) {
+            if stands.as_ref() == Some(&sent) && !self.means_another(spec.kind, &sent) {
                 continue;
             }
             match read(self.sheet.v(&name), spec.kind, self.zone, &self.currency) {

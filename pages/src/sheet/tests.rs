@@ -40,14 +40,14 @@ fn filled(sheet: &Sheet, changes: &[(&str, &str)]) -> Form {
 }
 
 fn patch(now: &Value, form: &Form) -> (Value, Sheet) {
-    let back = returned(now, form, &zone(), Lang::En.words());
+    let back = returned(now, form, &zone(), Lang::En.words(), &Arc::default());
     (Value::Object(back.patch), back.sheet)
 }
 
 #[test]
 fn a_form_that_nobody_changed_writes_nothing() {
     let now = incident();
-    let sheet = Sheet::of(&now, &zone());
+    let sheet = Sheet::of(&now, &zone(), &Arc::default());
     assert_eq!(sheet.v("occurred_at"), "2026-11-20T14:05");
     assert_eq!((sheet.v("loss.amount"), sheet.v("tags"), sheet.v("ambulance")), ("1234.50", "a, b", "true"));
     assert_eq!(sheet.v("people.01.roles"), "witness employee");
@@ -60,7 +60,7 @@ fn a_form_that_nobody_changed_writes_nothing() {
 #[test]
 fn only_what_was_changed_is_written() {
     let now = incident();
-    let sheet = Sheet::of(&now, &zone());
+    let sheet = Sheet::of(&now, &zone(), &Arc::default());
     let changes = [
         ("title", "Blades"),
         ("police.agency", "CPD"),
@@ -81,7 +81,7 @@ fn only_what_was_changed_is_written() {
 #[test]
 fn an_emptied_field_is_taken_away_and_a_box_that_is_not_ticked_is_no() {
     let now = incident();
-    let sheet = Sheet::of(&now, &zone());
+    let sheet = Sheet::of(&now, &zone(), &Arc::default());
     let mut form = filled(&sheet, &[("loss.amount", "")]);
     form.0.retain(|(name, _)| name != "ambulance");
     let (patch, _) = patch(&now, &form);
@@ -90,7 +90,7 @@ fn an_emptied_field_is_taken_away_and_a_box_that_is_not_ticked_is_no() {
 
 #[test]
 fn what_somebody_else_changed_meanwhile_stays() {
-    let sheet = Sheet::of(&incident(), &zone());
+    let sheet = Sheet::of(&incident(), &zone(), &Arc::default());
     let mut now = incident();
     now["title"] = json!("Theirs");
     now["people"][1]["name"] = json!("Robert");
@@ -108,7 +108,7 @@ fn what_somebody_else_changed_meanwhile_stays() {
 
 #[test]
 fn one_field_that_two_people_changed_is_asked_about_and_written_the_second_time() {
-    let sheet = Sheet::of(&incident(), &zone());
+    let sheet = Sheet::of(&incident(), &zone(), &Arc::default());
     let mut now = incident();
     now["title"] = json!("Theirs");
     now["people"][0]["name"] = json!("Annie");
@@ -127,7 +127,7 @@ fn one_field_that_two_people_changed_is_asked_about_and_written_the_second_time(
 #[test]
 fn people_are_added_and_taken_away() {
     let now = incident();
-    let sheet = Sheet::of(&now, &zone());
+    let sheet = Sheet::of(&now, &zone(), &Arc::default());
     let form = filled(
         &sheet,
         &[
@@ -152,7 +152,7 @@ fn people_are_added_and_taken_away() {
 #[test]
 fn what_cannot_be_read_is_complained_about_at_its_field() {
     let now = incident();
-    let sheet = Sheet::of(&now, &zone());
+    let sheet = Sheet::of(&now, &zone(), &Arc::default());
     let form = filled(&sheet, &[("loss.amount", "a lot"), ("occurred_at", "yesterday"), ("items.03.quantity", "x")]);
     let (_, mut back) = patch(&now, &form);
     for name in ["loss.amount", "occurred_at", "items.03.quantity"] {
@@ -213,7 +213,7 @@ fn what_a_browser_makes_of_a_text_is_no_edit() {
     now["people"][0]["description"] = json!("tall\nin red ");
     now["people"][0]["roles"] = json!(["witness", "employee"]);
     now["items"][0]["description"] = json!("Blades\nof steel");
-    let sheet = Sheet::of(&now, &zone());
+    let sheet = Sheet::of(&now, &zone(), &Arc::default());
     assert_eq!(patch(&now, &as_browsers_send(&sheet, &[])).0, json!({}));
     // Where one field of a person was changed, the others stay as they were written.
     let (patch, _) = patch(&now, &as_browsers_send(&sheet, &[("people.01.name", "Anna")]));
@@ -226,7 +226,7 @@ fn what_a_browser_makes_of_a_text_is_no_edit() {
 fn a_time_to_the_second_stays_where_something_else_was_changed() {
     let mut now = incident();
     now["people"][1]["injury"]["died_at"] = json!("2026-11-20T20:05:33Z");
-    let sheet = Sheet::of(&now, &zone());
+    let sheet = Sheet::of(&now, &zone(), &Arc::default());
     let (patch, _) = patch(&now, &filled(&sheet, &[("people.02.name", "Rob")]));
     assert_eq!(patch["people"][1]["injury"]["died_at"], "2026-11-20T20:05:33Z");
 }
@@ -236,7 +236,7 @@ fn another_currency_with_other_decimals_means_the_amounts_as_they_are_shown() {
     let mut now = incident();
     now["loss"] = json!({"amount_minor": 150_000, "recovered_minor": null, "currency": "USD"});
     now["items"][0]["value_minor"] = json!(2000);
-    let sheet = Sheet::of(&now, &zone());
+    let sheet = Sheet::of(&now, &zone(), &Arc::default());
     let (same, _) = patch(&now, &filled(&sheet, &[("loss.currency", "EUR")]));
     assert_eq!(same, json!({"loss": {"currency": "EUR"}}));
     // Yen have no decimals: 1500.00 is no amount of them, and nothing is written until somebody says what it is.
@@ -247,7 +247,7 @@ fn another_currency_with_other_decimals_means_the_amounts_as_they_are_shown() {
     assert_eq!(other["loss"], json!({"currency": "KWD", "amount_minor": 1_500_000}));
     assert_eq!(other["items"][0]["value_minor"], 20_000);
     now["loss"]["currency"] = json!("JPY");
-    let sheet = Sheet::of(&now, &zone());
+    let sheet = Sheet::of(&now, &zone(), &Arc::default());
     assert_eq!(sheet.v("loss.amount"), "150000");
     let (other, _) = patch(&now, &filled(&sheet, &[("loss.currency", "USD")]));
     assert_eq!(other["loss"]["amount_minor"], 15_000_000);
@@ -264,7 +264,7 @@ fn an_amount_without_a_currency_is_none() {
     // What stands without one stays, and is shown as it is kept.
     let mut now = incident();
     now["loss"]["currency"] = Value::Null;
-    let sheet = Sheet::of(&now, &zone());
+    let sheet = Sheet::of(&now, &zone(), &Arc::default());
     assert_eq!(sheet.v("loss.amount"), "123450");
     assert_eq!(patch(&now, &filled(&sheet, &[])).0, json!({}));
 }
@@ -284,7 +284,7 @@ fn a_form_of_endless_people_is_looked_at_once_and_complained_about() {
 
 #[test]
 fn the_api_counts_in_the_list_that_was_sent_on() {
-    let sheet = Sheet::of(&incident(), &zone());
+    let sheet = Sheet::of(&incident(), &zone(), &Arc::default());
     let mut now = incident();
     // Somebody added one in front meanwhile, which the form does not have.
     now["people"]

@@ -56,6 +56,7 @@ mod tests {
     use desk::Refusal;
     use desk::actor::{Actor, Role};
     use desk::rules::{self, Act};
+    use desk::settings::catalogue;
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
     use sync_protocol::record::{ACCOUNT, INCIDENT, STORE, check};
@@ -161,6 +162,24 @@ mod tests {
         let mut said = wrong_in_every_way(INCIDENT, &incident);
         said.extend(wrong_in_every_way(ACCOUNT, &["username", "display_name", "role", "store_code", "active"]));
         said.extend(wrong_in_every_way(STORE, &["code", "name", "timezone"]));
+        let settings = [
+            ("log_level", json!(1)),
+            ("photos/originals", json!(1)),
+            ("photos/max_kbit_s", json!("x")),
+            ("categories/x", json!(1)),
+            ("categories/x", json!({"label": " ", "category": "x", "retired": 1, "more": 1})),
+            ("categories/x", json!({"label": "x".repeat(101), "category": 1})),
+            ("categories/x", json!({"label": "a\nb"})),
+            ("categories/x", json!({"label": 1})),
+            ("custom_fields/x", json!({})),
+            ("custom_fields/x", json!({"label": "x", "type": "text", "choices": ["a"]})),
+            ("custom_fields/x", json!({"label": "x", "type": "choice", "choices": ["a", "a"]})),
+            ("custom_fields/x", json!({"label": "x", "type": "choice", "choices": [" "]})),
+            ("custom_fields/x", json!({"label": "x", "type": "choice", "choices": []})),
+            ("custom_fields/x", json!({"label": "x", "type": "choice", "choices": vec!["a"; 101]})),
+            ("nothing", json!(1)),
+        ];
+        said.extend(settings.iter().flat_map(|(field, value)| catalogue::check(field, value)).map(|(_, why)| why));
         said.sort();
         said.dedup();
         assert!(said.len() > 12, "{said:?}");

@@ -1,6 +1,6 @@
 //! What this version knows of each kind, in a form that the next version can compare with its own.
 
-use super::{ACCOUNT, COMMENT, ERASURE, INCIDENT, PHOTO, SETTLEMENT, STEP, STORE, parts};
+use super::{ACCOUNT, COMMENT, ERASURE, INCIDENT, PHOTO, SETTINGS, SETTLEMENT, STEP, STORE, parts};
 use std::collections::BTreeMap;
 
 /// Every kind that this version knows, each with a digest of its fields and their rules: 16 hexadecimal characters.
@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// A site keeps this beside its records. A program that finds another answer there knows what the one before it did not.
 #[must_use]
 pub fn knowledge() -> BTreeMap<String, String> {
-    let known = [INCIDENT, COMMENT, PHOTO, STEP, STORE, ACCOUNT, SETTLEMENT, ERASURE].into_iter().map(|kind| {
+    let known = [INCIDENT, COMMENT, PHOTO, STEP, STORE, ACCOUNT, SETTLEMENT, ERASURE, SETTINGS];
+    let known = known.into_iter().map(|kind| {
         // Reworded rules give another digest too: the records are then made anew once more, and are the same.
         let digest = blake3::hash(format!("{:?}", parts(kind)).as_bytes()).to_hex();
         (kind.to_owned(), digest.chars().take(16).collect())

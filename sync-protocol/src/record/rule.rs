@@ -59,6 +59,8 @@ pub(super) enum Rule {
     ChangeId,
     /// At most so many ids of changes.
     ChangeIds(usize),
+    /// Whatever it is: it is judged where it is used.
+    Any,
 }
 
 impl Part {
@@ -90,6 +92,7 @@ impl Rule {
             Self::SomeOf(words) => some_of(value, words),
             Self::Texts(count, most) => texts(value, *count, *most),
             Self::Whole(least, most) => whole(value, *least, *most),
+            Self::Any => None,
             Self::Flag => need(value.is_boolean(), "must be true or false"),
             Self::Time => need(value.as_str().is_some_and(time::is_time), time::FORM),
             Self::Id => need(value.as_str().is_some_and(is_uuid), "must be a UUID in lower case with hyphens"),

@@ -24,6 +24,10 @@ pub struct FilterParams {
     /// Categories.
     #[param(schema_with = categories, required = false)]
     pub category: Option<Vec<String>>,
+    /// Subcategories, such as the company's own categories. Fields of its own are `custom.KEY`, such as `custom.till=4`; at most ten of
+    /// them.
+    #[param(max_items = 50)]
+    pub subcategory: Option<Vec<String>>,
     /// Tags.
     #[param(max_items = 50)]
     pub tag: Option<Vec<String>>,

@@ -5,6 +5,7 @@
 
 use super::SqliteLedger;
 use super::fail::{Done, Fail};
+use super::settings;
 use crate::error::Error;
 use crate::ledger::acts::name;
 use crate::ledger::{ActQuery, ActRow, Acts, NewAct};
@@ -13,7 +14,7 @@ use chassis::sqlite::rusqlite::{Connection, params};
 use serde_json::{Map, Value, json};
 use sync_protocol::change::Change;
 use sync_protocol::merge::RecordState;
-use sync_protocol::record::{ACCOUNT, ERASURE, INCIDENT, SETTLEMENT, STORE};
+use sync_protocol::record::{ACCOUNT, ERASURE, INCIDENT, SETTINGS, SETTLEMENT, STORE};
 use sync_protocol::scope::Scope;
 
 #[async_trait]
@@ -44,7 +45,7 @@ fn insert(db: &Connection, act: &NewAct, change_no: Option<i64>) -> Done<()> {
 /// Whether a change may be an act; cheap, for every change comes by here.
 pub(super) fn is_act(change: &Change) -> bool {
     match change.kind.as_str() {
-        ACCOUNT | STORE | SETTLEMENT => true,
+        ACCOUNT | STORE | SETTLEMENT | SETTINGS => true,
         // Sites say in an order's record that they have carried it out; ordering is the act.
         ERASURE => change.new,
         INCIDENT => change.set.contains_key("hold"),
@@ -94,6 +95,12 @@ pub(super) fn note_change(
             let records = change.set.keys().filter(|field| field.starts_with("what/")).count();
             details.insert("records".to_owned(), json!(records));
             (name::ERASURE_ORDERED, text("incident"))
+        }
+        SETTINGS => {
+            let told = settings::told(db, change)?;
+            let of = |(field, (before, after))| (field, json!({"before": before, "after": after}));
+            details.insert("changed".to_owned(), Value::Object(told.into_iter().map(of).collect()));
+            (name::SETTINGS_CHANGED, scope.to_string())
         }
         _ => match set("hold") {
             Some(hold) => {

@@ -283,6 +283,9 @@ pub(super) fn not_a_nodes(db: &Connection, pusher: Option<Uuid>, change: &Change
     if matches!(change.kind.as_str(), record::STORE | record::ACCOUNT) {
         return Ok(Some("only headquarters makes and changes stores and accounts"));
     }
+    if change.kind == record::SETTINGS {
+        return Ok(Some("only headquarters makes settings"));
+    }
     let is_headquarters = erasures::is_headquarters(db, node_id, change)?;
     Ok(is_headquarters.then_some("only headquarters orders an erasure, or holds an incident"))
 }

@@ -59,6 +59,8 @@ enum Driver {
     Column(&'static str, Vec<String>),
     /// One tag.
     Tag(String),
+    /// One value of the company's own: its name and the value.
+    Own(String, String),
     /// Words, as an FTS5 query.
     Words(String),
     /// Parts of names, as an FTS5 query of at least three characters each.
@@ -74,11 +76,13 @@ pub(super) fn is_straight(filter: &Filter) -> bool {
         filter.severity_min.is_some() || filter.severity_max.is_some(),
         !filter.reported_by.is_empty(),
         !filter.tag.is_empty(),
+        !filter.own.is_empty(),
     ];
     filter.q.is_none()
         && filter.id.is_empty()
         && filter.person.is_empty()
         && filter.tag.len() <= 1
+        && filter.own.values().map(Vec::len).sum::<usize>() <= 1
         && asked.into_iter().filter(|asked| *asked).count() <= 1
 }
 
@@ -126,6 +130,11 @@ pub(super) fn page(
             let from = format!("incident_tags t CROSS JOIN incidents i ON i.incident_no = t.incident_no {JOINS}");
             parts.push(walk(&from, &[format!("t.tag = {bound}")], filter, &driver, after, &mut values)?);
         }
+        Driver::Own(name, value) => {
+            let first = format!("t.name = {} AND t.value = {}", values.bind(name.clone()), values.bind(value.clone()));
+            let from = format!("incident_values t CROSS JOIN incidents i ON i.incident_no = t.incident_no {JOINS}");
+            parts.push(walk(&from, &[first], filter, &driver, after, &mut values)?);
+        }
         Driver::Words(query) => {
             let bound = values.bind(query.clone());
             let from = "incident_words w CROSS JOIN incidents i ON i.incident_no = w.rowid".to_owned();
@@ -153,7 +162,7 @@ pub(super) fn page(
         });
     }
     let order = match (&driver, parts.len()) {
-        (Driver::Tag(_), _) => "ORDER BY t.occurred_at_ms DESC, t.incident_id DESC",
+        (Driver::Tag(_) | Driver::Own(..), _) => "ORDER BY t.occurred_at_ms DESC, t.incident_id DESC",
         (_, 1) => "ORDER BY i.occurred_at_ms DESC, i.incident_id DESC",
         // By the columns' places, as a compound statement wants it: occurred_at_ms and incident_id.
         _ => "ORDER BY 11 DESC, 1 DESC",
@@ -221,6 +230,11 @@ fn driver(filter: &Filter, common: bool, indexes: Indexes) -> Option<Driver> {
     if let [tag] = filter.tag.as_slice() {
         return Some(Driver::Tag(tag.clone()));
     }
+    if filter.own.len() == 1
+        && let Some((name, [value])) = filter.own.iter().next().map(|(name, values)| (name, values.as_slice()))
+    {
+        return Some(Driver::Own(name.clone(), value.clone()));
+    }
     if indexes == Indexes::Order {
         return stores(filter).map(|_| Driver::Order);
     }
@@ -287,7 +301,7 @@ fn walk(
     values: &mut Values,
 ) -> Option<String> {
     let mut conditions = first.to_vec();
-    let time = if matches!(driver, Driver::Tag(_)) { "t" } else { "i" };
+    let time = if matches!(driver, Driver::Tag(_) | Driver::Own(..)) { "t" } else { "i" };
     if let Some((ms, id)) = after {
         let ms = values.bind(ms);
         let id = values.bind(id.as_bytes().to_vec());
@@ -297,7 +311,7 @@ fn walk(
     let condition = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
     let columns = match driver {
         Driver::Words(_) | Driver::Names(_) | Driver::Ids => "i.incident_no, i.occurred_at_ms, i.incident_id",
-        Driver::Order | Driver::Column(..) | Driver::Tag(_) => COLUMNS,
+        Driver::Order | Driver::Column(..) | Driver::Tag(_) | Driver::Own(..) => COLUMNS,
     };
     Some(format!("SELECT {columns} FROM {from} WHERE {condition}"))
 }
@@ -306,7 +320,7 @@ fn walk(
 fn conditions_of(filter: &Filter, driver: &Driver, values: &mut Values) -> Option<Vec<String>> {
     let drives = |column: &str| matches!(driver, Driver::Column(driving, _) if *driving == column);
     let mut conditions = Vec::new();
-    let time = if matches!(driver, Driver::Tag(_)) { "t" } else { "i" };
+    let time = if matches!(driver, Driver::Tag(_) | Driver::Own(..)) { "t" } else { "i" };
     if let Some(from_ms) = filter.from_ms {
         conditions.push(format!("{time}.occurred_at_ms >= {}", values.bind(from_ms)));
     }
@@ -342,6 +356,13 @@ fn conditions_of(filter: &Filter, driver: &Driver, values: &mut Values) -> Optio
         conditions.push(format!(
             "EXISTS (SELECT 1 FROM incident_tags x WHERE x.incident_no = i.incident_no AND x.tag IN ({}))",
             values.bind_all(&filter.tag)
+        ));
+    }
+    for (name, either) in filter.own.iter().filter(|_| !matches!(driver, Driver::Own(..))) {
+        let name = values.bind(name.clone());
+        conditions.push(format!(
+            "EXISTS (SELECT 1 FROM incident_values x WHERE x.incident_no = i.incident_no AND x.name = {name} AND x.value IN ({}))",
+            values.bind_all(either)
         ));
     }
     if let Some(query) = words_query(filter)?

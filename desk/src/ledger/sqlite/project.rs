@@ -2,7 +2,7 @@
 
 use super::changes::{Record, load_record, load_record_no};
 use super::fail::Done;
-use super::{erasures, photos};
+use super::{erasures, photos, settings};
 use crate::document::{Document, document};
 use crate::search::fold;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
@@ -28,6 +28,7 @@ pub(super) fn record(db: &Connection, record: &Record) -> Done<()> {
         record::STORE => store(db, record),
         record::ACCOUNT => account(db, record),
         record::ERASURE => erasures::project(db, record),
+        record::SETTINGS => settings::project(db, record),
         _ => Ok(()),
     }
 }
@@ -74,6 +75,7 @@ fn fresh_incident(db: &Connection, record: &Record, claim: Option<&[u8; 32]>) ->
     db.prepare_cached("INSERT INTO documents (incident_no, version, doc, claim) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![record.no, made.version, made.doc, claim])?;
     tags(db, record, &made)?;
+    values(db, record, &made)?;
     loss(db, record, true)?;
     index_later(db, record.no, true, &made.words, &made.people)?;
     Ok(made)
@@ -100,6 +102,8 @@ fn incident(db: &Connection, record: &Record) -> Done<()> {
         .execute(params![record.no, made.version, made.doc])?;
     db.prepare_cached("DELETE FROM incident_tags WHERE incident_no = ?1")?.execute([record.no])?;
     tags(db, record, &made)?;
+    db.prepare_cached("DELETE FROM incident_values WHERE incident_no = ?1")?.execute([record.no])?;
+    values(db, record, &made)?;
     loss(db, record, false)?;
     let words = made.words + &comments_folded(db, record.no)?;
     index_later(db, record.no, false, &words, &made.people)
@@ -109,6 +113,32 @@ fn tags(db: &Connection, record: &Record, made: &Document) -> Done<()> {
     for tag in &made.tags {
         db.prepare_cached("INSERT OR IGNORE INTO incident_tags (tag, occurred_at_ms, incident_id, incident_no) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![tag, made.occurred_at_ms, record.id, record.no])?;
+    }
+    Ok(())
+}
+
+/// Longest value that is looked up by, in characters: the longest that a filter can name.
+const MAX_VALUE: usize = 200;
+
+/// What an incident says in words of the company's own: subcategory and custom fields, each as text.
+fn values_of(state: &RecordState) -> impl Iterator<Item = (&str, String)> {
+    let own = state.cells.iter().filter(|(field, _)| *field == "subcategory" || field.starts_with("custom/"));
+    own.filter_map(|(field, cell)| {
+        let text = match &cell.value {
+            Value::String(text) if text.chars().count() <= MAX_VALUE => text.clone(),
+            Value::Number(_) | Value::Bool(_) => cell.value.to_string(),
+            _ => return None,
+        };
+        Some((field.as_str(), text))
+    })
+}
+
+fn values(db: &Connection, record: &Record, made: &Document) -> Done<()> {
+    for (name, value) in values_of(&record.state) {
+        db.prepare_cached(
+            "INSERT OR IGNORE INTO incident_values (name, value, occurred_at_ms, incident_id, incident_no) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![name, value, made.occurred_at_ms, record.id, record.no])?;
     }
     Ok(())
 }
@@ -266,6 +296,7 @@ pub(super) fn forget(db: &Connection, record: &Record) -> Done<()> {
                 "DELETE FROM incident_words WHERE rowid = ?1",
                 "DELETE FROM incident_names WHERE rowid = ?1",
                 "DELETE FROM incident_tags WHERE incident_no = ?1",
+                "DELETE FROM incident_values WHERE incident_no = ?1",
                 "DELETE FROM losses WHERE incident_no = ?1",
                 "DELETE FROM documents WHERE incident_no = ?1",
                 "DELETE FROM incidents WHERE incident_no = ?1",
@@ -280,6 +311,9 @@ pub(super) fn forget(db: &Connection, record: &Record) -> Done<()> {
         record::PHOTO => photos::forget(db, record.no, parent)?,
         record::SETTLEMENT => {
             db.prepare_cached("DELETE FROM settlements WHERE settlement_no = ?1")?.execute([record.no])?;
+        }
+        record::SETTINGS => {
+            db.prepare_cached("DELETE FROM settings WHERE settings_no = ?1")?.execute([record.no])?;
         }
         _ => {}
     }
@@ -336,6 +370,7 @@ pub(super) fn number_of(db: &Connection, kind: &str, id: Uuid) -> Done<Option<i6
         record::PHOTO => "SELECT photo_no FROM photos WHERE photo_id = ?1",
         record::STORE => "SELECT store_no FROM stores WHERE store_id = ?1",
         record::ACCOUNT => "SELECT account_no FROM accounts WHERE account_id = ?1",
+        record::SETTINGS => "SELECT settings_no FROM settings WHERE settings_id = ?1",
         _ => return Ok(None),
     };
     let no: Option<i64> = db.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
@@ -397,6 +432,7 @@ pub(super) fn compare(db: &Connection, record: &Record) -> Done<Option<String>> 
         }
         record::PHOTO => photos::compare(db, record),
         record::ERASURE => erasures::compare(db, record),
+        record::SETTINGS => settings::compare(db, record),
         _ => Ok(None),
     }
 }

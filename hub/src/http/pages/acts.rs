@@ -54,6 +54,10 @@ pub(super) fn line(item: ActItem, stores: &Stores, words: &Words) -> ActLine {
         name::HELD | name::RELEASED if is_id => format!("/incidents/{}", item.subject),
         name::ERASURE_ORDERED if is_id => format!("/erasures?incident={}", item.subject),
         name::STORE_ADDED | name::STORE_CHANGED | name::CODE_MADE => format!("/stores?{}", query("q", &item.subject)),
+        name::SETTINGS_CHANGED => match item.subject.strip_prefix("store/") {
+            Some(code) => format!("/settings?{}", query("store", code)),
+            None => "/settings".to_owned(),
+        },
         name::ACCOUNT_ADDED | name::ACCOUNT_CHANGED => format!("/users?{}", query("q", &item.subject)),
         _ => String::new(),
     };
@@ -77,6 +81,16 @@ pub(super) fn line(item: ActItem, stores: &Stores, words: &Words) -> ActLine {
 fn told(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        // What a setting was, and what it is now.
+        Value::Object(members)
+            if members.len() == 2 && members.contains_key("before") && members.contains_key("after") =>
+        {
+            let side = |name: &str| match members.get(name) {
+                None | Some(Value::Null) => "—".to_owned(),
+                Some(value) => told(value),
+            };
+            format!("{} → {}", side("before"), side("after"))
+        }
         Value::Array(values) => values.iter().map(told).collect::<Vec<_>>().join(", "),
         Value::Object(members) => {
             members.iter().map(|(name, value)| format!("{name} {}", told(value))).collect::<Vec<_>>().join("; ")

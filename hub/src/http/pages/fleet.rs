@@ -2,7 +2,7 @@
 
 use super::HubPages;
 use crate::fleet::alarms::silent_ms;
-use crate::fleet::{self, NodeItem, SILENT_MS};
+use crate::fleet::{self, NodeItem, SILENT_MS, SettingsState};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -17,7 +17,7 @@ use pages::words::Words;
 const ROWS: usize = 200;
 
 /// The columns, as the address and the messages name them.
-const COLUMNS: [&str; 8] = ["store", "state", "contact", "lag", "photos", "clock", "version", "alarms"];
+const COLUMNS: [&str; 9] = ["store", "state", "contact", "lag", "photos", "clock", "version", "settings", "alarms"];
 
 #[derive(Template)]
 #[template(path = "fleet.html")]
@@ -174,6 +174,13 @@ fn sort_by(nodes: &mut [Node], sort: &str) {
     let (name, down) = sort.strip_prefix('-').map_or((sort, false), |name| (name, true));
     let rank =
         |state: &str| ["online", "away", "silent", "retired", "revoked"].iter().position(|known| *known == state);
+    // What needs a look comes last, or first where it is turned round.
+    let behind = |node: &Node| match node.item.settings.state {
+        SettingsState::Applied => 0,
+        SettingsState::Waiting => 1,
+        SettingsState::Unknown => 2,
+        SettingsState::InPart => 3,
+    };
     let order = |a: &Node, b: &Node| match name {
         "state" => rank(a.state).cmp(&rank(b.state)),
         "contact" => a.item.last_contact_at.cmp(&b.item.last_contact_at),
@@ -181,6 +188,7 @@ fn sort_by(nodes: &mut [Node], sort: &str) {
         "photos" => a.item.backlog.blobs.cmp(&b.item.backlog.blobs),
         "clock" => a.item.clock_offset_ms.unsigned_abs().cmp(&b.item.clock_offset_ms.unsigned_abs()),
         "version" => a.item.version.cmp(&b.item.version),
+        "settings" => behind(a).cmp(&behind(b)),
         "alarms" => a.alarms.len().cmp(&b.alarms.len()),
         _ => a.item.store_code.cmp(&b.item.store_code),
     };

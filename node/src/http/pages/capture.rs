@@ -5,6 +5,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use desk::incidents::{self, query};
+use pages::http::edit::own_of;
 use pages::http::{Oops, Person, html};
 use pages::incident::{self, Incident, Listed};
 use pages::page::Page;
@@ -27,5 +28,6 @@ pub async fn page(State(state): State<NodePages>, person: Person) -> Result<Resp
     let desk = &state.pages.desk;
     let mine = [("reported_by".to_owned(), actor.username.clone()), ("limit".to_owned(), OWN.to_owned())];
     let listed: Listed = incident::read(&incidents::list(desk, &actor, query::list(&mine)?).await?)?;
-    html(&CapturePage { n: NewSheet::blank(desk, &actor), own: listed.items, p: page })
+    let added = own_of(&state.pages, &actor, "").await?;
+    html(&CapturePage { n: NewSheet::blank(desk, &actor, &added), own: listed.items, p: page })
 }

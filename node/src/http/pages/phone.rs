@@ -8,9 +8,11 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use pages::assets;
 use pages::http::{Guest, Oops, html};
+use pages::own::Own;
 use pages::page::Page;
 use pages::sheet::NewSheet;
 use serde_json::json;
+use std::sync::Arc;
 
 #[derive(Template)]
 #[template(path = "offline.html")]
@@ -20,8 +22,14 @@ struct OfflinePage {
 }
 
 /// 200, the page that the service worker keeps.
-pub async fn offline(State(_state): State<NodePages>, guest: Guest) -> Result<Response, Oops> {
-    html(&OfflinePage { p: guest.page, n: NewSheet::for_nobody() })
+pub async fn offline(State(state): State<NodePages>, guest: Guest) -> Result<Response, Oops> {
+    let desk = &state.pages.desk;
+    let own = match desk.own_store().await {
+        Ok(Some(store)) => Own::at(desk, &store).await?,
+        // Before the node belongs to a store nobody adds anything.
+        _ => Arc::default(),
+    };
+    html(&OfflinePage { p: guest.page, n: NewSheet::for_nobody(&own) })
 }
 
 /// 200, what the app is called and how it looks.

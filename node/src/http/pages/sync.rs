@@ -6,8 +6,10 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use desk::photos::size_in_words;
+use desk::settings::Source;
 use pages::http::{Oops, Person, html};
 use pages::moment::{self, Moment};
+use pages::own::plain;
 use pages::page::Page;
 
 #[derive(Template)]
@@ -20,6 +22,19 @@ struct SyncPage {
     synced: Option<Moment>,
     next_try: Option<Moment>,
     clock_off_min: u64,
+    /// What headquarters sets: the names of messages, the values, and what becomes of each.
+    settings: Vec<(String, String, &'static str)>,
+    refused: Vec<(String, String)>,
+}
+
+/// What becomes of a setting here, as messages name it.
+const fn of(source: Source) -> &'static str {
+    match source {
+        Source::Company => "company",
+        Source::Store => "store",
+        Source::Here => "here",
+        Source::Default => "default",
+    }
 }
 
 /// 200, for everybody who is logged in.
@@ -29,7 +44,16 @@ pub async fn page(State(state): State<NodePages>, person: Person) -> Result<Resp
     let zone = state.pages.stores().await?.zone(s.store_code.as_deref().unwrap_or_default());
     let page = person.page;
     let at = |text: &Option<String>| text.as_deref().map(|text| moment::of(text, &zone, page.words));
+    let told = desk::settings::show(&site.desk, &person.actor, None).await?;
+    let settings = told.sources.iter().filter_map(|(name, source)| {
+        // What incidents are described with is seen in their forms.
+        let is_own = name.starts_with("categories.") || name.starts_with("custom_fields.");
+        let value = told.settings.pointer(&format!("/{}", name.replacen('.', "/", 1)))?;
+        (!is_own).then(|| (name.replace('.', "_"), plain(value), of(*source)))
+    });
     html(&SyncPage {
+        settings: settings.collect(),
+        refused: told.refused.clone().into_iter().collect(),
         bytes: size_in_words(s.pending_blob_bytes),
         contact: at(&s.last_contact_at),
         synced: at(&s.synced_up_to),

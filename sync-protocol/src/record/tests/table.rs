@@ -1,6 +1,6 @@
 //! `PROTOCOL.md` lists every field with its limits; here the rules themselves say what it must list.
 
-use super::super::{ACCOUNT, COMMENT, ERASURE, INCIDENT, PHOTO, SETTLEMENT, STEP, STORE, parts};
+use super::super::{ACCOUNT, COMMENT, ERASURE, INCIDENT, PHOTO, SETTINGS, SETTLEMENT, STEP, STORE, parts};
 use super::{Part, Rule};
 
 fn words(rule: &Rule) -> String {
@@ -23,6 +23,7 @@ fn words(rule: &Rule) -> String {
         Rule::Object(_) => "object, see below".to_owned(),
         Rule::Deletion => "deletion".to_owned(),
         Rule::ChangeId => "change id".to_owned(),
+        Rule::Any => "any, judged where it is applied".to_owned(),
         Rule::ChangeIds(most) => format!("list of ≤ {most} change ids"),
     }
 }
@@ -42,7 +43,7 @@ fn rows(of: &str, fields: &[(&str, Part)], out: &mut Vec<String>) {
 #[test]
 fn the_protocol_document_lists_every_field_as_it_is_checked() {
     let mut wanted = Vec::new();
-    for kind in [INCIDENT, COMMENT, PHOTO, STEP, SETTLEMENT, STORE, ACCOUNT, ERASURE] {
+    for kind in [INCIDENT, COMMENT, PHOTO, STEP, SETTLEMENT, STORE, ACCOUNT, ERASURE, SETTINGS] {
         rows(kind, parts(kind), &mut wanted);
     }
     let document = include_str!("../../../PROTOCOL.md");
