@@ -5,6 +5,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::http::{Problem, QueryPairs};
+use desk::rules::{self, Act};
 use desk::stats;
 use jiff::{Timestamp, ToSpan as _};
 use pages::dashboard::{self, Dashboard, Span};
@@ -26,9 +27,10 @@ struct TrendsPage {
     wrong: Option<String>,
 }
 
-/// 200; 422 where the days are none.
+/// 200, for managers; 422 where the days are none.
 pub async fn page(State(state): State<NodePages>, person: Person, query: QueryPairs) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
+    rules::check(&actor, Act::SeeTrends)?;
     let desk = &state.pages.desk;
     let own = desk.own_store().await?;
     let names = state.pages.stores().await?;
