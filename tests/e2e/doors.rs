@@ -1,9 +1,9 @@
 //! What other sites can do with somebody's browser: nothing. Every route that the pages have is tried, as their tables name them.
 
-use aincident_tests::http::Client;
+use aincident_tests::http::client_that_stays;
 use aincident_tests::hub::PASSWORD;
 use aincident_tests::{Hub, Node, Scratch};
-use reqwest::RequestBuilder;
+use reqwest::{Client, Method, RequestBuilder};
 
 /// Where each program's routes stand.
 const COMMON: &str = include_str!("../../pages/src/http.rs");
@@ -32,10 +32,10 @@ fn routes(table: &str) -> Vec<(String, bool)> {
 }
 
 /// The session that a form of the login page opens, and what was said of its cookies.
-async fn log_in(client: &Client, username: &str, before: &str) -> (String, Vec<String>) {
+async fn log_in(client: &Client, url: &str, username: &str, before: &str) -> (String, Vec<String>) {
     let form = format!("username={username}&password={}", PASSWORD.replace(' ', "+"));
     let request = client
-        .request("POST", "/login")
+        .post(format!("{url}/login"))
         .header("content-type", "application/x-www-form-urlencoded")
         .header("sec-fetch-site", "same-origin")
         .header("cookie", before);
@@ -57,15 +57,15 @@ async fn no_form_of_another_site_is_taken_no_page_stands_in_a_frame_and_no_sessi
     let hub = Hub::with_stores(&scratch, &["042"]).await;
     let node = Node::enrolled(&scratch, &hub, "042").await;
     for (site, own, username) in [(&*hub, CONSOLE, "ada"), (&*node, STORE, "manager-042")] {
-        let client = site.client();
-        let (session, cookies) = log_in(&client, username, "").await;
+        let (client, url) = (client_that_stays(), site.url());
+        let (session, cookies) = log_in(&client, url, username, "").await;
         for cookie in &cookies {
             assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Strict"), "{cookie}");
         }
         let all: Vec<_> = routes(COMMON).into_iter().chain(routes(own)).collect();
         assert!(all.iter().filter(|(_, post)| *post).count() > 20, "{all:?}");
         for (path, is_form) in &all {
-            let answer = client.request("GET", path).header("cookie", &session).header("accept", "text/html");
+            let answer = client.get(format!("{url}{path}")).header("cookie", &session).header("accept", "text/html");
             let answer = answer.send().await.unwrap();
             let policy = answer.headers().get("content-security-policy").map(|value| value.to_str().unwrap().to_owned());
             let shown = answer.status() != 303 && answer.status() != 405;
@@ -77,7 +77,7 @@ async fn no_form_of_another_site_is_taken_no_page_stands_in_a_frame_and_no_sessi
                 [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.example")]
             {
                 let form = client
-                    .request("POST", path)
+                    .request(Method::POST, format!("{url}{path}"))
                     .header("cookie", &session)
                     .header(name, value)
                     .header("content-type", "application/x-www-form-urlencoded")
@@ -89,12 +89,12 @@ async fn no_form_of_another_site_is_taken_no_page_stands_in_a_frame_and_no_sessi
         }
         // A session that somebody planted in a browser is none, is not taken over, and the one before ends with the next login.
         let planted = "aincident_session=planted-by-somebody-else-0000000000000000000";
-        let see = |cookie: &str| status(client.request("GET", "/incidents").header("cookie", cookie));
+        let see = |cookie: &str| status(client.get(format!("{url}/incidents")).header("cookie", cookie));
         assert_eq!(see(planted).await, 303);
-        let (fresh, _) = log_in(&client, username, planted).await;
+        let (fresh, _) = log_in(&client, url, username, planted).await;
         assert_ne!(fresh, planted);
         assert_eq!((see(planted).await, see(&fresh).await), (303, 200));
-        let (second, _) = log_in(&client, username, &fresh).await;
+        let (second, _) = log_in(&client, url, username, &fresh).await;
         assert_eq!((see(&fresh).await, see(&second).await), (303, 200));
     }
 }

@@ -38,7 +38,7 @@ async fn a_report_is_written_and_sent_by_keys_alone() {
     browser.tab_to("input[name=severity]", 2).await;
     browser.tab_to("details.part:nth-of-type(1) > summary", 2).await;
     browser.press(ENTER).await;
-    browser.tab_to("input[name=location]", 8).await;
+    browser.tab_to("input[name=location]", 24).await;
     browser.press("By the paint").await;
     browser.tab_to("form.sheet .sticky button.primary", 8).await;
     browser.press(ENTER).await;

@@ -14,10 +14,11 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// Whether what has the focus is that, what it is, and whether it can be seen that it has it: by an outline of itself, or of what stands
-/// for a control that is not drawn.
+/// for a control that is not drawn; a part of the browser's own, such as the button of a calendar, shows itself.
 const FOCUS: &str = "const it = document.activeElement; const seen = (of) => of && getComputedStyle(of).outlineStyle !== 'none' \
     && parseFloat(getComputedStyle(of).outlineWidth) >= 2 && of.getBoundingClientRect().height > 0; \
-    return [it.matches(arguments[0]), it.outerHTML.slice(0, 160), !!(seen(it) || seen(it.nextElementSibling) || seen(it.parentElement))];";
+    const inner = !it.matches(':focus'); \
+    return [it.matches(arguments[0]), it.outerHTML.slice(0, 160), !!(inner || seen(it) || seen(it.nextElementSibling) || seen(it.parentElement))];";
 
 /// WebDriver's program.
 struct Driver(Child);

@@ -2,7 +2,8 @@
 //!
 //! Told is what came over the wire, what the server took, when something was painted, and what the browser's own thread did for it:
 //! style, layout, scripts, everything. Beside the pages stands one with a word on it and nothing else: what no page can be cheaper than on
-//! this machine at this moment. The programs of a debug build answer many times slower than those of a release; with them the server's
+//! this machine at this moment. Where even that takes more than a tenth of a second the machine has other things to do, and a page may be
+//! seen two tenths later than it. The programs of a debug build answer many times slower than those of a release; with them the server's
 //! part is told and not judged.
 
 use crate::number;
@@ -15,10 +16,14 @@ use serde_json::{Value, json};
 const MOST_BYTES: f64 = 60_000.0;
 /// Until something is painted, in milliseconds, on loopback.
 const MOST_PAINT_MS: f64 = 300.0;
+/// On a machine that is busy otherwise: until so much after what a page with a word on it takes.
+const MOST_LATER_MS: f64 = 200.0;
 /// From a press to the frame that shows what it does, in milliseconds.
 const MOST_INTERACTION_MS: f64 = 50.0;
 /// Each page is opened so often. The best time counts: whatever else the machine does can only add to it.
-const TIMES: usize = 5;
+const TIMES: usize = 4;
+/// What seems to be over its budget is measured again, up to so often.
+const ROUNDS: usize = 3;
 
 /// What opening a page took, in milliseconds.
 #[derive(Clone, Copy)]
@@ -70,48 +75,53 @@ pub async fn measure(browser: &Browser, sites: &Sites, only: Option<&str>) -> Ve
     browser.cdp("Network.enable", json!({})).await;
     browser.cdp("Performance.enable", json!({})).await;
     tell(&format!(
-        "{:52} {:>7} | {:>6} {:>7} | {:>5} {:>6} {:>6} {:>5} | {:>5}  (ms, best of {TIMES}, a quarter of the processor)",
-        "page", "bytes", "server", "painted", "style", "layout", "script", "all", "press"
+        "{:52} {:>7} | {:>6} {:>7} {:>7} | {:>5} {:>6} {:>6} {:>5} | {:>5}  (ms, best of {TIMES}, a quarter of the processor)",
+        "page", "bytes", "server", "painted", "a word", "style", "layout", "script", "all", "press"
     ));
-    let empty = Visit {
-        name: "a word and nothing else".to_owned(),
-        url: format!("{}/healthz", sites.hub.url()),
-        who: "",
-        deeds: Vec::new(),
-    };
-    let mut visits = vec![empty];
-    visits.extend(pages::visits(sites).into_iter().filter(|visit| is_measured(visit, only)));
+    let empty = format!("{}/healthz", sites.hub.url());
     let mut over = Vec::new();
-    for (at, visit) in visits.iter().enumerate() {
+    for visit in pages::visits(sites).into_iter().filter(|visit| is_measured(visit, only)) {
         browser.cdp("Network.clearBrowserCache", json!({})).await;
-        crate::open(browser, sites, visit, "en").await;
+        // What a worker hands on is counted as it is unpacked.
+        browser.cdp("Network.setBypassServiceWorker", json!({"bypass": true})).await;
+        crate::open(browser, sites, &visit, "en").await;
         let bytes = came(browser).await;
-        browser.cdp("Emulation.setCPUThrottlingRate", json!({"rate": 4})).await;
-        let (mut cost, mut press) = (Cost::WORST, f64::INFINITY);
-        for _ in 0..TIMES {
-            cost = cost.or(opened(browser, &visit.url).await);
-            if at > 0 {
+        browser.cdp("Network.setBypassServiceWorker", json!({"bypass": false})).await;
+        let (mut cost, mut word, mut press) = (Cost::WORST, Cost::WORST, f64::INFINITY);
+        let mut wrong = Vec::new();
+        for _ in 0..ROUNDS {
+            browser.cdp("Emulation.setCPUThrottlingRate", json!({"rate": 4})).await;
+            for _ in 0..TIMES {
+                word = word.or(opened(browser, &empty).await);
+                cost = cost.or(opened(browser, &visit.url).await);
                 press = press.min(pressed(browser).await);
             }
-        }
-        browser.cdp("Emulation.setCPUThrottlingRate", json!({"rate": 1})).await;
-        tell(&format!(
-            "{:52} {bytes:>7.0} | {:>6.0} {:>7.0} | {:>5.0} {:>6.0} {:>6.0} {:>5.0} | {press:>5.0}",
-            visit.name, cost.server, cost.painted, cost.style, cost.layout, cost.script, cost.task
-        ));
-        let judged = if cfg!(debug_assertions) { cost.painted - cost.server } else { cost.painted };
-        let press = if at > 0 { press } else { 0.0 };
-        for (what, value, most) in [
-            ("bytes", bytes, MOST_BYTES),
-            ("painted", judged, MOST_PAINT_MS),
-            ("from a press to its frame", press, MOST_INTERACTION_MS),
-        ] {
-            if value > most {
-                over.push(format!("{}: {what} {value:.0}, at most {most:.0}", visit.name));
+            browser.cdp("Emulation.setCPUThrottlingRate", json!({"rate": 1})).await;
+            wrong = complaints(bytes, cost, word, press);
+            if wrong.is_empty() {
+                break;
             }
         }
+        tell(&format!(
+            "{:52} {bytes:>7.0} | {:>6.0} {:>7.0} {:>7.0} | {:>5.0} {:>6.0} {:>6.0} {:>5.0} | {press:>5.0}",
+            visit.name, cost.server, cost.painted, word.painted, cost.style, cost.layout, cost.script, cost.task
+        ));
+        over.extend(wrong.into_iter().map(|wrong| format!("{}: {wrong}", visit.name)));
     }
     over
+}
+
+/// What is over its budget.
+fn complaints(bytes: f64, cost: Cost, word: Cost, press: f64) -> Vec<String> {
+    let judged = if cfg!(debug_assertions) { cost.painted - cost.server } else { cost.painted };
+    let most = MOST_PAINT_MS.max(word.painted - word.server + MOST_LATER_MS);
+    let all = [
+        ("bytes", bytes, MOST_BYTES),
+        ("painted after (ms)", judged, most),
+        ("from a press to its frame (ms)", press, MOST_INTERACTION_MS),
+    ];
+    let over = all.into_iter().filter(|(_, value, most)| value > most);
+    over.map(|(what, value, most)| format!("{what} {value:.0}, at most {most:.0}")).collect()
 }
 
 /// Everything but photos that came over the wire when nothing was kept yet.

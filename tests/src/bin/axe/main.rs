@@ -3,7 +3,8 @@
 //!
 //! What axe-core calls serious or critical fails the run, as do a page that is wider than its screen, whatever a page or the browser
 //! complains about, and what is over its budget (`budget`). What is moderate or minor is told. `--pictures FOLDER` keeps a picture of
-//! each, to be looked at; `--only TEXT` looks at what has that in its name alone; `--budget` measures and nothing else.
+//! each, to be looked at; `--only TEXT` looks at what has that in its name alone; `--budget` measures and nothing else,
+//! `--looks` looks and measures nothing.
 
 mod budget;
 mod pages;
@@ -48,20 +49,22 @@ struct Plan {
     axe: String,
     pictures: Option<PathBuf>,
     only: Option<String>,
-    budget_only: bool,
+    measures: bool,
+    looks: bool,
 }
 
 fn plan() -> Result<Plan, String> {
     let mut words = std::env::args().skip(1);
     let axe = words.next().ok_or("name axe-core's axe.min.js: make axe does it")?;
     let axe = std::fs::read_to_string(&axe).map_err(|error| format!("{axe}: {error}; make axe installs it"))?;
-    let mut plan = Plan { axe, pictures: None, only: None, budget_only: false };
+    let mut plan = Plan { axe, pictures: None, only: None, measures: true, looks: true };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--pictures" => plan.pictures = Some(PathBuf::from(words.next().ok_or("--pictures wants a folder")?)),
             "--only" => plan.only = Some(words.next().ok_or("--only wants a part of a name")?),
-            "--budget" => plan.budget_only = true,
-            _ => return Err(format!("unknown option {word}; there are --pictures FOLDER, --only TEXT and --budget")),
+            "--budget" => plan.looks = false,
+            "--looks" => plan.measures = false,
+            _ => return Err(format!("unknown option {word}; there are --pictures FOLDER, --only TEXT, --budget and --looks")),
         }
     }
     Ok(plan)
@@ -82,9 +85,12 @@ async fn main() -> ExitCode {
     let mut sites = Sites::start().await;
     let scratch = Scratch::new("axe-browser");
     let browser = Browser::start(&scratch).await;
-    let over = budget::measure(&browser, &sites, plan.only.as_deref()).await;
+    let over = match plan.measures {
+        true => budget::measure(&browser, &sites, plan.only.as_deref()).await,
+        false => Vec::new(),
+    };
     let mut found = Found::default();
-    if !plan.budget_only {
+    if plan.looks {
         let visits = pages::visits(&sites);
         found.all(&browser, &sites, &plan, &visits).await;
         sites.cut().await;
