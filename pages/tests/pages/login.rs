@@ -119,7 +119,10 @@ async fn pages_speak_the_language_that_was_chosen_or_that_the_browser_asks_for()
 async fn what_is_not_there_is_a_page_for_people_and_a_problem_for_programs() {
     let hub = hub().await;
     let mut browser = Browser::of(&hub, "kim").await;
-    assert!(browser.get("/nothing/here").await.is(404).says("There is nothing here"));
+    let page = browser.get("/nothing/here").await.is(404);
+    // Whoever is logged in stays so, and finds the menu.
+    assert!(page.says("There is nothing here") && page.says("KIM of 042") && page.says("class=\"menu\""));
+    assert!(!Browser::new(&hub).get("/nothing/here").await.is(404).says("class=\"menu\""));
     assert!(browser.get("/incidents/nonsense").await.answer.status.is_client_error());
     hub.ask("GET", "/nothing").send().await.problem(404);
     hub.ask("GET", "/api/v1/nothing").header("accept", "text/html").send().await.problem(404);

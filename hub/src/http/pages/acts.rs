@@ -65,7 +65,7 @@ pub(super) fn line(item: ActItem, stores: &Stores, words: &Words) -> ActLine {
     ActLine {
         at: moment::of(&item.at, &TimeZone::UTC, words),
         what: words.of("act", &item.act).into_owned(),
-        details: details.map(|(name, value)| (words.of("act_detail", name).into_owned(), told(value))).collect(),
+        details: details.map(|(name, value)| (words.of("act_detail", name).into_owned(), told(value, words))).collect(),
         by: item.by,
         subject: item.subject,
         href,
@@ -74,12 +74,17 @@ pub(super) fn line(item: ActItem, stores: &Stores, words: &Words) -> ActLine {
 }
 
 /// A detail as people read it.
-fn told(value: &Value) -> String {
+fn told(value: &Value, words: &Words) -> String {
     match value {
+        // A moment, such as until when a code is good.
+        Value::String(text) if text.ends_with('Z') && chassis::clock::parse_rfc3339(text).is_some() => {
+            format!("{} UTC", moment::of(text, &TimeZone::UTC, words).text)
+        }
         Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(told).collect::<Vec<_>>().join(", "),
+        Value::Array(values) => values.iter().map(|value| told(value, words)).collect::<Vec<_>>().join(", "),
         Value::Object(members) => {
-            members.iter().map(|(name, value)| format!("{name} {}", told(value))).collect::<Vec<_>>().join("; ")
+            let told = members.iter().map(|(name, value)| format!("{name} {}", told(value, words)));
+            told.collect::<Vec<_>>().join("; ")
         }
         other => other.to_string(),
     }
