@@ -41,8 +41,12 @@ async fn log_in(client: &Client, url: &str, username: &str, before: &str) -> (St
         .header("cookie", before);
     let answer = request.body(form).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 303);
-    let set: Vec<String> =
-        answer.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap().to_owned()).collect();
+    let set: Vec<String> = answer
+        .headers()
+        .get_all("set-cookie")
+        .iter()
+        .map(|value| value.to_str().unwrap().to_owned())
+        .collect();
     let session = set.iter().find(|cookie| cookie.starts_with("aincident_session=")).expect("a session");
     (session.split(';').next().unwrap().to_owned(), set)
 }
@@ -67,15 +71,21 @@ async fn no_form_of_another_site_is_taken_no_page_stands_in_a_frame_and_no_sessi
         for (path, is_form) in &all {
             let answer = client.get(format!("{url}{path}")).header("cookie", &session).header("accept", "text/html");
             let answer = answer.send().await.unwrap();
-            let policy = answer.headers().get("content-security-policy").map(|value| value.to_str().unwrap().to_owned());
+            let policy =
+                answer.headers().get("content-security-policy").map(|value| value.to_str().unwrap().to_owned());
             let shown = answer.status() != 303 && answer.status() != 405;
-            assert!(!shown || policy.as_ref().is_some_and(|all| all.contains("frame-ancestors 'none'")), "{path}: {policy:?}");
+            assert!(
+                !shown || policy.as_ref().is_some_and(|all| all.contains("frame-ancestors 'none'")),
+                "{path}: {policy:?}"
+            );
             if !is_form {
                 continue;
             }
-            for (name, value) in
-                [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.example")]
-            {
+            for (name, value) in [
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-site", "same-site"),
+                ("origin", "https://evil.example"),
+            ] {
                 let form = client
                     .request(Method::POST, format!("{url}{path}"))
                     .header("cookie", &session)

@@ -15,7 +15,10 @@ const TIMES: &str = "return new Promise((done) => { const look = () => { \
 async fn told(browser: &Browser, what: &str, began: Instant) {
     let took = began.elapsed().as_millis();
     let times = browser.js(TIMES, &[]).await;
-    tell(&format!("fleet of {NODES}: {what}: {took} ms; the page came after {}, was seen after {}", times[0], times[1]));
+    tell(&format!(
+        "fleet of {NODES}: {what}: {took} ms; the page came after {}, was seen after {}",
+        times[0], times[1]
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

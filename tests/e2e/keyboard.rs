@@ -44,10 +44,10 @@ async fn a_report_is_written_and_sent_by_keys_alone() {
     browser.press(ENTER).await;
     browser.says("On the store's PC").await;
     let listed = node.manager().await.list("").await;
-    assert_eq!((&listed[0]["description"], &listed[0]["location"]), (
-        &json!("A shelf came down in aisle 4"),
-        &json!("By the paint")
-    ));
+    assert_eq!(
+        (&listed[0]["description"], &listed[0]["location"]),
+        (&json!("A shelf came down in aisle 4"), &json!("By the paint"))
+    );
     assert_eq!(listed[0]["category"], "fraud", "the second one of the list");
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
@@ -84,7 +84,10 @@ async fn several_incidents_are_chosen_closed_and_told_of_by_keys_alone() {
     let listed = hub.harriet().await.list("").await;
     let closed = listed.iter().filter(|incident| incident["status"] == "closed").count();
     assert_eq!(closed, 3);
-    assert!(listed.iter().all(|incident| incident["assigned_to"] == "manager-042"), "nobody was taken anything from");
+    assert!(
+        listed.iter().all(|incident| incident["assigned_to"] == "manager-042"),
+        "nobody was taken anything from"
+    );
     browser.tab_to("a.button.primary", 20).await;
     browser.press(ENTER).await;
     browser.says("number 5").await;

@@ -160,14 +160,12 @@ impl Browser {
         self.cdp("Network.emulateNetworkConditions", params).await;
     }
 
-    /// The whole page, as a PNG.
+    /// The screen, as a PNG.
     ///
     /// # Panics
     /// When it cannot be taken.
     pub async fn picture(&self) -> Vec<u8> {
-        let size = self.cdp("Page.getLayoutMetrics", json!({})).await["cssContentSize"].clone();
-        let clip = json!({"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1});
-        let taken = self.cdp("Page.captureScreenshot", json!({"captureBeyondViewport": true, "clip": clip})).await;
+        let taken = self.cdp("Page.captureScreenshot", json!({})).await;
         let data = taken["data"].as_str().expect("a picture").replace('+', "-").replace('/', "_");
         chassis::secret::from_base64url(data.trim_end_matches('=')).expect("a picture")
     }

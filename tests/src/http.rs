@@ -102,7 +102,12 @@ pub fn client_that_stays() -> reqwest::Client {
     // For what a client needs once in a program.
     drop(plain_client());
     let stays = reqwest::redirect::Policy::none();
-    reqwest::Client::builder().no_proxy().redirect(stays).timeout(ANSWER_DEADLINE).build().expect("an HTTP client")
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(stays)
+        .timeout(ANSWER_DEADLINE)
+        .build()
+        .expect("an HTTP client")
 }
 
 impl Client {

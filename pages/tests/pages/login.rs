@@ -155,13 +155,18 @@ async fn style_and_scripts_are_kept_for_ever_under_a_name_that_follows_from_them
 async fn every_cookie_is_kept_from_scripts_and_other_sites_and_travels_encrypted_off_this_machine() {
     let hub = hub().await;
     for (host, encrypted) in [("", false), ("https://incidents.example", true)] {
-        for (path, body) in
-            [("/login", format!("username=kim&password={}", PASSWORD.replace(' ', "+"))), ("/language", "lang=es".to_owned())]
-        {
+        for (path, body) in [
+            ("/login", format!("username=kim&password={}", PASSWORD.replace(' ', "+"))),
+            ("/language", "lang=es".to_owned()),
+        ] {
             let ask = hub.ask("POST", &format!("{host}{path}")).header("sec-fetch-site", "same-origin");
             let answer = ask.text("application/x-www-form-urlencoded", body).send().await;
-            let set: Vec<_> =
-                answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap().to_owned()).collect();
+            let set: Vec<_> = answer
+                .headers
+                .get_all("set-cookie")
+                .iter()
+                .map(|value| value.to_str().unwrap().to_owned())
+                .collect();
             assert!(!set.is_empty(), "{path}: {}", answer.status);
             for cookie in set {
                 assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite="), "{cookie}");

@@ -65,7 +65,9 @@ pub(super) fn line(item: ActItem, stores: &Stores, words: &Words) -> ActLine {
     ActLine {
         at: moment::of(&item.at, &TimeZone::UTC, words),
         what: words.of("act", &item.act).into_owned(),
-        details: details.map(|(name, value)| (words.of("act_detail", name).into_owned(), told(value, words))).collect(),
+        details: details
+            .map(|(name, value)| (words.of("act_detail", name).into_owned(), told(value, words)))
+            .collect(),
         by: item.by,
         subject: item.subject,
         href,

@@ -63,7 +63,17 @@ impl Cost {
 
 /// Whether a visit is measured: once each page, as it mostly is.
 fn is_measured(visit: &Visit, only: Option<&str>) -> bool {
-    let not = ["nothing-here", "soon", "nothing+like", "first", "unenrolled", "settled", "deleted", "at headquarters", "nobody"];
+    let not = [
+        "nothing-here",
+        "soon",
+        "nothing+like",
+        "first",
+        "unenrolled",
+        "settled",
+        "deleted",
+        "at headquarters",
+        "nobody",
+    ];
     visit.deeds.is_empty()
         && not.iter().all(|part| !visit.name.contains(part))
         && only.is_none_or(|only| visit.name.contains(only))

@@ -26,6 +26,8 @@ const LOOKS: [Look; 4] = [
     Look { width: 360, height: 740, dark: false, lang: "en" },
     Look { width: 1440, height: 900, dark: true, lang: "es" },
 ];
+/// Pixels of the longest page that is looked at as a whole.
+const MOST_HIGH: u32 = 12_000;
 /// How long a page may take to come back after a form was sent.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -64,7 +66,11 @@ fn plan() -> Result<Plan, String> {
             "--only" => plan.only = Some(words.next().ok_or("--only wants a part of a name")?),
             "--budget" => plan.looks = false,
             "--looks" => plan.measures = false,
-            _ => return Err(format!("unknown option {word}; there are --pictures FOLDER, --only TEXT, --budget and --looks")),
+            _ => {
+                return Err(format!(
+                    "unknown option {word}; there are --pictures FOLDER, --only TEXT, --budget and --looks"
+                ));
+            }
         }
     }
     Ok(plan)
@@ -131,18 +137,24 @@ impl Found {
 
     async fn one(&mut self, browser: &Browser, sites: &Sites, plan: &Plan, visit: &Visit, look: Look) {
         browser.size(look.width, look.height).await;
-        let scheme = json!({"features": [{"name": "prefers-color-scheme", "value": if look.dark { "dark" } else { "light" }}]});
+        let scheme =
+            json!({"features": [{"name": "prefers-color-scheme", "value": if look.dark { "dark" } else { "light" }}]});
         browser.cdp("Emulation.setEmulatedMedia", scheme).await;
         open(browser, sites, visit, look.lang).await;
         self.looked += 1;
         let at = format!("{} [{}]", visit.name, look.named());
-        if let Some(folder) = &plan.pictures {
-            let name: String = at.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-            std::fs::write(folder.join(format!("{name}.png")), browser.picture().await).expect("a picture");
-        }
         let wide = browser.js("return document.documentElement.scrollWidth", &[]).await;
         if wide.as_u64() > Some(u64::from(look.width)) {
             self.grave.entry("wider than its screen".to_owned()).or_default().push(format!("{at}: {wide}"));
+        }
+        // All of it at once: what is not in sight is not drawn.
+        let high = browser.js("return document.documentElement.scrollHeight", &[]).await.as_u64().unwrap_or_default();
+        browser
+            .size(look.width, u32::try_from(high).unwrap_or(look.height).clamp(look.height, MOST_HIGH))
+            .await;
+        if let Some(folder) = &plan.pictures {
+            let name: String = at.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+            std::fs::write(folder.join(format!("{name}.png")), browser.picture().await).expect("a picture");
         }
         for complaint in browser.complaints().await {
             // An answer that says no is one that the browser notes.

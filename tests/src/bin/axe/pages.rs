@@ -163,10 +163,17 @@ pub fn visits(sites: &Sites) -> Vec<Visit> {
     hub.all(CONSOLE);
     bulk(&mut hub);
     hub.after("/stores", "an enrolment code", &[Deed::Send("form[action='/stores/042/enrol'] button")]);
-    let wrong =
-        [Deed::Type("input[name=code]", "4 2"), Deed::Type("input[name=name]", "x"), Deed::Send("input[name=code]")];
+    let wrong = [
+        Deed::Type("input[name=code]", "4 2"),
+        Deed::Type("input[name=name]", "x"),
+        Deed::Send("input[name=code]"),
+    ];
     hub.after("/stores", "with a code that is none", &wrong);
-    hub.after("/fleet/{silent}", "revoked without a reason", &[Deed::Send("form[action$='/revoke'] [name=reason]")]);
+    hub.after(
+        "/fleet/{silent}",
+        "revoked without a reason",
+        &[Deed::Send("form[action$='/revoke'] [name=reason]")],
+    );
     hub.after("/incidents", "the menu", &[Deed::Click(".top-end details.drop summary")]);
     let mut guest = of("hub", sites.hub.url(), "lukasz at headquarters");
     guest.all(&["/incidents", "/fleet"]);
@@ -185,14 +192,26 @@ pub fn visits(sites: &Sites) -> Vec<Visit> {
     manager.after("/incidents/{incident}/edit", "with a wrong amount", &wrong_amount());
     let mut employee = of("node", sites.node.url(), "ngoc");
     employee.all(&["/", "/incidents", "/incidents/{incident}", "/incidents/{plain}", "/trends", "/drafts"]);
-    let typed = [Deed::Click("[name=category][value=hazard] + span"), Deed::Type(field, "A shelf came down in aisle 4")];
+    let typed = [
+        Deed::Click("[name=category][value=hazard] + span"),
+        Deed::Type(field, "A shelf came down in aisle 4"),
+    ];
     employee.after("/", "something typed", &typed);
-    [fresh, unenrolled, empty, nobody, hub, guest, manager, employee].into_iter().flat_map(|of| of.visits).collect()
+    [fresh, unenrolled, empty, nobody, hub, guest, manager, employee]
+        .into_iter()
+        .flat_map(|of| of.visits)
+        .collect()
 }
 
 /// What is seen once the line is cut.
 pub fn cut_off(sites: &Sites) -> Vec<Visit> {
-    let mut cut = Of { site: "cut off", base: sites.node.url(), who: "lukasz", sites, visits: Vec::new() };
+    let mut cut = Of {
+        site: "cut off",
+        base: sites.node.url(),
+        who: "lukasz",
+        sites,
+        visits: Vec::new(),
+    };
     cut.all(&["/sync", "/incidents"]);
     cut.who = "ngoc";
     cut.all(&["/", "/sync"]);

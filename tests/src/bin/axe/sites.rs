@@ -223,9 +223,15 @@ async fn headquarters_acts(
 
 /// Drafts and views.
 async fn own(ngoc: &Client, lukasz: &Client, ada: &Client) {
-    for (client, text) in [(ngoc, "A man asked three times for"), (lukasz, "The freezer in aisle 9"), (ada, "A call from")] {
+    for (client, text) in
+        [(ngoc, "A man asked three times for"), (lukasz, "The freezer in aisle 9"), (ada, "A call from")]
+    {
         let draft = client.request("PUT", &format!("/api/v1/drafts/{}", new_id()));
-        let sent = client.send(draft.json(&json!({"fields": [{"name": "description", "value": text}, {"name": "category", "value": "other"}]}))).await;
+        let sent = client
+            .send(draft.json(
+                &json!({"fields": [{"name": "description", "value": text}, {"name": "category", "value": "other"}]}),
+            ))
+            .await;
         assert!(sent.status < 300, "{}", sent.status);
     }
     let view = json!({"name": "Thefts that are open", "filters": [{"name": "category", "value": "theft"}, {"name": "status", "value": "in_review"}]});
@@ -236,11 +242,16 @@ async fn own(ngoc: &Client, lukasz: &Client, ada: &Client) {
 async fn conflict(node: &mut Node, lukasz: &Client, harriet: &Client, incident: &str) {
     let path = format!("/api/v1/incidents/{incident}");
     node.link().go_down();
-    let _ = lukasz.patch(&path, &json!({"location": "Emergency exit 2, behind the stockroom"})).await.expect(200);
+    let _ = lukasz
+        .patch(&path, &json!({"location": "Emergency exit 2, behind the stockroom"}))
+        .await
+        .expect(200);
     let _ = harriet.patch(&path, &json!({"location": "Emergency exit 3"})).await.expect(200);
     node.link().heal();
     wait_until("the conflict", PATIENCE, async || {
-        harriet.get("/api/v1/reviews").await.expect(200)["items"].as_array().is_some_and(|items| !items.is_empty())
+        harriet.get("/api/v1/reviews").await.expect(200)["items"]
+            .as_array()
+            .is_some_and(|items| !items.is_empty())
     })
     .await;
 }
