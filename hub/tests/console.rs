@@ -142,7 +142,8 @@ async fn a_bar_leads_to_the_incidents_that_it_counts_and_currencies_stay_apart()
     // The days of one store, further back, and what is no day.
     let page = hq.page("/?from=2026-05-01&to=2026-09-30&store=043", 200).await;
     assert!(page.contains("from=2026-06-01&#38;to=2026-06-07"), "weeks: {page}");
-    assert_eq!(hrefs(&page, "category=hazard").len(), 1);
+    // By name and by bar.
+    assert_eq!(hrefs(&page, "category=hazard").len(), 2);
     assert!(hq.page("/?from=soon", 422).await.contains("soon is no day."));
     assert!(hq.page("/?from=2026-09-02&to=2026-09-01", 422).await.contains("must not be before"));
     // A store's people have their list.

@@ -141,8 +141,8 @@ pub async fn page(State(state): State<HubPages>, person: Person, query: QueryPai
         export: format!("/api/v1/acts/export?{}", exported.join("&")),
         by,
         subject,
-        from,
-        to,
+        from: moment::day_field(&from),
+        to: moment::day_field(&to),
         wrong,
         p: page,
     };
