@@ -62,7 +62,7 @@ impl Cost {
 }
 
 /// Whether a visit is measured: once each page, as it mostly is.
-fn is_measured(visit: &Visit, only: Option<&str>) -> bool {
+fn is_measured(visit: &Visit, only: &[String]) -> bool {
     let not = [
         "nothing-here",
         "soon",
@@ -74,13 +74,11 @@ fn is_measured(visit: &Visit, only: Option<&str>) -> bool {
         "at headquarters",
         "nobody",
     ];
-    visit.deeds.is_empty()
-        && not.iter().all(|part| !visit.name.contains(part))
-        && only.is_none_or(|only| visit.name.contains(only))
+    visit.deeds.is_empty() && not.iter().all(|part| !visit.name.contains(part)) && visit.is_among(only)
 }
 
 /// Measures every page; answers what is over its budget.
-pub async fn measure(browser: &Browser, sites: &Sites, only: Option<&str>) -> Vec<String> {
+pub async fn measure(browser: &Browser, sites: &Sites, only: &[String]) -> Vec<String> {
     browser.size(1440, 900).await;
     browser.cdp("Network.enable", json!({})).await;
     browser.cdp("Performance.enable", json!({})).await;

@@ -3,7 +3,7 @@
 //!
 //! What axe-core calls serious or critical fails the run, as do a page that is wider than its screen, whatever a page or the browser
 //! complains about, and what is over its budget (`budget`). What is moderate or minor is told. `--pictures FOLDER` keeps a picture of
-//! each, to be looked at; `--only TEXT` looks at what has that in its name alone; `--budget` measures and nothing else,
+//! each, to be looked at; `--only TEXT`, as often as wanted, looks at what has that in its name alone; `--budget` measures and nothing else,
 //! `--looks` looks and measures nothing.
 
 mod budget;
@@ -50,7 +50,7 @@ impl Look {
 struct Plan {
     axe: String,
     pictures: Option<PathBuf>,
-    only: Option<String>,
+    only: Vec<String>,
     measures: bool,
     looks: bool,
 }
@@ -59,11 +59,11 @@ fn plan() -> Result<Plan, String> {
     let mut words = std::env::args().skip(1);
     let axe = words.next().ok_or("name axe-core's axe.min.js: make axe does it")?;
     let axe = std::fs::read_to_string(&axe).map_err(|error| format!("{axe}: {error}; make axe installs it"))?;
-    let mut plan = Plan { axe, pictures: None, only: None, measures: true, looks: true };
+    let mut plan = Plan { axe, pictures: None, only: Vec::new(), measures: true, looks: true };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--pictures" => plan.pictures = Some(PathBuf::from(words.next().ok_or("--pictures wants a folder")?)),
-            "--only" => plan.only = Some(words.next().ok_or("--only wants a part of a name")?),
+            "--only" => plan.only.push(words.next().ok_or("--only wants a part of a name")?),
             "--budget" => plan.looks = false,
             "--looks" => plan.measures = false,
             _ => {
@@ -92,7 +92,7 @@ async fn main() -> ExitCode {
     let scratch = Scratch::new("axe-browser");
     let browser = Browser::start(&scratch).await;
     let over = match plan.measures {
-        true => budget::measure(&browser, &sites, plan.only.as_deref()).await,
+        true => budget::measure(&browser, &sites, &plan.only).await,
         false => Vec::new(),
     };
     let mut found = Found::default();
@@ -128,7 +128,7 @@ impl Found {
     async fn all(&mut self, browser: &Browser, sites: &Sites, plan: &Plan, visits: &[Visit]) {
         for look in LOOKS {
             for visit in visits {
-                if plan.only.as_ref().is_none_or(|only| visit.name.contains(only.as_str())) {
+                if visit.is_among(&plan.only) {
                     self.one(browser, sites, plan, visit, look).await;
                 }
             }

@@ -25,6 +25,13 @@ pub struct Visit {
     pub deeds: Vec<Deed>,
 }
 
+impl Visit {
+    /// Whether its name has any of these in it; where there are none, it is.
+    pub fn is_among(&self, names: &[String]) -> bool {
+        names.is_empty() || names.iter().any(|name| self.name.contains(name.as_str()))
+    }
+}
+
 /// Visits of one site, gathered.
 struct Of<'a> {
     site: &'static str,
