@@ -63,6 +63,8 @@ pub enum Act<'a> {
     Settle,
     /// See the company as a whole: figures of every store, the lists of stores and accounts.
     SeeCompany,
+    /// See the store in charts.
+    SeeTrends,
     /// See the accounts of the store.
     SeeAccounts,
     /// Make and change stores, accounts and nodes.
@@ -100,6 +102,7 @@ pub fn check(actor: &Actor, act: Act<'_>) -> Result<(), Refusal> {
         | Act::KeepNotifications { at_hub: false }
         | Act::SeeReviews
         | Act::Settle
+        | Act::SeeTrends
         | Act::SeeAccounts => Role::Manager,
         Act::KeepJobs { at_hub: true } => Role::Hq,
         Act::SeeCompany | Act::Erase | Act::Hold | Act::SeeActs => Role::Hq,
@@ -133,6 +136,7 @@ fn forbidden(act: Act<'_>) -> &'static str {
         Act::SeeReviews => "only a manager decides between edits that met",
         Act::Settle => "only a manager sees and settles what is in quarantine",
         Act::SeeCompany => "only headquarters sees the company as a whole",
+        Act::SeeTrends => "only a manager sees the store's trends",
         Act::SeeAccounts => "only a manager sees the list of accounts",
         Act::Erase => "only headquarters has data erased",
         Act::SeeActs => "only headquarters sees what administrators did",
@@ -219,6 +223,7 @@ mod tests {
             (Act::KeepNotifications { at_hub: true }, [false, false, false, true]),
             (Act::SeeReviews, [false, true, true, true]),
             (Act::Settle, [false, true, true, true]),
+            (Act::SeeTrends, [false, true, true, true]),
             (Act::SeeAccounts, [false, true, true, true]),
             (Act::SeeCompany, [false, false, true, true]),
             (Act::Administer, [false, false, false, true]),

@@ -142,7 +142,8 @@ async fn a_bar_leads_to_the_incidents_that_it_counts_and_currencies_stay_apart()
     // The days of one store, further back, and what is no day.
     let page = hq.page("/?from=2026-05-01&to=2026-09-30&store=043", 200).await;
     assert!(page.contains("from=2026-06-01&#38;to=2026-06-07"), "weeks: {page}");
-    assert_eq!(hrefs(&page, "category=hazard").len(), 1);
+    // By name and by bar.
+    assert_eq!(hrefs(&page, "category=hazard").len(), 2);
     assert!(hq.page("/?from=soon", 422).await.contains("soon is no day."));
     assert!(hq.page("/?from=2026-09-02&to=2026-09-01", 422).await.contains("must not be before"));
     // A store's people have their list.
@@ -212,7 +213,7 @@ async fn a_fleet_of_five_thousand_is_shown_at_once_sorted_searched_and_in_parts(
     for path in [
         "/fleet",
         "/fleet?sort=-lag",
-        "/fleet?sort=contact&page=25",
+        "/fleet?sort=contact&page=50",
         "/fleet?q=till-0777",
         "/fleet?alarms=true",
     ] {
@@ -230,7 +231,7 @@ async fn a_fleet_of_five_thousand_is_shown_at_once_sorted_searched_and_in_parts(
     assert!(slowest < 3000, "{slowest} ms");
     let page = hq.page("/fleet?sort=-lag", 200).await;
     assert!(page.contains("5,000 nodes") || page.contains("5,000"), "{}", &page[..4000.min(page.len())]);
-    assert_eq!(page.matches("<tr><th scope=\"row\">").count(), 200);
+    assert_eq!(page.matches("<tr><th scope=\"row\">").count(), 100);
     let first = page.find("till-4999").unwrap();
     assert!(first < page.find("till-4998").unwrap() && !page.contains("till-4000"));
     // Page after page there is each node once.

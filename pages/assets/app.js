@@ -15,6 +15,9 @@ document.documentElement.classList.add("js");
 // The place in the menu is in sight on a small screen, too.
 document.querySelector(".menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
+// On a small screen what was found comes first, and the filters that found it are one touch away.
+if (matchMedia("(max-width: 47.99rem)").matches) document.querySelector(".filters .more-filters[open]")?.removeAttribute("open");
+
 // A menu closes when one looks elsewhere.
 addEventListener("click", (event) => {
   for (const open of document.querySelectorAll("details.drop[open]")) {

@@ -79,6 +79,22 @@ pub fn columns(values: Vec<(Label, u64)>) -> Vec<Column> {
     values.into_iter().take(of).enumerate().map(column).collect()
 }
 
+/// How many the highest column stands for.
+#[must_use]
+pub fn most(columns: &[Column]) -> u64 {
+    columns.iter().map(|column| column.count).max().unwrap_or(0)
+}
+
+/// What the highest column of any pair stands for, in words.
+#[must_use]
+pub fn most_of(pairs: &[Pair]) -> &str {
+    let highest = |pair: &&Pair| pair.values.0.max(pair.values.1);
+    let Some(pair) = pairs.iter().max_by_key(highest) else {
+        return "";
+    };
+    if pair.values.0 >= pair.values.1 { &pair.shown.0 } else { &pair.shown.1 }
+}
+
 /// Two columns that belong together, such as what was lost and what of it came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
@@ -232,7 +248,8 @@ mod tests {
         assert_eq!(made.iter().map(|bar| bar.h).collect::<Vec<_>>(), [0, 2, HEIGHT]);
         assert!(made.iter().all(|bar| bar.x + bar.w <= WIDTH && bar.y + bar.h == HEIGHT));
         assert_eq!(made[0].tick.as_deref(), Some("11-01"));
-        assert!(columns(Vec::new()).is_empty());
+        assert_eq!(most(&made), 1_000_000);
+        assert!(columns(Vec::new()).is_empty() && most(&[]) == 0);
     }
 
     #[test]
@@ -251,6 +268,7 @@ mod tests {
         let made = pairs(vec![(label("a"), u64::MAX, u64::MAX / 2), (label("b"), 0, 1)], |value| value.to_string());
         assert_eq!((made[0].first.3, made[0].second.3), (HEIGHT, HEIGHT / 2 - 1));
         assert_eq!((made[1].first.3, made[1].second.3), (0, 2));
+        assert_eq!((most_of(&made), most_of(&[])), (u64::MAX.to_string().as_str(), ""));
         assert!(made.iter().all(|pair| pair.first.0 + pair.first.2 <= pair.second.0));
         assert!(made.iter().all(|pair| pair.second.0 + pair.second.2 <= WIDTH));
     }

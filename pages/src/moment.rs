@@ -116,10 +116,25 @@ pub fn day_begins(text: &str, later: i8, zone: &TimeZone) -> Option<String> {
     Some(format_rfc3339(at.as_millisecond()))
 }
 
+/// What a field of days shows of what an address says: a day, and nothing of what is none. A browser would not show it either, and complain.
+#[must_use]
+pub fn day_field(text: &str) -> String {
+    let day: Result<civil::Date, _> = text.trim().parse();
+    day.map_or_else(|_| String::new(), |day| day.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::words::Lang;
+
+    #[test]
+    fn a_field_of_days_shows_days_alone() {
+        assert_eq!(
+            (day_field(" 2026-11-20 ").as_str(), day_field("soon"), day_field("")),
+            ("2026-11-20", String::new(), String::new())
+        );
+    }
 
     #[test]
     fn a_moment_is_told_in_the_stores_time_and_the_readers_words() {

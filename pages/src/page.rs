@@ -1,8 +1,9 @@
 //! What every page has around it, and what the pages of a site are made with.
 
+use crate::chart::{self, Column, Pair};
 use crate::incident::Injury;
 use crate::timeline::Telling;
-use crate::words::{Lang, Words};
+use crate::words::{Lang, Words, grouped};
 use async_trait::async_trait;
 use desk::actor::{Actor, Role};
 use desk::ledger::{Identity, Store};
@@ -281,6 +282,18 @@ impl Page {
     #[must_use]
     pub fn assets(&self) -> &'static str {
         crate::assets::base()
+    }
+
+    /// How many the highest column of a chart stands for, grouped.
+    #[must_use]
+    pub fn most(&self, columns: &[Column]) -> String {
+        grouped(chart::most(columns), self.words.lang())
+    }
+
+    /// What the highest column of a chart of pairs stands for.
+    #[must_use]
+    pub fn most_of<'a>(&self, pairs: &'a [Pair]) -> &'a str {
+        chart::most_of(pairs)
     }
 
     /// The hours of a day, as a table's head has them.

@@ -192,6 +192,11 @@ pub fn shown_whole(field: &str, value: &Value, telling: Telling<'_>) -> Option<S
             let texts: Vec<String> = list.iter().filter_map(|value| shown("", value, telling)).collect();
             texts.join(", ")
         }
+        // When it began stands beside it.
+        (Value::Object(members), _) if field == "hold" => {
+            let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default();
+            format!("{}: {}", text("by"), text("reason"))
+        }
         (Value::Object(members), _) => {
             let specs = if field.starts_with("items") { sheet::ITEM } else { sheet::PERSON };
             let mut parts = Vec::new();
@@ -288,6 +293,8 @@ mod tests {
         assert!(yen("items/x", json!({"description": "Watch", "value_minor": 1500})).contains("1,500 JPY"));
         assert!(is_money("loss/amount_minor") && is_money("items.x") && !is_money("title"));
         assert_eq!(told("people/x", json!({"name": "Ann", "roles": ["first_aider"]})), "Ann · First aider");
+        let hold = json!({"at": "2026-11-20T20:05:00Z", "by": "harriet", "reason": "case 17"});
+        assert_eq!((told("hold", hold).as_str(), label("hold", words).as_str()), ("harriet: case 17", "Hold"));
         assert_eq!(told("description", json!("x".repeat(500))).chars().count(), MAX_SHOWN + 1);
         assert_eq!(label("people.x", words), "Person");
         assert_eq!(label("custom/till_no", words), "till no");

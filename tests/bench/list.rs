@@ -50,6 +50,25 @@ pub async fn measure(manager: &Client, database: &Path, connections: usize, time
     ]
 }
 
+/// Median times of the page `/incidents` and of the list behind it, in milliseconds, one request after the other: how much slower a page
+/// is where there is more.
+pub async fn paced(client: &Client, times: usize) -> (f64, f64) {
+    let mut pages = Vec::new();
+    let mut lists = Vec::new();
+    for _ in 0..times {
+        let asked = Instant::now();
+        let page = client.send(client.request("GET", "/incidents").header("accept", "text/html")).await;
+        pages.push(asked.elapsed());
+        assert!(page.status == 200 && page.body.len() > 10_000, "{}", page.status);
+        let asked = Instant::now();
+        let list = client.get(PAGE).await;
+        lists.push(asked.elapsed());
+        assert_eq!(list.status, 200);
+    }
+    let ms = |times: &mut Vec<Duration>| percentile(times, 0.5).as_secs_f64() * 1e3;
+    (ms(&mut pages), ms(&mut lists))
+}
+
 /// Every connection asks again as soon as it has its answer; answers all times and pages a second.
 async fn ask(client: &Client, connections: usize, time: Duration) -> (Vec<Duration>, f64) {
     let end = Instant::now() + time;

@@ -13,6 +13,9 @@ const WIRE_BATCH: usize = 500;
 const CONNECTIONS: usize = 100;
 /// How many clients fill the ledger.
 const FILLERS: usize = 32;
+/// Incidents of a ledger with few, and how often a page is asked for.
+const FEW: u64 = 100;
+const PAGES: usize = 100;
 /// How often a start is measured.
 const STARTS: usize = 5;
 /// However slow the machine is, it is done by then.
@@ -34,6 +37,10 @@ pub async fn all(plan: &Plan) -> Vec<Figure> {
     found.push(start(&mut node, "start to ready, empty ledger").await);
     hub.stop().await;
     let manager = node.manager().await;
+    say("the page of the list, few incidents");
+    fill(&manager, FEW, &mut rng).await;
+    let few = list::paced(&manager, PAGES).await;
+    found.push(Figure::new("page /incidents, 100 incidents, p50", few.0, "ms"));
     say("acknowledged creates, 1 client and 32 in turn");
     let (one, many) = creates::rates(&manager, 32, Duration::from_secs(plan.seconds), &mut rng).await;
     found.push(Figure::new("acknowledged creates, 1 client", one, "/s"));
@@ -46,6 +53,10 @@ pub async fn all(plan: &Plan) -> Vec<Figure> {
     say("filling the ledger");
     fill(&manager, plan.incidents, &mut rng).await;
 
+    let many = list::paced(&manager, PAGES).await;
+    found.push(Figure::new("page /incidents, full ledger, p50", many.0, "ms"));
+    found.push(Figure::new("page /incidents, full ledger to 100", many.0 / few.0, "x"));
+    found.push(Figure::new("list of 50, full ledger to 100", many.1 / few.1, "x"));
     say("list pages");
     let database = node.folder().join("ledger.sqlite");
     found.extend(list::measure(&manager, &database, CONNECTIONS, Duration::from_secs(plan.seconds)).await);
@@ -58,6 +69,8 @@ pub async fn all(plan: &Plan) -> Vec<Figure> {
 
     say("draining");
     found.extend(drain(&mut hub, &node, &manager).await);
+    let there = list::paced(&hub.harriet().await, PAGES).await;
+    found.push(Figure::new("page /incidents at headquarters, full ledger, p50", there.0, "ms"));
     node.stop().await;
     hub.stop().await;
     found

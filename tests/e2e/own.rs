@@ -87,6 +87,10 @@ async fn a_search_is_kept_as_a_view_and_a_phone_is_shown_the_way() {
     assert!(browser.count("svg.chart").await >= 2 && browser.count("details.behind table").await >= 2);
     assert_eq!(browser.text(".figure b").await, "2");
 
+    // Charts are a manager's: the menu of others does not lead there, and nor does the address.
+    assert_eq!(node.employee().await.get("/trends").await.status, 403);
+    assert_eq!(manager.get("/trends").await.status, 200);
+
     browser.go(&format!("{}/on-phone", node.url())).await;
     browser.says("Phones cannot reach this PC").await;
     let icons = "return fetch('/manifest.webmanifest').then((answer) => answer.json()).then((manifest) => Promise.all( \

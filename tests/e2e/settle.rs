@@ -3,62 +3,14 @@
 
 use aincident_tests::agree::same;
 use aincident_tests::http::Client;
+use aincident_tests::plant::{self, ledger};
 use aincident_tests::wait::{wait_for, wait_until};
 use aincident_tests::{Hub, Node, Scratch};
-use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Value, json};
 use std::time::Duration;
-use sync_protocol::chain::Link;
-use sync_protocol::change::{Change, ChangeId};
-use sync_protocol::merge::RecordState;
+use sync_protocol::change::ChangeId;
 
 const SOON: Duration = Duration::from_secs(60);
-
-fn ledger(folder: &std::path::Path) -> Connection {
-    let db = Connection::open(folder.join("ledger.sqlite")).unwrap();
-    db.busy_timeout(Duration::from_secs(20)).unwrap();
-    db
-}
-
-/// Records `body` on a node that does not run, as a program with other rules would have; answers the change's id.
-fn plant(node: &Node, body: &str) -> ChangeId {
-    let db = ledger(node.folder());
-    let (no, origin, seq, head): (i64, _, i64, [u8; 32]) = db
-        .query_row("SELECT origin_no, origin, seq, head FROM origins WHERE mine = 1", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })
-        .unwrap();
-    let id = ChangeId { origin, seq: seq as u64 + 1 };
-    let change = Change::from_body(body).ok();
-    let order = change.as_ref().map_or(0, |change| change.order().to_i64());
-    let record = change.as_ref().map(|change| change.id);
-    db.execute(
-        "INSERT INTO changes (origin_no, seq, record_id, hlc, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![no, id.seq as i64, record, order, body],
-    )
-    .unwrap();
-    let head = Link::from_bytes(head).extend(body.as_bytes());
-    db.execute(
-        "UPDATE origins SET seq = ?2, head = ?3 WHERE origin_no = ?1",
-        params![no, id.seq as i64, head.as_bytes()],
-    )
-    .unwrap();
-    let Some(change) = change else { return id };
-    let state: Option<String> = db
-        .query_row("SELECT state FROM records WHERE record_id = ?1", [change.id], |row| row.get(0))
-        .optional()
-        .unwrap();
-    if let Some(state) = state {
-        let mut state: RecordState = serde_json::from_str(&state).unwrap();
-        state.apply(id, change.order(), &change);
-        db.execute(
-            "UPDATE records SET state = ?2 WHERE record_id = ?1",
-            params![change.id, serde_json::to_string(&state).unwrap()],
-        )
-        .unwrap();
-    }
-    id
-}
 
 fn edit_of(incident: &str, base: Option<ChangeId>, field: &str, value: Value) -> String {
     let at = chassis::clock::SystemClock::shared().now_ms();
@@ -113,7 +65,7 @@ async fn sites(scratch: &Scratch) -> (Hub, Node, Client, Client) {
 /// Stops the node, records `bodies` on it, and starts it again.
 async fn planted(node: &mut Node, bodies: &[String]) -> (Vec<ChangeId>, Client) {
     node.stop().await;
-    let ids = bodies.iter().map(|body| plant(node, body)).collect();
+    let ids = bodies.iter().map(|body| plant::change(node, body)).collect();
     node.start().await;
     (ids, node.manager().await)
 }

@@ -13,6 +13,13 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// What WebDriver calls an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// Whether what has the focus is that, what it is, and whether it can be seen that it has it: by an outline of itself, or of what stands
+/// for a control that is not drawn; a part of the browser's own, such as the button of a calendar, shows itself.
+const FOCUS: &str = "const it = document.activeElement; const seen = (of) => of && getComputedStyle(of).outlineStyle !== 'none' \
+    && parseFloat(getComputedStyle(of).outlineWidth) >= 2 && of.getBoundingClientRect().height > 0; \
+    const inner = !it.matches(':focus'); \
+    return [it.matches(arguments[0]), it.outerHTML.slice(0, 160), !!(inner || seen(it) || seen(it.nextElementSibling) || seen(it.parentElement))];";
+
 /// WebDriver's program.
 struct Driver(Child);
 
@@ -153,6 +160,16 @@ impl Browser {
         self.cdp("Network.emulateNetworkConditions", params).await;
     }
 
+    /// The screen, as a PNG.
+    ///
+    /// # Panics
+    /// When it cannot be taken.
+    pub async fn picture(&self) -> Vec<u8> {
+        let taken = self.cdp("Page.captureScreenshot", json!({})).await;
+        let data = taken["data"].as_str().expect("a picture").replace('+', "-").replace('/', "_");
+        chassis::secret::from_base64url(data.trim_end_matches('=')).expect("a picture")
+    }
+
     async fn find(&self, css: &str) -> String {
         let what = format!("{css} on {}", self.url().await);
         let found = wait_for(&what, PATIENCE, async || {
@@ -195,6 +212,36 @@ impl Browser {
             .collect();
         let body = json!({"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]});
         self.call("actions", body).await.unwrap_or_else(|error| panic!("{keys:?}: {error}"));
+    }
+
+    /// Presses a key while another one is held.
+    ///
+    /// # Panics
+    /// When nothing has the focus.
+    pub async fn press_with(&self, held: char, key: char) {
+        let stroke = |kind: &str, key: char| json!({"type": kind, "value": key});
+        let strokes = [stroke("keyDown", held), stroke("keyDown", key), stroke("keyUp", key), stroke("keyUp", held)];
+        let body = json!({"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]});
+        self.call("actions", body).await.unwrap_or_else(|error| panic!("{key:?}: {error}"));
+    }
+
+    /// Presses Tab until what has the focus is `css`, at most `most` times; everything on the way shows that it has it.
+    ///
+    /// # Panics
+    /// When it is not reached, or somebody who does not point could not see where they are.
+    pub async fn tab_to(&self, css: &str, most: usize) {
+        let mut on_the_way = Vec::new();
+        for _ in 0..most {
+            self.press("\u{e004}").await;
+            let seen = self.js(FOCUS, &[json!(css)]).await;
+            let what = seen[1].as_str().unwrap_or_default().to_owned();
+            assert_eq!(seen[2], json!(true), "nothing shows that {what} has the focus");
+            if seen[0] == json!(true) {
+                return;
+            }
+            on_the_way.push(what);
+        }
+        panic!("{css} is not reached by {most} times Tab: {on_the_way:#?}");
     }
 
     /// The text that is read in it.

@@ -93,6 +93,23 @@ pub fn plain_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(ANSWER_DEADLINE).build().expect("an HTTP client")
 }
 
+/// The same, which shows where it is led to instead of going there.
+///
+/// # Panics
+/// As [`plain_client`].
+#[must_use]
+pub fn client_that_stays() -> reqwest::Client {
+    // For what a client needs once in a program.
+    drop(plain_client());
+    let stays = reqwest::redirect::Policy::none();
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(stays)
+        .timeout(ANSWER_DEADLINE)
+        .build()
+        .expect("an HTTP client")
+}
+
 impl Client {
     /// A client of the site at `base` (`http://127.0.0.1:PORT`) that has not logged in.
     ///

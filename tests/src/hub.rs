@@ -18,9 +18,13 @@ impl Hub {
     /// A hub that does not run yet.
     #[must_use]
     pub fn new(scratch: &Scratch) -> Self {
-        Self {
-            site: Site::new("hub", "aincident-hub", scratch.join("hub"), scratch.join("logs")),
-        }
+        Self::over("hub", scratch)
+    }
+
+    /// The same under another name, in a folder of that name.
+    #[must_use]
+    pub fn over(name: &str, scratch: &Scratch) -> Self {
+        Self { site: Site::new(name, "aincident-hub", scratch.join(name), scratch.join("logs")) }
     }
 
     /// A running hub with the admin `ada`, the hq account `harriet`, and for each of `stores` (codes) a manager

@@ -18,6 +18,7 @@ pub mod narrow;
 pub mod node;
 pub mod old;
 pub mod pictures;
+pub mod plant;
 pub mod process;
 pub mod random;
 pub mod scenes;

@@ -8,6 +8,10 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chassis::http::Problem;
+use desk::accounts::authenticate;
+use desk::accounts::sessions::token_hash;
+use desk::actor::Actor;
+use desk::http::door;
 use desk::{Error, Refusal};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -192,7 +196,7 @@ pub async fn explain(State(pages): State<Pages>, request: Request, next: Next) -
     }
     // Nobody can go to where a form was sent.
     let here = if is_read(&method) { &at } else { "/" };
-    let page = match pages.page(lang(&headers), here, None).await {
+    let page = match pages.page(lang(&headers), here, whose(&pages, &headers).await.as_ref()).await {
         Ok(page) => page,
         Err(error) => return Problem::from(error).into_response(),
     };
@@ -224,6 +228,12 @@ pub async fn explain(State(pages): State<Pages>, request: Request, next: Next) -
         answer.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     answer
+}
+
+/// Who is logged in, so that what went wrong does not look as if nobody were; nobody where that cannot be told.
+async fn whose(pages: &Pages, headers: &HeaderMap) -> Option<Actor> {
+    let token = door::session(headers)?;
+    authenticate(&pages.desk, token_hash(token)).await.ok().flatten()
 }
 
 /// Lets a page show thumbnails from where the company keeps them.

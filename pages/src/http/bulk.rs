@@ -60,7 +60,15 @@ pub async fn bulk(State(pages): State<Pages>, person: Person, form: Form) -> Res
         return Ok(go(&file(what, &ids)));
     }
     let deed = match what {
-        "assign" => Deed::Assign(text("assigned_to")),
+        // Without a name it would take them from everybody: nobody asks for that by leaving a field empty.
+        "assign" => match text("assigned_to") {
+            Some(name) => Deed::Assign(Some(name)),
+            None => {
+                rules::check(&actor, Act::Assign)?;
+                let wrong = page.t("bulk.say_who").to_owned();
+                return again(page, wrong);
+            }
+        },
         "close" => match text("reason") {
             Some(reason) => Deed::Close(Some(reason)),
             None => {

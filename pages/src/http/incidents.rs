@@ -271,8 +271,8 @@ fn filter_form(pairs: &[(String, String)], words: &Words, added: &Own) -> Filter
         tag: one("tag"),
         person: one("person"),
         reported_by: one("reported_by"),
-        from: one("from"),
-        to: one("to"),
+        from: moment::day_field(&one("from")),
+        to: moment::day_field(&one("to")),
         deleted: one("deleted") == "true",
         set,
     }

@@ -7,6 +7,7 @@ use super::incident::currency;
 use crate::moment::{self, Moment};
 use crate::page::{Page, Pages};
 use crate::timeline::{self, Telling};
+use crate::words::Words;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -37,6 +38,8 @@ struct Item {
     by: String,
     kind: String,
     reason: String,
+    /// Whether the reason is said in English, whatever the page speaks.
+    is_english: bool,
     received: Option<Moment>,
     waiting: u64,
     fields: Vec<(String, String)>,
@@ -68,6 +71,10 @@ async fn show(
             let text = timeline::shown(field, value, telling).unwrap_or_else(|| "—".to_owned());
             (timeline::label(field, page.words), text)
         };
+        let (reason, is_english) = match reason_in(&item.reason, page.words) {
+            Some(told) => (told, false),
+            None => (item.reason, true),
+        };
         Item {
             id: item.id.to_string(),
             store: format!("{} {}", item.store_code, stores.name(&item.store_code)),
@@ -78,7 +85,8 @@ async fn show(
             received: item.received_ms.map(|ms| moment::at(ms, &zone, page.words)),
             waiting: item.waiting,
             fields: item.set.iter().map(shown).collect(),
-            reason: item.reason,
+            reason,
+            is_english,
             site: item.site,
         }
     };
@@ -93,6 +101,13 @@ async fn show(
     }
     let page = if wrong.is_some() { page.at("/quarantine") } else { page };
     html_or_wrong(wrong.is_some(), &QuarantinePage { items, settled, next, wrong, said, p: page })
+}
+
+/// A reason that names a field and what a rule says of it, in the reader's words.
+fn reason_in(reason: &str, words: &Words) -> Option<String> {
+    let (field, rule) = reason.split_once(": ")?;
+    let told = words.known_rule(rule).filter(|_| !field.contains(' '))?;
+    Some(format!("{}: {told}", timeline::label(field, words)))
 }
 
 /// The currency of the amounts that a change says: its own, else that of the incident.

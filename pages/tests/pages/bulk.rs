@@ -95,6 +95,8 @@ async fn too_many_or_none_or_no_reason_is_said_and_the_api_says_the_same() {
     assert!(browser.post("/incidents/bulk", &[("do", "close")]).await.is(422).says("No incident was chosen"));
     assert!(browser.post("/incidents/bulk", &[("id", id), ("do", "close")]).await.is(422).says("needs a reason"));
     assert!(browser.post("/incidents/bulk", &[("id", id)]).await.is(422).says("Nothing was chosen"));
+    let nobody = browser.post("/incidents/bulk", &[("id", id), ("do", "assign"), ("assigned_to", " ")]).await;
+    assert!(nobody.is(422).says("Nobody was named"));
     let many: Vec<String> = (0..201_u128).map(|n| uuid::Uuid::from_u128(n).to_string()).collect();
     let mut fields: Vec<(&str, &str)> = many.iter().map(|id| ("id", id.as_str())).collect();
     fields.push(("do", "zip"));

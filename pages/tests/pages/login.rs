@@ -119,7 +119,10 @@ async fn pages_speak_the_language_that_was_chosen_or_that_the_browser_asks_for()
 async fn what_is_not_there_is_a_page_for_people_and_a_problem_for_programs() {
     let hub = hub().await;
     let mut browser = Browser::of(&hub, "kim").await;
-    assert!(browser.get("/nothing/here").await.is(404).says("There is nothing here"));
+    let page = browser.get("/nothing/here").await.is(404);
+    // Whoever is logged in stays so, and finds the menu.
+    assert!(page.says("There is nothing here") && page.says("KIM of 042") && page.says("class=\"menu\""));
+    assert!(!Browser::new(&hub).get("/nothing/here").await.is(404).says("class=\"menu\""));
     assert!(browser.get("/incidents/nonsense").await.answer.status.is_client_error());
     hub.ask("GET", "/nothing").send().await.problem(404);
     hub.ask("GET", "/api/v1/nothing").header("accept", "text/html").send().await.problem(404);
@@ -146,4 +149,31 @@ async fn style_and_scripts_are_kept_for_ever_under_a_name_that_follows_from_them
     let old = hub.ask("GET", "/static/0000000000000000/app.js").send().await;
     assert_eq!((old.status.as_u16(), old.header("cache-control")), (200, "no-store"));
     assert_eq!(hub.ask("GET", "/static/0000000000000000/other.js").send().await.status.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn every_cookie_is_kept_from_scripts_and_other_sites_and_travels_encrypted_off_this_machine() {
+    let hub = hub().await;
+    for (host, encrypted) in [("", false), ("https://incidents.example", true)] {
+        for (path, body) in [
+            ("/login", format!("username=kim&password={}", PASSWORD.replace(' ', "+"))),
+            ("/language", "lang=es".to_owned()),
+        ] {
+            let ask = hub.ask("POST", &format!("{host}{path}")).header("sec-fetch-site", "same-origin");
+            let answer = ask.text("application/x-www-form-urlencoded", body).send().await;
+            let set: Vec<_> = answer
+                .headers
+                .get_all("set-cookie")
+                .iter()
+                .map(|value| value.to_str().unwrap().to_owned())
+                .collect();
+            assert!(!set.is_empty(), "{path}: {}", answer.status);
+            for cookie in set {
+                assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite="), "{cookie}");
+                assert_eq!(cookie.contains("; Secure"), encrypted, "{cookie}");
+                // What language somebody reads is nobody's secret; a session is.
+                assert!(cookie.contains("SameSite=Strict") || cookie.starts_with("aincident_lang="), "{cookie}");
+            }
+        }
+    }
 }

@@ -69,7 +69,9 @@ pub(super) fn line(item: ActItem, stores: &Stores, words: &Words) -> ActLine {
     ActLine {
         at: moment::of(&item.at, &TimeZone::UTC, words),
         what: words.of("act", &item.act).into_owned(),
-        details: details.map(|(name, value)| (words.of("act_detail", name).into_owned(), told(value))).collect(),
+        details: details
+            .map(|(name, value)| (words.of("act_detail", name).into_owned(), told(value, words)))
+            .collect(),
         by: item.by,
         subject: item.subject,
         href,
@@ -78,8 +80,12 @@ pub(super) fn line(item: ActItem, stores: &Stores, words: &Words) -> ActLine {
 }
 
 /// A detail as people read it.
-fn told(value: &Value) -> String {
+fn told(value: &Value, words: &Words) -> String {
     match value {
+        // A moment, such as until when a code is good.
+        Value::String(text) if text.ends_with('Z') && chassis::clock::parse_rfc3339(text).is_some() => {
+            format!("{} UTC", moment::of(text, &TimeZone::UTC, words).text)
+        }
         Value::String(text) => text.clone(),
         // What a setting was, and what it is now.
         Value::Object(members)
@@ -87,13 +93,14 @@ fn told(value: &Value) -> String {
         {
             let side = |name: &str| match members.get(name) {
                 None | Some(Value::Null) => "—".to_owned(),
-                Some(value) => told(value),
+                Some(value) => told(value, words),
             };
             format!("{} → {}", side("before"), side("after"))
         }
-        Value::Array(values) => values.iter().map(told).collect::<Vec<_>>().join(", "),
+        Value::Array(values) => values.iter().map(|value| told(value, words)).collect::<Vec<_>>().join(", "),
         Value::Object(members) => {
-            members.iter().map(|(name, value)| format!("{name} {}", told(value))).collect::<Vec<_>>().join("; ")
+            let told = members.iter().map(|(name, value)| format!("{name} {}", told(value, words)));
+            told.collect::<Vec<_>>().join("; ")
         }
         other => other.to_string(),
     }
@@ -148,8 +155,8 @@ pub async fn page(State(state): State<HubPages>, person: Person, query: QueryPai
         export: format!("/api/v1/acts/export?{}", exported.join("&")),
         by,
         subject,
-        from,
-        to,
+        from: moment::day_field(&from),
+        to: moment::day_field(&to),
         wrong,
         p: page,
     };

@@ -14,7 +14,7 @@ use pages::page::Page;
 use pages::words::Words;
 
 /// Rows of a page.
-const ROWS: usize = 200;
+const ROWS: usize = 100;
 
 /// The columns, as the address and the messages name them.
 const COLUMNS: [&str; 9] = ["store", "state", "contact", "lag", "photos", "clock", "version", "settings", "alarms"];

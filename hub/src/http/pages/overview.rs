@@ -11,6 +11,7 @@ use desk::{stats, stores};
 use pages::dashboard::{self, Dashboard, Span};
 use pages::http::answer::html_or_wrong;
 use pages::http::{Oops, Person, go};
+use pages::moment;
 use pages::page::Page;
 
 #[derive(Template)]
@@ -49,7 +50,7 @@ pub async fn page(State(state): State<HubPages>, person: Person, query: QueryPai
     let counts = stats::over(desk, &actor, span.filter()).await?;
     let asked = match &wrong {
         None => [span.from.to_string(), span.to.to_string(), store],
-        Some(_) => [from, to, store],
+        Some(_) => [moment::day_field(&from), moment::day_field(&to), store],
     };
     let nodes = fleet::nodes(desk, &actor, None).await?;
     let nodes: Vec<_> =

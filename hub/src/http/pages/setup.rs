@@ -25,8 +25,8 @@ struct SetupPage {
 }
 
 impl SetupPage {
-    fn complaint(&self, field: &str) -> Option<&str> {
-        self.wrong.iter().find(|wrong| wrong.field == field).map(|wrong| wrong.message.as_str())
+    fn complaint(&self, field: &str) -> Option<String> {
+        self.wrong.iter().find(|wrong| wrong.field == field).map(|wrong| self.p.rule(&wrong.message))
     }
 }
 

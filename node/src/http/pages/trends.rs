@@ -5,11 +5,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::http::{Problem, QueryPairs};
+use desk::rules::{self, Act};
 use desk::stats;
 use jiff::{Timestamp, ToSpan as _};
 use pages::dashboard::{self, Dashboard, Span};
 use pages::http::answer::html_or_wrong;
 use pages::http::{Oops, Person};
+use pages::moment;
 use pages::page::Page;
 
 /// Weeks that are looked back on where nobody says.
@@ -26,9 +28,10 @@ struct TrendsPage {
     wrong: Option<String>,
 }
 
-/// 200; 422 where the days are none.
+/// 200, for managers; 422 where the days are none.
 pub async fn page(State(state): State<NodePages>, person: Person, query: QueryPairs) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
+    rules::check(&actor, Act::SeeTrends)?;
     let desk = &state.pages.desk;
     let own = desk.own_store().await?;
     let names = state.pages.stores().await?;
@@ -53,7 +56,7 @@ pub async fn page(State(state): State<NodePages>, person: Person, query: QueryPa
     let counts = stats::over(desk, &actor, span.filter()).await?;
     let asked = match &wrong {
         None => [span.from.to_string(), span.to.to_string()],
-        Some(_) => [from, to],
+        Some(_) => [moment::day_field(&from), moment::day_field(&to)],
     };
     let board = dashboard::of(&counts, &span, &page, &names);
     html_or_wrong(wrong.is_some(), &TrendsPage { board, show_stores: false, asked, wrong, p: page })

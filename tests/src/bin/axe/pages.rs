@@ -1,145 +1,242 @@
-//! Both programs with something to show, and the pages there are.
+//! Every page and state that there is, who looks at it, and what they do before they look.
 
-use aincident_tests::hub::PASSWORD;
-use aincident_tests::{Browser, Hub, Node, Scratch, wait_until};
-use serde_json::{Value, json};
-use std::time::Duration;
+use crate::sites::Sites;
 
-/// Incidents that are shown.
-const INCIDENTS: u32 = 60;
+/// What is done on a page before it is looked at.
+#[derive(Clone, Copy, Debug)]
+pub enum Deed {
+    /// Clicks on it.
+    Click(&'static str),
+    /// Types into it.
+    Type(&'static str, &'static str),
+    /// Sends its form, by this button where it is one, whatever the browser itself would say of it.
+    Send(&'static str),
+}
 
-/// A page, and who looks at it.
+/// A page, who looks at it, and in which state.
 pub struct Visit {
     /// What it is called in the report.
     pub name: String,
     /// Where it is.
     pub url: String,
-    /// 0: nobody; 1: headquarters' administrator; 2: the store's manager.
-    who: usize,
+    /// Whose session; empty: nobody's.
+    pub who: &'static str,
+    /// What is done first.
+    pub deeds: Vec<Deed>,
 }
 
-/// Both programs and three browsers.
-pub struct Sites {
-    /// Headquarters.
-    pub hub: Hub,
-    /// A store's.
-    pub node: Node,
-    browsers: Vec<Browser>,
-    incident: String,
-    at_store: String,
-    node_id: String,
-    _scratch: Scratch,
+impl Visit {
+    /// Whether its name has any of these in it; where there are none, it is.
+    pub fn is_among(&self, names: &[String]) -> bool {
+        names.is_empty() || names.iter().any(|name| self.name.contains(name.as_str()))
+    }
 }
 
-impl Sites {
-    /// Starts everything and fills it.
-    ///
-    /// # Panics
-    /// When a program does not do what it is asked for.
-    pub async fn start() -> Self {
-        let scratch = Scratch::new("axe");
-        let hub = Hub::with_stores(&scratch, &["042", "117"]).await;
-        let node = Node::enrolled(&scratch, &hub, "042").await;
-        let manager = node.login("manager-042", PASSWORD).await;
-        let mut last = Value::Null;
-        for n in 0..INCIDENTS {
-            let category = ["theft", "hazard", "fraud", "customer_injury"][n as usize % 4];
-            let currency = if n % 3 == 0 { "EUR" } else { "USD" };
-            let fields = json!({
-                "description": format!("A customer slipped on a wet floor by the freezers, number {n}"),
-                "category": category,
-                "severity": 1 + n % 5,
-                "loss": {"amount_minor": 1000 + n * 10, "recovered_minor": n, "currency": currency},
-                "people": [{"name": format!("Ana Ruiz {n}"), "roles": ["customer"]}],
-                "items": [{"description": "boots", "quantity": 1, "value_minor": 8900, "outcome": "stolen"}],
-                "tags": ["freezer"],
-            });
-            last = manager.post("/api/v1/incidents", &fields).await.expect(201);
+/// Visits of one site, gathered.
+struct Of<'a> {
+    site: &'static str,
+    base: &'a str,
+    who: &'static str,
+    sites: &'a Sites,
+    visits: Vec<Visit>,
+}
+
+impl Of<'_> {
+    fn see(&mut self, path: &str) {
+        self.after(path, "", &[]);
+    }
+
+    fn all(&mut self, paths: &[&str]) {
+        paths.iter().for_each(|path| self.see(path));
+    }
+
+    /// `{incident}` and the like stand for ids, of no use in a report.
+    fn after(&mut self, path: &str, state: &str, deeds: &[Deed]) {
+        let mut at = path.to_owned();
+        for (key, id) in &self.sites.ids {
+            at = at.replace(&format!("{{{key}}}"), id);
         }
-        let at_store = last["id"].as_str().expect("an id").to_owned();
-        let comment = json!({"body": "The floor is dry again."});
-        let _ = manager.post(&format!("/api/v1/incidents/{at_store}/comments"), &comment).await.expect(201);
-        let harriet = hub.harriet().await;
-        wait_until("headquarters to have it all", Duration::from_secs(60), async || {
-            harriet.total().await == u64::from(INCIDENTS)
-        })
-        .await;
-        let order = json!({"incident_id": at_store, "fields": ["location"], "reason": "asked for by letter"});
-        let _ = harriet.post("/api/v1/erasures", &order).await;
-        let nodes = harriet.get("/api/v1/nodes").await.expect(200);
-        let node_id = nodes["items"][0]["node_id"].as_str().expect("a node").to_owned();
-        let mut browsers = Vec::new();
-        for (at, who) in ["nobody", "ada", "manager-042"].into_iter().enumerate() {
-            let browser = Browser::with_profile(&scratch.join(who)).await;
-            match at {
-                1 => browser.log_in(hub.url(), who, PASSWORD).await,
-                2 => browser.log_in(node.url(), who, PASSWORD).await,
-                _ => {}
-            }
-            browsers.push(browser);
-        }
-        Self {
-            hub,
-            node,
-            browsers,
-            incident: at_store.clone(),
-            at_store,
-            node_id,
-            _scratch: scratch,
-        }
+        let state = if state.is_empty() { String::new() } else { format!(", {state}") };
+        let who = if self.who.is_empty() { "nobody" } else { self.who };
+        self.visits.push(Visit {
+            name: format!("{} {path}{state} ({who})", self.site),
+            url: format!("{}{at}", self.base),
+            who: self.who,
+            deeds: deeds.to_vec(),
+        });
     }
+}
 
-    /// Whoever makes that visit.
-    pub async fn browser(&self, visit: &Visit) -> &Browser {
-        &self.browsers[visit.who]
-    }
+/// Pages that both programs have, with something on them.
+const COMMON: &[&str] = &[
+    "/incidents",
+    "/incidents?severity_min=4&status=in_review",
+    "/incidents?q=nothing+like+that",
+    "/incidents?from=soon",
+    "/incidents?deleted=true",
+    "/incidents/new",
+    "/incidents/{incident}",
+    "/incidents/{plain}",
+    "/incidents/{incident}/edit",
+    "/incidents/{incident}/delete",
+    "/incidents/{deleted}",
+    "/reviews",
+    "/reviews?settled=true",
+    "/quarantine",
+    "/quarantine?settled=true",
+    "/drafts",
+    "/nothing-here",
+];
+/// Headquarters' own.
+const CONSOLE: &[&str] = &[
+    "/",
+    "/?from=soon",
+    "/?from=2024-01-01",
+    "/?store=042",
+    "/fleet",
+    "/fleet?alarms=true",
+    "/fleet?q=nothing+like+that",
+    "/fleet/{node}",
+    "/fleet/{silent}",
+    "/stores",
+    "/stores?q=nothing+like+that",
+    "/users",
+    "/users?q=nothing+like+that",
+    "/users/{user}",
+    "/erasures",
+    "/erasures/new",
+    "/erasures/new?q=Zieli",
+    "/erasures/new?incident={incident}",
+    "/erasures/new?incident={plain}",
+    "/notifications",
+    "/notifications/{rule}",
+    "/acts",
+    "/acts?by=nobody",
+];
+/// A store's own.
+const STORE: &[&str] = &[
+    "/",
+    "/sync",
+    "/trends",
+    "/trends?from=soon",
+    "/inbox",
+    "/notifications",
+    "/on-phone",
+    "/switch",
+    "/pin",
+    "/offline",
+];
+/// What an empty headquarters shows.
+const EMPTY: &[&str] = &[
+    "/",
+    "/incidents",
+    "/reviews",
+    "/quarantine",
+    "/drafts",
+    "/fleet",
+    "/stores",
+    "/users",
+    "/erasures",
+    "/notifications",
+    "/acts",
+];
 
-    /// Headquarters' administrator.
-    pub fn administrator(&self) -> &Browser {
-        &self.browsers[1]
-    }
+/// Every visit there is while the line to headquarters is whole.
+pub fn visits(sites: &Sites) -> Vec<Visit> {
+    let of = |site, base, who| Of { site, base, who, sites, visits: Vec::new() };
+    let mut fresh = of("first run", sites.fresh.url(), "");
+    fresh.see("/setup");
+    let wrong = [
+        Deed::Type("input[name=code]", "AAAA-BBBB-CCCC"),
+        Deed::Type("input[name=username]", "ada"),
+        Deed::Type("input[name=password]", "correct horse battery"),
+        Deed::Send("form[action='/setup'] input"),
+    ];
+    fresh.after("/setup", "with a wrong code", &wrong);
+    let mut unenrolled = of("unenrolled", sites.unenrolled.url(), "");
+    unenrolled.see("/");
+    let mut empty = of("first day", sites.empty.url(), "first day");
+    empty.all(EMPTY);
+    let mut nobody = of("node", sites.node.url(), "");
+    nobody.see("/login");
+    let wrong = [
+        Deed::Type("input[name=username]", "nobody"),
+        Deed::Type("input[name=password]", "wrong horse"),
+        Deed::Send("form[action='/login'] input"),
+    ];
+    nobody.after("/login", "with a wrong password", &wrong);
+    let mut hub = of("hub", sites.hub.url(), "ada");
+    hub.all(COMMON);
+    hub.all(CONSOLE);
+    bulk(&mut hub);
+    hub.after("/stores", "an enrolment code", &[Deed::Send("form[action='/stores/042/enrol'] button")]);
+    let wrong = [
+        Deed::Type("input[name=code]", "4 2"),
+        Deed::Type("input[name=name]", "x"),
+        Deed::Send("input[name=code]"),
+    ];
+    hub.after("/stores", "with a code that is none", &wrong);
+    hub.after(
+        "/fleet/{silent}",
+        "revoked without a reason",
+        &[Deed::Send("form[action$='/revoke'] [name=reason]")],
+    );
+    hub.after("/incidents", "the menu", &[Deed::Click(".top-end details.drop summary")]);
+    let mut guest = of("hub", sites.hub.url(), "lukasz at headquarters");
+    guest.all(&["/incidents", "/fleet"]);
+    let mut manager = of("node", sites.node.url(), "lukasz");
+    manager.all(COMMON);
+    manager.all(STORE);
+    bulk(&mut manager);
+    let field = "form.sheet textarea[name=description]";
+    let differ = [
+        Deed::Type("input[name=pin]", "2580"),
+        Deed::Type("input[name=again]", "2581"),
+        Deed::Type("input[name=password]", "x"),
+        Deed::Send("input[name=pin]"),
+    ];
+    manager.after("/pin", "two that differ", &differ);
+    manager.after("/incidents/{incident}/edit", "with a wrong amount", &wrong_amount());
+    let mut employee = of("node", sites.node.url(), "ngoc");
+    employee.all(&["/", "/incidents", "/incidents/{incident}", "/incidents/{plain}", "/trends", "/drafts"]);
+    let typed = [
+        Deed::Click("[name=category][value=hazard] + span"),
+        Deed::Type(field, "A shelf came down in aisle 4"),
+    ];
+    employee.after("/", "something typed", &typed);
+    [fresh, unenrolled, empty, nobody, hub, guest, manager, employee]
+        .into_iter()
+        .flat_map(|of| of.visits)
+        .collect()
+}
 
-    /// Every page.
-    pub fn visits(&self) -> Vec<Visit> {
-        let (incident, at_store, node_id) = (&self.incident, &self.at_store, &self.node_id);
-        let common = |id: &str| {
-            vec![
-                "/incidents".to_owned(),
-                "/incidents?q=nothing+like+that".to_owned(),
-                "/incidents?from=soon".to_owned(),
-                "/incidents/new".to_owned(),
-                format!("/incidents/{id}"),
-                format!("/incidents/{id}/edit"),
-                format!("/incidents/{id}/delete"),
-                "/reviews".to_owned(),
-                "/quarantine".to_owned(),
-                "/nothing-here".to_owned(),
-            ]
-        };
-        let mut of_hub = common(incident);
-        of_hub.extend(
-            ["/", "/fleet", "/stores", "/users", "/erasures", "/erasures/new?q=Ana", "/acts", "/?from=soon"]
-                .map(str::to_owned),
-        );
-        of_hub.extend([format!("/fleet/{node_id}"), format!("/erasures/new?incident={incident}")]);
-        let mut of_node = common(at_store);
-        of_node.extend(["/", "/sync", "/inbox", "/offline"].map(str::to_owned));
-        let visit = |site: &str, base: &str, who: usize, path: String| Visit {
-            // Ids are of no use in a report.
-            name: format!("{site} {}", path.replace(incident, "ID").replace(node_id, "ID")),
-            url: format!("{base}{path}"),
-            who,
-        };
-        let (hub, node) = (self.hub.url(), self.node.url());
-        let mut all = vec![visit("hub", hub, 0, "/login".to_owned()), visit("node", node, 0, "/login".to_owned())];
-        all.extend(of_hub.into_iter().map(|path| visit("hub", hub, 1, path)));
-        all.extend(of_node.into_iter().map(|path| visit("node", node, 2, path)));
-        all
-    }
+/// What is seen once the line is cut.
+pub fn cut_off(sites: &Sites) -> Vec<Visit> {
+    let mut cut = Of {
+        site: "cut off",
+        base: sites.node.url(),
+        who: "lukasz",
+        sites,
+        visits: Vec::new(),
+    };
+    cut.all(&["/sync", "/incidents"]);
+    cut.who = "ngoc";
+    cut.all(&["/", "/sync"]);
+    cut.visits
+}
 
-    /// Ends the programs.
-    pub async fn end(mut self) {
-        self.node.stop().await;
-        self.hub.stop().await;
-    }
+fn bulk(of: &mut Of<'_>) {
+    let first = "li.row:nth-of-type(2) .choose input";
+    of.after("/incidents", "one chosen", &[Deed::Click(first)]);
+    let assign = [
+        Deed::Click(first),
+        Deed::Type(".bulk [name=assigned_to]", "lukasz"),
+        Deed::Send(".bulk button[value=assign]"),
+    ];
+    of.after("/incidents", "one assigned", &assign);
+    of.after("/incidents", "views", &[Deed::Click(".own-views > summary")]);
+}
+
+fn wrong_amount() -> Vec<Deed> {
+    vec![Deed::Type("[name='loss.amount']", "a lot"), Deed::Send("[name='loss.amount']")]
 }
