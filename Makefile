@@ -104,7 +104,7 @@ boot: boot-packages ## Boots a Debian with systemd and drives the packages: inst
 	@tests/boot/run.sh
 
 boot-packages: build-packages
-	@$(call need,mmdebstrap systemd-container util-linux procps dpkg-dev)
+	@$(call need,mmdebstrap systemd-container util-linux procps dpkg-dev sqlite3)
 
 # Of the package only the one tool is taken: installed, it would start a server.
 PROMTOOL = target/prometheus/usr/bin/promtool
