@@ -78,11 +78,13 @@ axe: test-packages build ## Every page under axe-core, and what it costs to open
 # Which build is packed: dist is small and takes long to link; dev packs what `make build` has made, to try the packages.
 PACK ?= dist
 PACKED = target/$(if $(filter dev,$(PACK)),debug,$(PACK))
+# To compress a debug build as well as it can be takes minutes.
+PACKING = --profile $(PACK) --no-build $(if $(filter dev,$(PACK)),--fast)
 # The same packages from the same sources: file times in them are those of the last commit.
 EPOCH = SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s)
 
 deb: deb-packages ## Debian packages of both programs, in target/debian
-	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --locked
+	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --version "^3.8" --locked
 	$(CARGO) build --workspace --bin aincident-hub --bin aincident-node --profile $(PACK) --locked
 	rm -rf target/manual
 	$(PACKED)/aincident-hub manual --to target/manual/aincident-hub
@@ -90,8 +92,8 @@ deb: deb-packages ## Debian packages of both programs, in target/debian
 	mkdir -p target/third-party
 	for one in aincident-hub aincident-node; do packaging/third-party.sh $$one >target/third-party/$$one && \
 		gzip -9nf target/third-party/$$one || exit 1; done
-	$(EPOCH) $(CARGO) deb -p aincident-hub --profile $(PACK) --no-build
-	$(EPOCH) $(CARGO) deb -p aincident-node --profile $(PACK) --no-build
+	$(EPOCH) $(CARGO) deb -p aincident-hub $(PACKING)
+	$(EPOCH) $(CARGO) deb -p aincident-node $(PACKING)
 	lintian --fail-on error target/debian/*.deb
 
 deb-packages: build-packages
@@ -102,7 +104,7 @@ boot: boot-packages ## Boots a Debian with systemd and drives the packages: inst
 	@tests/boot/run.sh
 
 boot-packages: build-packages
-	@$(call need,mmdebstrap systemd-container util-linux procps dpkg-dev)
+	@$(call need,mmdebstrap systemd-container util-linux procps dpkg-dev sqlite3)
 
 # Of the package only the one tool is taken: installed, it would start a server.
 PROMTOOL = target/prometheus/usr/bin/promtool

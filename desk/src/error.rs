@@ -18,6 +18,11 @@ pub enum Refusal {
     Stale,
     /// Fields that cannot be taken.
     Invalid(Vec<FieldError>),
+    /// It was asked for too often.
+    TooOften {
+        /// Whole seconds until it may be asked for again.
+        retry_after_s: u64,
+    },
     /// The site cannot do this yet: it is not enrolled.
     NotEnrolled,
 }

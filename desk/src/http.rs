@@ -169,6 +169,7 @@ impl From<Refusal> for Problem {
             Refusal::Invalid(errors) => Self::unprocessable(
                 errors.into_iter().map(|error| FieldError::new(error.field, error.message)).collect(),
             ),
+            Refusal::TooOften { retry_after_s } => Self::too_many(retry_after_s),
             Refusal::NotEnrolled => Self::unavailable(
                 "not-enrolled",
                 "this node does not belong to a store yet: get a code at headquarters and run \

@@ -20,12 +20,18 @@ use crate::ledger::{DeadMessage, NewMessage, Noted, RuleRow};
 use crate::rules::{self, Act};
 use chassis::mail::{MailConfig, Mailer};
 use chassis::webhooks::{Secret, WebhookConfig, Webhooks};
+use clocks::HOUR_MS;
+use letter::Wording;
 use rule::{Channel, Rule, What};
 use serde_json::{Map, Value};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 use uuid::Uuid;
 
 /// Most rules of a site.
 pub const MOST_RULES: usize = 50;
+/// Most tests of all rules of a site within an hour: they go to whomever a rule names, and nobody is to be flooded with them.
+pub const MOST_TESTS_PER_HOUR: usize = 20;
 /// Messages set aside that are shown.
 const MOST_DEAD: u32 = 100;
 
@@ -34,15 +40,35 @@ const MOST_DEAD: u32 = 100;
 pub struct Notifier {
     mailer: Option<Mailer>,
     webhooks: Webhooks,
+    wording: Box<dyn Wording>,
+    /// When tests were asked for within the last hour. Forgotten at a restart, which takes an administrator of the machine.
+    tests: Mutex<VecDeque<i64>>,
 }
 
 impl Notifier {
-    /// As the configuration says; without `mail` none is sent.
+    /// As the configuration says; without `mail` none is sent. Mail is worded as `wording` has it.
     ///
     /// # Errors
     /// In one line, when a file that the configuration names cannot be used.
-    pub fn new(mail: Option<MailConfig>, webhooks: WebhookConfig) -> Result<Self, String> {
-        Ok(Self { mailer: mail.map(Mailer::new).transpose()?, webhooks: Webhooks::new(webhooks)? })
+    pub fn new(mail: Option<MailConfig>, webhooks: WebhookConfig, wording: Box<dyn Wording>) -> Result<Self, String> {
+        Ok(Self {
+            mailer: mail.map(Mailer::new).transpose()?,
+            webhooks: Webhooks::new(webhooks)?,
+            wording,
+            tests: Mutex::default(),
+        })
+    }
+
+    /// Counts a test; where there were too many within an hour, the milliseconds until there may be another one.
+    fn count_test(&self, now_ms: i64) -> Result<(), i64> {
+        let mut tests = self.tests.lock().unwrap_or_else(PoisonError::into_inner);
+        // One in the future was counted by a clock that has been set back since.
+        tests.retain(|at_ms| (now_ms - HOUR_MS + 1..=now_ms).contains(at_ms));
+        if tests.len() >= MOST_TESTS_PER_HOUR {
+            return Err(tests.front().map_or(0, |first| first + HOUR_MS - now_ms));
+        }
+        tests.push_back(now_ms);
+        Ok(())
     }
 }
 
@@ -172,10 +198,14 @@ pub async fn renew_secret(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Kept, 
 /// the message's id.
 ///
 /// # Errors
-/// [`Refusal::Forbidden`], [`Refusal::NotFound`].
+/// [`Refusal::Forbidden`], [`Refusal::NotFound`]; [`Refusal::TooOften`] after [`MOST_TESTS_PER_HOUR`].
 pub async fn test(desk: &Desk, actor: &Actor, id: Uuid) -> Result<String, Error> {
     may(desk, actor).await?;
     let row = find(desk, id).await?;
+    if let Some(Err(wait_ms)) = desk.notifier().map(|notifier| notifier.count_test(desk.now_ms())) {
+        let retry_after_s = crate::accounts::lockout::retry_after_s(wait_ms);
+        return Err(Refusal::TooOften { retry_after_s }.into());
+    }
     let what = What::Test { at_ms: desk.now_ms() };
     let message = what.id(row.id);
     let messages = vec![NewMessage { rule_id: row.id, what, gathered: false }];

@@ -164,7 +164,7 @@ fn explain(error: Error) -> Failed {
         }
         Error::Refused(Refusal::Conflict(why) | Refusal::Forbidden(why)) => why,
         Error::Refused(Refusal::NotFound) => "there is no such thing; check what was named".to_owned(),
-        Error::Refused(Refusal::Gone | Refusal::Stale | Refusal::NotEnrolled) => {
+        Error::Refused(Refusal::Gone | Refusal::Stale | Refusal::TooOften { .. } | Refusal::NotEnrolled) => {
             "this folder cannot do that".to_owned()
         }
         Error::Full => "the disk is full; make room and try again".to_owned(),

@@ -7,6 +7,7 @@ use crate::setup::Setup;
 use crate::{fleet, http, site};
 use chassis::folder::DataFolder;
 use chassis::http::{Server, Tls, announce, needs_tls};
+use chassis::outbound::Pin;
 use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
 use chassis::systemd::Systemd;
@@ -51,7 +52,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     versions::catch_up(&desk).await.map_err(failed)?;
     desk.set_scrub(config.scrub);
     chassis::slow::set(config.slow);
-    desk.set_notifier(Notifier::new(config.mail, config.webhooks).map_err(failed)?);
+    desk.set_notifier(Notifier::new(config.mail, config.webhooks, Box::new(pages::Letters)).map_err(failed)?);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
@@ -60,8 +61,9 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
         .transpose()
         .map_err(failed)?;
     let setup = Setup::prepare(desk.clone(), &folder).await.map_err(failed)?;
-    let own_authority = tls.as_ref().is_some_and(|tls| tls.authority_pem().is_some());
-    let router = http::with_setup(&desk, intake.clone(), Some(metrics), setup, own_authority);
+    let own = tls.clone();
+    let authority = Arc::new(move || Pin::of_pem(&own.as_ref()?.authority_pem()?));
+    let router = http::with_setup(&desk, intake.clone(), Some(metrics), setup, authority);
 
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))

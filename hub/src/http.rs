@@ -18,16 +18,16 @@ use std::sync::Arc;
 
 /// Everything the hub answers, ready to be served; its first account is made at its prompt.
 pub fn router(desk: &Desk, intake: Intake, metrics: Option<MetricsHandle>) -> Router {
-    with_setup(desk, intake, metrics, Setup::closed(desk.clone()), false)
+    with_setup(desk, intake, metrics, Setup::closed(desk.clone()), Arc::new(|| None))
 }
 
-/// Like [`router`], where `setup` lets the first account be made at a page. `own_authority`: nodes have to be told whom to trust.
+/// Like [`router`], where `setup` lets the first account be made at a page. `authority`: what nodes are told to believe the hub by.
 pub fn with_setup(
     desk: &Desk,
     intake: Intake,
     metrics: Option<MetricsHandle>,
     setup: Setup,
-    own_authority: bool,
+    authority: pages::Authority,
 ) -> Router {
     let api = desk::http::router(desk.clone()) // incidents, comments, login …: as on every site
         .merge(desk::http::headquarters(desk.clone())) // POST and PATCH of stores and users
@@ -35,7 +35,7 @@ pub fn with_setup(
         .merge(forks::routes(desk.clone())); // branches kept aside
     let routes = desk::http::finish(api, desk.clone()) // /openapi.json, /docs
         .merge(sync::routes(intake)) // /sync/v1, for nodes
-        .merge(pages::routes(desk.clone(), setup, own_authority)) // what people look at
+        .merge(pages::routes(desk.clone(), setup, authority)) // what people look at
         .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
     stack(routes, StackConfig::new(desk.ids().clone()))
 }

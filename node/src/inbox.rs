@@ -284,7 +284,7 @@ fn in_words(refusal: Refusal) -> String {
         Refusal::Gone => "the incident was deleted".to_owned(),
         Refusal::NotFound => "there is no such incident".to_owned(),
         Refusal::Forbidden(why) | Refusal::Conflict(why) => why,
-        Refusal::Stale | Refusal::NotEnrolled => "it cannot be taken now".to_owned(),
+        Refusal::Stale | Refusal::TooOften { .. } | Refusal::NotEnrolled => "it cannot be taken now".to_owned(),
     }
 }
 

@@ -19,4 +19,4 @@ pub mod timeline;
 pub mod words;
 
 pub use page::{Link, Page, Pages, Pill, Shell};
-pub use words::{Lang, Words};
+pub use words::{Lang, Letters, Words};

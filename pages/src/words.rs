@@ -2,6 +2,8 @@
 
 mod rule;
 
+use desk::notifications::letter::Wording;
+use desk::notifications::rule::Language;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -175,6 +177,29 @@ pub fn grouped(number: u64, lang: Lang) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Mail of notifications, worded by the same messages as pages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Letters;
+
+impl Letters {
+    const fn lang(language: Language) -> Lang {
+        match language {
+            Language::En => Lang::En,
+            Language::Es => Lang::Es,
+        }
+    }
+}
+
+impl Wording for Letters {
+    fn with(&self, language: Language, key: &str, values: &[&str]) -> String {
+        Self::lang(language).words().with(key, values)
+    }
+
+    fn of(&self, language: Language, group: &str, name: &str) -> String {
+        Self::lang(language).words().of(group, name).into_owned()
+    }
 }
 
 fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {

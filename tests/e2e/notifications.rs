@@ -207,7 +207,7 @@ async fn a_mail_server_that_is_away_holds_up_nobody_and_gets_everything_once_it_
     let (reference, _) = record("the first").await;
     let letter = wait_for("a letter", LIMIT, async || mail.came().first().cloned()).await;
     assert_eq!((letter.from.as_str(), letter.to.len()), ("incidents@example.com", 2));
-    assert_eq!(letter.header("Subject"), format!("[042] {reference}: theft, severity 4"));
+    assert_eq!(letter.header("Subject"), format!("[042] {reference}: Theft, severity 4"));
     assert!(letter.header("Message-ID").starts_with("<msg_"), "{}", letter.text);
     assert!(letter.text.contains("https://incidents.example.com/incidents/"), "{}", letter.text);
     assert!(!letter.text.contains("the first"), "{}", letter.text);

@@ -10,7 +10,7 @@ use super::sessions::{self, LIFETIME_MS, Proof, Session, token_hash};
 use crate::actor::{Account, Actor};
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
-use crate::ledger::Familiar;
+use crate::ledger::{Failures, Familiar};
 use sync_protocol::record::FieldError;
 
 /// Fewest digits of a PIN.
@@ -19,6 +19,9 @@ pub const MIN_DIGITS: usize = 4;
 pub const MAX_DIGITS: usize = 8;
 /// Wrong PINs after which a device forgets somebody.
 pub const WRONG: u32 = 5;
+/// One wrong PIN is forgotten each time this has passed without another, in milliseconds: a shift. A right one forgets none: whoever
+/// guesses a colleague's would have as many tries as that colleague comes back.
+const FORGOTTEN_AFTER_MS: i64 = 8 * 3_600_000;
 /// Milliseconds to wait after so many wrong ones: fingers slip twice.
 const WAITS_MS: [i64; WRONG as usize] = [0, 0, 0, 5_000, 30_000];
 /// Most people of a device; those that showed their password last.
@@ -191,17 +194,20 @@ pub async fn switch(
     let Some(known) = found.filter(|one| is_enough(pins, one, now_ms)) else {
         return Ok(Switch::Password);
     };
-    if let Some(wait_ms) = wait_ms(known.failures, known.last_ms, now_ms) {
+    let wrong = remembered(known.failures, known.last_ms, now_ms);
+    if let Some(wait_ms) = wait_ms(wrong.count, wrong.last_ms, now_ms) {
         return Ok(Switch::Wait { retry_after_s: super::lockout::retry_after_s(wait_ms) });
     }
     // Counted before it is looked at: however many are sent at once, five are looked at.
-    if !ledger.count_pin(device, username.to_owned(), known.failures, now_ms).await? {
+    let counted = Failures { count: wrong.count + 1, last_ms: now_ms };
+    let stood = Failures { count: known.failures, last_ms: known.last_ms };
+    if !ledger.count_pin(device, username.to_owned(), stood, counted).await? {
         return Ok(Switch::Wait { retry_after_s: 1 });
     }
     let account = ledger.account(username).await?;
     let right = pin.len() <= MAX_DIGITS && desk.hashing().verify(&turn, pin, known.pin_hash).await?;
     drop(turn);
-    let left = WRONG.saturating_sub(known.failures + 1);
+    let left = WRONG.saturating_sub(counted.count);
     let Some(account) = account.filter(|_| right) else {
         if left == 0 {
             ledger.forget_person(device, username.to_owned()).await?;
@@ -213,7 +219,7 @@ pub async fn switch(
     let expires_ms = now_ms.saturating_add(LIFETIME_MS);
     let times = (now_ms, expires_ms);
     ledger
-        .switch_person(device, username.to_owned(), ends.map(token_hash), token_hash(&token), times)
+        .switch_person(device, username.to_owned(), (counted, wrong), ends.map(token_hash), token_hash(&token), times)
         .await?;
     Ok(Switch::Opened(Session { token, expires_ms, account }))
 }
@@ -244,6 +250,15 @@ fn is_enough(pins: Pins, one: &Familiar, now_ms: i64) -> bool {
         && chassis::secret::same(&one.proof, &proof_of(&one.password_hash))
 }
 
+/// The wrong PINs that are not forgotten by now, and since when they are that many.
+fn remembered(count: u32, last_ms: i64, now_ms: i64) -> Failures {
+    let forgotten = now_ms.saturating_sub(last_ms).max(0) / FORGOTTEN_AFTER_MS;
+    match u32::try_from(forgotten).ok().and_then(|forgotten| count.checked_sub(forgotten)) {
+        None | Some(0) => Failures { count: 0, last_ms: 0 },
+        Some(count) => Failures { count, last_ms: last_ms + forgotten * FORGOTTEN_AFTER_MS },
+    }
+}
+
 /// Milliseconds until the next PIN is taken; `None`: now.
 fn wait_ms(failures: u32, last_ms: i64, now_ms: i64) -> Option<i64> {
     let wait = WAITS_MS.get(failures as usize).copied().unwrap_or(0);
@@ -263,6 +278,19 @@ mod tests {
         for wrong in ["", "123", "123456789", "12a4", "٣٤٥٦", "0000", "1234", "87654321"] {
             assert!(check(wrong).is_some(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn wrong_pins_are_forgotten_one_by_one_and_a_clock_set_back_forgets_none() {
+        let wrong = |now_ms| remembered(4, 1_000, now_ms);
+        assert_eq!(wrong(1_000), Failures { count: 4, last_ms: 1_000 });
+        assert_eq!(wrong(FORGOTTEN_AFTER_MS), Failures { count: 4, last_ms: 1_000 });
+        let since_ms = 1_000 + FORGOTTEN_AFTER_MS;
+        assert_eq!(wrong(since_ms), Failures { count: 3, last_ms: since_ms });
+        assert_eq!(wrong(since_ms + FORGOTTEN_AFTER_MS - 1), Failures { count: 3, last_ms: since_ms });
+        assert_eq!(wrong(1_000 + 4 * FORGOTTEN_AFTER_MS), Failures { count: 0, last_ms: 0 });
+        assert_eq!(wrong(i64::MAX), Failures { count: 0, last_ms: 0 });
+        assert_eq!(wrong(0), Failures { count: 4, last_ms: 1_000 });
     }
 
     #[test]

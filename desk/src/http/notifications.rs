@@ -197,7 +197,10 @@ pub async fn remove(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<
 #[utoipa::path(
     post, path = "/api/v1/notifications/{id}/test", tag = "site", operation_id = "test_notification",
     params(("id" = Uuid, Path, description = "The rule")),
-    responses((status = 202, description = "On its way", body = TestSent))
+    responses(
+        (status = 202, description = "On its way", body = TestSent),
+        (status = 429, description = "20 within an hour: wait", content_type = "application/problem+json", body = super::schema::Problem)
+    )
 )]
 pub async fn test(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>) -> Result<Response, Problem> {
     let message_id = notifications::test(&desk, &actor, id).await?;

@@ -1,5 +1,6 @@
 //! Devices that people share, and their PINs.
 
+use super::Failures;
 use crate::error::Error;
 use async_trait::async_trait;
 
@@ -20,7 +21,7 @@ pub struct Familiar {
     pub password_ms: i64,
     /// PHC string of the PIN; none where none was set.
     pub pin_hash: Option<String>,
-    /// Wrong PINs since the last right one.
+    /// Wrong PINs that were not forgotten when the last one was counted.
     pub failures: u32,
     /// When the last one was.
     pub last_ms: i64,
@@ -42,14 +43,22 @@ pub trait Devices {
     ) -> Result<(), Error>;
     /// The people of a device, by name.
     async fn familiars(&self, device: [u8; 32]) -> Result<Vec<Familiar>, Error>;
-    /// Counts a PIN as wrong before it is looked at; false where somebody else has just tried, too, and `failures` is not the number
-    /// any more.
-    async fn count_pin(&self, device: [u8; 32], username: String, failures: u32, now_ms: i64) -> Result<bool, Error>;
-    /// The PIN was right: it counts no failures any more, and a session begins in place of the one that was open.
+    /// Counts a PIN as wrong before it is looked at: `counted` holds from now on. False where somebody else has just tried, too, and
+    /// what `stood` does not any more.
+    async fn count_pin(
+        &self,
+        device: [u8; 32],
+        username: String,
+        stood: Failures,
+        counted: Failures,
+    ) -> Result<bool, Error>;
+    /// The PIN was right: what was `counted` of it is taken back, to what stood before, and a session begins in place of the one that
+    /// was open.
     async fn switch_person(
         &self,
         device: [u8; 32],
         username: String,
+        counted_and_before: (Failures, Failures),
         ends: Option<[u8; 32]>,
         token_hash: [u8; 32],
         times: (i64, i64),

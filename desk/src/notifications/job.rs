@@ -1,7 +1,7 @@
 //! Sends one message.
 
-use super::letter;
 use super::rule::{Channel, What};
+use super::{Notifier, letter};
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::RuleRow;
@@ -58,11 +58,13 @@ async fn deliver(desk: &Desk, id: &str) -> Result<(), JobError> {
     if !row.rule.enabled && !matches!(message.what, What::Test { .. }) {
         return Err(JobError::Dead("its rule is disabled: enable it and try again, or give this up".to_owned()));
     }
-    let Some(told) = letter::write(desk, &row, &message).await.map_err(later)? else {
+    let no_notifier = || JobError::Retry("this site sends nothing".to_owned());
+    let notifier = desk.notifier().ok_or_else(no_notifier)?;
+    let Some(told) = letter::write(desk, &*notifier.wording, &row, &message).await.map_err(later)? else {
         tracing::info!(message = id, "a notification's incident is gone; nothing is told");
         return ledger.note_try(id, None, desk.now_ms()).await.map_err(later);
     };
-    let sent = send(desk, &row, id, message.made_ms, told).await;
+    let sent = send(desk, notifier, &row, id, message.made_ms, told).await;
     let error = match &sent {
         Ok(()) => None,
         Err(Undelivered::ForNow(why) | Undelivered::ForGood(why)) => Some(why.clone()),
@@ -75,9 +77,15 @@ async fn deliver(desk: &Desk, id: &str) -> Result<(), JobError> {
     })
 }
 
-async fn send(desk: &Desk, row: &RuleRow, id: &str, made_ms: i64, told: letter::Told) -> Result<(), Undelivered> {
+async fn send(
+    desk: &Desk,
+    notifier: &Notifier,
+    row: &RuleRow,
+    id: &str,
+    made_ms: i64,
+    told: letter::Told,
+) -> Result<(), Undelivered> {
     let cannot = |why: &str| Undelivered::ForGood(why.to_owned());
-    let notifier = desk.notifier().ok_or_else(|| Undelivered::ForNow("this site sends nothing".to_owned()))?;
     match row.rule.channel {
         Channel::Mail => {
             let no_mail =

@@ -1,7 +1,7 @@
 //! What a message says, to people and to programs. As little as serves: which incident, where, what kind, how grave, and where to read on.
 //! What people wrote, and who they are, is read behind a login.
 
-use super::rule::What;
+use super::rule::{Language, What};
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::{Identity, MessageRow, RuleRow, Store};
@@ -40,11 +40,46 @@ struct Incident {
     occurred_at: String,
 }
 
+/// How messages are worded: each text once, under its key, in each language.
+pub trait Wording: std::fmt::Debug + Send + Sync {
+    /// The text under `key`, with `{0}`, `{1}` … put in.
+    fn with(&self, language: Language, key: &str, values: &[&str]) -> String;
+    /// What the word `name` of the vocabulary `group` is called.
+    fn of(&self, language: Language, group: &str, name: &str) -> String;
+}
+
+/// A wording in the language of a rule.
+#[derive(Clone, Copy)]
+struct Say<'a> {
+    wording: &'a dyn Wording,
+    language: Language,
+}
+
+impl Say<'_> {
+    fn t(self, key: &str) -> String {
+        self.with(key, &[])
+    }
+
+    fn with(self, key: &str, values: &[&str]) -> String {
+        self.wording.with(self.language, key, values)
+    }
+
+    fn of(self, group: &str, name: &str) -> String {
+        self.wording.of(self.language, group, name)
+    }
+}
+
 /// Writes what `message` of `row` tells; none where its incident is gone.
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub async fn write(desk: &Desk, row: &RuleRow, message: &MessageRow) -> Result<Option<Told>, Error> {
+pub async fn write(
+    desk: &Desk,
+    wording: &dyn Wording,
+    row: &RuleRow,
+    message: &MessageRow,
+) -> Result<Option<Told>, Error> {
+    let say = Say { wording, language: row.rule.language };
     let mut stores = Stores::default();
     let base = desk.reached_at();
     let link = |path: &str| base.as_ref().map(|base| format!("{base}{path}"));
@@ -56,16 +91,16 @@ pub async fn write(desk: &Desk, row: &RuleRow, message: &MessageRow) -> Result<O
             let Some(incident) = incident(desk, &mut stores, id).await? else {
                 return Ok(None);
             };
-            of_incident(&message.what, &incident)
+            of_incident(say, &message.what, &incident)
         }
         What::Silent { store_code, at_ms } => {
             let store = stores.get(desk, store_code).await?;
             let since = local(*at_ms, &store.zone());
-            let subject = format!("[{store_code}] {}: headquarters does not hear of this store", store.name());
+            let subject = format!("[{store_code}] {}: {}", store.name(), say.t("letter.silent"));
             let lines = vec![
-                format!("Store {store_code} {}", store.name()),
-                format!("Its PC last called on {since}."),
-                "It goes on recording by itself. Look whether it is switched on and has a network.".to_owned(),
+                say.with("letter.store", &[store_code, store.name()]),
+                say.with("letter.silent_since", &[&since]),
+                say.t("letter.silent_advice"),
             ];
             let data = json!({ "store": { "code": store_code, "name": store.name() }, "last_contact_at": format_rfc3339(*at_ms) });
             ("store.silent", subject, lines, data, "/fleet".to_owned())
@@ -74,25 +109,25 @@ pub async fn write(desk: &Desk, row: &RuleRow, message: &MessageRow) -> Result<O
             let items = desk.ledger().digested(row.id, *after, *to, MOST_LINES).await?;
             let (mut lines, mut told) = (Vec::new(), Vec::new());
             for item in items {
-                if let Some((line, value)) = line(desk, &mut stores, &item.what).await? {
+                if let Some((line, value)) = line(desk, say, &mut stores, &item.what).await? {
                     lines.push(line);
                     told.push(value);
                 }
             }
             let named = lines.len() as u64;
             if named < *count {
-                lines.push(format!("and {} more", count - named));
+                lines.push(say.with("letter.more", &[&(count - named).to_string()]));
             }
-            let subject = format!("{}: {count} in one message", row.rule.name);
+            let subject = say.with("letter.digest", &[&row.rule.name, &count.to_string()]);
             ("digest", subject, lines, json!({ "count": count, "items": told }), "/incidents".to_owned())
         }
         What::Test { .. } => {
-            let lines = vec!["This is a test. Messages of this rule arrive here.".to_owned()];
-            ("test", format!("Test: {}", row.rule.name), lines, json!({}), "/notifications".to_owned())
+            let subject = say.with("letter.test", &[&row.rule.name]);
+            ("test", subject, vec![say.t("letter.test_what")], json!({}), "/notifications".to_owned())
         }
     };
     let link = link(&path);
-    let text = text(&lines, link.as_deref(), &row.rule.name, &place(desk).await?);
+    let text = text(say, &lines, link.as_deref(), &row.rule.name, &place(desk, say).await?);
     let mut data = data;
     data["rule"] = json!({ "id": row.id, "name": row.rule.name });
     data["url"] = json!(link);
@@ -103,35 +138,35 @@ pub async fn write(desk: &Desk, row: &RuleRow, message: &MessageRow) -> Result<O
 /// What a message about one incident is: kind, subject, lines, for programs, where to read on.
 type Parts = (&'static str, String, Vec<String>, Value, String);
 
-fn of_incident(what: &What, incident: &Incident) -> Parts {
+fn of_incident(say: Say<'_>, what: &What, incident: &Incident) -> Parts {
     let (kind, headline, ends) = match what {
-        What::Overdue { at_ms, .. } => ("incident.overdue", "a follow-up is overdue", Some(("Due", *at_ms))),
-        What::Osha { at_ms, passed: false, .. } => (
-            "incident.osha_due",
-            "the time to report it to OSHA is running out",
-            Some(("To be reported by", *at_ms)),
-        ),
-        What::Osha { at_ms, .. } => {
-            ("incident.osha_passed", "the time to report it to OSHA is over", Some(("To be reported by", *at_ms)))
+        What::Overdue { at_ms, .. } => ("incident.overdue", say.t("letter.overdue"), Some(("letter.due", *at_ms))),
+        What::Osha { at_ms, passed: false, .. } => {
+            ("incident.osha_due", say.t("letter.osha"), Some(("letter.to_report_by", *at_ms)))
         }
-        _ => ("incident.reported", "", None),
+        What::Osha { at_ms, .. } => {
+            ("incident.osha_passed", say.t("letter.osha_passed"), Some(("letter.to_report_by", *at_ms)))
+        }
+        _ => ("incident.reported", String::new(), None),
     };
-    let kind_of = format!("{}, severity {}", spaced(&incident.category), incident.severity);
+    let category = say.of("category", &incident.category);
+    let severity = incident.severity.to_string();
+    let kind_of = say.with("letter.kind", &[&category, &severity]);
     let headline = if headline.is_empty() { kind_of } else { format!("{headline} ({kind_of})") };
     let subject = format!("[{}] {}: {headline}", incident.store, incident.reference);
     let mut lines = vec![
-        format!("Incident {}", incident.reference),
-        format!("Store {} {}", incident.store, incident.store_name),
-        format!("Category: {}", spaced(&incident.category)),
-        format!("Severity: {} of 5", incident.severity),
-        format!("Status: {}", spaced(&incident.status)),
+        say.with("letter.incident", &[&incident.reference]),
+        say.with("letter.store", &[&incident.store, &incident.store_name]),
+        say.with("letter.category", &[&category]),
+        say.with("letter.severity", &[&severity]),
+        say.with("letter.status", &[&say.of("status", &incident.status)]),
     ];
     if let Some(at_ms) = chassis::clock::parse_rfc3339(&incident.occurred_at) {
-        lines.push(format!("Occurred: {}", local(at_ms, &incident.zone)));
+        lines.push(say.with("letter.occurred", &[&local(at_ms, &incident.zone)]));
     }
     let mut data = json!({ "incident": for_programs(incident) });
-    if let Some((label, at_ms)) = ends {
-        lines.push(format!("{label}: {}", local(at_ms, &incident.zone)));
+    if let Some((key, at_ms)) = ends {
+        lines.push(say.with(key, &[&local(at_ms, &incident.zone)]));
         data["at"] = json!(format_rfc3339(at_ms));
     }
     (kind, subject, lines, data, format!("/incidents/{}", incident.id.hyphenated()))
@@ -150,10 +185,10 @@ fn for_programs(incident: &Incident) -> Value {
 }
 
 /// A line of a digest, and the same for programs.
-async fn line(desk: &Desk, stores: &mut Stores, what: &What) -> Result<Option<(String, Value)>, Error> {
+async fn line(desk: &Desk, say: Say<'_>, stores: &mut Stores, what: &What) -> Result<Option<(String, Value)>, Error> {
     if let What::Silent { store_code, at_ms } = what {
         let store = stores.get(desk, store_code).await?;
-        let line = format!("Store {store_code} {}: last heard of on {}", store.name(), local(*at_ms, &store.zone()));
+        let line = say.with("letter.silent_line", &[store_code, store.name(), &local(*at_ms, &store.zone())]);
         let value =
             json!({ "type": "store.silent", "store_code": store_code, "last_contact_at": format_rfc3339(*at_ms) });
         return Ok(Some((line, value)));
@@ -162,26 +197,28 @@ async fn line(desk: &Desk, stores: &mut Stores, what: &What) -> Result<Option<(S
     let Some(incident) = incident(desk, stores, id).await? else {
         return Ok(None);
     };
-    let (kind, subject, _, mut data, _) = of_incident(what, &incident);
+    let (kind, subject, _, mut data, _) = of_incident(say, what, &incident);
     data["type"] = json!(kind);
-    Ok(Some((format!("{subject}, {}", spaced(&incident.status)), data)))
+    Ok(Some((format!("{subject}, {}", say.of("status", &incident.status)), data)))
 }
 
-fn text(lines: &[String], link: Option<&str>, rule: &str, place: &str) -> String {
+fn text(say: Say<'_>, lines: &[String], link: Option<&str>, rule: &str, place: &str) -> String {
     let mut text = lines.join("\n");
     if let Some(link) = link {
         text.push_str("\n\n");
         text.push_str(link);
     }
-    text.push_str(&format!("\n\n-- \nSent by the rule \"{rule}\" at {place}, under Notifications.\n"));
+    text.push_str("\n\n-- \n");
+    text.push_str(&say.with("letter.sent_by", &[rule, place]));
+    text.push('\n');
     text
 }
 
 /// Where the site is, in words.
-async fn place(desk: &Desk) -> Result<String, Error> {
+async fn place(desk: &Desk, say: Say<'_>) -> Result<String, Error> {
     Ok(match desk.identity().await? {
-        Identity::Node(enrolment) => format!("store {} {}", enrolment.store_code, enrolment.store_name),
-        Identity::Hub { .. } | Identity::Unenrolled => "headquarters".to_owned(),
+        Identity::Node(enrolment) => say.with("letter.at_store", &[&enrolment.store_code, &enrolment.store_name]),
+        Identity::Hub { .. } | Identity::Unenrolled => say.t("letter.headquarters"),
     })
 }
 
@@ -241,14 +278,25 @@ fn local(ms: i64, zone: &TimeZone) -> String {
         .map_or_else(|_| format_rfc3339(ms), |at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string())
 }
 
-/// A word of a vocabulary, for people.
-fn spaced(word: &str) -> String {
-    word.replace('_', " ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Keys and what is put in, without any language.
+    #[derive(Debug)]
+    struct Keys;
+
+    impl Wording for Keys {
+        fn with(&self, _: Language, key: &str, values: &[&str]) -> String {
+            format!("{key} {}", values.join(" ")).trim_end().to_owned()
+        }
+
+        fn of(&self, _: Language, group: &str, name: &str) -> String {
+            format!("{group}.{name}")
+        }
+    }
+
+    const SAY: Say<'_> = Say { wording: &Keys, language: Language::En };
 
     fn incident() -> Incident {
         Incident {
@@ -267,30 +315,27 @@ mod tests {
     #[test]
     fn a_message_names_the_incident_and_tells_times_as_the_store_does() {
         let (id, at_ms) = (Uuid::nil(), 1_795_132_800_000);
-        let (kind, subject, lines, data, path) = of_incident(&What::Incident { incident_id: id }, &incident());
+        let (kind, subject, lines, data, path) = of_incident(SAY, &What::Incident { incident_id: id }, &incident());
         assert_eq!((kind, path.as_str()), ("incident.reported", "/incidents/00000000-0000-0000-0000-000000000000"));
-        assert_eq!(subject, "[042] 042-2026-000017-K7: employee injury, severity 5");
-        assert!(lines.contains(&"Occurred: 2026-11-19 18:00 CST".to_owned()), "{lines:?}");
+        assert_eq!(subject, "[042] 042-2026-000017-K7: letter.kind category.employee_injury 5");
+        assert!(lines.contains(&"letter.occurred 2026-11-19 18:00 CST".to_owned()), "{lines:?}");
         assert_eq!(data["incident"]["reference"], "042-2026-000017-K7");
         let due = What::Osha { incident_id: id, at_ms, passed: false };
-        let (kind, subject, lines, data, _) = of_incident(&due, &incident());
+        let (kind, subject, lines, data, _) = of_incident(SAY, &due, &incident());
         assert_eq!((kind, data["at"].as_str()), ("incident.osha_due", Some("2026-11-20T00:00:00Z")));
-        assert!(subject.contains("running out") && lines.last().unwrap().starts_with("To be reported by: 2026-11-19"));
-        assert_eq!(
-            of_incident(&What::Osha { incident_id: id, at_ms, passed: true }, &incident()).0,
-            "incident.osha_passed"
+        assert!(
+            subject.contains("letter.osha (") && lines.last().unwrap().starts_with("letter.to_report_by 2026-11-19")
         );
-        assert_eq!(of_incident(&What::Overdue { incident_id: id, at_ms }, &incident()).0, "incident.overdue");
+        let passed = of_incident(SAY, &What::Osha { incident_id: id, at_ms, passed: true }, &incident());
+        assert_eq!(passed.0, "incident.osha_passed");
+        assert_eq!(of_incident(SAY, &What::Overdue { incident_id: id, at_ms }, &incident()).0, "incident.overdue");
     }
 
     #[test]
     fn a_text_ends_with_where_to_read_on_and_whom_to_ask() {
-        let told =
-            text(&["a".to_owned(), "b".to_owned()], Some("https://x.example/incidents/1"), "Grave", "headquarters");
-        assert_eq!(
-            told,
-            "a\nb\n\nhttps://x.example/incidents/1\n\n-- \nSent by the rule \"Grave\" at headquarters, under Notifications.\n"
-        );
-        assert!(!text(&[], None, "Grave", "headquarters").contains("http"));
+        let lines = ["a".to_owned(), "b".to_owned()];
+        let told = text(SAY, &lines, Some("https://x.example/incidents/1"), "Grave", "headquarters");
+        assert_eq!(told, "a\nb\n\nhttps://x.example/incidents/1\n\n-- \nletter.sent_by Grave headquarters\n");
+        assert!(!text(SAY, &[], None, "Grave", "headquarters").contains("http"));
     }
 }

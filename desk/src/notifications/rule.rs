@@ -64,6 +64,17 @@ pub enum Delivery {
     Daily,
 }
 
+/// In which language mail is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Spanish.
+    Es,
+}
+
 /// Of what somebody is told, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -99,6 +110,8 @@ pub struct Rule {
     /// Who gets mail; none for a webhook.
     #[schema(max_items = 20)]
     pub addresses: Vec<String>,
+    /// The language of mail.
+    pub language: Language,
 }
 
 impl Default for Rule {
@@ -116,6 +129,7 @@ impl Default for Rule {
             channel: Channel::default(),
             url: None,
             addresses: Vec::new(),
+            language: Language::default(),
         }
     }
 }

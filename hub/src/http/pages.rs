@@ -15,11 +15,15 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::{get, post};
+use chassis::outbound::Pin;
 use desk::Desk;
 use desk::actor::{Actor, Role};
 use pages::page::{Link, Pages, Pill, Shell};
 use pages::words::Words;
 use std::sync::Arc;
+
+/// The fingerprint of the hub's own authority, as it is when somebody asks; none where another one vouches for the hub.
+pub type Authority = Arc<dyn Fn() -> Option<Pin> + Send + Sync>;
 
 /// What the hub's own pages need.
 #[derive(Clone)]
@@ -28,8 +32,8 @@ pub struct HubPages {
     pub pages: Pages,
     /// How the first account is made.
     pub setup: Setup,
-    /// Whether the hub is its own authority: nodes have to be given its certificate.
-    pub own_authority: bool,
+    /// What nodes are to believe the hub by.
+    pub authority: Authority,
 }
 
 impl FromRef<HubPages> for Pages {
@@ -39,7 +43,7 @@ impl FromRef<HubPages> for Pages {
 }
 
 /// The routes.
-pub fn routes(desk: Desk, setup: Setup, own_authority: bool) -> Router {
+pub fn routes(desk: Desk, setup: Setup, authority: Authority) -> Router {
     let pages = Pages::new(desk, Arc::new(HubShell { setup: setup.clone() }));
     let own = Router::new()
         .route("/", get(overview::page)) // where a person begins
@@ -59,7 +63,7 @@ pub fn routes(desk: Desk, setup: Setup, own_authority: bool) -> Router {
         .route("/stores/{code}/enrol", post(stores::enrol)) // a code for a node
         .route("/users", get(users::page).post(users::add))
         .route("/users/{id}", get(users::one).post(users::edit))
-        .with_state(HubPages { pages: pages.clone(), setup, own_authority });
+        .with_state(HubPages { pages: pages.clone(), setup, authority });
     pages::http::router(pages, own)
 }
 

@@ -6,12 +6,13 @@ use super::guest::Person;
 use crate::choice::{Choice, choices};
 use crate::moment::{self, Moment};
 use crate::page::{Page, Pages};
+use crate::words::Lang;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::http::{Path, QueryPairs};
 use desk::ledger::RuleRow;
-use desk::notifications::rule::{About, Channel, Delivery, Rule, What};
+use desk::notifications::rule::{About, Channel, Delivery, Language, Rule, What};
 use desk::notifications::{self, Kept, Listing};
 use desk::{Refusal, jobs};
 use jiff::tz::TimeZone;
@@ -79,6 +80,7 @@ struct Sheet {
     channel: Vec<Choice>,
     url: String,
     addresses: String,
+    language: Vec<Choice>,
     at_hub: bool,
     mail: bool,
 }
@@ -114,9 +116,19 @@ impl Sheet {
             channel: choices(words, "channel", &["mail", "webhook"], &[&word(rule.channel)]),
             url: rule.url.clone().unwrap_or_default(),
             addresses: rule.addresses.join(" "),
+            language: Lang::ALL.map(|lang| language(lang, rule.language)).to_vec(),
             at_hub: listing.at_hub,
             mail: listing.mail,
         }
+    }
+}
+
+/// A language under the name that its speakers have for it.
+fn language(lang: Lang, chosen: Language) -> Choice {
+    Choice {
+        value: lang.tag().to_owned(),
+        text: lang.name().to_owned(),
+        on: word(chosen) == lang.tag(),
     }
 }
 
@@ -143,6 +155,10 @@ fn sent(form: &Form) -> Map<String, Value> {
         ("channel", json!(text("channel"))),
         ("url", json!(url)),
         ("addresses", json!(if is_mail { list("addresses") } else { Vec::new() })),
+        (
+            "language",
+            json!(Some(text("language")).filter(|tag| !tag.is_empty()).unwrap_or_else(|| word(Language::default()))),
+        ),
     ];
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -185,7 +201,10 @@ pub async fn page(State(pages): State<Pages>, person: Person, query: QueryPairs)
         Some(_) => Some("said.saved"),
         None => None,
     };
-    list(&pages, person, &Rule::default(), Vec::new(), said).await
+    // Whoever reads these pages in a language probably wants mail in it.
+    let spoken = serde_json::from_value(json!(person.page.words.lang().tag())).unwrap_or_default();
+    let blank = Rule { language: spoken, ..Rule::default() };
+    list(&pages, person, &blank, Vec::new(), said).await
 }
 
 async fn list(

@@ -16,6 +16,8 @@ fn texts() -> Vec<String> {
         .iter()
         .flat_map(|part| ["src", "templates", "assets"].map(|folder| root.join(part).join(folder)))
         .collect();
+    // What mail says is named there.
+    folders.push(root.join("desk/src/notifications"));
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else {

@@ -4,7 +4,9 @@ use crate::browser::{Browser, hub};
 use crate::site::T0;
 use chassis::mail::MailLayer;
 use chassis::webhooks::WebhookLayer;
-use desk::notifications::Notifier;
+use desk::notifications::follow::Follower;
+use desk::notifications::rule::What;
+use desk::notifications::{Notifier, letter};
 use serde_json::json;
 
 const FIELDS: [(&str, &str); 8] = [
@@ -30,8 +32,9 @@ async fn a_rule_is_made_tested_changed_and_deleted_at_the_page() {
         from: Some("incidents@example.com".to_owned()),
         ..MailLayer::default()
     };
+    let webhooks = WebhookLayer::default().settle().unwrap();
     hub.desk
-        .set_notifier(Notifier::new(mail.settle().unwrap(), WebhookLayer::default().settle().unwrap()).unwrap());
+        .set_notifier(Notifier::new(mail.settle().unwrap(), webhooks, Box::new(pages::Letters)).unwrap());
     Browser::of(&hub, "hana").await.get("/notifications").await.is(403);
     let mut ada = Browser::of(&hub, "ada").await;
     assert!(ada.get("/notifications").await.is(200).says("Nobody is told of anything yet."));
@@ -83,4 +86,50 @@ async fn a_rule_is_made_tested_changed_and_deleted_at_the_page() {
     ada.get(&path).await.is(404);
     let token = hub.login("ada").await;
     assert_eq!(hub.get(&token, "/api/v1/notifications").await.expect(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn mail_is_written_in_the_language_of_its_rule_and_a_form_offers_that_of_its_reader() {
+    let hub = hub().await;
+    let mail = MailLayer {
+        host: Some("smtp.example.com".to_owned()),
+        from: Some("incidents@example.com".to_owned()),
+        ..MailLayer::default()
+    };
+    let webhooks = WebhookLayer::default().settle().unwrap();
+    hub.desk
+        .set_notifier(Notifier::new(mail.settle().unwrap(), webhooks, Box::new(pages::Letters)).unwrap());
+    let mut ada = Browser::of(&hub, "ada").await;
+    let english = with(&[("channel", "mail"), ("addresses", "kim@example.com"), ("language", "en")]);
+    assert_eq!(ada.post("/notifications", &english).await.leads(), "/notifications?said=saved");
+    let mut spanish = Browser::of(&hub, "ada").await.speaks("es");
+    let form = spanish.get("/notifications").await.is(200);
+    assert!(form.says("<option value=\"es\" lang=\"es\" selected>Español</option>"), "{}", form.text);
+    let fields = with(&[("channel", "mail"), ("addresses", "ana@example.com"), ("language", "es")]);
+    assert_eq!(spanish.post("/notifications", &fields).await.leads(), "/notifications?said=saved");
+    let wrong = with(&[("channel", "mail"), ("addresses", "ana@example.com"), ("language", "fr")]);
+    assert!(spanish.post("/notifications", &wrong).await.is(422).says("Idioma del correo"));
+
+    let token = hub.login("mia").await;
+    let body = json!({"description": "x", "category": "employee_injury", "severity": 5});
+    let (_, incident) = hub.incident(&token, body).await;
+    let mut follower = Follower::new(T0);
+    while follower.look(&hub.desk, true).await.unwrap() {}
+    let what = What::Incident { incident_id: incident["id"].as_str().unwrap().parse().unwrap() };
+    let mut told = Vec::new();
+    for row in hub.desk.ledger().notification_rules(false).await.unwrap() {
+        let message = hub.desk.ledger().waiting_message(&what.id(row.id)).await.unwrap().unwrap();
+        told.push(letter::write(&hub.desk, &pages::Letters, &row, &message).await.unwrap().unwrap());
+    }
+    let reference = incident["reference"].as_str().unwrap();
+    assert_eq!(told[0].subject, format!("[042] {reference}: Employee injury, severity 5"));
+    assert!(
+        told[0].text.contains("Severity: 5 of 5\n") && told[0].text.contains("at headquarters, under Notifications")
+    );
+    assert_eq!(told[1].subject, format!("[042] {reference}: Lesión de un empleado, gravedad 5"));
+    assert!(
+        told[1].text.contains("Gravedad: 5 de 5\n") && told[1].text.contains("en la central, en el apartado Avisos")
+    );
+    // Programs are told the same in every language.
+    assert_eq!(told[0].body["data"]["incident"], told[1].body["data"]["incident"]);
 }

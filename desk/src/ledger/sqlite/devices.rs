@@ -3,7 +3,7 @@
 use super::SqliteLedger;
 use super::fail::Done;
 use crate::error::Error;
-use crate::ledger::{Devices, Familiar};
+use crate::ledger::{Devices, Failures, Familiar};
 use async_trait::async_trait;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension as _, Row, params};
 
@@ -58,26 +58,38 @@ fn know(
     Ok(())
 }
 
-fn count_try(db: &Connection, device: &[u8; 32], username: &str, failures: u32, now_ms: i64) -> Done<bool> {
-    let counted = db
-        .prepare_cached(
-            "UPDATE devices SET failures = failures + 1, last_ms = ?4 \
-             WHERE device_hash = ?1 AND username = ?2 AND failures = ?3",
-        )?
-        .execute(params![device, username, failures, now_ms])?;
-    Ok(counted == 1)
+fn count_try(db: &Connection, device: &[u8; 32], username: &str, stood: Failures, counted: Failures) -> Done<bool> {
+    let sql = "UPDATE devices SET failures = ?5, last_ms = ?6 \
+               WHERE device_hash = ?1 AND username = ?2 AND failures = ?3 AND last_ms = ?4";
+    let values = params![device, username, stood.count, stood.last_ms, counted.count, counted.last_ms];
+    Ok(db.prepare_cached(sql)?.execute(values)? == 1)
+}
+
+/// Takes back what was counted of a PIN that was right. What others counted meanwhile stays.
+fn uncount_try(
+    db: &Connection,
+    device: &[u8; 32],
+    username: &str,
+    (counted, before): (Failures, Failures),
+) -> Done<()> {
+    let sql = "UPDATE devices SET \
+                 last_ms = CASE WHEN failures = ?3 AND last_ms = ?4 THEN ?5 ELSE last_ms END, failures = max(failures - 1, 0) \
+               WHERE device_hash = ?1 AND username = ?2";
+    let values = params![device, username, counted.count, counted.last_ms, before.last_ms];
+    db.prepare_cached(sql)?.execute(values)?;
+    Ok(())
 }
 
 fn switch(
     db: &Connection,
     device: &[u8; 32],
     username: &str,
+    counted_and_before: (Failures, Failures),
     ends: Option<&[u8; 32]>,
     token_hash: &[u8; 32],
     (now_ms, expires_ms): (i64, i64),
 ) -> Done<()> {
-    db.prepare_cached("UPDATE devices SET failures = 0, last_ms = 0 WHERE device_hash = ?1 AND username = ?2")?
-        .execute(params![device, username])?;
+    uncount_try(db, device, username, counted_and_before)?;
     if let Some(ends) = ends {
         super::accounts::close_session(db, ends)?;
     }
@@ -118,19 +130,27 @@ impl Devices for SqliteLedger {
         self.look(move |db| familiars(db, &device)).await
     }
 
-    async fn count_pin(&self, device: [u8; 32], username: String, failures: u32, now_ms: i64) -> Result<bool, Error> {
-        self.write(move |db| count_try(db, &device, &username, failures, now_ms)).await
+    async fn count_pin(
+        &self,
+        device: [u8; 32],
+        username: String,
+        stood: Failures,
+        counted: Failures,
+    ) -> Result<bool, Error> {
+        self.write(move |db| count_try(db, &device, &username, stood, counted)).await
     }
 
     async fn switch_person(
         &self,
         device: [u8; 32],
         username: String,
+        counted_and_before: (Failures, Failures),
         ends: Option<[u8; 32]>,
         token_hash: [u8; 32],
         times: (i64, i64),
     ) -> Result<(), Error> {
-        self.write(move |db| switch(db, &device, &username, ends.as_ref(), &token_hash, times)).await
+        self.write(move |db| switch(db, &device, &username, counted_and_before, ends.as_ref(), &token_hash, times))
+            .await
     }
 
     async fn forget_person(&self, device: [u8; 32], username: String) -> Result<(), Error> {

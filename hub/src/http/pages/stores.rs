@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::http::{Path, QueryPairs};
+use chassis::outbound::Pin;
 use chassis::qr;
 use desk::http::reports::base_url;
 use desk::ledger::Store;
@@ -151,21 +152,23 @@ pub(super) async fn show_code(
 ) -> Result<Response, Oops> {
     let desk = &state.pages.desk;
     let names = state.pages.stores().await?;
-    let command = command(&base_url(desk, headers, uri), &code.code, state.own_authority);
+    let pin = (state.authority)();
+    let command = command(&base_url(desk, headers, uri), &code.code, pin.as_ref());
     html(&EnrolPage {
         store: names.name(&code.store_code).to_owned(),
         until: moment::of(&code.expires_at, &names.zone(&code.store_code), page.words),
         qr: qr::Code::of(&command),
         command,
-        own_authority: state.own_authority,
+        own_authority: pin.is_some(),
         code,
         p: page,
     })
 }
 
-/// What to run on the store's PC; with the file as which browsers save `/ca.pem`, where the hub is its own authority.
-fn command(hub: &str, code: &str, own_authority: bool) -> String {
-    let trusting = if own_authority { " --ca aincident-ca.pem" } else { "" };
+/// What to run on the store's PC; with the authority's fingerprint, where the hub is its own authority, so that nothing has to be
+/// copied there first.
+fn command(hub: &str, code: &str, authority: Option<&Pin>) -> String {
+    let trusting = authority.map_or_else(String::new, |pin| format!(" --fingerprint {pin}"));
     format!("aincident-node enroll --hub {hub} --code {code}{trusting}")
 }
 
@@ -175,7 +178,9 @@ mod tests {
 
     #[test]
     fn the_command_names_the_authority_where_the_hub_is_its_own() {
-        assert_eq!(command("https://hub", "A-B", false), "aincident-node enroll --hub https://hub --code A-B");
-        assert!(command("https://hub", "A-B", true).ends_with(" --code A-B --ca aincident-ca.pem"));
+        assert_eq!(command("https://hub", "A-B", None), "aincident-node enroll --hub https://hub --code A-B");
+        let pin = "0f".repeat(32).parse().unwrap();
+        let told = command("https://hub", "A-B", Some(&pin));
+        assert!(told.ends_with(&format!(" --code A-B --fingerprint {}", ["0F"; 32].join(":"))), "{told}");
     }
 }
