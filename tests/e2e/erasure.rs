@@ -209,10 +209,13 @@ async fn a_node_that_comes_back_from_a_backup_erases_again_and_a_revoked_one_sta
     let confirmed_at = order(&harriet).await["sites"][1]["confirmed_at"].clone();
     let backup = scratch.join("later.tar");
     node.run(&["backup", "--to", backup.to_str().unwrap()]).await.ok("backup");
-    // A start takes another secret.
+    // A start takes another secret, and what comes down was asked for with it.
     node.stop().await;
     node.start().await;
-    node.drained(&mia.at(node.url()), PATIENCE).await;
+    let mia = mia.at(node.url());
+    let path = format!("/api/v1/incidents/{id}");
+    let _ = harriet.post(&format!("{path}/comments"), &json!({"body": "seen"})).await.expect(201);
+    wait_until("the comment to come down", PATIENCE, async || mia.get(&path).await.json()["comment_count"] == 1).await;
     node.stop().await;
     node.run(&["restore", "--from", backup.to_str().unwrap(), "--replace"]).await.ok("restore");
     node.start().await;
