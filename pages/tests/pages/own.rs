@@ -85,8 +85,9 @@ async fn what_is_needed_to_close_is_said_by_its_name_in_the_readers_language() {
     let ada = hub.login("ada").await;
     let set = json!({"custom_fields": {"till": {"label": "Caja", "type": "number", "required": true}}});
     hub.patch(&ada, "/api/v1/settings", &set).await.expect(200);
-    let (id, _) = hub.incident(&hub.login("kim").await, json!({"description": "x"})).await;
+    let (_, made) = hub.incident(&hub.login("kim").await, json!({"description": "x"})).await;
     let mut mia = Browser::of(&hub, "mia").await.speaks("es");
-    let page = mia.post(&format!("/incidents/{id}/step"), &[("to", "closed")]).await.is(422);
+    let path = format!("/incidents/{}/step", made["id"].as_str().unwrap());
+    let page = mia.post(&path, &[("to", "closed")]).await.is(422);
     assert!(page.says("Caja tiene que rellenarse antes de cerrar un incidente"), "{}", page.text);
 }
