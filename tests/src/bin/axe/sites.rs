@@ -216,6 +216,11 @@ async fn headquarters_acts(
     })
     .await;
     ids.insert("rule", rule);
+    let settings = json!({"log_level": "debug", "drafts": {"keep_days": 14},
+        "categories": {"sweethearting": {"label": "Till fraud with friends", "category": "theft"}},
+        "custom_fields": {"till": {"label": "Till number", "type": "number", "required": true}}});
+    let _ = ada.patch("/api/v1/settings", &settings).await.expect(200);
+    let _ = ada.patch("/api/v1/settings/stores/042", &json!({"drafts": {"keep_days": 30}})).await.expect(200);
     let users = ada.get("/api/v1/users").await.expect(200);
     let ngoc = users["items"].as_array().and_then(|users| users.iter().find(|user| user["username"] == "ngoc"));
     ids.insert("user", ngoc.map(id_of).expect("an account"));
