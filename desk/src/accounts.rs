@@ -99,7 +99,8 @@ pub async fn add(desk: &Desk, actor: &Actor, new: NewAccount) -> Result<Account,
         }
         Ok(vec![Draft { kind: ACCOUNT, id, scope, new: true, set, number_year: None }])
     };
-    record(desk, actor, id, Box::new(plan)).await?;
+    let recording = Recording::of(vec![id], &actor.username, desk.now_ms(), Box::new(plan));
+    desk.ledger().record(recording).await?;
     desk.ledger()
         .account(&username)
         .await?
@@ -157,21 +158,9 @@ pub async fn edit(desk: &Desk, actor: &Actor, id: Uuid, edit: AccountEdit) -> Re
             number_year: None,
         }])
     };
-    record(desk, actor, id, Box::new(plan)).await?;
-    Ok(desk.ledger().account_by_id(id).await?.ok_or(Refusal::NotFound)?)
-}
-
-async fn record(desk: &Desk, actor: &Actor, id: Uuid, plan: crate::ledger::Plan) -> Result<(), Error> {
-    let recording = Recording {
-        records: vec![id],
-        by: actor.username.clone(),
-        at_ms: desk.now_ms(),
-        claim: None,
-        jobs: Vec::new(),
-        plan,
-    };
+    let recording = Recording::of(vec![id], &actor.username, desk.now_ms(), Box::new(plan));
     desk.ledger().record(recording).await?;
-    Ok(())
+    Ok(desk.ledger().account_by_id(id).await?.ok_or(Refusal::NotFound)?)
 }
 
 /// Accounts and stores are made where every site hears of them.

@@ -177,14 +177,7 @@ pub(crate) async fn record(
     plan: crate::ledger::Plan,
 ) -> Result<(), Error> {
     desk.own_store().await?;
-    let recording = Recording {
-        records,
-        by: actor.username.clone(),
-        at_ms: desk.now_ms(),
-        claim: None,
-        jobs: Vec::new(),
-        plan,
-    };
+    let recording = Recording::of(records, &actor.username, desk.now_ms(), plan);
     desk.ledger().record(recording).await?;
     Ok(())
 }

@@ -79,14 +79,7 @@ pub async fn settle(desk: &Desk, actor: &Actor, incident: Uuid, field: &str, kee
         let (id, scope) = (there.id, there.scope.clone());
         Ok(vec![Draft { kind: INCIDENT, id, scope, new: false, set, number_year: None }])
     };
-    let recording = Recording {
-        records: vec![incident],
-        by: actor.username.clone(),
-        at_ms: desk.now_ms(),
-        claim: None,
-        jobs: Vec::new(),
-        plan: Box::new(plan),
-    };
+    let recording = Recording::of(vec![incident], &actor.username, desk.now_ms(), Box::new(plan));
     desk.ledger().record(recording).await?;
     find(desk, actor, incident, field).await
 }

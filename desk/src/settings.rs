@@ -8,9 +8,10 @@
 pub mod catalogue;
 pub mod own;
 
+pub use crate::reviews::public;
 pub use own::{Category, CustomField, Kind};
 
-use crate::actor::{Actor, Role};
+use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use crate::incidents::IfMatch;
@@ -22,7 +23,7 @@ use chassis::clock::format_rfc3339;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use sync_protocol::merge::RecordState;
+use sync_protocol::merge::{DELETED, RecordState};
 use sync_protocol::message::SettingsReport;
 use sync_protocol::record::{self, FieldError, SETTINGS, settings_of, settings_version};
 use sync_protocol::scope::Scope;
@@ -40,6 +41,19 @@ pub enum Source {
     Here,
     /// Nobody has set it, or what was set cannot be applied.
     Default,
+}
+
+impl Source {
+    /// Its name, as the API and pages say it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Company => "company",
+            Self::Store => "store",
+            Self::Here => "here",
+            Self::Default => "default",
+        }
+    }
 }
 
 /// What is set for a store, or for the company alone.
@@ -164,10 +178,33 @@ pub struct Settings {
     pub refused: BTreeMap<String, String>,
 }
 
-/// A field by the name that clients know: `photos/max_kbit_s` → `photos.max_kbit_s`.
-#[must_use]
-pub fn public(field: &str) -> String {
-    field.replace('/', ".")
+impl Settings {
+    /// Everything that is set by the name that clients know, its value, and where that comes from.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &Value, Source)> {
+        self.sources.iter().filter_map(|(name, source)| {
+            let value = match name.split_once('.') {
+                None => self.settings.get(name),
+                Some((group, member)) => self.settings.get(group)?.get(member),
+            };
+            Some((name.as_str(), value?, *source))
+        })
+    }
+}
+
+/// Puts a value under the name that clients know, such as `photos.max_kbit_s`, into an object as they send and get it. Where the
+/// group was named as a whole before, the later word counts.
+pub fn put(object: &mut Map<String, Value>, name: &str, value: Value) {
+    let Some((group, member)) = name.split_once('.') else {
+        object.insert(name.to_owned(), value);
+        return;
+    };
+    let group = object.entry(group).or_insert(Value::Null);
+    match group {
+        Value::Object(members) => {
+            members.insert(member.to_owned(), value);
+        }
+        other => *other = Value::Object(Map::from_iter([(member.to_owned(), value)])),
+    }
 }
 
 fn told(holding: &Holding, store_code: Option<String>, report: &SettingsReport) -> Settings {
@@ -182,17 +219,7 @@ fn told(holding: &Holding, store_code: Option<String>, report: &SettingsReport) 
             source
         };
         sources.insert(public(field), source);
-        match field.split_once('/') {
-            None => {
-                settings.insert(field.to_owned(), value.clone());
-            }
-            Some((group, member)) => {
-                let group = settings.entry(group).or_insert_with(|| Value::Object(Map::new()));
-                if let Value::Object(group) = group {
-                    group.insert(member.to_owned(), value.clone());
-                }
-            }
-        }
+        put(&mut settings, &public(field), value.clone());
     }
     Settings {
         store_code,
@@ -214,20 +241,16 @@ pub async fn holding(desk: &Desk, store: Option<&str>) -> Result<Holding, Error>
     Ok(Holding::of(&rows, store))
 }
 
-/// The fields of the company's own at a store, where `request` about an incident of it has to do with any: it writes values of
-/// them, or `closes` the incident.
+/// Whether `request` about an incident has to do with the fields of the company's own: it writes values of them, or `closes` it.
+pub(crate) fn concern(request: &Body, closes: bool) -> bool {
+    closes || request.contains_key("custom")
+}
+
+/// The fields of the company's own at a store.
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub(crate) async fn asked_for(
-    desk: &Desk,
-    store: &str,
-    request: &Body,
-    closes: bool,
-) -> Result<Vec<CustomField>, Error> {
-    if !closes && !request.contains_key("custom") {
-        return Ok(Vec::new());
-    }
+pub(crate) async fn custom_fields(desk: &Desk, store: &str) -> Result<Vec<CustomField>, Error> {
     Ok(holding(desk, Some(store)).await?.custom_fields())
 }
 
@@ -286,10 +309,22 @@ pub async fn edit(
     {
         return Err(Refusal::NotFound.into());
     }
-    if_match.check(Some(&etag(&holding(desk, store.as_deref()).await?.version())))?;
     let scope = store.clone().map_or(Scope::Company, Scope::Store);
     let id = settings_of(&scope);
+    let mut records = vec![id];
+    if store.is_some() {
+        // A store's version names the company's values, too.
+        records.push(settings_of(&Scope::Company));
+    }
     let plan = move |staged: &Staged| {
+        let states = staged.records.iter().map(|there| there.as_ref().map(|there| &there.state));
+        let fields: Vec<Fields> = states.map(|state| state.map(standing).unwrap_or_default()).collect();
+        let version = match fields.as_slice() {
+            [own, company] => settings_version(company, own),
+            [company] => settings_version(company, &Fields::new()),
+            _ => String::new(),
+        };
+        if_match.check(Some(&etag(&version)))?;
         let there = staged.records.first().and_then(Option::as_ref);
         let before = there.map(|there| there.state.clone()).unwrap_or_default();
         let set = changes(&before, patch).map_err(Refusal::Invalid)?;
@@ -298,16 +333,16 @@ pub async fn edit(
         }
         Ok(vec![Draft { kind: SETTINGS, id, scope, new: there.is_none(), set, number_year: None }])
     };
-    let recording = Recording {
-        records: vec![id],
-        by: actor.username.clone(),
-        at_ms: desk.now_ms(),
-        claim: None,
-        jobs: Vec::new(),
-        plan: Box::new(plan),
-    };
+    let recording = Recording::of(records, &actor.username, desk.now_ms(), Box::new(plan));
     desk.ledger().record(recording).await?;
     show(desk, actor, store).await
+}
+
+/// The values that stand in a record of settings.
+#[must_use]
+pub(crate) fn standing(state: &RecordState) -> Fields {
+    let stands = state.cells.iter().filter(|(field, cell)| *field != DELETED && !cell.value.is_null());
+    stands.map(|(field, cell)| (field.clone(), cell.value.clone())).collect()
 }
 
 /// The strong tag of a version, in its quotes.
@@ -425,7 +460,7 @@ fn whole(before: &RecordState, set: &Fields) -> Vec<FieldError> {
 /// Whether `actor` may change settings, for pages.
 #[must_use]
 pub fn may_edit(actor: &Actor) -> bool {
-    actor.role >= Role::Admin
+    rules::check(actor, Act::Administer).is_ok()
 }
 
 #[cfg(test)]

@@ -73,7 +73,8 @@ pub async fn add(desk: &Desk, actor: &Actor, new: NewStore) -> Result<Store, Err
         }
         Ok(vec![Draft { kind: STORE, id, scope, new: true, set, number_year: None }])
     };
-    record(desk, actor, id, Box::new(plan)).await?;
+    let recording = Recording::of(vec![id], &actor.username, desk.now_ms(), Box::new(plan));
+    desk.ledger().record(recording).await?;
     desk.ledger()
         .store(&new.code)
         .await?
@@ -108,21 +109,9 @@ pub async fn edit(desk: &Desk, actor: &Actor, code: &str, edit: StoreEdit) -> Re
         }
         Ok(vec![Draft { kind: STORE, id, scope: there.scope.clone(), new: false, set, number_year: None }])
     };
-    record(desk, actor, id, Box::new(plan)).await?;
-    Ok(desk.ledger().store(code).await?.ok_or(Refusal::NotFound)?)
-}
-
-async fn record(desk: &Desk, actor: &Actor, id: Uuid, plan: crate::ledger::Plan) -> Result<(), Error> {
-    let recording = Recording {
-        records: vec![id],
-        by: actor.username.clone(),
-        at_ms: desk.now_ms(),
-        claim: None,
-        jobs: Vec::new(),
-        plan,
-    };
+    let recording = Recording::of(vec![id], &actor.username, desk.now_ms(), Box::new(plan));
     desk.ledger().record(recording).await?;
-    Ok(())
+    Ok(desk.ledger().store(code).await?.ok_or(Refusal::NotFound)?)
 }
 
 fn check(set: &Fields) -> Result<(), Refusal> {

@@ -5,10 +5,15 @@ use chassis::reload::{self, Difference, Hangups};
 use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
 use desk::Desk;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
 
 use crate::config::{Headquarters, ServeConfig, UsageError};
 use crate::replicator::Replicator;
 use crate::settings;
+
+/// How often it is looked for other settings of headquarters' at most, while the ledger takes one recording after the other.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
 /// What reads the configuration: options, environment and file, as at the start, over what headquarters sets.
 pub type Again = Box<dyn Fn(&Headquarters) -> Result<ServeConfig, UsageError> + Send>;
@@ -48,11 +53,19 @@ impl Settings {
     /// Reads them again at each of `hangups`, and whenever headquarters' become other ones; for as long as it is polled.
     pub async fn keep(mut self, mut hangups: Hangups) {
         let mut committed = self.desk.ledger().committed();
+        let mut rested = Instant::now();
         loop {
+            let heard = async {
+                sleep_until(rested).await;
+                committed.changed().await
+            };
             tokio::select! {
                 () = hangups.next() => self.take(true).await,
-                heard = committed.changed() => match heard {
-                    Ok(()) => self.take(false).await,
+                heard = heard => match heard {
+                    Ok(()) => {
+                        self.take(false).await;
+                        rested = Instant::now() + LOOKS_EVERY;
+                    }
                     // The ledger is closed.
                     Err(_) => return,
                 },

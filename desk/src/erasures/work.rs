@@ -159,14 +159,7 @@ async fn confirm(desk: &Desk, own: Uuid, order: Undone) -> Result<(), Error> {
 
 async fn tell(desk: &Desk, id: Uuid, scope: Scope, set: BTreeMap<Field, Value>) -> Result<(), Error> {
     let plan = move |_: &Staged| Ok(vec![Draft { kind: ERASURE, id, scope, new: false, set, number_year: None }]);
-    let recording = Recording {
-        records: Vec::new(),
-        by: BY.to_owned(),
-        at_ms: desk.now_ms(),
-        claim: None,
-        jobs: Vec::new(),
-        plan: Box::new(plan),
-    };
+    let recording = Recording::of(Vec::new(), BY, desk.now_ms(), Box::new(plan));
     desk.ledger().record(recording).await?;
     Ok(())
 }

@@ -35,7 +35,11 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
     let scope = Scope::Store(store.code.clone());
     let status = take_status(&mut request)?;
     let ids = desk.ids().clone();
-    let custom = settings::asked_for(desk, &store.code, &request, false).await?;
+    let custom = if settings::concern(&request, false) {
+        settings::custom_fields(desk, &store.code).await?
+    } else {
+        Vec::new()
+    };
     let none = RecordState::default();
     let flat = body::flatten(request, &none, || ids.new_v7(now_ms)).map_err(Refusal::Invalid)?.changes(&none);
     let mut errors = flat.check_whole(&none);

@@ -26,10 +26,12 @@ pub async fn patch(desk: &Desk, actor: &Actor, id: Uuid, if_match: IfMatch, mut 
     let wanted = steps::take(&mut request)?;
     let closes = wanted.as_ref().is_some_and(|wanted| wanted.to == "closed");
     let facts = Facts::gather(desk, &references(&request)).await?;
-    let custom = match desk.ledger().incident(id).await? {
-        Some(there) => settings::asked_for(desk, &there.store_code, &request, closes).await?,
-        None => Vec::new(),
-    };
+    let mut custom = Vec::new();
+    if settings::concern(&request, closes)
+        && let Some(there) = desk.ledger().incident(id).await?
+    {
+        custom = settings::custom_fields(desk, &there.store_code).await?;
+    }
     let mut records = vec![id];
     records.extend(facts.original());
     let request = Request {

@@ -93,6 +93,14 @@ pub struct Recording {
     pub plan: Plan,
 }
 
+impl Recording {
+    /// One that nobody sends twice, and that leaves no work behind.
+    #[must_use]
+    pub fn of(records: Vec<Uuid>, by: &str, at_ms: i64, plan: Plan) -> Self {
+        Self { records, by: by.to_owned(), at_ms, claim: None, jobs: Vec::new(), plan }
+    }
+}
+
 /// Writing.
 #[async_trait]
 pub trait Records {

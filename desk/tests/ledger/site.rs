@@ -139,14 +139,7 @@ impl TestSite {
     }
 
     pub async fn try_record(&self, by: &str, at_ms: i64, draft: Draft) -> Result<(), desk::Error> {
-        let recording = Recording {
-            records: vec![draft.id],
-            by: by.to_owned(),
-            at_ms,
-            claim: None,
-            jobs: Vec::new(),
-            plan: Box::new(move |_| Ok(vec![draft])),
-        };
+        let recording = Recording::of(vec![draft.id], by, at_ms, Box::new(move |_| Ok(vec![draft])));
         self.ledger.record(recording).await.map(|_| ())
     }
 

@@ -4,6 +4,7 @@ use super::{Admin, Failed, explain, to_json};
 use desk::incidents::IfMatch;
 use desk::settings::{self, Settings};
 use desk::{Error, Refusal};
+use pages::own::plain;
 use serde_json::{Map, Value};
 
 impl Admin {
@@ -29,13 +30,8 @@ fn table(shown: &Settings) -> String {
     let changed = shown.changed_at.as_deref().unwrap_or("never");
     let whose = shown.store_code.as_ref().map_or_else(|| "the company".to_owned(), |code| format!("store {code}"));
     let mut table = format!("settings of {whose}, version {}, changed {changed}", shown.version);
-    for (name, source) in &shown.sources {
-        let value = shown.settings.pointer(&format!("/{}", name.replacen('.', "/", 1))).unwrap_or(&Value::Null);
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        table.push_str(&format!(
-            "\n{name} = {value}  ({})",
-            serde_json::to_value(source).unwrap_or_default().as_str().unwrap_or_default()
-        ));
+    for (name, value, source) in shown.values() {
+        table.push_str(&format!("\n{name} = {}  ({})", plain(value), source.as_str()));
     }
     if shown.sources.is_empty() {
         table.push_str("\nnothing is set: every node keeps to its own configuration");

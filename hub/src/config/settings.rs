@@ -2,6 +2,7 @@
 
 use super::{AdminConfig, Layer, OutputArgs, PlaceArgs, Task, UsageError};
 use clap::{Args, Subcommand};
+use desk::settings::put;
 use serde_json::{Map, Value};
 
 /// What headquarters sets for its nodes.
@@ -73,21 +74,7 @@ impl SettingsCommand {
 fn patch(values: Vec<(String, Value)>) -> Map<String, Value> {
     let mut patch = Map::new();
     for (name, value) in values {
-        match name.split_once('.') {
-            None => {
-                patch.insert(name, value);
-            }
-            Some((group, member)) => {
-                let group = patch.entry(group).or_insert_with(|| Value::Object(Map::new()));
-                match group {
-                    Value::Object(group) => {
-                        group.insert(member.to_owned(), value);
-                    }
-                    // Said before as a whole: the later word counts.
-                    other => *other = Value::Object(Map::from_iter([(member.to_owned(), value)])),
-                }
-            }
-        }
+        put(&mut patch, &name, value);
     }
     patch
 }

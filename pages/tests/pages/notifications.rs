@@ -1,7 +1,7 @@
 //! Rules, as an administrator without scripts keeps them.
 
 use crate::browser::{Browser, hub};
-use crate::site::T0;
+use crate::site::{Site, T0};
 use chassis::mail::MailLayer;
 use chassis::webhooks::WebhookLayer;
 use desk::notifications::follow::Follower;
@@ -24,8 +24,8 @@ fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     FIELDS.into_iter().chain(more.iter().copied()).collect()
 }
 
-#[tokio::test]
-async fn a_rule_is_made_tested_changed_and_deleted_at_the_page() {
+/// A hub that sends mail, and webhooks.
+async fn telling_hub() -> Site {
     let hub = hub().await;
     let mail = MailLayer {
         host: Some("smtp.example.com".to_owned()),
@@ -35,6 +35,12 @@ async fn a_rule_is_made_tested_changed_and_deleted_at_the_page() {
     let webhooks = WebhookLayer::default().settle().unwrap();
     hub.desk
         .set_notifier(Notifier::new(mail.settle().unwrap(), webhooks, Box::new(pages::Letters)).unwrap());
+    hub
+}
+
+#[tokio::test]
+async fn a_rule_is_made_tested_changed_and_deleted_at_the_page() {
+    let hub = telling_hub().await;
     Browser::of(&hub, "hana").await.get("/notifications").await.is(403);
     let mut ada = Browser::of(&hub, "ada").await;
     assert!(ada.get("/notifications").await.is(200).says("Nobody is told of anything yet."));
@@ -90,15 +96,7 @@ async fn a_rule_is_made_tested_changed_and_deleted_at_the_page() {
 
 #[tokio::test]
 async fn mail_is_written_in_the_language_of_its_rule_and_a_form_offers_that_of_its_reader() {
-    let hub = hub().await;
-    let mail = MailLayer {
-        host: Some("smtp.example.com".to_owned()),
-        from: Some("incidents@example.com".to_owned()),
-        ..MailLayer::default()
-    };
-    let webhooks = WebhookLayer::default().settle().unwrap();
-    hub.desk
-        .set_notifier(Notifier::new(mail.settle().unwrap(), webhooks, Box::new(pages::Letters)).unwrap());
+    let hub = telling_hub().await;
     let mut ada = Browser::of(&hub, "ada").await;
     let english = with(&[("channel", "mail"), ("addresses", "kim@example.com"), ("language", "en")]);
     assert_eq!(ada.post("/notifications", &english).await.leads(), "/notifications?said=saved");

@@ -5,12 +5,12 @@ use super::changes::{Record, parse_scope};
 use super::fail::{Done, Fail};
 use crate::error::Error;
 use crate::ledger::{Settings, SettingsRow};
+use crate::settings::standing;
 use async_trait::async_trait;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use sync_protocol::change::{Change, ChangeId, Field};
-use sync_protocol::merge::DELETED;
 use sync_protocol::record::settings_of;
 use sync_protocol::scope::Scope;
 
@@ -42,9 +42,7 @@ fn rows(db: &Connection, store: Option<String>) -> Done<Vec<SettingsRow>> {
 
 /// What of a record is shown: its values, as JSON, and when the last of them was set.
 fn shown(record: &Record) -> Done<(String, i64)> {
-    let stands = record.state.cells.iter().filter(|(field, cell)| *field != DELETED && !cell.value.is_null());
-    let fields: BTreeMap<&Field, &Value> = stands.map(|(field, cell)| (field, &cell.value)).collect();
-    let fields = serde_json::to_string(&fields).map_err(|e| Fail::Broken(e.to_string()))?;
+    let fields = serde_json::to_string(&standing(&record.state)).map_err(|e| Fail::Broken(e.to_string()))?;
     let changed_ms = record.state.cells.values().map(|cell| cell.stamp.hlc).max().map_or(0, |hlc| hlc.ms());
     Ok((fields, changed_ms))
 }

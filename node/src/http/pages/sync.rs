@@ -6,7 +6,6 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use desk::photos::size_in_words;
-use desk::settings::Source;
 use pages::http::{Oops, Person, html};
 use pages::moment::{self, Moment};
 use pages::own::plain;
@@ -27,16 +26,6 @@ struct SyncPage {
     refused: Vec<(String, String)>,
 }
 
-/// What becomes of a setting here, as messages name it.
-const fn of(source: Source) -> &'static str {
-    match source {
-        Source::Company => "company",
-        Source::Store => "store",
-        Source::Here => "here",
-        Source::Default => "default",
-    }
-}
-
 /// 200, for everybody who is logged in.
 pub async fn page(State(state): State<NodePages>, person: Person) -> Result<Response, Oops> {
     let site = &state.site;
@@ -45,11 +34,10 @@ pub async fn page(State(state): State<NodePages>, person: Person) -> Result<Resp
     let page = person.page;
     let at = |text: &Option<String>| text.as_deref().map(|text| moment::of(text, &zone, page.words));
     let told = desk::settings::show(&site.desk, &person.actor, None).await?;
-    let settings = told.sources.iter().filter_map(|(name, source)| {
+    let settings = told.values().filter_map(|(name, value, source)| {
         // What incidents are described with is seen in their forms.
         let is_own = name.starts_with("categories.") || name.starts_with("custom_fields.");
-        let value = told.settings.pointer(&format!("/{}", name.replacen('.', "/", 1)))?;
-        (!is_own).then(|| (name.replace('.', "_"), plain(value), of(*source)))
+        (!is_own).then(|| (name.replace('.', "_"), plain(value), source.as_str()))
     });
     html(&SyncPage {
         settings: settings.collect(),

@@ -3,6 +3,7 @@
 use desk::incidents::body::Body;
 use desk::search::fold;
 use desk::settings::catalogue::{SINGLE, Shape};
+use desk::settings::put;
 use pages::http::form::Form;
 use serde_json::{Map, Value, json};
 
@@ -33,17 +34,7 @@ pub(super) fn values(form: &Form) -> Body {
             }
             Shape::LogLevel | Shape::Originals => Value::from(text),
         };
-        match field.split_once('/') {
-            None => {
-                patch.insert(field.to_owned(), value);
-            }
-            Some((group, member)) => {
-                let group = patch.entry(group).or_insert_with(|| Value::Object(Map::new()));
-                if let Value::Object(group) = group {
-                    group.insert(member.to_owned(), value);
-                }
-            }
-        }
+        put(&mut patch, &name, value);
     }
     patch
 }
