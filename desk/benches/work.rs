@@ -80,6 +80,7 @@ fn report(jpeg: &[u8]) -> Report {
             "version": "0123456789abcdef0123456789abcdef",
         }),
         history: Vec::new(),
+        labels: std::collections::BTreeMap::new(),
         photos: (1..=10).map(photo).collect(),
         chain: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         printed_at_ms: 1_795_435_200_000,

@@ -34,6 +34,7 @@ use crate::ledger::HistoryItem;
 use book::Book;
 use flow::Flow;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Most reports in one document.
@@ -54,12 +55,22 @@ pub struct Report {
     pub history: Vec<HistoryItem>,
     /// Its photos and files, in the order in which they are shown.
     pub photos: Vec<Photo>,
+    /// What the company calls its own fields, by their keys in `custom`.
+    pub labels: BTreeMap<String, String>,
     /// Head of the change chain that the incident was read from, in hexadecimal.
     pub chain: String,
     /// Milliseconds since 1970.
     pub printed_at_ms: i64,
     /// Where the incident can be opened.
     pub url: String,
+}
+
+impl Report {
+    /// What people call a field of the incident, such as `police/agency` or `custom/KEY`.
+    fn label(&self, field: &str) -> String {
+        let own = field.strip_prefix("custom/").and_then(|key| self.labels.get(key));
+        own.map_or_else(|| words::label(field), Clone::clone)
+    }
 }
 
 /// The store of a report.

@@ -518,7 +518,7 @@ async fn settings_are_made_at_a_page_without_scripts_and_said_of_each_node() {
     }
     let fleet = ada.page("/fleet?sort=-settings", 200).await;
     assert!(fleet.contains("Refused in part") && fleet.contains("Not known"), "{fleet}");
-    assert!(fleet.contains("because &#60;it&#62; is so"), "{fleet}");
+    assert!(fleet.contains("because &#60;it&#62; is so") && fleet.contains("1 setting not applied"), "{fleet}");
     let node = ada.page(&format!("/fleet/{}", Uuid::from_u128(2)), 200).await;
     assert!(node.contains("because &#60;it&#62; is so") && node.contains("photos.max_kbit_s"), "{node}");
     let nodes = ada.ask("GET", "/api/v1/nodes?store=042", None).await.json();
@@ -529,5 +529,6 @@ async fn settings_are_made_at_a_page_without_scripts_and_said_of_each_node() {
         .map(|node| node["settings"]["state"].as_str().unwrap())
         .collect();
     assert_eq!(states, ["unknown", "in_part"]);
+    assert!(nodes["items"][1]["alarms"].as_array().unwrap().contains(&json!({"alarm": "settings", "number": 1})));
     assert!(ada.page("/settings?store=042", 200).await.contains("Refused in part: 1"));
 }

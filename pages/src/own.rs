@@ -20,6 +20,9 @@ pub struct Own {
 }
 
 impl Own {
+    /// Nothing.
+    pub const NONE: Self = Self { categories: Vec::new(), fields: Vec::new() };
+
     /// What holds at `store`.
     ///
     /// # Errors
@@ -61,10 +64,16 @@ impl Own {
         self.fields.iter().filter(|field| !field.retired || custom.contains_key(&field.key))
     }
 
+    /// What the company calls the value under `key`; none where it says nothing of it.
+    #[must_use]
+    pub fn labelled(&self, key: &str) -> Option<&str> {
+        self.fields.iter().find(|field| field.key == key).map(|field| field.label.as_str())
+    }
+
     /// What people call the value under `key`.
     #[must_use]
     pub fn label<'a>(&'a self, key: &'a str) -> &'a str {
-        self.fields.iter().find(|field| field.key == key).map_or(key, |field| &field.label)
+        self.labelled(key).unwrap_or(key)
     }
 
     /// The categories as a form offers them; the one of `category` and `subcategory` is on, also where it is retired.

@@ -2,6 +2,7 @@
 
 use crate::chart::{self, Column, Pair};
 use crate::incident::Injury;
+use crate::own::Own;
 use crate::timeline::Telling;
 use crate::words::{Lang, Words, grouped};
 use async_trait::async_trait;
@@ -259,7 +260,7 @@ impl Page {
     /// A company's own value, to be read.
     #[must_use]
     pub fn scalar(&self, value: &Value) -> String {
-        let telling = Telling { zone: &TimeZone::UTC, currency: "", words: self.words };
+        let telling = Telling { zone: &TimeZone::UTC, currency: "", own: &Own::NONE, words: self.words };
         crate::timeline::shown("", value, telling).unwrap_or_default()
     }
 

@@ -2,6 +2,7 @@
 
 use crate::incident::Comment;
 use crate::moment::{self, Moment};
+use crate::own::Own;
 use crate::sheet::{Kind, SCALARS, Spec};
 use crate::words::Words;
 use crate::{money, sheet};
@@ -50,13 +51,15 @@ pub struct Line {
     pub erased: bool,
 }
 
-/// How values are told: the incident's time zone and currency (empty: none), and the reader's words.
+/// How values are told: the incident's time zone and currency (empty: none), the company's own words, and the reader's.
 #[derive(Clone, Copy, Debug)]
 pub struct Telling<'a> {
     /// The store's time zone.
     pub zone: &'a TimeZone,
     /// The ISO 4217 code in which amounts are.
     pub currency: &'a str,
+    /// What the company adds to incidents: its fields are called what it calls them.
+    pub own: &'a Own,
     /// The reader's language.
     pub words: &'a Words,
 }
@@ -104,10 +107,10 @@ fn entry(item: HistoryItem, comments: &[Comment], telling: Telling<'_>) -> Entry
         }
         "settled" => {
             let kept = words.of("kept", item.to.as_str().unwrap_or_default()).into_owned();
-            what = words.with("timeline.settled", &[&label(item.field.as_deref().unwrap_or_default(), words), &kept]);
+            what = words.with("timeline.settled", &[&label(item.field.as_deref().unwrap_or_default(), telling), &kept]);
         }
         "erased" => {
-            what = words.with("timeline.was_erased", &[&label(item.field.as_deref().unwrap_or_default(), words)])
+            what = words.with("timeline.was_erased", &[&label(item.field.as_deref().unwrap_or_default(), telling)])
         }
         "edited" => fields.push(line(&item, telling)),
         _ => {}
@@ -128,7 +131,7 @@ fn entry(item: HistoryItem, comments: &[Comment], telling: Telling<'_>) -> Entry
 fn line(item: &HistoryItem, telling: Telling<'_>) -> Line {
     let field = item.field.as_deref().unwrap_or_default();
     Line {
-        label: label(field, telling.words),
+        label: label(field, telling),
         from: shown(field, &item.from, telling),
         to: shown(field, &item.to, telling),
         lost: item.lost,
@@ -147,14 +150,16 @@ pub fn is_money(field: &str) -> bool {
     field.starts_with("items/") || spec_of(&field).is_some_and(|spec| spec.kind == Kind::Money)
 }
 
-/// What people call a field of a change, such as `police/agency` or `people/ID`.
+/// What people call a field of a change, such as `police/agency`, `people/ID` or `custom/KEY`.
 #[must_use]
-pub fn label(field: &str, words: &Words) -> String {
+pub fn label(field: &str, telling: Telling<'_>) -> String {
+    let Telling { own, words, .. } = telling;
     let field = field.replace('.', "/");
     match (spec_of(&field), field.split_once('/')) {
         (Some(spec), _) => words.of("field", spec.label).into_owned(),
         (None, Some(("people", _))) => words.t("field.person").to_owned(),
         (None, Some(("items", _))) => words.t("field.item").to_owned(),
+        (None, Some(("custom", key))) => own.labelled(key).map_or_else(|| key.replace('_', " "), str::to_owned),
         (None, Some((_, name))) => name.replace('_', " "),
         (None, None) => words.of("field", &field).into_owned(),
     }
@@ -174,7 +179,7 @@ pub fn shown(field: &str, value: &Value, telling: Telling<'_>) -> Option<String>
 /// Like [`shown`], whatever its length.
 #[must_use]
 pub fn shown_whole(field: &str, value: &Value, telling: Telling<'_>) -> Option<String> {
-    let Telling { zone, currency, words } = telling;
+    let Telling { zone, currency, words, .. } = telling;
     let spec = spec_of(&field.replace('.', "/"));
     Some(match (value, spec.map(|spec| spec.kind)) {
         (Value::Null, _) => return None,
@@ -223,7 +228,9 @@ pub fn shown_whole(field: &str, value: &Value, telling: Telling<'_>) -> Option<S
 mod tests {
     use super::*;
     use crate::words::Lang;
+    use desk::settings::CustomField;
     use serde_json::json;
+    use std::sync::LazyLock;
     use uuid::Uuid;
 
     fn item(kind: &str, field: Option<&str>, from: Value, to: Value) -> HistoryItem {
@@ -245,7 +252,18 @@ mod tests {
 
     fn telling(currency: &str) -> Telling<'_> {
         static ZONE: TimeZone = TimeZone::UTC;
-        Telling { zone: &ZONE, currency, words: Lang::En.words() }
+        static OWN: LazyLock<Own> = LazyLock::new(|| Own {
+            fields: vec![CustomField {
+                key: "till".to_owned(),
+                label: "Till number".to_owned(),
+                kind: desk::settings::Kind::Number,
+                choices: Vec::new(),
+                required: false,
+                retired: false,
+            }],
+            ..Own::default()
+        });
+        Telling { zone: &ZONE, currency, own: &OWN, words: Lang::En.words() }
     }
 
     #[test]
@@ -282,7 +300,7 @@ mod tests {
 
     #[test]
     fn values_are_told_in_words() {
-        let words = Lang::En.words();
+        let label = |field| label(field, telling("USD"));
         let told = |field: &str, value: Value| shown(field, &value, telling("USD")).unwrap();
         assert_eq!(told("category", json!("near_miss")), "Near miss");
         assert_eq!(told("occurred_at", json!("2026-11-20T20:05:00Z")), "20 Nov 2026, 20:05");
@@ -294,9 +312,10 @@ mod tests {
         assert!(is_money("loss/amount_minor") && is_money("items.x") && !is_money("title"));
         assert_eq!(told("people/x", json!({"name": "Ann", "roles": ["first_aider"]})), "Ann · First aider");
         let hold = json!({"at": "2026-11-20T20:05:00Z", "by": "harriet", "reason": "case 17"});
-        assert_eq!((told("hold", hold).as_str(), label("hold", words).as_str()), ("harriet: case 17", "Hold"));
+        assert_eq!((told("hold", hold).as_str(), label("hold").as_str()), ("harriet: case 17", "Hold"));
         assert_eq!(told("description", json!("x".repeat(500))).chars().count(), MAX_SHOWN + 1);
-        assert_eq!(label("people.x", words), "Person");
-        assert_eq!(label("custom/till_no", words), "till no");
+        assert_eq!(label("people.x"), "Person");
+        // What the company calls it, and where nobody says that, its key.
+        assert_eq!((label("custom/till").as_str(), label("custom.till_no").as_str()), ("Till number", "till no"));
     }
 }

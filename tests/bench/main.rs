@@ -3,8 +3,11 @@
 //! `bench [--json FILE] [--incidents N] [--seconds S]`: N incidents in the ledger for the list (100,000), S seconds for each
 //! measurement (8). Figures of one run on one machine: compare them with another run on the same one.
 //!
+//! `bench --backup [--incidents N]`: nothing but the backup of a store with N incidents and a tenth as many photos, and its way back.
+//!
 //! `bench --narrow`: nothing but 20 MB of photos over a narrow line that loses, some twelve minutes.
 
+mod backup;
 mod creates;
 mod list;
 mod photos;
@@ -19,6 +22,7 @@ struct Plan {
     incidents: u64,
     seconds: u64,
     json: Option<PathBuf>,
+    backup: bool,
     narrow: bool,
 }
 
@@ -41,22 +45,20 @@ impl Figure {
 }
 
 fn plan() -> Result<Plan, String> {
-    let mut plan = Plan { incidents: 100_000, seconds: 8, json: None, narrow: false };
+    let mut plan = Plan { incidents: 100_000, seconds: 8, json: None, backup: false, narrow: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
         let number = |text: String| text.parse::<u64>().map_err(|_| format!("{text} is no number"));
         match word.as_str() {
+            "--backup" => plan.backup = true,
+            "--narrow" => plan.narrow = true,
             "--json" => plan.json = Some(PathBuf::from(value()?)),
-            "--narrow" => {
-                plan.narrow = true;
-                continue;
-            }
             "--incidents" => plan.incidents = number(value()?)?.max(1),
             "--seconds" => plan.seconds = number(value()?)?.max(1),
             _ => {
                 return Err(format!(
-                    "unknown option {word}; there are --json FILE, --incidents N, --seconds S and --narrow"
+                    "unknown option {word}; there are --json FILE, --incidents N, --seconds S, --backup and --narrow"
                 ));
             }
         }
@@ -87,7 +89,11 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let figures = if plan.narrow { narrow().await } else { steps::all(&plan).await };
+    let figures = match &plan {
+        Plan { narrow: true, .. } => narrow().await,
+        Plan { backup: true, .. } => backup::measure(&plan).await,
+        _ => steps::all(&plan).await,
+    };
     println!();
     for figure in &figures {
         println!("{}", figure.shown());

@@ -76,7 +76,7 @@ pub async fn all(plan: &Plan) -> Vec<Figure> {
     found
 }
 
-fn say(what: &str) {
+pub fn say(what: &str) {
     eprintln!("bench: {what} …");
 }
 
@@ -107,7 +107,7 @@ async fn start(node: &mut Node, name: &'static str) -> Figure {
     Figure::new(name, figures::percentile(&mut times, 0.5).as_secs_f64() * 1e3, "ms")
 }
 
-async fn fill(manager: &Client, incidents: u64, rng: &mut Rng) {
+pub async fn fill(manager: &Client, incidents: u64, rng: &mut Rng) {
     let clients = vec![manager.clone(); FILLERS];
     let mut there = manager.total().await;
     while there < incidents {

@@ -41,12 +41,14 @@ pub fn file_with<'a>(folder: &Path, texts: &[&'a String]) -> Option<(PathBuf, &'
         let bytes = std::fs::read(&path).unwrap();
         // Where what they all begin with is not, none of them is.
         let mut rest = &bytes[..];
-        while let Some(at) = rest.windows(MARK.len()).position(|window| window == MARK) {
+        while let Some(at) = rest.iter().position(|byte| *byte == MARK[0]) {
             rest = &rest[at..];
-            if let Some(found) = texts.iter().find(|text| rest.starts_with(text.as_bytes())) {
+            if rest.starts_with(MARK)
+                && let Some(found) = texts.iter().find(|text| rest.starts_with(text.as_bytes()))
+            {
                 return Some((path, found));
             }
-            rest = &rest[MARK.len()..];
+            rest = &rest[1..];
         }
     }
     None

@@ -22,9 +22,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use world::Ended;
 
-/// Runs of `make test`, unoptimised: under two minutes on two processors. `AINCIDENT_SIM_RUNS` sets another number; `make sim` makes
-/// thousands, optimised.
-const RUNS: u64 = 500;
+/// Runs of `make test`, hardly optimised: under two minutes on two processors. `AINCIDENT_SIM_RUNS` sets another number; `make sim`
+/// makes more, optimised.
+const RUNS: u64 = 2000;
 /// Failures after which it is enough.
 const ENOUGH: usize = 20;
 /// Runs within which each planted bug has to be found.

@@ -103,6 +103,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V19__own", include_str!("../../../migrations/sqlite/V19__own.sql")),
     ("V20__console", include_str!("../../../migrations/sqlite/V20__console.sql")),
     ("V21__settings", include_str!("../../../migrations/sqlite/V21__settings.sql")),
+    ("V22__labels", include_str!("../../../migrations/sqlite/V22__labels.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.

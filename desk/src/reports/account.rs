@@ -4,7 +4,7 @@ use super::Report;
 use super::flow::{Column, Flow};
 use super::moment::Zone;
 use super::style::{BODY, CELL, CELL_STRONG};
-use super::words::{changed, label, list, text, word};
+use super::words::{changed, list, text, word};
 use crate::ledger::HistoryItem;
 use serde_json::Value;
 
@@ -103,7 +103,7 @@ pub(super) fn changes(flow: &mut Flow<'_>, report: &Report) {
         if change.lost {
             to.push_str("\n(did not stand: another edit made at the same time did)");
         }
-        let (when, who, field) = (zone.short(&change.at), who(change), label(field));
+        let (when, who, field) = (zone.short(&change.at), who(change), report.label(field));
         let cells = [
             (when.as_str(), CELL),
             (who.as_str(), CELL),

@@ -23,7 +23,7 @@ pub(super) fn write(flow: &mut Flow<'_>, report: &Report) {
     people(flow, &report.incident, &zone);
     property(flow, &report.incident);
     outside(flow, &report.incident);
-    custom(flow, &report.incident);
+    custom(flow, report);
 }
 
 fn fact(facts: &mut Vec<Fact>, label: &str, value: Option<impl Into<String>>) {
@@ -216,13 +216,13 @@ fn outside(flow: &mut Flow<'_>, incident: &Value) {
     }
 }
 
-fn custom(flow: &mut Flow<'_>, incident: &Value) {
-    let Some(custom) = incident.get("custom").and_then(Value::as_object) else {
+fn custom(flow: &mut Flow<'_>, report: &Report) {
+    let Some(custom) = report.incident.get("custom").and_then(Value::as_object) else {
         return;
     };
     let mut facts = Vec::new();
     for (key, value) in custom {
-        fact(&mut facts, &label(&format!("custom/{key}")), Some(plain(value)));
+        fact(&mut facts, &report.label(&format!("custom/{key}")), Some(plain(value)));
     }
     if !facts.is_empty() {
         flow.heading("Further details");

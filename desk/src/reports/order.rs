@@ -9,13 +9,13 @@ use crate::cache::{Key, Kind};
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
 use crate::incidents::answer;
-use crate::ledger::{Lane, Whole};
+use crate::ledger::{HistoryItem, Lane, Whole};
 use crate::photos::disk;
-use crate::rules;
+use crate::{rules, settings};
 use bytes::Bytes;
 use chassis::blobs::Sha256;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -218,6 +218,8 @@ async fn assemble(desk: &Desk, whole: Whole, look: &Look) -> Result<(Draft, Pape
         here.into_iter().map(|piece| (piece.photo_id, piece.sha256)).collect()
     };
     let incident = serde_json::from_str(&answer::whole(&whole, "")).map_err(|error| Error::Fault(error.to_string()))?;
+    let history = desk.ledger().history(id).await?;
+    let labels = labels(desk, &whole.row.store_code, &incident, &history).await?;
     let pictures = whole.photos.iter().map(|photo| displays.get(&photo.id).copied()).collect();
     let photos = whole.photos.into_iter().map(|photo| Photo {
         jpeg: Arc::from([]),
@@ -239,12 +241,29 @@ async fn assemble(desk: &Desk, whole: Whole, look: &Look) -> Result<(Draft, Pape
         photos: photos.collect(),
         store,
         incident,
-        history: desk.ledger().history(id).await?,
+        history,
+        labels,
         chain: desk.ledger().chain_of(id).await?.map(|link| link.to_string()).unwrap_or_default(),
         printed_at_ms: desk.now_ms(),
         url: format!("{}/incidents/{}", look.base_url, id.hyphenated()),
     };
     Ok((Draft { report, pictures, picture_bytes }, paper))
+}
+
+/// What the company calls its own fields, of an incident that has to do with them.
+async fn labels(
+    desk: &Desk,
+    store: &str,
+    incident: &Value,
+    history: &[HistoryItem],
+) -> Result<BTreeMap<String, String>, Error> {
+    let has = incident.get("custom").and_then(Value::as_object).is_some_and(|custom| !custom.is_empty());
+    let had = || history.iter().filter_map(|item| item.field.as_deref()).any(|field| field.starts_with("custom/"));
+    if !has && !had() {
+        return Ok(BTreeMap::new());
+    }
+    let fields = settings::custom_fields(desk, store).await?;
+    Ok(fields.into_iter().map(|field| (field.key, field.label)).collect())
 }
 
 /// The paper of the store's continent.
@@ -277,6 +296,7 @@ fn digest(draft: &Draft, paper: Paper) -> Key {
         incident.to_string().into_bytes(),
         history,
         pictures,
+        serde_json::to_vec(&report.labels).unwrap_or_default(),
         format!("{paper:?}\n{}\n{}\n{}\n{}\n{}", report.company, store.code, store.name, store.timezone, report.url)
             .into_bytes(),
     ];

@@ -63,6 +63,27 @@ async fn a_report_is_never_older_than_its_incident_and_kept_while_it_stands() {
 }
 
 #[tokio::test]
+async fn a_report_says_what_the_company_calls_its_fields_also_once_that_is_another_word() {
+    let hub = Site::hub().await;
+    let (kim, mia, ada) = (hub.login("kim").await, hub.login("mia").await, hub.login("ada").await);
+    let call = async |label: &str| {
+        let till = json!({"custom_fields": {"till_no": {"label": label, "type": "number"}}});
+        hub.patch(&ada, "/api/v1/settings", &till).await.expect(200);
+    };
+    call("Register at the door").await;
+    let (incident, _) = hub.incident(&kim, json!({"description": "x", "custom": {"till_no": 4, "other_key": "y"}})).await;
+    let path = format!("{incident}/report.pdf");
+    let first = text_of(&hub.get(&mia, &path).await.bytes);
+    assert!(first.contains("Register at the door") && first.contains("Other key"), "{first}");
+    call("Cash desk").await;
+    let second = text_of(&hub.get(&mia, &path).await.bytes);
+    assert!(second.contains("Cash desk") && !second.contains("Register at the door"), "{second}");
+    // In the list of changes, too, where the value itself is gone.
+    hub.patch(&mia, &incident, &json!({"custom": {"till_no": null, "other_key": null}})).await.expect(200);
+    assert!(text_of(&hub.get(&mia, &path).await.bytes).contains("Cash desk"));
+}
+
+#[tokio::test]
 async fn many_incidents_are_one_document_an_archive_or_a_sheet() {
     let hub = Site::hub().await;
     let (kim, mia) = (hub.login("kim").await, hub.login("mia").await);

@@ -55,6 +55,7 @@ pub fn minimal() -> Report {
             "comments": [],
         }),
         history: Vec::new(),
+        labels: std::collections::BTreeMap::new(),
         photos: Vec::new(),
         chain: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         printed_at_ms: 1_795_435_200_000,

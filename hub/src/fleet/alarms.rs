@@ -1,5 +1,6 @@
 //! What somebody ought to look at about a node: now, and what it was before. Pages, the API and the keeper of the history ask here.
 
+use super::settings::SettingsState;
 use super::{NodeItem, SILENT_MS};
 use chassis::clock::{format_rfc3339, parse_rfc3339};
 use desk::actor::Actor;
@@ -17,8 +18,8 @@ pub(super) const HISTORY: u32 = 100;
 /// Something about a node that somebody ought to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Alarm {
-    /// `silent` (for an hour), `quarantined`, `clock` (more than five minutes off), `different` (it holds other data), `damaged` or
-    /// `version` (its program and the hub's are not of one age).
+    /// `silent` (for an hour), `quarantined`, `clock` (more than five minutes off), `different` (it holds other data), `damaged`,
+    /// `version` (its program and the hub's are not of one age) or `settings` (it could not apply some of them).
     #[schema(example = "silent")]
     pub alarm: String,
     /// How many, where that can be told; else 1.
@@ -61,6 +62,7 @@ pub(super) fn of(item: &NodeItem, now_ms: i64) -> Vec<Alarm> {
         return Vec::new();
     }
     let proof = item.proof.as_ref();
+    let is_refused = item.settings.state == SettingsState::InPart;
     let damaged = proof.map_or(0, |proof| proof.damaged);
     let all = [
         ("silent", u64::from(silent_ms(item, now_ms) > SILENT_MS.cast_signed())),
@@ -69,6 +71,7 @@ pub(super) fn of(item: &NodeItem, now_ms: i64) -> Vec<Alarm> {
         ("different", u64::from(proof.is_some_and(|proof| proof.state == "different"))),
         ("damaged", damaged),
         ("version", u64::from(item.versions.is_some())),
+        ("settings", if is_refused { item.settings.refused.len() as u64 } else { 0 }),
     ];
     let wrong = all.into_iter().filter(|(_, number)| *number > 0);
     wrong.map(|(alarm, number)| Alarm { alarm: alarm.to_owned(), number }).collect()

@@ -127,7 +127,8 @@ async fn show(pages: &Pages, person: Person, id: Uuid, shown: Shown) -> Result<R
     let stores = pages.stores().await?;
     let whole = match incidents::get(desk, &actor, id).await {
         Err(Error::Refused(Refusal::Gone)) if rules::check(&actor, Act::Delete).is_ok() => {
-            let telling = Telling { zone: &jiff::tz::TimeZone::UTC, currency: "", words: page.words };
+            let (own, zone) = (Own::anywhere(desk).await?, jiff::tz::TimeZone::UTC);
+            let telling = Telling { zone: &zone, currency: "", own: &own, words: page.words };
             let timeline = told(desk, &actor, id, &[], telling).await?;
             return html_as(StatusCode::GONE, &DeletedPage { p: page, id, timeline });
         }
@@ -136,7 +137,8 @@ async fn show(pages: &Pages, person: Person, id: Uuid, shown: Shown) -> Result<R
     let i: Incident = incident::read(&whole.json)?;
     let zone = stores.zone(&i.store_code);
     let currency = i.loss.currency.clone().unwrap_or_default();
-    let telling = Telling { zone: &zone, currency: &currency, words: page.words };
+    let own = Own::at(desk, &i.store_code).await?;
+    let telling = Telling { zone: &zone, currency: &currency, own: &own, words: page.words };
     let timeline = told(desk, &actor, id, &i.comments, telling).await?;
     let open = match rules::check(&actor, Act::SeeReviews) {
         Ok(()) => reviews::of(desk, &actor, id).await?,
@@ -159,7 +161,7 @@ async fn show(pages: &Pages, person: Person, id: Uuid, shown: Shown) -> Result<R
         timeline,
         reviews: open.iter().filter(|review: &&Review| !review.is_settled).count(),
         can: can(&actor, &i, &page),
-        own: Own::at(desk, &i.store_code).await?,
+        own: Arc::clone(&own),
         i,
         p: page,
     };

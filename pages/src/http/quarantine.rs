@@ -5,9 +5,9 @@ use super::form::Form;
 use super::guest::Person;
 use super::incident::currency;
 use crate::moment::{self, Moment};
+use crate::own::Own;
 use crate::page::{Page, Pages};
 use crate::timeline::{self, Telling};
-use crate::words::Words;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -63,15 +63,15 @@ async fn show(
 ) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
     let listed = quarantine::list(&pages.desk, &actor, settled, cursor.as_deref(), ROWS).await?;
-    let stores = pages.stores().await?;
+    let (stores, own) = (pages.stores().await?, Own::anywhere(&pages.desk).await?);
     let item = |item: Quarantined, currency: &str| {
         let zone = stores.zone(&item.store_code);
-        let telling = Telling { zone: &zone, currency, words: page.words };
+        let telling = Telling { zone: &zone, currency, own: &own, words: page.words };
         let shown = |(field, value): (&String, &serde_json::Value)| {
             let text = timeline::shown(field, value, telling).unwrap_or_else(|| "—".to_owned());
-            (timeline::label(field, page.words), text)
+            (timeline::label(field, telling), text)
         };
-        let (reason, is_english) = match reason_in(&item.reason, page.words) {
+        let (reason, is_english) = match reason_in(&item.reason, telling) {
             Some(told) => (told, false),
             None => (item.reason, true),
         };
@@ -104,10 +104,10 @@ async fn show(
 }
 
 /// A reason that names a field and what a rule says of it, in the reader's words.
-fn reason_in(reason: &str, words: &Words) -> Option<String> {
+fn reason_in(reason: &str, telling: Telling<'_>) -> Option<String> {
     let (field, rule) = reason.split_once(": ")?;
-    let told = words.known_rule(rule).filter(|_| !field.contains(' '))?;
-    Some(format!("{}: {told}", timeline::label(field, words)))
+    let told = telling.words.known_rule(rule).filter(|_| !field.contains(' '))?;
+    Some(format!("{}: {told}", timeline::label(field, telling)))
 }
 
 /// The currency of the amounts that a change says: its own, else that of the incident.

@@ -5,6 +5,7 @@ use super::form::Form;
 use super::guest::Person;
 use super::incident::currency;
 use crate::moment::{self, Moment};
+use crate::own::Own;
 use crate::page::{Page, Pages, Stores};
 use crate::sheet::{Kind, SCALARS};
 use crate::timeline::{self, Telling};
@@ -72,15 +73,15 @@ fn side(said: Said, field: &str, telling: Telling<'_>) -> Side {
     }
 }
 
-fn card(review: Review, stores: &Stores, currency: &str, words: &Words) -> Card {
+fn card(review: Review, stores: &Stores, currency: &str, own: &Own, words: &Words) -> Card {
     let zone = stores.zone(&review.store_code);
-    let telling = Telling { zone: &zone, currency, words };
+    let telling = Telling { zone: &zone, currency, own, words };
     let field = reviews::public(&review.field);
     let spec = SCALARS.iter().find(|spec| spec.path.join(".") == field);
     Card {
         incident: review.incident_id,
         store: stores.name(&review.store_code).to_owned(),
-        label: timeline::label(&review.field, words),
+        label: timeline::label(&review.field, telling),
         since: moment::at(review.since_ms, &zone, words),
         standing: review.standing.map(|said| side(said, &field, telling)),
         lost: review.lost.into_iter().map(|said| side(said, &field, telling)).collect(),
@@ -123,14 +124,14 @@ async fn show(
         }
         None => reviews::list(&pages.desk, &actor, settled, MOST).await?,
     };
-    let stores = pages.stores().await?;
+    let (stores, own) = (pages.stores().await?, Own::anywhere(&pages.desk).await?);
     let mut items = Vec::with_capacity(found.len());
     for review in found {
         let currency = match timeline::is_money(&review.field) {
             true => currency(&pages.desk, &actor, review.incident_id).await?,
             false => String::new(),
         };
-        items.push(card(review, &stores, &currency, page.words));
+        items.push(card(review, &stores, &currency, &own, page.words));
     }
     html_or_wrong(wrong.is_some(), &ReviewsPage { p: page, items, settled, of_one, wrong })
 }

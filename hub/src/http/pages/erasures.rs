@@ -18,7 +18,8 @@ use pages::http::{Oops, Person, go, html};
 use pages::incident::{self, Incident, Listed};
 use pages::moment::{self, Moment};
 use pages::page::Page;
-use pages::timeline;
+use pages::own::Own;
+use pages::timeline::{self, Telling};
 use uuid::Uuid;
 
 /// Most orders that are shown.
@@ -183,6 +184,8 @@ async fn choose(state: &HubPages, person: Person, id: Uuid, chosen: Chosen) -> R
     let i: Incident = incident::read(&erasures::subject(&state.pages.desk, &actor, id).await?.json)?;
     let names = state.pages.stores().await?;
     let zone = names.zone(&i.store_code);
+    let own = Own::at(&state.pages.desk, &i.store_code).await?;
+    let telling = Telling { zone: &zone, currency: "", own: &own, words: page.words };
     let people = i.people.iter().map(|one| {
         let roles = one.roles.iter().map(|role| page.of("person_role", role)).collect::<Vec<_>>().join(", ");
         let name = one.name.clone().unwrap_or_else(|| page.t("incident.nameless").to_owned());
@@ -203,7 +206,7 @@ async fn choose(state: &HubPages, person: Person, id: Uuid, chosen: Chosen) -> R
     texts.extend(police.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.clone()?))));
     texts.extend(i.custom.iter().map(|(name, value)| (format!("custom.{name}"), page.scalar(value))));
     let fields = texts.into_iter().map(|(name, text)| Choice {
-        text: format!("{}: {}", timeline::label(&name.replace('.', "/"), page.words), excerpt(&text)),
+        text: format!("{}: {}", timeline::label(&name, telling), excerpt(&text)),
         on: chosen.fields.contains(&name),
         value: name,
     });

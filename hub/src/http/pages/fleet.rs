@@ -164,6 +164,7 @@ pub(super) fn alarm_words(alarm: &str, number: u64, words: &Words) -> String {
         "different" => words.t("fleet.alarm_different").to_owned(),
         "damaged" => words.n("fleet.alarm_damaged", number),
         "version" => words.t("fleet.alarm_version").to_owned(),
+        "settings" => words.n("fleet.alarm_settings", number),
         // One of a later version.
         other => other.replace('_', " "),
     }
