@@ -20,6 +20,7 @@ mod migrate;
 mod open;
 mod readers;
 mod survey;
+pub mod tidy;
 pub mod uploads;
 mod wipe;
 mod writer;
@@ -189,6 +190,36 @@ impl Database {
         T: Send + 'static,
         E: StoreError + Send + 'static,
     {
+        self.line_up(job, false).await
+    }
+
+    /// [`Database::write`] for a job that leaves nothing behind when it returns `Err`: what it may be refused for it looks at
+    /// before it writes, or it writes inside [`tidy::alone`]. Nothing is kept ready to undo it. One that cannot keep to that rolls the
+    /// transaction back; with everyone whose jobs it shares with, it is then told [`WriteError::Io`], as where it panics.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::write`].
+    pub async fn write_tidily<T, E>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, WriteError>
+    where
+        T: Send + 'static,
+        E: StoreError + Send + 'static,
+    {
+        self.line_up(job, true).await
+    }
+
+    async fn line_up<T, E>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        is_tidy: bool,
+    ) -> Result<Result<T, E>, WriteError>
+    where
+        T: Send + 'static,
+        E: StoreError + Send + 'static,
+    {
         if let Some(in_place) = &self.inner.in_place {
             return in_place.write(job, &self.inner.shared);
         }
@@ -202,7 +233,7 @@ impl Database {
                 .map_err(|_| WriteError::Stopped)?,
         };
         let (reply, answer) = oneshot::channel();
-        place.send(Message::Job(TypedJob::boxed(job, reply)));
+        place.send(Message::Job(TypedJob::boxed(job, is_tidy, reply)));
         self.inner.shared.note_queue(queue);
         answer.await.unwrap_or(Err(WriteError::Stopped))
     }
@@ -226,7 +257,7 @@ impl Database {
         let queue = self.queue()?;
         let place = block_on(queue.reserve()).map_err(|_| WriteError::Stopped)?;
         let (reply, answer) = oneshot::channel();
-        place.send(Message::Job(TypedJob::boxed(job, reply)));
+        place.send(Message::Job(TypedJob::boxed(job, false, reply)));
         block_on(answer).unwrap_or(Err(WriteError::Stopped))
     }
 

@@ -15,6 +15,8 @@ const CONNECTIONS: usize = 100;
 const FILLERS: usize = 32;
 /// Incidents of a ledger with few, and how often a page is asked for.
 const FEW: u64 = 100;
+/// Incidents of a ledger that has been in use: its log need not grow any more while recording is measured.
+const SOME: u64 = 10_000;
 const PAGES: usize = 100;
 /// How often a start is measured.
 const STARTS: usize = 5;
@@ -42,6 +44,7 @@ pub async fn all(plan: &Plan) -> Vec<Figure> {
     let few = list::paced(&manager, PAGES).await;
     found.push(Figure::new("page /incidents, 100 incidents, p50", few.0, "ms"));
     say("acknowledged creates, 1 client and 32 in turn");
+    fill(&manager, SOME, &mut rng).await;
     let (one, many) = creates::rates(&manager, 32, Duration::from_secs(plan.seconds), &mut rng).await;
     found.push(Figure::new("acknowledged creates, 1 client", one, "/s"));
     found.push(Figure::new("acknowledged creates, 32 clients", many, "/s"));

@@ -168,6 +168,12 @@ impl Fault {
         Some(Self { error: kind, reopen })
     }
 
+    /// A job left the transaction that it shares with others in a state that it cannot be brought back from.
+    pub(super) fn untidy() -> Self {
+        let what = "a job ended the transaction it shares with others";
+        Self { error: WriteError::Io(what.to_owned()), reopen: false }
+    }
+
     /// As [`Fault::behind`], for statements whose failure always takes the batch with it: BEGIN, RELEASE, COMMIT.
     pub(super) fn of(error: &rusqlite::Error) -> Self {
         Self::behind(error).unwrap_or_else(|| {

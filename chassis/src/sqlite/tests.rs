@@ -170,6 +170,38 @@ async fn the_first_of_a_batch_fails_without_those_behind_it() {
 }
 
 #[tokio::test]
+async fn a_tidy_job_is_undone_alone_and_one_that_breaks_its_word_takes_its_batch_along() {
+    let (_folder, database) = fresh();
+    const TWICE: &str = "INSERT INTO notes (id, body) VALUES (1, 'twice'), (1, 'twice')";
+    // Both are a batch of their own, and begin together.
+    let together = async |release: channel::Sender<()>| {
+        let held_since = Instant::now();
+        until("two jobs queued", || queued(&database) == 2 && held_since.elapsed() > writer::BATCH_TIME).await;
+        drop(release);
+    };
+    let (release, holding) = hold(&database).await;
+    let (good, failed, ()) = tokio::join!(
+        database.write_tidily(|tx| tidy::alone(tx, || add(tx, "good"))),
+        database.write_tidily(|tx| tidy::alone(tx, || add(tx, "lost").and_then(|_| tx.execute(TWICE, [])))),
+        together(release)
+    );
+    holding.await.unwrap();
+    assert!(good.unwrap().is_ok() && failed.unwrap().is_err());
+    for panics in [false, true] {
+        let (release, holding) = hold(&database).await;
+        let half = move |tx: &Transaction<'_>| add(tx, "half").map(|_| assert!(!panics, "on purpose"));
+        let (beside, broken, ()) = tokio::join!(
+            database.write(|tx| add(tx, "beside it")),
+            database.write_tidily(move |tx| tidy::certain(tx, || half(tx).and_then(|()| tx.execute(TWICE, [])))),
+            together(release)
+        );
+        holding.await.unwrap();
+        assert!(matches!((beside, broken), (Err(WriteError::Io(_)), Err(WriteError::Io(_)))));
+    }
+    assert_eq!(database.read(bodies).await.unwrap().unwrap(), ["good"]);
+}
+
+#[tokio::test]
 async fn a_job_that_ends_the_shared_transaction_hurts_but_does_not_stop_the_writer() {
     let (_folder, database) = fresh();
     let ended = database.write(|tx| tx.execute_batch("ROLLBACK")).await;

@@ -295,7 +295,7 @@ impl Site for SqliteLedger {
 impl Records for SqliteLedger {
     async fn record(&self, recording: Recording) -> Result<Option<IncidentRow>, Error> {
         let ids = self.ids.clone();
-        self.write(move |db| {
+        self.write_tidily(move |db| {
             let fresh = records::Fresh { ids, at_ms: recording.at_ms };
             records::record(db, recording, &fresh)
         })

@@ -11,7 +11,19 @@ impl SqliteLedger {
         &self,
         job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
     ) -> Result<T, Error> {
-        match self.db.write(move |tx| job(tx)).await {
+        self.written(self.db.write(move |tx| job(tx)).await)
+    }
+
+    /// For a job that leaves nothing behind when it fails.
+    pub(super) async fn write_tidily<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.written(self.db.write_tidily(move |tx| job(tx)).await)
+    }
+
+    fn written<T>(&self, result: Result<Done<T>, WriteError>) -> Result<T, Error> {
+        match result {
             Ok(done) => done.map_err(|fail| self.told(fail)),
             Err(WriteError::Full) => Err(Error::Full),
             Err(error @ (WriteError::Busy | WriteError::Unavailable | WriteError::Stopped | WriteError::Io(_))) => {

@@ -382,7 +382,9 @@ pub(super) fn merge(
     if !ahead && aside::is_before(db, change.id, change_no)? {
         return Ok(Outcome::Deferred);
     }
-    if let Some(wrong) = record::check(&change.kind, &change.set).into_iter().next() {
+    if !met.is_valid
+        && let Some(wrong) = record::check(&change.kind, &change.set).into_iter().next()
+    {
         return Ok(quarantined(quarantine::BAD_VALUE, format!("{}: {}", wrong.field, wrong.message)));
     }
     let found = if met.record { load_record(db, change.id)? } else { None };
@@ -448,7 +450,9 @@ pub(super) fn merge(
         } else {
             erasures::unmark(&mut record.state);
         }
-        if let Some(wrong) = record::check_whole(&change.kind, &record.state).into_iter().next() {
+        if !met.is_valid
+            && let Some(wrong) = record::check_whole(&change.kind, &record.state).into_iter().next()
+        {
             return Ok(quarantined(quarantine::BAD_VALUE, format!("{}: {}", wrong.field, wrong.message)));
         }
         insert_record(db, &mut record)?;

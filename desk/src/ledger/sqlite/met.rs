@@ -18,11 +18,19 @@ pub(super) struct Met {
     pub(super) children: bool,
     /// A person's decision against the change.
     pub(super) decided: bool,
+    /// Whether its values have been found right already.
+    pub(super) is_valid: bool,
 }
 
 impl Met {
     /// For whoever has to look for everything.
-    pub(super) const UNKNOWN: Self = Self { record: true, erased: true, aside: true, children: true, decided: true };
+    pub(super) const UNKNOWN: Self =
+        Self { record: true, erased: true, aside: true, children: true, decided: true, is_valid: false };
+
+    /// Whether there is nothing that could be in the change's way.
+    pub(super) const fn is_nothing(&self) -> bool {
+        !(self.record || self.erased || self.aside || self.children || self.decided)
+    }
 }
 
 /// Looks, in the transaction that takes the change. `record`: where its body could be read.
@@ -42,6 +50,7 @@ pub(super) fn met(db: &Connection, record: Option<Uuid>, change: ChangeId) -> Do
                 aside: row.get(2)?,
                 children: row.get(3)?,
                 decided: row.get(4)?,
+                is_valid: false,
             })
         })?)
 }

@@ -260,7 +260,7 @@ fn record(
             }
             let new = before.is_none();
             let instead =
-                own(&mut stream, Own { by, at_ms, kind, id: record, new, set: fields, instead_of: Some(item.id) })?;
+                own(&mut stream, Own { by, at_ms, kind, id: record, new, set: fields, instead_of: Some(item.id), met: None })?;
             set.insert(
                 "decided".to_owned(),
                 json!({ "action": "edit", "reason": reason, "instead": instead.to_string() }),
@@ -271,7 +271,7 @@ fn record(
     if new {
         set.insert("change".to_owned(), item.id.to_string().into());
     }
-    own(&mut stream, Own { by, at_ms, kind: SETTLEMENT, id: about, new, set, instead_of: None })?;
+    own(&mut stream, Own { by, at_ms, kind: SETTLEMENT, id: about, new, set, instead_of: None, met: None })?;
     if is_hub {
         tell(db, &told)?;
     }

@@ -2,19 +2,23 @@
 
 use super::changes::{Added, Incoming, Origin, add, feed, load_record, open_origin, own_origin, save_origin};
 use super::fail::{Done, Fail};
-use super::met::met;
+use super::met::{Met, met};
 use super::{erasures, incidents, site};
 use crate::document::Document;
 use crate::error::Refusal;
 use crate::ledger::{Claim, Draft, Earlier, IncidentRow, Recording, Retirement, Staged, StagedRecord};
 use chassis::ids::Ids;
+use chassis::jobs::NewJob;
 use chassis::sqlite::jobs::enqueue;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
+use chassis::sqlite::tidy;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use sync_protocol::change::{Change, ChangeId, Field};
+use sync_protocol::change::{Change, ChangeId, Field, MAX_BODY_BYTES};
+use sync_protocol::hlc::Hlc;
+use sync_protocol::merge::{Cell, RecordState, Stamp};
 use sync_protocol::message::{Outcome, quarantine};
-use sync_protocol::record::{ERASURE, FieldError, INCIDENT};
+use sync_protocol::record::{self, ERASURE, FieldError, INCIDENT};
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -22,6 +26,10 @@ use uuid::Uuid;
 const SYSTEM: &str = "system:";
 /// Where headquarters' own running numbers begin, so that they never meet a store's.
 const HUB_NUMBERS_FROM: i64 = 500_000;
+
+/// Largest new incident of which is known without making it that its change is not too large, in bytes of [`size`]: in JSON a byte
+/// becomes six at most.
+const MAX_CERTAIN_BYTES: usize = MAX_BODY_BYTES / 8;
 
 /// What nobody else has or can guess, for changes made at one moment.
 pub(super) struct Fresh {
@@ -58,18 +66,72 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Do
     }
     let (is_hub, retirement) = site::service(db)?;
     in_service(retirement, &by)?;
+    let claim = claim.as_ref().filter(|_| !known_before);
+    let occasion = Occasion { by: &by, at_ms, is_hub, claim, fresh };
+    match certain(db, &drafts)? {
+        Some(way) => tidy::certain(db, || write(db, drafts, Some(way), &jobs, &occasion)),
+        None => tidy::alone(db, || write(db, drafts, None, &jobs, &occasion)),
+    }
+}
+
+/// What is known of a change before it is made.
+struct Way {
+    origin: Origin,
+    met: Met,
+}
+
+/// The way of a change that nothing can refuse any more: most incidents that people report. What could be in its way is looked at
+/// before anything is written, so that nothing has to be kept ready to undo it.
+fn certain(db: &Connection, drafts: &[Draft]) -> Done<Option<Way>> {
+    let [draft] = drafts else { return Ok(None) };
+    if draft.kind != INCIDENT || !draft.new || size(&draft.set) > MAX_CERTAIN_BYTES {
+        return Ok(None);
+    }
+    let Some(origin) = own_origin(db, &draft.scope)? else { return Ok(None) };
+    let first = ChangeId { origin: origin.id, seq: origin.seq + 1 };
+    let met = met(db, Some(draft.id), first)?;
+    let stamp = Stamp { hlc: Hlc::new(0, 0), id: first };
+    let cells = draft.set.iter().map(|(field, value)| (field.clone(), Cell { value: value.clone(), stamp }));
+    let state = RecordState { born: None, cells: cells.collect() };
+    let is_valid = record::check(draft.kind, &draft.set).is_empty() && record::check_whole(draft.kind, &state).is_empty();
+    Ok((is_valid && met.is_nothing()).then_some(Way { origin, met: Met { is_valid, ..met } }))
+}
+
+/// The bytes of texts and names in it, and a little for everything else.
+fn size(set: &BTreeMap<Field, Value>) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::String(text) => text.len(),
+            Value::Array(values) => values.iter().map(of).sum(),
+            Value::Object(members) => members.iter().map(|(name, value)| name.len() + of(value)).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+        .saturating_add(32)
+    }
+    set.iter().map(|(field, value)| field.len() + of(value)).sum()
+}
+
+/// Writes what was decided; answers the incident, where it is a new one.
+fn write(
+    db: &Connection,
+    drafts: Vec<Draft>,
+    mut way: Option<Way>,
+    jobs: &[NewJob],
+    occasion: &Occasion<'_>,
+) -> Done<Option<IncidentRow>> {
+    let &Occasion { at_ms, is_hub, fresh, .. } = occasion;
     let mut fed = Vec::new();
     let mut incident = None;
     for draft in drafts {
-        let mut origin = match own_origin(db, &draft.scope)? {
+        let (origin, met) = way.take().map_or((None, None), |way| (Some(way.origin), Some(way.met)));
+        let mut origin = match origin.map_or_else(|| own_origin(db, &draft.scope), |origin| Ok(Some(origin)))? {
             Some(origin) => origin,
             None if is_hub => open_origin(db, fresh.origin(), &draft.scope, "hub", true, None)?,
             None => return Err(Refusal::NotEnrolled.into()),
         };
         let (scope, id) = (draft.scope.clone(), draft.id);
-        let claim = claim.as_ref().filter(|_| draft.kind == INCIDENT && draft.new && !known_before);
-        let occasion = Occasion { by: &by, at_ms, is_hub, claim, fresh };
-        let added = apply(db, &mut origin, draft, &occasion)?;
+        let claim = occasion.claim.filter(|_| draft.kind == INCIDENT && draft.new);
+        let added = apply(db, &mut origin, draft, met, &Occasion { claim, ..*occasion })?;
         save_origin(db, &origin)?;
         fed.extend(added.told().map(|change_no| (scope.clone(), change_no)));
         if let Some(key) = claim.and_then(|claim| claim.key.as_deref().map(|key| (key, claim.digest))) {
@@ -79,7 +141,7 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Do
             incident = Some(row_of(id, &scope, document, is_hub.then_some(at_ms)));
         }
     }
-    for job in &jobs {
+    for job in jobs {
         enqueue(db, job, at_ms)?;
     }
     if is_hub {
@@ -171,7 +233,13 @@ struct Occasion<'a> {
     fresh: &'a Fresh,
 }
 
-fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion<'_>) -> Done<Added> {
+fn apply(
+    db: &Connection,
+    origin: &mut Origin,
+    draft: Draft,
+    met: Option<Met>,
+    occasion: &Occasion<'_>,
+) -> Done<Added> {
     let &Occasion { by, at_ms, is_hub, claim, fresh } = occasion;
     let mut set = draft.set;
     if let (Some(year), Scope::Store(code)) = (draft.number_year, &draft.scope) {
@@ -182,7 +250,7 @@ fn apply(db: &Connection, origin: &mut Origin, draft: Draft, occasion: &Occasion
         set.extend(told);
     }
     let Draft { kind, id, new, .. } = draft;
-    let own = Own { by, at_ms, kind, id, new, set, instead_of: None };
+    let own = Own { by, at_ms, kind, id, new, set, instead_of: None, met };
     add_own(db, origin, own, fresh, is_hub, claim.map(|claim| &claim.digest))
 }
 
@@ -195,6 +263,8 @@ pub(super) struct Own<'a> {
     pub(super) new: bool,
     pub(super) set: BTreeMap<Field, Value>,
     pub(super) instead_of: Option<ChangeId>,
+    /// What it meets, where somebody has looked.
+    pub(super) met: Option<Met>,
 }
 
 /// Seals a change into the site's own stream and merges it, or refuses it.
@@ -206,8 +276,9 @@ pub(super) fn add_own(
     is_hub: bool,
     claim: Option<&[u8; 32]>,
 ) -> Done<Added> {
-    let Own { by, at_ms, kind, id, new, set, instead_of } = own;
-    let met = met(db, Some(id), ChangeId { origin: origin.id, seq: origin.seq + 1 })?;
+    let Own { by, at_ms, kind, id, new, set, instead_of, met: known } = own;
+    let looked = || met(db, Some(id), ChangeId { origin: origin.id, seq: origin.seq + 1 });
+    let met = known.map_or_else(looked, Ok)?;
     // A new record writes over nothing.
     let state = if new { None } else { load_record(db, id)?.map(|record| record.state) };
     let base: BTreeMap<_, _> = set
