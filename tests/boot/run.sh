@@ -277,6 +277,26 @@ inside sed -i 's/^log = .*/#log = "info"/' /etc/aincident/node.toml
 inside systemctl reload aincident-node || die "reload to what was before"
 ok "a wrong configuration is told with its line ($line), and not tried again; a reload takes a right one, and refuses a wrong one"
 
+# A key that only root may read: systemd hands it over, and the node serves with it.
+inside openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=till-1.example \
+    -addext subjectAltName=IP:127.0.0.1 -keyout /root/tls.key -out /etc/aincident/tls.pem 2>/dev/null || die "no certificate of the shop's own"
+inside chmod 600 /root/tls.key
+inside chmod 644 /etc/aincident/tls.pem
+inside sh -c 'printf "[Service]\nLoadCredential=tls-key:/root/tls.key\n" > /etc/systemd/system/aincident-node.service.d/key.conf'
+inside cp -p /etc/aincident/node.toml /var/tmp/node.toml
+inside sh -c 'printf "\n[tls]\ncert = \"/etc/aincident/tls.pem\"\n" >> /etc/aincident/node.toml'
+inside systemctl daemon-reload
+inside systemctl restart aincident-node || die "no start with a handed over key: $(inside journalctl --no-pager -n 5 -u aincident-node)"
+serves_with() { inside curl -sSf -m 20 --cacert "$1" https://127.0.0.1:7710/healthz; }
+until_true 30 "the node with the shop's own certificate" serves_with /etc/aincident/tls.pem
+serves_with "$authority" >/dev/null 2>&1 && die "it still serves with a certificate of its own"
+inside cp -p /var/tmp/node.toml /etc/aincident/node.toml
+inside rm /etc/systemd/system/aincident-node.service.d/key.conf /etc/aincident/tls.pem /root/tls.key
+inside systemctl daemon-reload
+inside systemctl restart aincident-node
+until_true 30 "the node with its own certificate again" serves_with "$authority"
+ok "a private key that only root may read is handed over by systemd (LoadCredential)"
+
 for one in $both; do
     file=/etc/aincident/${one#aincident-}.toml
     inside systemctl is-enabled -q "$one-backup.timer" || die "$one-backup.timer is not enabled"

@@ -124,6 +124,20 @@ async fn a_copy_of_a_disk_is_refused_and_told_so_and_what_it_recorded_goes_along
     let sync = manager.get("/api/v1/sync").await.expect(200);
     assert!(sync["last_error"].is_null(), "the first PC does not notice: {sync}");
 
+    // One that was copied while the PC served holds the secret in use, and is told the same.
+    copy(node.folder(), &scratch.join("live"));
+    let mut live = Node::over(scratch.join("live"), &scratch, &hub, "042", "live").await;
+    live.start().await;
+    let elsewhere = manager.at(live.url());
+    wait_until("the copy of a PC that serves to be told that it is one", PATIENCE, async || {
+        let sync = elsewhere.get("/api/v1/sync").await.expect(200);
+        sync["last_error"].as_str().is_some_and(|error| error.contains("copy"))
+    })
+    .await;
+    live.stop().await;
+    let _ = record(&manager, "at the first PC, beside its copies").await;
+    node.drained(&manager, PATIENCE).await;
+
     // A person makes it a node of its own; what only it recorded goes along.
     let code = hub.node_code("042").await;
     second
@@ -133,7 +147,7 @@ async fn a_copy_of_a_disk_is_refused_and_told_so_and_what_it_recorded_goes_along
     let harriet = hub.harriet().await;
     wait_until("its report at headquarters and at the first PC", PATIENCE, async || {
         let path = format!("/api/v1/incidents/{only_there}");
-        harriet.get(&path).await.status == 200 && manager.get(&path).await.status == 200 && there.total().await == 3
+        harriet.get(&path).await.status == 200 && manager.get(&path).await.status == 200 && there.total().await == 4
     })
     .await;
     store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;

@@ -160,6 +160,13 @@ async fn a_long_lived_route_keeps_no_place_and_has_no_time_limit() {
 }
 
 #[tokio::test]
+async fn a_route_that_bounds_itself_is_never_turned_away() {
+    let app = stack(app(), StackConfig { concurrent: 0, self_bounded: &["/own"], ..config() });
+    assert_eq!(ask(&app, to("/own")).await.0.status(), StatusCode::OK);
+    assert_eq!(ask(&app, to("/never")).await.0.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
 async fn texts_are_compressed_and_event_streams_never() {
     let app = stack(app(), config());
     let encoding = async |path: &str, accept: &str| {

@@ -1,5 +1,6 @@
 //! The fleet in figures, so that headquarters hears of a store's trouble before the store does.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use desk::Desk;
@@ -43,8 +44,12 @@ fn count(rows: &[NodeRow], now_ms: i64) -> Counted {
 #[allow(clippy::cast_precision_loss, reason = "no fleet has so many")]
 pub async fn measure(desk: Desk, stop: CancellationToken) {
     loop {
+        // One that is no more will never be equal again.
+        let mut here = HashSet::new();
         match desk.ledger().nodes(None).await {
             Ok(rows) => {
+                let serve = rows.iter().filter(|row| row.revoked_ms.is_none() && row.retired_ms.is_none());
+                here.extend(serve.map(|row| row.node_id));
                 let counted = count(&rows, desk.now_ms());
                 metrics::gauge!("hub_nodes", "state" => "online").set(counted.online as f64);
                 metrics::gauge!("hub_nodes", "state" => "away").set(counted.away as f64);
@@ -56,6 +61,7 @@ pub async fn measure(desk: Desk, stop: CancellationToken) {
             Err(error) => tracing::debug!(%error, "the fleet cannot be counted"),
         }
         if let Ok(all) = desk.ledger().checkpoints().await {
+            let all: Vec<_> = all.into_iter().filter(|one| here.contains(&one.node_id)).collect();
             let different = all.iter().filter(|one| one.state == Compared::Different).count();
             let damaged: u64 = all.iter().map(|one| one.damaged).sum();
             metrics::gauge!("hub_scopes_different").set(different as f64);

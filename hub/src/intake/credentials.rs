@@ -7,7 +7,8 @@
 //!
 //! A backup that is restored comes back with an old secret, as a copy does. It is let in again to say `hello`, and only that,
 //! when it runs on the machine and in the folder of the one that was last good, and that one is not on the line: so it is the
-//! node itself, with nobody beside it. Headquarters is told.
+//! node itself, with nobody beside it. Headquarters is told. A copy of a disk that holds the secret in use is found out the same way:
+//! it says `hello` from another machine while the node is on the line.
 //!
 //! Every request reads what the ledger holds (a point read): a revocation made by another process works at once.
 
@@ -79,6 +80,8 @@ pub struct Claim<'a> {
     pub machine: Option<&'a str>,
     /// Whether an old secret may be let in again: a `hello`, while nobody else is on the node's line.
     pub may_return: bool,
+    /// A `hello`, while somebody is on the node's line.
+    pub is_beside: bool,
 }
 
 /// The node behind a claim, and the key that signs the answer. Notes the first use of a credential, and where it runs.
@@ -96,6 +99,7 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
     let deny = |refused| Denied { refused, proof_key: Some(keys.proof) };
     let mut returns = false;
     let known_machine = claim.machine.is_some() && claim.machine == auth.machine.as_deref();
+    let is_elsewhere = claim.machine.is_some() && auth.machine.is_some() && !known_machine;
     match standing {
         Standing::Unknown => return Err(Refused::UnknownNode.into()),
         _ if auth.revoked => return Err(deny(Refused::Revoked)),
@@ -104,6 +108,11 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
             tracing::warn!(node = %node_id, store = auth.store_code, generation, "a node comes with an old secret, on its own machine, as one that was restored from a backup");
         }
         Standing::Superseded(_) => return Err(deny(Refused::Superseded)),
+        // A disk that was copied while its node served holds the secret in use. The node itself is on the line, elsewhere.
+        _ if claim.is_beside && is_elsewhere => {
+            tracing::warn!(node = %node_id, store = auth.store_code, "a copy of a node's disk calls while the node is on the line");
+            return Err(deny(Refused::Superseded));
+        }
         Standing::FirstUse(generation) => {
             ledger.use_credential(node_id, generation, now_ms).await.map_err(|e| deny(Refused::Failed(e)))?;
             tracing::info!(node = %node_id, generation, "a node uses a new credential");
