@@ -279,10 +279,10 @@ ok "a wrong configuration is told with its line ($line), and not tried again; a 
 
 # A key that only root may read: systemd hands it over, and the node serves with it.
 inside openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=till-1.example \
-    -addext subjectAltName=IP:127.0.0.1 -keyout /root/tls.key -out /etc/aincident/tls.pem 2>/dev/null || die "no certificate of the shop's own"
-inside chmod 600 /root/tls.key
+    -addext subjectAltName=IP:127.0.0.1 -keyout /etc/ssl/private/till.key -out /etc/aincident/tls.pem 2>/dev/null || die "no certificate of the shop's own"
+inside chmod 600 /etc/ssl/private/till.key
 inside chmod 644 /etc/aincident/tls.pem
-inside sh -c 'printf "[Service]\nLoadCredential=tls-key:/root/tls.key\n" > /etc/systemd/system/aincident-node.service.d/key.conf'
+inside sh -c 'printf "[Service]\nLoadCredential=tls-key:/etc/ssl/private/till.key\n" > /etc/systemd/system/aincident-node.service.d/key.conf'
 inside cp -p /etc/aincident/node.toml /var/tmp/node.toml
 inside sh -c 'printf "\n[tls]\ncert = \"/etc/aincident/tls.pem\"\n" >> /etc/aincident/node.toml'
 inside systemctl daemon-reload
@@ -291,7 +291,7 @@ serves_with() { inside curl -sSf -m 20 --cacert "$1" https://127.0.0.1:7710/heal
 until_true 30 "the node with the shop's own certificate" serves_with /etc/aincident/tls.pem
 serves_with "$authority" >/dev/null 2>&1 && die "it still serves with a certificate of its own"
 inside cp -p /var/tmp/node.toml /etc/aincident/node.toml
-inside rm /etc/systemd/system/aincident-node.service.d/key.conf /etc/aincident/tls.pem /root/tls.key
+inside rm /etc/systemd/system/aincident-node.service.d/key.conf /etc/aincident/tls.pem /etc/ssl/private/till.key
 inside systemctl daemon-reload
 inside systemctl restart aincident-node
 until_true 30 "the node with its own certificate again" serves_with "$authority"

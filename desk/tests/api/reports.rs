@@ -71,7 +71,8 @@ async fn a_report_says_what_the_company_calls_its_fields_also_once_that_is_anoth
         hub.patch(&ada, "/api/v1/settings", &till).await.expect(200);
     };
     call("Register at the door").await;
-    let (incident, _) = hub.incident(&kim, json!({"description": "x", "custom": {"till_no": 4, "other_key": "y"}})).await;
+    let (incident, _) =
+        hub.incident(&kim, json!({"description": "x", "custom": {"till_no": 4, "other_key": "y"}})).await;
     let path = format!("{incident}/report.pdf");
     let first = text_of(&hub.get(&mia, &path).await.bytes);
     assert!(first.contains("Register at the door") && first.contains("Other key"), "{first}");
@@ -79,7 +80,9 @@ async fn a_report_says_what_the_company_calls_its_fields_also_once_that_is_anoth
     let second = text_of(&hub.get(&mia, &path).await.bytes);
     assert!(second.contains("Cash desk") && !second.contains("Register at the door"), "{second}");
     // In the list of changes, too, where the value itself is gone.
-    hub.patch(&mia, &incident, &json!({"custom": {"till_no": null, "other_key": null}})).await.expect(200);
+    hub.patch(&mia, &incident, &json!({"custom": {"till_no": null, "other_key": null}}))
+        .await
+        .expect(200);
     assert!(text_of(&hub.get(&mia, &path).await.bytes).contains("Cash desk"));
 }
 

@@ -24,8 +24,14 @@ pub(super) struct Met {
 
 impl Met {
     /// For whoever has to look for everything.
-    pub(super) const UNKNOWN: Self =
-        Self { record: true, erased: true, aside: true, children: true, decided: true, is_valid: false };
+    pub(super) const UNKNOWN: Self = Self {
+        record: true,
+        erased: true,
+        aside: true,
+        children: true,
+        decided: true,
+        is_valid: false,
+    };
 
     /// Whether there is nothing that could be in the change's way.
     pub(super) const fn is_nothing(&self) -> bool {

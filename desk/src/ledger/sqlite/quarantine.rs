@@ -259,8 +259,19 @@ fn record(
                 crate::erasures::leaves_erased_people(&before.state, &fields)?;
             }
             let new = before.is_none();
-            let instead =
-                own(&mut stream, Own { by, at_ms, kind, id: record, new, set: fields, instead_of: Some(item.id), met: None })?;
+            let instead = own(
+                &mut stream,
+                Own {
+                    by,
+                    at_ms,
+                    kind,
+                    id: record,
+                    new,
+                    set: fields,
+                    instead_of: Some(item.id),
+                    met: None,
+                },
+            )?;
             set.insert(
                 "decided".to_owned(),
                 json!({ "action": "edit", "reason": reason, "instead": instead.to_string() }),

@@ -87,13 +87,16 @@ fn certain(db: &Connection, drafts: &[Draft]) -> Done<Option<Way>> {
     if draft.kind != INCIDENT || !draft.new || size(&draft.set) > MAX_CERTAIN_BYTES {
         return Ok(None);
     }
-    let Some(origin) = own_origin(db, &draft.scope)? else { return Ok(None) };
+    let Some(origin) = own_origin(db, &draft.scope)? else {
+        return Ok(None);
+    };
     let first = ChangeId { origin: origin.id, seq: origin.seq + 1 };
     let met = met(db, Some(draft.id), first)?;
     let stamp = Stamp { hlc: Hlc::new(0, 0), id: first };
     let cells = draft.set.iter().map(|(field, value)| (field.clone(), Cell { value: value.clone(), stamp }));
     let state = RecordState { born: None, cells: cells.collect() };
-    let is_valid = record::check(draft.kind, &draft.set).is_empty() && record::check_whole(draft.kind, &state).is_empty();
+    let is_valid =
+        record::check(draft.kind, &draft.set).is_empty() && record::check_whole(draft.kind, &state).is_empty();
     Ok((is_valid && met.is_nothing()).then_some(Way { origin, met: Met { is_valid, ..met } }))
 }
 
@@ -233,13 +236,7 @@ struct Occasion<'a> {
     fresh: &'a Fresh,
 }
 
-fn apply(
-    db: &Connection,
-    origin: &mut Origin,
-    draft: Draft,
-    met: Option<Met>,
-    occasion: &Occasion<'_>,
-) -> Done<Added> {
+fn apply(db: &Connection, origin: &mut Origin, draft: Draft, met: Option<Met>, occasion: &Occasion<'_>) -> Done<Added> {
     let &Occasion { by, at_ms, is_hub, claim, fresh } = occasion;
     let mut set = draft.set;
     if let (Some(year), Scope::Store(code)) = (draft.number_year, &draft.scope) {

@@ -17,8 +17,8 @@ use pages::http::form::Form;
 use pages::http::{Oops, Person, go, html};
 use pages::incident::{self, Incident, Listed};
 use pages::moment::{self, Moment};
-use pages::page::Page;
 use pages::own::Own;
+use pages::page::Page;
 use pages::timeline::{self, Telling};
 use uuid::Uuid;
 
