@@ -37,8 +37,10 @@ pub fn with_setup(
         .merge(sync::routes(intake)) // /sync/v1, for nodes
         .merge(pages::routes(desk.clone(), setup, authority)) // what people look at
         .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
-    // What nodes ask is admitted by `intake`, and every answer to it carries proof, refusals too.
-    stack(routes, StackConfig { self_bounded: &["/sync/v1/"], ..StackConfig::new(desk.ids().clone()) })
+    stack(
+        routes,
+        StackConfig { apart: (sync::OF_NODES, sync::PLACES), ..StackConfig::new(desk.ids().clone()) },
+    )
 }
 
 fn health(desk: &Desk, metrics: Option<MetricsHandle>) -> Health {

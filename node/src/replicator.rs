@@ -298,6 +298,8 @@ impl Replicator {
 
 /// Returns when a backlog has stood still for too long though the hub answers.
 async fn stalled(session: &Session, stall: Duration) {
+    // From the start on, so that the first one is seen as an increase.
+    metrics::counter!("aincident_stalls_total").increment(0);
     let mut dog = Watchdog::new(stall);
     loop {
         tokio::time::sleep(stall / LOOKS).await;

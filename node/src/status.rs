@@ -289,17 +289,11 @@ fn told(notice: &Notice) -> String {
     )
 }
 
-fn in_words(link: &LinkState, pending: u64, photos: u64) -> String {
-    let number = |count: u64, one: &str| match count {
-        1 => format!("1 {one}"),
-        n => format!("{n} {one}s"),
-    };
-    let wait = |count: u64| if count == 1 { "waits here" } else { "wait here" };
-    let waiting = match (pending, photos) {
-        (0, 0) => "nothing waits".to_owned(),
-        (changes, 0) => format!("{} {}", number(changes, "change"), wait(changes)),
-        (0, photos) => format!("{} {}", number(photos, "photo"), wait(photos)),
-        (changes, photos) => format!("{} and {} wait here", number(changes, "change"), number(photos, "photo")),
+fn in_words(link: &LinkState, pending: u64, contents: u64) -> String {
+    let waiting = match pending {
+        0 => "nothing waits".to_owned(),
+        1 => "1 change waits here".to_owned(),
+        n => format!("{n} changes wait here"),
     };
     let mut words = match (&link.last_error, link.hub_reachable) {
         (Some(error), true) => format!("held up: {error}; {waiting}"),
@@ -307,8 +301,10 @@ fn in_words(link: &LinkState, pending: u64, photos: u64) -> String {
             format!("headquarters was not reached yet; {waiting} and nothing is lost")
         }
         (_, false) => format!("headquarters cannot be reached; {waiting} and nothing is lost"),
-        (None, true) if pending == 0 && photos == 0 => "in step with headquarters".to_owned(),
-        (None, true) if pending == 0 => format!("in step with headquarters but for photos; {waiting}"),
+        (None, true) if pending == 0 && contents == 0 => "in step with headquarters".to_owned(),
+        (None, true) if pending == 0 => {
+            "in step with headquarters; contents of photos are still on their way".to_owned()
+        }
         (None, true) => format!("sending to headquarters; {waiting}"),
     };
     if link.clock_offset_ms.unsigned_abs() > CLOCK_OFF_MS {
@@ -425,8 +421,8 @@ mod tests {
     fn the_state_says_in_words_what_the_numbers_mean() {
         let link = LinkState { hub_reachable: true, last_contact_ms: Some(1), ..LinkState::default() };
         assert_eq!(in_words(&link, 0, 0), "in step with headquarters");
-        assert_eq!(in_words(&link, 0, 2), "in step with headquarters but for photos; 2 photos wait here");
-        assert_eq!(in_words(&link, 1, 1), "sending to headquarters; 1 change and 1 photo wait here");
+        assert!(in_words(&link, 0, 2).contains("photos are still on their way"));
+        assert_eq!(in_words(&link, 1, 2), "sending to headquarters; 1 change waits here");
         assert_eq!(in_words(&link, 3, 0), "sending to headquarters; 3 changes wait here");
         let gone = LinkState { hub_reachable: false, last_error: Some("x".into()), ..link.clone() };
         assert_eq!(in_words(&gone, 1, 0), "headquarters cannot be reached; 1 change waits here and nothing is lost");

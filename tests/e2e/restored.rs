@@ -134,7 +134,7 @@ async fn a_copy_of_a_disk_is_refused_and_told_so_and_what_it_recorded_goes_along
         sync["last_error"].as_str().is_some_and(|error| error.contains("copy"))
     })
     .await;
-    live.stop().await;
+    // However often it asks.
     let _ = record(&manager, "at the first PC, beside its copies").await;
     node.drained(&manager, PATIENCE).await;
 
@@ -152,5 +152,8 @@ async fn a_copy_of_a_disk_is_refused_and_told_so_and_what_it_recorded_goes_along
     .await;
     store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;
     store_and_headquarters("042", &there, &harriet, &Promised::default(), &[]).await;
+    let sync = manager.get("/api/v1/sync").await.expect(200);
+    assert!(sync["last_error"].is_null(), "the first PC does not notice: {sync}");
+    live.stop().await;
     hub.audit().await;
 }

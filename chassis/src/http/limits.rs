@@ -20,7 +20,9 @@ pub const JSON_LIMIT_BYTES: usize = 256 * 1024;
 pub(super) struct Admission {
     pub(super) places: Arc<Semaphore>,
     pub(super) time_limit: Duration,
-    pub(super) self_bounded: &'static [&'static str],
+    /// Where paths begin that have places of their own.
+    pub(super) apart: &'static [&'static str],
+    pub(super) places_apart: Arc<Semaphore>,
 }
 
 /// Travels with a request; lets the route give up its place and its time limit.
@@ -62,15 +64,13 @@ pub(super) async fn admit(State(admission): State<Admission>, mut request: Reque
         // A busy service is not a dead one: whoever restarts it must get an answer.
         return next.run(request).await;
     }
-    let permit = if admission.self_bounded.iter().any(|path| request.uri().path().starts_with(path)) {
-        None
-    } else if let Ok(permit) = Arc::clone(&admission.places).try_acquire_owned() {
-        Some(permit)
-    } else {
+    let is_apart = admission.apart.iter().any(|path| request.uri().path().starts_with(path));
+    let places = if is_apart { &admission.places_apart } else { &admission.places };
+    let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
         metrics::counter!("http_shed_total").increment(1);
         return Problem::unavailable("overloaded", "too many requests at once; try again", 1).into_response();
     };
-    let place = Place { permit: Arc::new(Mutex::new(permit)) };
+    let place = Place { permit: Arc::new(Mutex::new(Some(permit))) };
     request.extensions_mut().insert(place.clone());
     let run = AssertUnwindSafe(next.run(request)).catch_unwind();
     let mut run = std::pin::pin!(run);

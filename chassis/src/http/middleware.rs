@@ -41,8 +41,9 @@ pub struct StackConfig {
     pub body_limit_bytes: usize,
     /// Requests handled at once; one more is answered 503. Default 512.
     pub concurrent: usize,
-    /// Where paths begin whose routes bound their own number and time: they are never refused here. Nothing is, by default.
-    pub self_bounded: &'static [&'static str],
+    /// Where paths begin that have places of their own, so that those who ask there and people do not crowd each other out; by
+    /// default nowhere. And how many such places there are.
+    pub apart: (&'static [&'static str], usize),
     /// `Content-Security-Policy` of answers that bring none of their own.
     pub content_security_policy: &'static str,
 }
@@ -56,7 +57,7 @@ impl StackConfig {
             time_limit: Duration::from_secs(30),
             body_limit_bytes: JSON_LIMIT_BYTES,
             concurrent: 512,
-            self_bounded: &[],
+            apart: (&[], 0),
             content_security_policy: "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; \
                                       form-action 'self'; frame-ancestors 'none'",
         }
@@ -68,7 +69,8 @@ pub fn stack(router: Router, config: StackConfig) -> Router {
     let admission = Admission {
         places: Arc::new(Semaphore::new(config.concurrent)),
         time_limit: config.time_limit,
-        self_bounded: config.self_bounded,
+        apart: config.apart.0,
+        places_apart: Arc::new(Semaphore::new(config.apart.1)),
     };
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(WorthCompressing);
     router

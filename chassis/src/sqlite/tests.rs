@@ -192,7 +192,7 @@ async fn a_tidy_job_is_undone_alone_and_one_that_breaks_its_word_takes_its_batch
         let half = move |tx: &Transaction<'_>| add(tx, "half").map(|_| assert!(!panics, "on purpose"));
         let (beside, broken, ()) = tokio::join!(
             database.write(|tx| add(tx, "beside it")),
-            database.write_tidily(move |tx| tidy::certain(tx, || half(tx).and_then(|()| tx.execute(TWICE, [])))),
+            database.write_tidily(move |tx| tidy::sure(tx, || half(tx).and_then(|()| tx.execute(TWICE, [])))),
             together(release)
         );
         holding.await.unwrap();

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 pub fn alone<T, E: From<rusqlite::Error>>(db: &Connection, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let statement = |sql| db.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(|_| ());
     statement("SAVEPOINT alone")?;
-    certain(db, || match work() {
+    sure(db, || match work() {
         Ok(done) => {
             statement("RELEASE alone")?;
             Ok(Ok(done))
@@ -30,7 +30,7 @@ pub fn alone<T, E: From<rusqlite::Error>>(db: &Connection, work: impl FnOnce() -
 ///
 /// # Panics
 /// When there is not even memory to roll back.
-pub fn certain<T, E>(db: &Connection, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+pub fn sure<T, E>(db: &Connection, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let done = work();
     if done.is_err() && !db.is_autocommit() {
         let _ = db.execute_batch("ROLLBACK");

@@ -115,6 +115,8 @@ pub(super) trait Job: Send {
 pub(super) enum Verdict {
     Keep,
     Undo,
+    /// A tidy one panicked.
+    Unknown,
     Abort(Fault),
 }
 
@@ -159,8 +161,7 @@ where
             return Verdict::Undo;
         };
         let (answer, verdict) = match catch_unwind(AssertUnwindSafe(|| job(transaction))) {
-            // Nobody knows what it left.
-            Err(_) if self.is_tidy => (Err(WriteError::Panicked), Verdict::Abort(Fault::untidy())),
+            Err(_) if self.is_tidy => (Err(WriteError::Panicked), Verdict::Unknown),
             Err(_) => (Err(WriteError::Panicked), Verdict::Undo),
             Ok(Ok(value)) => (Ok(Ok(value)), Verdict::Keep),
             Ok(Err(error)) => {
@@ -374,6 +375,7 @@ fn run(transaction: &Transaction<'_>, job: &mut dyn Job, is_empty: bool) -> Resu
     if job.abandoned() {
         return Ok(false);
     }
+    let before = transaction.total_changes();
     let is_guarded = !is_empty && !job.is_tidy();
     if is_guarded {
         statement("SAVEPOINT job")?;
@@ -389,10 +391,13 @@ fn run(transaction: &Transaction<'_>, job: &mut dyn Job, is_empty: bool) -> Resu
     match verdict {
         Verdict::Keep if is_guarded => statement("RELEASE job").map(|()| true),
         Verdict::Keep => Ok(true),
-        Verdict::Undo if is_empty => {
+        // Nobody knows what it left half done, where it has begun to write.
+        Verdict::Unknown if transaction.total_changes() != before => Err(Fault::untidy()),
+        Verdict::Undo | Verdict::Unknown if is_empty => {
             statement("ROLLBACK")?;
             statement("BEGIN IMMEDIATE").map(|()| false)
         }
+        Verdict::Unknown => Ok(false),
         Verdict::Undo if job.is_tidy() => Ok(false),
         Verdict::Undo => {
             statement("ROLLBACK TO job")?;

@@ -84,6 +84,8 @@ pub struct NodeAuth {
     pub retired: bool,
     /// A digest of the machine and the folder it last said that it runs in.
     pub machine: Option<String>,
+    /// When it was last heard of, milliseconds since 1970.
+    pub last_contact_ms: Option<i64>,
     /// The credentials kept, newest first.
     pub credentials: Vec<CredentialRow>,
 }

@@ -294,12 +294,10 @@ impl Site for SqliteLedger {
 #[async_trait]
 impl Records for SqliteLedger {
     async fn record(&self, recording: Recording) -> Result<Option<IncidentRow>, Error> {
-        let ids = self.ids.clone();
-        self.write_tidily(move |db| {
-            let fresh = records::Fresh { ids, at_ms: recording.at_ms };
-            records::record(db, recording, &fresh)
-        })
-        .await
+        let fresh = records::Fresh { ids: self.ids.clone(), at_ms: recording.at_ms };
+        let is_tidy = recording.is_tidy();
+        let job = move |db: &Connection| records::record(db, recording, &fresh);
+        if is_tidy { self.write_tidily(job).await } else { self.write(job).await }
     }
 }
 

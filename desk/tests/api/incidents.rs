@@ -2,6 +2,50 @@ use crate::site::Site;
 use serde_json::{Value, json};
 
 #[tokio::test]
+async fn whatever_is_reported_at_the_same_time_each_stands_or_is_refused_for_itself() {
+    let hub = Site::hub().await;
+    let kim = hub.login("kim").await;
+    let id = uuid::Uuid::from_u128(0x0198_b4c0_0000_7000_8000_0000_0000_0077).hyphenated().to_string();
+    let people = |n: usize| (0..n).map(|n| json!({"name": format!("P{n}"), "roles": ["witness"]})).collect::<Vec<_>>();
+    let tags = |n: usize| (0..n).map(|n| format!("tag-{n}")).collect::<Vec<_>>();
+    let custom =
+        |n: usize| (0..n).map(|n| (format!("key_{n}"), json!("\u{1}".repeat(40)))).collect::<serde_json::Map<_, _>>();
+    let bodies = [
+        json!({"description": "plain"}),
+        json!({"id": id, "description": "the same id"}),
+        json!({"id": id, "description": "the same id"}),
+        json!({"id": id, "description": "the same id, something else"}),
+        json!({"description": "\u{1}\u{2}\"\\".repeat(4000)}),
+        json!({"description": "x".repeat(20_000)}),
+        json!({"description": "x".repeat(200_000)}),
+        json!({"description": "nulls", "zone": null, "location": null, "loss": null, "police": null}),
+        json!({"description": "ends before it begins", "occurred_at": "2026-11-20T10:00:00Z", "occurred_to": "2026-11-20T09:00:00Z"}),
+        json!({"description": "people", "people": people(50)}),
+        json!({"description": "too many people", "people": people(600)}),
+        json!({"description": "tags", "tags": tags(20)}),
+        json!({"description": "too many tags", "tags": tags(21)}),
+        json!({"description": "custom", "custom": custom(50)}),
+        json!({"description": "too many custom", "custom": custom(500)}),
+        json!({"description": "status", "status": "draft"}),
+        json!({"description": "reference", "reference": "042-2026-000001-AA"}),
+        json!({"description": "\u{fffd}\u{202e}\u{0}"}),
+    ];
+    for round in 0..6 {
+        let asked = bodies.iter().enumerate().map(|(n, body)| {
+            let key = format!("key-{}", (n + round) % 7);
+            let ask = hub.ask("POST", "/api/v1/incidents").token(&kim).header("idempotency-key", &key);
+            let ask = if n % 2 == 0 { ask } else { hub.ask("POST", "/api/v1/incidents").token(&kim) };
+            ask.json(body).response()
+        });
+        for (body, answer) in bodies.iter().zip(futures::future::join_all(asked).await) {
+            let status = answer.status().as_u16();
+            let text = body.to_string();
+            assert!([200, 201, 409, 413, 422].contains(&status), "{status} for {}", &text[..text.len().min(80)]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_description_is_enough_and_everything_else_has_a_default() {
     let hub = Site::hub().await;
     let kim = hub.login("kim").await;

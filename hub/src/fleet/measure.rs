@@ -44,12 +44,8 @@ fn count(rows: &[NodeRow], now_ms: i64) -> Counted {
 #[allow(clippy::cast_precision_loss, reason = "no fleet has so many")]
 pub async fn measure(desk: Desk, stop: CancellationToken) {
     loop {
-        // One that is no more will never be equal again.
-        let mut here = HashSet::new();
         match desk.ledger().nodes(None).await {
             Ok(rows) => {
-                let serve = rows.iter().filter(|row| row.revoked_ms.is_none() && row.retired_ms.is_none());
-                here.extend(serve.map(|row| row.node_id));
                 let counted = count(&rows, desk.now_ms());
                 metrics::gauge!("hub_nodes", "state" => "online").set(counted.online as f64);
                 metrics::gauge!("hub_nodes", "state" => "away").set(counted.away as f64);
@@ -57,15 +53,18 @@ pub async fn measure(desk: Desk, stop: CancellationToken) {
                 metrics::gauge!("hub_nodes_pending_changes").set(counted.pending_changes as f64);
                 metrics::gauge!("hub_nodes_most_pending_changes").set(counted.most_pending_changes as f64);
                 metrics::gauge!("hub_quarantined_changes").set(counted.quarantined as f64);
+                // One that is no more will never be equal again.
+                let serve = rows.iter().filter(|row| row.revoked_ms.is_none() && row.retired_ms.is_none());
+                let here: HashSet<_> = serve.map(|row| row.node_id).collect();
+                if let Ok(mut all) = desk.ledger().checkpoints().await {
+                    all.retain(|one| here.contains(&one.node_id));
+                    let different = all.iter().filter(|one| one.state == Compared::Different).count();
+                    let damaged: u64 = all.iter().map(|one| one.damaged).sum();
+                    metrics::gauge!("hub_scopes_different").set(different as f64);
+                    metrics::gauge!("hub_nodes_damaged").set(damaged as f64);
+                }
             }
             Err(error) => tracing::debug!(%error, "the fleet cannot be counted"),
-        }
-        if let Ok(all) = desk.ledger().checkpoints().await {
-            let all: Vec<_> = all.into_iter().filter(|one| here.contains(&one.node_id)).collect();
-            let different = all.iter().filter(|one| one.state == Compared::Different).count();
-            let damaged: u64 = all.iter().map(|one| one.damaged).sum();
-            metrics::gauge!("hub_scopes_different").set(different as f64);
-            metrics::gauge!("hub_nodes_damaged").set(damaged as f64);
         }
         if let Err(error) = super::alarms::note(&desk).await {
             tracing::debug!(%error, "the alarms of the fleet cannot be noted");

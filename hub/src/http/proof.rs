@@ -94,9 +94,15 @@ async fn identify(intake: &Intake, headers: &HeaderMap, is_hello: bool) -> Resul
     let header = text(headers, AUTHORIZATION).unwrap_or_default();
     let (node_id, secret) = parse_bearer(header).ok_or(Refused::UnknownNode)?;
     let machine = text(headers, HeaderName::from_static(MACHINE_HEADER)).filter(|text| is_digest(text));
-    let is_beside = is_hello && intake.admission().is_on_the_line(node_id);
-    let may_return = is_hello && !is_beside;
-    let claim = Claim { node_id, secret, machine: machine.filter(|_| is_hello), may_return, is_beside };
+    let is_on_the_line = intake.admission().is_on_the_line(node_id);
+    let may_return = is_hello && !is_on_the_line;
+    let claim = Claim {
+        node_id,
+        secret,
+        machine: machine.filter(|_| is_hello),
+        may_return,
+        is_on_the_line,
+    };
     authenticate(intake.ledger(), claim, intake.now_ms()).await
 }
 

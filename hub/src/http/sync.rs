@@ -32,6 +32,22 @@ const SMALL_TIME: Duration = Duration::from_secs(15);
 /// Longest time for the body of a push: the largest one at 300 kbit/s.
 pub(super) const PUSH_TIME: Duration = Duration::from_secs(120);
 
+/// All of a large fleet at once, back from an outage: whoever finds no place gets an answer without proof, as from a stranger.
+pub(super) const PLACES: usize = 8192;
+/// Where only an enrolled node gets any further than its name; there, the intake bounds how many it takes. All but the enrolment.
+pub(super) const OF_NODES: &[&str] = &[
+    path::HELLO,
+    path::PUSH,
+    path::PULL,
+    path::OFFER,
+    path::GIVE,
+    path::BLOBS,
+    path::UPLOADS,
+    checksum::CHECKSUMS,
+    checksum::CHANGES,
+    checksum::MEND,
+];
+
 /// The routes.
 pub fn routes(intake: Intake) -> Router {
     Router::new()

@@ -8,7 +8,7 @@
 //! A backup that is restored comes back with an old secret, as a copy does. It is let in again to say `hello`, and only that,
 //! when it runs on the machine and in the folder of the one that was last good, and that one is not on the line: so it is the
 //! node itself, with nobody beside it. Headquarters is told. A copy of a disk that holds the secret in use is found out the same way:
-//! it says `hello` from another machine while the node is on the line.
+//! it says `hello` from another machine while the node is there.
 //!
 //! Every request reads what the ledger holds (a point read): a revocation made by another process works at once.
 
@@ -18,6 +18,9 @@ use desk::ledger::{CredentialRow, NodeAuth, OriginHead, SharedLedger};
 use sync_protocol::message::credential_keys;
 use uuid::Uuid;
 
+/// A node that was heard of this recently is there, also between two of its requests or after the hub was begun anew: one that
+/// waits for news asks again every 25 s. In milliseconds.
+const HEARD_MS: i64 = 35_000;
 /// Longest secret looked at, in bytes.
 const MAX_SECRET_BYTES: usize = 128;
 
@@ -80,8 +83,8 @@ pub struct Claim<'a> {
     pub machine: Option<&'a str>,
     /// Whether an old secret may be let in again: a `hello`, while nobody else is on the node's line.
     pub may_return: bool,
-    /// A `hello`, while somebody is on the node's line.
-    pub is_beside: bool,
+    /// Whether somebody is on the node's line.
+    pub is_on_the_line: bool,
 }
 
 /// The node behind a claim, and the key that signs the answer. Notes the first use of a credential, and where it runs.
@@ -99,6 +102,8 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
     let deny = |refused| Denied { refused, proof_key: Some(keys.proof) };
     let mut returns = false;
     let known_machine = claim.machine.is_some() && claim.machine == auth.machine.as_deref();
+    let heard = auth.last_contact_ms.is_some_and(|last| now_ms.saturating_sub(last) < HEARD_MS);
+    let is_there = claim.is_on_the_line || heard;
     let is_elsewhere = claim.machine.is_some() && auth.machine.is_some() && !known_machine;
     match standing {
         Standing::Unknown => return Err(Refused::UnknownNode.into()),
@@ -109,7 +114,7 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
         }
         Standing::Superseded(_) => return Err(deny(Refused::Superseded)),
         // A disk that was copied while its node served holds the secret in use. The node itself is on the line, elsewhere.
-        _ if claim.is_beside && is_elsewhere => {
+        _ if is_elsewhere && is_there => {
             tracing::warn!(node = %node_id, store = auth.store_code, "a copy of a node's disk calls while the node is on the line");
             return Err(deny(Refused::Superseded));
         }
@@ -226,6 +231,7 @@ mod tests {
             revoked: false,
             retired: false,
             machine: None,
+            last_contact_ms: None,
             credentials,
         }
     }

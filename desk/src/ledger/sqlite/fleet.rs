@@ -190,15 +190,23 @@ pub(super) fn revoke(db: &Connection, node_id: Uuid, by: &str, reason: Option<&s
 }
 
 pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>> {
-    let node: Option<(String, bool, Option<String>, bool)> = db
+    let node = db
         .prepare_cached(
-            "SELECT store_code, revoked_ms IS NOT NULL, machine, retired_ms IS NOT NULL FROM nodes WHERE node_id = ?1",
+            "SELECT store_code, revoked_ms IS NOT NULL, machine, retired_ms IS NOT NULL, last_contact_ms \
+             FROM nodes WHERE node_id = ?1",
         )?
-        .query_row([node_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .query_row([node_id], |row| {
+            Ok(NodeAuth {
+                store_code: row.get(0)?,
+                revoked: row.get(1)?,
+                machine: row.get(2)?,
+                retired: row.get(3)?,
+                last_contact_ms: row.get(4)?,
+                credentials: Vec::new(),
+            })
+        })
         .optional()?;
-    let Some((store_code, revoked, machine, retired)) = node else {
-        return Ok(None);
-    };
+    let Some(node) = node else { return Ok(None) };
     let mut statement = db.prepare_cached(
         "SELECT generation, auth, proof, used_ms FROM credentials WHERE node_id = ?1 ORDER BY generation DESC",
     )?;
@@ -212,7 +220,7 @@ pub(super) fn node_auth(db: &Connection, node_id: Uuid) -> Done<Option<NodeAuth>
             })
         })?
         .collect::<Result<_, _>>()?;
-    Ok(Some(NodeAuth { store_code, revoked, retired, machine, credentials }))
+    Ok(Some(NodeAuth { credentials, ..node }))
 }
 
 pub(super) fn note_machine(db: &Connection, node_id: Uuid, machine: &str) -> Done<()> {

@@ -14,6 +14,7 @@ use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use chassis::sqlite::tidy;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use sync_protocol::change::{Change, ChangeId, Field, MAX_BODY_BYTES};
 use sync_protocol::hlc::Hlc;
 use sync_protocol::merge::{Cell, RecordState, Stamp};
@@ -51,6 +52,7 @@ impl Fresh {
 }
 
 pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Done<Option<IncidentRow>> {
+    let is_tidy = recording.is_tidy();
     let Recording { records, by, at_ms, claim, jobs, plan } = recording;
     let mut staged = Staged::default();
     for id in records {
@@ -68,9 +70,26 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Do
     in_service(retirement, &by)?;
     let claim = claim.as_ref().filter(|_| !known_before);
     let occasion = Occasion { by: &by, at_ms, is_hub, claim, fresh };
-    match certain(db, &drafts)? {
-        Some(way) => tidy::certain(db, || write(db, drafts, Some(way), &jobs, &occasion)),
-        None => tidy::alone(db, || write(db, drafts, None, &jobs, &occasion)),
+    if !is_tidy {
+        return write(db, drafts, None, &jobs, &occasion);
+    }
+    let Some(way) = certain(db, &drafts)?.filter(|_| !SURPRISED.load(Ordering::Relaxed)) else {
+        return tidy::alone(db, || write(db, drafts, None, &jobs, &occasion));
+    };
+    tidy::sure(db, || write(db, drafts, Some(way), &jobs, &occasion)).inspect_err(|fail| {
+        // It took everyone along whose transaction it shared, and would again: the next ones are made ready to be undone.
+        SURPRISED.store(true, Ordering::Relaxed);
+        tracing::error!(?fail, "a new incident could not be written that nothing was in the way of");
+    })
+}
+
+/// Whether a write has failed of which was known that it would not: a fault of the program, or of the disk.
+static SURPRISED: AtomicBool = AtomicBool::new(false);
+
+impl Recording {
+    /// Whether it is a new incident: what could refuse that is looked at first.
+    pub(super) const fn is_tidy(&self) -> bool {
+        self.claim.is_some()
     }
 }
 
