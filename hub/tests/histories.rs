@@ -60,6 +60,24 @@ async fn a_node_that_comes_with_an_old_secret_was_restored_once_it_uses_the_one_
 }
 
 #[tokio::test]
+async fn a_folder_with_the_secret_in_use_calls_from_elsewhere_and_is_a_copy_until_its_node_is_gone() {
+    let hub = Hub::start().await;
+    let mut node = hub.enrol("042").await;
+    node.secret = node.hello().await.credential.unwrap();
+    node.record(&node.incidents(1)).await;
+    let mut elsewhere = node.clone();
+    elsewhere.machine = "cd".repeat(32);
+    let call = async |node: &Node| node.ask(path::HELLO, node.hello_body().to_string().as_bytes()).await.status;
+    // Between two requests of the node nobody is on its line.
+    hub.clock.advance(30_000);
+    assert_eq!((call(&elsewhere).await, call(&node).await), (401, 200));
+    // The disk was moved, or the folder.
+    hub.clock.advance(36_000);
+    assert_eq!(call(&elsewhere).await, 200);
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn a_pull_that_meets_a_damaged_change_waits_until_it_is_mended_and_the_answer_is_proven() {
     let hub = Hub::start().await;
     let (mut one, two) = (hub.enrol("042").await, hub.enrol("042").await);
