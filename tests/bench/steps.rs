@@ -30,13 +30,14 @@ const DEADLINE: Duration = Duration::from_secs(1800);
 pub async fn all(plan: &Plan) -> Vec<Figure> {
     let mut rng = Rng::new(20_261_122);
     let scratch = Scratch::new("bench");
-    let mut hub = Hub::with_stores(&scratch, &["042", "117"]).await;
+    let mut hub = Hub::with_stores(&scratch, &["042", "117", "300"]).await;
     let mut found = Vec::new();
     say("bytes on the wire");
     found.push(wire(&scratch, &hub, &mut rng).await);
 
     let mut node = Node::enrolled(&scratch, &hub, "042").await;
     found.push(start(&mut node, "start to ready, empty ledger").await);
+    let mut other = Node::enrolled(&scratch, &hub, "300").await;
     hub.stop().await;
     let manager = node.manager().await;
     say("the page of the list, few incidents");
@@ -44,9 +45,11 @@ pub async fn all(plan: &Plan) -> Vec<Figure> {
     let few = list::paced(&manager, PAGES).await;
     found.push(Figure::new("page /incidents, 100 incidents, p50", few.0, "ms"));
     say("acknowledged creates, 1 client and 32 in turn");
-    fill(&manager, SOME, &mut rng).await;
+    let there = other.manager().await;
+    fill(&there, SOME, &mut rng).await;
     // Longer than anything else: a log that is moved into the file, or not, within a few seconds makes a tenth of a difference.
-    let (one, many) = creates::rates(&manager, 32, Duration::from_secs(3 * plan.seconds), &mut rng).await;
+    let (one, many) = creates::rates(&there, 32, Duration::from_secs(3 * plan.seconds), &mut rng).await;
+    other.stop().await;
     found.push(Figure::new("acknowledged creates, 1 client", one, "/s"));
     found.push(Figure::new("acknowledged creates, 32 clients", many, "/s"));
     found.push(Figure::new("32 clients to 1", many / one, "x"));
