@@ -36,7 +36,7 @@ build-packages: toolchain
 test-packages: toolchain
 	@$(call need,$(BUILD_PACKAGES) $(TEST_PACKAGES))
 
-build: build-packages ## Both programs and the tests, hardly optimised
+build: build-packages ## Both programs and the tests, lightly optimised
 	$(CARGO) build --workspace --all-targets --locked
 
 release: build-packages

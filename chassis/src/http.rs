@@ -26,7 +26,7 @@ pub use etag::{ETag, Precondition};
 pub use health::{Health, health_routes};
 pub use json::Json;
 pub use limits::{JSON_LIMIT_BYTES, long_lived};
-pub use middleware::{RequestId, StackConfig, stack};
+pub use middleware::{Apart, RequestId, StackConfig, stack};
 pub use problem::{FieldError, Problem};
 pub use query::{Path, Query, QueryPairs};
 pub use server::{Door, Server, announce, needs_tls, serve};

@@ -2,7 +2,7 @@
 
 use crate::desk::Desk;
 use crate::error::Error;
-use crate::ledger::Identity;
+use crate::ledger::{Identity, NodeRow};
 use chassis::backup::series;
 use chassis::blobs::Sha256;
 use chassis::folder::DataFolder;
@@ -155,13 +155,13 @@ async fn damage(desk: &Desk) -> Finding {
     )
 }
 
-/// The nodes that there are; at a node itself.
+/// The nodes that are some store's; at a node itself.
 async fn standing(desk: &Desk) -> Result<Vec<Uuid>, Error> {
     if let Identity::Node(enrolment) = desk.ledger().identity().await? {
         return Ok(vec![enrolment.node_id]);
     }
     let nodes = desk.ledger().nodes(None).await?;
-    Ok(nodes.into_iter().filter(|node| node.revoked_ms.is_none()).map(|node| node.node_id).collect())
+    Ok(nodes.into_iter().filter(NodeRow::is_in_service).map(|node| node.node_id).collect())
 }
 
 /// Whether both sides hold the same, as last asked.

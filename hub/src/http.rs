@@ -37,10 +37,7 @@ pub fn with_setup(
         .merge(sync::routes(intake)) // /sync/v1, for nodes
         .merge(pages::routes(desk.clone(), setup, authority)) // what people look at
         .merge(health_routes(health(desk, metrics))); // /healthz, /readyz, /metrics
-    stack(
-        routes,
-        StackConfig { apart: (sync::OF_NODES, sync::PLACES), ..StackConfig::new(desk.ids().clone()) },
-    )
+    stack(routes, StackConfig { apart: sync::APART, ..StackConfig::new(desk.ids().clone()) })
 }
 
 fn health(desk: &Desk, metrics: Option<MetricsHandle>) -> Health {

@@ -1,6 +1,7 @@
 //! What a company adds to incidents (its categories and its fields, as headquarters set them), as pages offer it.
 
 use crate::choice::Choice;
+use desk::ledger::SettingsRow;
 use desk::settings::{Category, CustomField, Holding, Kind};
 use desk::{Desk, Error};
 use serde_json::Value;
@@ -96,6 +97,26 @@ impl Own {
     #[must_use]
     pub fn is_one(&self, category: &str, subcategory: &str) -> bool {
         self.categories.iter().any(|one| one.category == category && one.label == subcategory)
+    }
+}
+
+/// What a company adds, store by store: for what shows incidents of several.
+#[derive(Clone, Debug)]
+pub struct Owns(Vec<SettingsRow>);
+
+impl Owns {
+    /// All of it.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn read(desk: &Desk) -> Result<Self, Error> {
+        Ok(Self(desk.ledger().settings(None).await?))
+    }
+
+    /// What holds at `store`.
+    #[must_use]
+    pub fn at(&self, store: &str) -> Own {
+        Own::of(&Holding::of(&self.0, Some(store)))
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use world::Ended;
 
-/// Runs of `make test`, hardly optimised: under two minutes on two processors. `AINCIDENT_SIM_RUNS` sets another number; `make sim`
+/// Runs of `make test`, lightly optimised: under two minutes on two processors. `AINCIDENT_SIM_RUNS` sets another number; `make sim`
 /// makes more, optimised.
 const RUNS: u64 = 2000;
 /// Failures after which it is enough.

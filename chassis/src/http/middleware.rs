@@ -41,11 +41,19 @@ pub struct StackConfig {
     pub body_limit_bytes: usize,
     /// Requests handled at once; one more is answered 503. Default 512.
     pub concurrent: usize,
-    /// Where paths begin that have places of their own, so that those who ask there and people do not crowd each other out; by
-    /// default nowhere. And how many such places there are.
-    pub apart: (&'static [&'static str], usize),
+    /// Who has places of their own; by default nobody.
+    pub apart: Apart,
     /// `Content-Security-Policy` of answers that bring none of their own.
     pub content_security_policy: &'static str,
+}
+
+/// Requests that have places of their own, so that those who send them and everybody else do not crowd each other out.
+#[derive(Clone, Copy, Debug)]
+pub struct Apart {
+    /// How their paths begin.
+    pub paths: &'static [&'static str],
+    /// How many of them are handled at once; one more is answered 503.
+    pub places: usize,
 }
 
 impl StackConfig {
@@ -57,7 +65,7 @@ impl StackConfig {
             time_limit: Duration::from_secs(30),
             body_limit_bytes: JSON_LIMIT_BYTES,
             concurrent: 512,
-            apart: (&[], 0),
+            apart: Apart { paths: &[], places: 0 },
             content_security_policy: "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; \
                                       form-action 'self'; frame-ancestors 'none'",
         }
@@ -69,8 +77,8 @@ pub fn stack(router: Router, config: StackConfig) -> Router {
     let admission = Admission {
         places: Arc::new(Semaphore::new(config.concurrent)),
         time_limit: config.time_limit,
-        apart: config.apart.0,
-        places_apart: Arc::new(Semaphore::new(config.apart.1)),
+        apart: config.apart.paths,
+        places_apart: Arc::new(Semaphore::new(config.apart.places)),
     };
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(WorthCompressing);
     router

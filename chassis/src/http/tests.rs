@@ -161,7 +161,7 @@ async fn a_long_lived_route_keeps_no_place_and_has_no_time_limit() {
 
 #[tokio::test]
 async fn who_has_places_of_their_own_is_not_crowded_out() {
-    let app = stack(app(), StackConfig { concurrent: 0, apart: (&["/own"], 1), ..config() });
+    let app = stack(app(), StackConfig { concurrent: 0, apart: Apart { paths: &["/own"], places: 1 }, ..config() });
     assert_eq!(ask(&app, to("/own")).await.0.status(), StatusCode::OK);
     assert_eq!(ask(&app, to("/never")).await.0.status(), StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -60,6 +60,14 @@ pub struct NodeRow {
     pub drained_changes: u64,
 }
 
+impl NodeRow {
+    /// Whether it is a store's: neither revoked nor replaced.
+    #[must_use]
+    pub const fn is_in_service(&self) -> bool {
+        self.revoked_ms.is_none() && self.retired_ms.is_none()
+    }
+}
+
 /// A credential as it is checked.
 #[derive(Clone, Debug)]
 pub struct CredentialRow {

@@ -165,7 +165,7 @@ impl Follower {
         }
         let mut called: BTreeMap<String, i64> = BTreeMap::new();
         for node in desk.ledger().nodes(None).await? {
-            if node.revoked_ms.is_none() && node.retired_ms.is_none() {
+            if node.is_in_service() {
                 let last_ms = node.last_contact_ms.unwrap_or(node.enrolled_ms);
                 let latest = called.entry(node.store_code).or_insert(last_ms);
                 *latest = last_ms.max(*latest);

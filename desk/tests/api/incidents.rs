@@ -1,5 +1,6 @@
 use crate::site::Site;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn whatever_is_reported_at_the_same_time_each_stands_or_is_refused_for_itself() {
@@ -30,18 +31,27 @@ async fn whatever_is_reported_at_the_same_time_each_stands_or_is_refused_for_its
         json!({"description": "reference", "reference": "042-2026-000001-AA"}),
         json!({"description": "\u{fffd}\u{202e}\u{0}"}),
     ];
+    let mut taken = BTreeSet::new();
     for round in 0..6 {
         let asked = bodies.iter().enumerate().map(|(n, body)| {
             let key = format!("key-{}", (n + round) % 7);
             let ask = hub.ask("POST", "/api/v1/incidents").token(&kim).header("idempotency-key", &key);
             let ask = if n % 2 == 0 { ask } else { hub.ask("POST", "/api/v1/incidents").token(&kim) };
-            ask.json(body).response()
+            ask.json(body).send()
         });
         for (body, answer) in bodies.iter().zip(futures::future::join_all(asked).await) {
-            let status = answer.status().as_u16();
-            let text = body.to_string();
+            let (status, text) = (answer.status.as_u16(), body.to_string());
             assert!([200, 201, 409, 413, 422].contains(&status), "{status} for {}", &text[..text.len().min(80)]);
+            if status < 300 {
+                taken.insert(answer.json()["id"].as_str().unwrap().to_owned());
+            }
         }
+    }
+    // What was taken is there, and nothing of what was refused.
+    let total = hub.get(&kim, "/api/v1/stats").await.expect(200)["total"].clone();
+    assert_eq!(total, taken.len());
+    for id in taken {
+        hub.get(&kim, &format!("/api/v1/incidents/{id}")).await.expect(200);
     }
 }
 

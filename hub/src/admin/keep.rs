@@ -110,7 +110,7 @@ async fn nodes(desk: &Desk) -> Finding {
         Err(error) => return Finding::new("nodes", Health::Fail, error.to_string()),
     };
     let now_ms = desk.now_ms();
-    let standing: Vec<_> = rows.iter().filter(|row| row.revoked_ms.is_none() && row.retired_ms.is_none()).collect();
+    let standing: Vec<_> = rows.iter().filter(|row| row.is_in_service()).collect();
     let silent: Vec<&str> = standing
         .iter()
         .filter(|row| row.last_contact_ms.is_none_or(|at_ms| now_ms.abs_diff(at_ms) > SILENT_MS))

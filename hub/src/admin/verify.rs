@@ -46,7 +46,7 @@ pub(super) async fn run(desk: &Desk, store: Option<String>, json: bool, out: &mu
     let nodes = desk.ledger().nodes(store).await.map_err(explain)?;
     let checkpoints = desk.ledger().checkpoints().await.map_err(explain)?;
     let mut lines = Vec::new();
-    for node in nodes.iter().filter(|node| node.revoked_ms.is_none() && node.retired_ms.is_none()) {
+    for node in nodes.iter().filter(|node| node.is_in_service()) {
         for scope in [Scope::Store(node.store_code.clone()), Scope::Company] {
             let found = checkpoints.iter().find(|one| one.node_id == node.node_id && one.scope == scope);
             lines.push(line(node, &scope, found));

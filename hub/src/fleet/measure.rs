@@ -27,7 +27,7 @@ struct Counted {
 fn count(rows: &[NodeRow], now_ms: i64) -> Counted {
     let mut counted = Counted::default();
     // Those that are no more are nobody's trouble.
-    for row in rows.iter().filter(|row| row.revoked_ms.is_none() && row.retired_ms.is_none()) {
+    for row in rows.iter().filter(|row| row.is_in_service()) {
         match row.last_contact_ms.map(|at_ms| now_ms.abs_diff(at_ms)) {
             Some(..=ONLINE_MS) => counted.online += 1,
             Some(..=SILENT_MS) => counted.away += 1,
@@ -54,8 +54,7 @@ pub async fn measure(desk: Desk, stop: CancellationToken) {
                 metrics::gauge!("hub_nodes_most_pending_changes").set(counted.most_pending_changes as f64);
                 metrics::gauge!("hub_quarantined_changes").set(counted.quarantined as f64);
                 // One that is no more will never be equal again.
-                let serve = rows.iter().filter(|row| row.revoked_ms.is_none() && row.retired_ms.is_none());
-                let here: HashSet<_> = serve.map(|row| row.node_id).collect();
+                let here: HashSet<_> = rows.iter().filter(|row| row.is_in_service()).map(|row| row.node_id).collect();
                 if let Ok(mut all) = desk.ledger().checkpoints().await {
                     all.retain(|one| here.contains(&one.node_id));
                     let different = all.iter().filter(|one| one.state == Compared::Different).count();

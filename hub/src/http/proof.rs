@@ -4,7 +4,7 @@
 //! whatever is answered, refusals included, is sealed with its key over the nonce it sent.
 
 use super::sync::problem;
-use crate::intake::credentials::{Caller, Claim, Denied, authenticate, parse_bearer};
+use crate::intake::credentials::{Caller, Claim, Denied, Hello, authenticate, parse_bearer};
 use crate::intake::{Intake, Refused};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -94,15 +94,8 @@ async fn identify(intake: &Intake, headers: &HeaderMap, is_hello: bool) -> Resul
     let header = text(headers, AUTHORIZATION).unwrap_or_default();
     let (node_id, secret) = parse_bearer(header).ok_or(Refused::UnknownNode)?;
     let machine = text(headers, HeaderName::from_static(MACHINE_HEADER)).filter(|text| is_digest(text));
-    let is_on_the_line = intake.admission().is_on_the_line(node_id);
-    let may_return = is_hello && !is_on_the_line;
-    let claim = Claim {
-        node_id,
-        secret,
-        machine: machine.filter(|_| is_hello),
-        may_return,
-        is_on_the_line,
-    };
+    let hello = is_hello.then(|| Hello { machine, is_on_the_line: intake.admission().is_on_the_line(node_id) });
+    let claim = Claim { node_id, secret, hello };
     authenticate(intake.ledger(), claim, intake.now_ms()).await
 }
 

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use chassis::http::{Json, Problem, long_lived};
+use chassis::http::{Apart, Json, Problem, long_lived};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::LengthLimitError;
@@ -32,10 +32,8 @@ const SMALL_TIME: Duration = Duration::from_secs(15);
 /// Longest time for the body of a push: the largest one at 300 kbit/s.
 pub(super) const PUSH_TIME: Duration = Duration::from_secs(120);
 
-/// All of a large fleet at once, back from an outage: whoever finds no place gets an answer without proof, as from a stranger.
-pub(super) const PLACES: usize = 8192;
 /// Where only an enrolled node gets any further than its name; there, the intake bounds how many it takes. All but the enrolment.
-pub(super) const OF_NODES: &[&str] = &[
+const OF_NODES: &[&str] = &[
     path::HELLO,
     path::PUSH,
     path::PULL,
@@ -47,6 +45,9 @@ pub(super) const OF_NODES: &[&str] = &[
     checksum::CHANGES,
     checksum::MEND,
 ];
+
+/// Room for all of a large fleet at once, back from an outage: whoever finds none gets an answer without proof, as from a stranger.
+pub(super) const APART: Apart = Apart { paths: OF_NODES, places: 8192 };
 
 /// The routes.
 pub fn routes(intake: Intake) -> Router {

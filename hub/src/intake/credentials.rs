@@ -79,11 +79,16 @@ pub struct Claim<'a> {
     pub node_id: Uuid,
     /// Its secret.
     pub secret: &'a str,
+    /// What a `hello` says besides.
+    pub hello: Option<Hello<'a>>,
+}
+
+/// What only a `hello` says, and what is seen while it comes: a node's place is looked at then, and at no other request.
+#[derive(Clone, Copy, Debug)]
+pub struct Hello<'a> {
     /// Where it runs: [`sync_protocol::message::MACHINE_HEADER`].
     pub machine: Option<&'a str>,
-    /// Whether an old secret may be let in again: a `hello`, while nobody else is on the node's line.
-    pub may_return: bool,
-    /// Whether somebody is on the node's line.
+    /// Whether another request of the node is under way.
     pub is_on_the_line: bool,
 }
 
@@ -101,21 +106,22 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
     }
     let deny = |refused| Denied { refused, proof_key: Some(keys.proof) };
     let mut returns = false;
-    let known_machine = claim.machine.is_some() && claim.machine == auth.machine.as_deref();
+    let machine = claim.hello.and_then(|hello| hello.machine);
+    let known_machine = machine.is_some() && machine == auth.machine.as_deref();
+    let is_elsewhere = machine.is_some() && auth.machine.is_some() && !known_machine;
+    let is_on_the_line = claim.hello.is_some_and(|hello| hello.is_on_the_line);
     let heard = auth.last_contact_ms.is_some_and(|last| now_ms.saturating_sub(last) < HEARD_MS);
-    let is_there = claim.is_on_the_line || heard;
-    let is_elsewhere = claim.machine.is_some() && auth.machine.is_some() && !known_machine;
     match standing {
         Standing::Unknown => return Err(Refused::UnknownNode.into()),
         _ if auth.revoked => return Err(deny(Refused::Revoked)),
-        Standing::Superseded(generation) if claim.may_return && known_machine => {
+        Standing::Superseded(generation) if known_machine && !is_on_the_line => {
             returns = last_used(&auth).is_some_and(|last| generation < last);
             tracing::warn!(node = %node_id, store = auth.store_code, generation, "a node comes with an old secret, on its own machine, as one that was restored from a backup");
         }
         Standing::Superseded(_) => return Err(deny(Refused::Superseded)),
         // A disk that was copied while its node served holds the secret in use. The node itself is on the line, elsewhere.
-        _ if is_elsewhere && is_there => {
-            tracing::warn!(node = %node_id, store = auth.store_code, "a copy of a node's disk calls while the node is on the line");
+        _ if is_elsewhere && (is_on_the_line || heard) => {
+            tracing::warn!(node = %node_id, store = auth.store_code, "a copy of a node's disk calls while the node is there");
             return Err(deny(Refused::Superseded));
         }
         Standing::FirstUse(generation) => {
@@ -129,7 +135,7 @@ pub async fn authenticate(ledger: &SharedLedger, claim: Claim<'_>, now_ms: i64) 
         }
         Standing::Good => {}
     }
-    if let Some(machine) = claim.machine.filter(|_| !known_machine) {
+    if let Some(machine) = machine.filter(|_| !known_machine) {
         ledger.note_machine(node_id, machine.to_owned()).await.map_err(|e| deny(Refused::Failed(e)))?;
     }
     let is_ahead = matches!(standing, Standing::Ahead(_));

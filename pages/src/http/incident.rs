@@ -161,7 +161,7 @@ async fn show(pages: &Pages, person: Person, id: Uuid, shown: Shown) -> Result<R
         timeline,
         reviews: open.iter().filter(|review: &&Review| !review.is_settled).count(),
         can: can(&actor, &i, &page),
-        own: Arc::clone(&own),
+        own,
         i,
         p: page,
     };

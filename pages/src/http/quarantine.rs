@@ -5,7 +5,7 @@ use super::form::Form;
 use super::guest::Person;
 use super::incident::currency;
 use crate::moment::{self, Moment};
-use crate::own::Own;
+use crate::own::Owns;
 use crate::page::{Page, Pages};
 use crate::timeline::{self, Telling};
 use askama::Template;
@@ -63,9 +63,9 @@ async fn show(
 ) -> Result<Response, Oops> {
     let Person { actor, page, .. } = person;
     let listed = quarantine::list(&pages.desk, &actor, settled, cursor.as_deref(), ROWS).await?;
-    let (stores, own) = (pages.stores().await?, Own::anywhere(&pages.desk).await?);
+    let (stores, owns) = (pages.stores().await?, Owns::read(&pages.desk).await?);
     let item = |item: Quarantined, currency: &str| {
-        let zone = stores.zone(&item.store_code);
+        let (zone, own) = (stores.zone(&item.store_code), owns.at(&item.store_code));
         let telling = Telling { zone: &zone, currency, own: &own, words: page.words };
         let shown = |(field, value): (&String, &serde_json::Value)| {
             let text = timeline::shown(field, value, telling).unwrap_or_else(|| "—".to_owned());

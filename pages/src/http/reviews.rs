@@ -5,7 +5,7 @@ use super::form::Form;
 use super::guest::Person;
 use super::incident::currency;
 use crate::moment::{self, Moment};
-use crate::own::Own;
+use crate::own::Owns;
 use crate::page::{Page, Pages, Stores};
 use crate::sheet::{Kind, SCALARS};
 use crate::timeline::{self, Telling};
@@ -73,9 +73,9 @@ fn side(said: Said, field: &str, telling: Telling<'_>) -> Side {
     }
 }
 
-fn card(review: Review, stores: &Stores, currency: &str, own: &Own, words: &Words) -> Card {
-    let zone = stores.zone(&review.store_code);
-    let telling = Telling { zone: &zone, currency, own, words };
+fn card(review: Review, stores: &Stores, currency: &str, owns: &Owns, words: &Words) -> Card {
+    let (zone, own) = (stores.zone(&review.store_code), owns.at(&review.store_code));
+    let telling = Telling { zone: &zone, currency, own: &own, words };
     let field = reviews::public(&review.field);
     let spec = SCALARS.iter().find(|spec| spec.path.join(".") == field);
     Card {
@@ -124,14 +124,14 @@ async fn show(
         }
         None => reviews::list(&pages.desk, &actor, settled, MOST).await?,
     };
-    let (stores, own) = (pages.stores().await?, Own::anywhere(&pages.desk).await?);
+    let (stores, owns) = (pages.stores().await?, Owns::read(&pages.desk).await?);
     let mut items = Vec::with_capacity(found.len());
     for review in found {
         let currency = match timeline::is_money(&review.field) {
             true => currency(&pages.desk, &actor, review.incident_id).await?,
             false => String::new(),
         };
-        items.push(card(review, &stores, &currency, &own, page.words));
+        items.push(card(review, &stores, &currency, &owns, page.words));
     }
     html_or_wrong(wrong.is_some(), &ReviewsPage { p: page, items, settled, of_one, wrong })
 }

@@ -28,9 +28,9 @@ const SYSTEM: &str = "system:";
 /// Where headquarters' own running numbers begin, so that they never meet a store's.
 const HUB_NUMBERS_FROM: i64 = 500_000;
 
-/// Largest new incident of which is known without making it that its change is not too large, in bytes of [`size`]: in JSON a byte
-/// becomes six at most.
-const MAX_CERTAIN_BYTES: usize = MAX_BODY_BYTES / 8;
+/// Largest new incident of which is known without making it that its change is not too large, in bytes of [`text_bytes`]: in JSON
+/// a byte becomes six at most.
+const MAX_CLEARED_BYTES: usize = MAX_BODY_BYTES / 8;
 
 /// What nobody else has or can guess, for changes made at one moment.
 pub(super) struct Fresh {
@@ -73,18 +73,18 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Do
     if !is_tidy {
         return write(db, drafts, None, &jobs, &occasion);
     }
-    let Some(way) = certain(db, &drafts)?.filter(|_| !SURPRISED.load(Ordering::Relaxed)) else {
+    let Some(cleared) = clear(db, &drafts)?.filter(|_| !CLEARED_FAILED.load(Ordering::Relaxed)) else {
         return tidy::alone(db, || write(db, drafts, None, &jobs, &occasion));
     };
-    tidy::sure(db, || write(db, drafts, Some(way), &jobs, &occasion)).inspect_err(|fail| {
+    tidy::sure(db, || write(db, drafts, Some(cleared), &jobs, &occasion)).inspect_err(|fail| {
         // It took everyone along whose transaction it shared, and would again: the next ones are made ready to be undone.
-        SURPRISED.store(true, Ordering::Relaxed);
+        CLEARED_FAILED.store(true, Ordering::Relaxed);
         tracing::error!(?fail, "a new incident could not be written that nothing was in the way of");
     })
 }
 
-/// Whether a write has failed of which was known that it would not: a fault of the program, or of the disk.
-static SURPRISED: AtomicBool = AtomicBool::new(false);
+/// Whether a write has failed that was cleared: a fault of the program, or of the disk.
+static CLEARED_FAILED: AtomicBool = AtomicBool::new(false);
 
 impl Recording {
     /// Whether it is a new incident: what could refuse that is looked at first.
@@ -93,17 +93,17 @@ impl Recording {
     }
 }
 
-/// What is known of a change before it is made.
-struct Way {
+/// What was found while a change was cleared.
+struct Cleared {
     origin: Origin,
     met: Met,
 }
 
-/// The way of a change that nothing can refuse any more: most incidents that people report. What could be in its way is looked at
+/// Clears a change that nothing can refuse any more: most incidents that people report. What could be in its way is looked at
 /// before anything is written, so that nothing has to be kept ready to undo it.
-fn certain(db: &Connection, drafts: &[Draft]) -> Done<Option<Way>> {
+fn clear(db: &Connection, drafts: &[Draft]) -> Done<Option<Cleared>> {
     let [draft] = drafts else { return Ok(None) };
-    if draft.kind != INCIDENT || !draft.new || size(&draft.set) > MAX_CERTAIN_BYTES {
+    if draft.kind != INCIDENT || !draft.new || text_bytes(&draft.set) > MAX_CLEARED_BYTES {
         return Ok(None);
     }
     let Some(origin) = own_origin(db, &draft.scope)? else {
@@ -116,11 +116,11 @@ fn certain(db: &Connection, drafts: &[Draft]) -> Done<Option<Way>> {
     let state = RecordState { born: None, cells: cells.collect() };
     let is_valid =
         record::check(draft.kind, &draft.set).is_empty() && record::check_whole(draft.kind, &state).is_empty();
-    Ok((is_valid && met.is_nothing()).then_some(Way { origin, met: Met { is_valid, ..met } }))
+    Ok((is_valid && met.is_nothing()).then_some(Cleared { origin, met: Met { is_valid, ..met } }))
 }
 
 /// The bytes of texts and names in it, and a little for everything else.
-fn size(set: &BTreeMap<Field, Value>) -> usize {
+fn text_bytes(set: &BTreeMap<Field, Value>) -> usize {
     fn of(value: &Value) -> usize {
         match value {
             Value::String(text) => text.len(),
@@ -137,7 +137,7 @@ fn size(set: &BTreeMap<Field, Value>) -> usize {
 fn write(
     db: &Connection,
     drafts: Vec<Draft>,
-    mut way: Option<Way>,
+    mut cleared: Option<Cleared>,
     jobs: &[NewJob],
     occasion: &Occasion<'_>,
 ) -> Done<Option<IncidentRow>> {
@@ -145,8 +145,8 @@ fn write(
     let mut fed = Vec::new();
     let mut incident = None;
     for draft in drafts {
-        let (origin, met) = way.take().map_or((None, None), |way| (Some(way.origin), Some(way.met)));
-        let mut origin = match origin.map_or_else(|| own_origin(db, &draft.scope), |origin| Ok(Some(origin)))? {
+        let (known, met) = cleared.take().map(|cleared| (cleared.origin, cleared.met)).unzip();
+        let mut origin = match known.map_or_else(|| own_origin(db, &draft.scope), |origin| Ok(Some(origin)))? {
             Some(origin) => origin,
             None if is_hub => open_origin(db, fresh.origin(), &draft.scope, "hub", true, None)?,
             None => return Err(Refusal::NotEnrolled.into()),
