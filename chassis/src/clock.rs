@@ -11,10 +11,19 @@ use jiff::fmt::temporal::{DateTimeParser, DateTimePrinter};
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z. May jump in either direction; never use it to measure a duration.
     fn now_ms(&self) -> i64;
+
+    /// Milliseconds since the machine started, those included in which it slept. Nobody can set it; it begins anew with the machine.
+    fn boot_ms(&self) -> i64;
+
+    /// Tells one start of the machine from another; empty where it has no name.
+    fn boot_id(&self) -> String;
 }
 
 /// A clock as it is passed around.
 pub type SharedClock = Arc<dyn Clock>;
+
+/// Linux's name for the time between two starts.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// For tests of what a wrong clock does, over real processes: milliseconds to add to what the machine says.
 const TEST_OFFSET: &str = "AINCIDENT_TEST_CLOCK_OFFSET_MS";
@@ -52,6 +61,14 @@ impl Clock for MovedClock {
     fn now_ms(&self) -> i64 {
         SystemClock.now_ms().saturating_add(self.offset_ms)
     }
+
+    fn boot_ms(&self) -> i64 {
+        SystemClock.boot_ms()
+    }
+
+    fn boot_id(&self) -> String {
+        SystemClock.boot_id()
+    }
 }
 
 impl Clock for SystemClock {
@@ -64,28 +81,39 @@ impl Clock for SystemClock {
             Err(before) => -signed(before.duration()),
         }
     }
+
+    fn boot_ms(&self) -> i64 {
+        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        since.tv_sec.saturating_mul(1000).saturating_add(since.tv_nsec / 1_000_000)
+    }
+
+    fn boot_id(&self) -> String {
+        std::fs::read_to_string(BOOT_ID).map(|id| id.trim().to_owned()).unwrap_or_default()
+    }
 }
 
 /// A clock that moves only when it is told to: for tests and for simulation.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     now_ms: AtomicI64,
+    boot_ms: AtomicI64,
 }
 
 impl ManualClock {
     /// A clock standing at `now_ms` (milliseconds since 1970).
     #[must_use]
     pub fn new(now_ms: i64) -> Arc<Self> {
-        Arc::new(Self { now_ms: AtomicI64::new(now_ms) })
+        Arc::new(Self { now_ms: AtomicI64::new(now_ms), boot_ms: AtomicI64::new(0) })
     }
 
-    /// Moves the clock to `now_ms`, backwards too.
+    /// Sets the clock to `now_ms`, backwards too; no time passes.
     pub fn set(&self, now_ms: i64) {
         self.now_ms.store(now_ms, Ordering::SeqCst);
     }
 
-    /// Moves the clock by `by_ms` and returns the new time; negative turns it back.
+    /// Lets `by_ms` pass and returns the new time; negative sets the clock back.
     pub fn advance(&self, by_ms: i64) -> i64 {
+        self.boot_ms.fetch_add(by_ms.max(0), Ordering::SeqCst);
         self.now_ms.fetch_add(by_ms, Ordering::SeqCst) + by_ms
     }
 }
@@ -93,6 +121,14 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now_ms(&self) -> i64 {
         self.now_ms.load(Ordering::SeqCst)
+    }
+
+    fn boot_ms(&self) -> i64 {
+        self.boot_ms.load(Ordering::SeqCst)
+    }
+
+    fn boot_id(&self) -> String {
+        String::new()
     }
 }
 

@@ -99,7 +99,7 @@ pub async fn add(desk: &Desk, actor: &Actor, new: NewAccount) -> Result<Account,
         }
         Ok(vec![Draft { kind: ACCOUNT, id, scope, new: true, set, number_year: None }])
     };
-    let recording = Recording::of(vec![id], &actor.username, desk.now_ms(), Box::new(plan));
+    let recording = Recording::of(vec![id], &actor.username, desk.when(), Box::new(plan));
     desk.ledger().record(recording).await?;
     desk.ledger()
         .account(&username)
@@ -158,7 +158,7 @@ pub async fn edit(desk: &Desk, actor: &Actor, id: Uuid, edit: AccountEdit) -> Re
             number_year: None,
         }])
     };
-    let recording = Recording::of(vec![id], &actor.username, desk.now_ms(), Box::new(plan));
+    let recording = Recording::of(vec![id], &actor.username, desk.when(), Box::new(plan));
     desk.ledger().record(recording).await?;
     Ok(desk.ledger().account_by_id(id).await?.ok_or(Refusal::NotFound)?)
 }

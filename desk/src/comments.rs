@@ -45,7 +45,7 @@ pub async fn add(desk: &Desk, actor: &Actor, incident_id: Uuid, new: NewComment)
     let first_ms = Arc::new(OnceLock::new());
     let (who, first) = (actor.clone(), Arc::clone(&first_ms));
     let plan = move |staged: &Staged| plan(staged, &who, id, set, &first);
-    let recording = Recording::of(vec![incident_id, id], &actor.username, at_ms, Box::new(plan));
+    let recording = Recording::of(vec![incident_id, id], &actor.username, desk.when_at(at_ms), Box::new(plan));
     desk.ledger().record(recording).await?;
     let created_ms = first_ms.get().copied().unwrap_or(at_ms);
     Ok(Comment {

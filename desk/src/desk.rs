@@ -9,12 +9,13 @@ use crate::error::{Error, Refusal};
 use crate::events::MAX_STREAMS;
 use crate::jobs;
 use crate::ledger::sqlite::SqliteLedger;
-use crate::ledger::{Identity, SharedLedger};
+use crate::ledger::{Booted, Identity, SharedLedger, When};
 use crate::notifications::{self, Notifier};
 use crate::photos::heic::Opener;
 use crate::photos::{self, PhotoLimits, travels::Travels};
 use crate::quarantine;
 use crate::recall::Recall;
+use crate::reckoning::Reckoning;
 use crate::reports::{self, flights::Flights};
 use crate::scrub::{self, Scrub};
 use chassis::blobs::{Blobs, Sha256};
@@ -68,6 +69,7 @@ struct Inner {
     /// Contents that somebody asked for and that are not here: newest last, at most [`MAX_WANTED`].
     wanted: watch::Sender<Vec<Sha256>>,
     clock: SharedClock,
+    reckoning: Reckoning,
     ids: Ids,
     stop: CancellationToken,
     hashing: Hashing,
@@ -170,6 +172,7 @@ impl Desk {
             storage,
             wanted: watch::Sender::new(Vec::new()),
             clock,
+            reckoning: Reckoning::default(),
             ids,
             stop,
             hashing: Hashing::default(),
@@ -497,6 +500,37 @@ impl Desk {
     #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.inner.clock.now_ms()
+    }
+
+    /// Milliseconds that nobody can set, for what passes between two moments: [`Clock::boot_ms`](chassis::clock::Clock::boot_ms).
+    #[must_use]
+    pub fn boot_ms(&self) -> i64 {
+        self.inner.clock.boot_ms()
+    }
+
+    /// What time it is at headquarters, as far as a node can tell.
+    #[must_use]
+    pub fn reckoning(&self) -> &Reckoning {
+        &self.inner.reckoning
+    }
+
+    /// When this machine was started, by headquarters' clock; none before that ever said anything.
+    #[must_use]
+    pub fn booted(&self) -> Option<Booted> {
+        let hub_ms = self.reckoning().hub_ms(0)?;
+        Some(Booted { id: self.inner.clock.boot_id(), hub_ms })
+    }
+
+    /// When something that is recorded now is recorded.
+    #[must_use]
+    pub fn when(&self) -> When {
+        self.when_at(self.now_ms())
+    }
+
+    /// [`Desk::when`], where the site's clock was read a moment ago and said `at_ms`.
+    #[must_use]
+    pub fn when_at(&self, at_ms: i64) -> When {
+        When { at_ms, order_ms: self.reckoning().order_ms(at_ms, self.boot_ms()) }
     }
 
     /// Cancelled when the site shuts down.

@@ -177,7 +177,7 @@ pub async fn order(desk: &Desk, actor: &Actor, new: NewErasure) -> Result<Erasur
     let id = desk.ids().new_v7(now_ms);
     let (who, incident_id) = (actor.clone(), new.incident_id);
     let plan = move |staged: &Staged| plan(staged, &who, id, &new);
-    let recording = Recording::of(records, &actor.username, now_ms, Box::new(plan));
+    let recording = Recording::of(records, &actor.username, desk.when_at(now_ms), Box::new(plan));
     desk.ledger().record(recording).await?;
     tracing::warn!(erasure = %id, incident = %incident_id, by = actor.username, "an erasure was ordered");
     let found = desk.ledger().erasures(None, Some(incident_id), DEFAULT_LIMIT).await?;

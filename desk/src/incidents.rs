@@ -177,7 +177,7 @@ pub(crate) async fn record(
     plan: crate::ledger::Plan,
 ) -> Result<(), Error> {
     desk.own_store().await?;
-    let recording = Recording::of(records, &actor.username, desk.now_ms(), plan);
+    let recording = Recording::of(records, &actor.username, desk.when(), plan);
     desk.ledger().record(recording).await?;
     Ok(())
 }

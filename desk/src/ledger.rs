@@ -48,10 +48,10 @@ pub use notifications::{
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use proof::{Checkpoint, Damage, DamageCount, DamageKind, Holding, Proof, ScrubPart, ScrubState, ScrubStep, total};
 pub use quarantine::{Judgement, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Verdict, Word};
-pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord};
+pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord, When};
 pub use refusals::{Refusals, RefusedRow};
 pub use settings::{Settings, SettingsRow};
-pub use site::{Backlog, Enrolment, Identity, LinkState, Notice, Retirement, Site};
+pub use site::{Backlog, Booted, Enrolment, Identity, LinkState, Notice, Retirement, Site};
 pub use sync::{Anew, Audit, Beginning, OriginHead, PageApplied, PageQuery, PageResult, Replication, Unpushed};
 pub use versions::{CaughtUp, HubProgram, Versions};
 pub use views::{Added, View, Views};

@@ -28,6 +28,7 @@ pub mod notifications;
 pub mod photos;
 pub mod quarantine;
 pub mod recall;
+pub mod reckoning;
 pub mod reports;
 pub mod reviews;
 pub mod rules;

@@ -358,8 +358,8 @@ async fn record(
     jobs: Vec<NewJob>,
     plan: impl FnOnce(&Staged) -> Result<Vec<Draft>, Refusal> + Send + 'static,
 ) -> Result<(), Error> {
-    let (by, at_ms, plan) = (by.to_owned(), desk.now_ms(), Box::new(plan));
-    desk.ledger().record(Recording { records, by, at_ms, claim: None, jobs, plan }).await?;
+    let (by, when, plan) = (by.to_owned(), desk.when(), Box::new(plan));
+    desk.ledger().record(Recording { records, by, when, claim: None, jobs, plan }).await?;
     Ok(())
 }
 

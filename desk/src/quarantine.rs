@@ -134,7 +134,7 @@ async fn settle(
         decide(item)
     };
     let by = actor.username.clone();
-    let settling = Settling { id, by, at_ms: desk.now_ms(), judgement: Box::new(judgement) };
+    let settling = Settling { id, by, when: desk.when(), judgement: Box::new(judgement) };
     let item = desk.ledger().settle(settling).await?;
     tracing::info!(change = %id, by = actor.username, standing = ?item.standing, "a change in quarantine was settled or tried again");
     Ok(item)
@@ -230,11 +230,11 @@ pub async fn after_upgrade(desk: &Desk, version: &str) -> Result<u64, Error> {
     while let Some(change_no) = desk.ledger().next_untried(version.to_owned()).await? {
         let (by, why) = ("system:upgrade".to_owned(), format!("tried again by version {version}"));
         // Noted as tried already, so that one which ends the program is not tried for ever; a ledger that is busy is waited for.
-        let mut tried = desk.ledger().try_again(change_no, by.clone(), why.clone(), desk.now_ms()).await;
+        let mut tried = desk.ledger().try_again(change_no, by.clone(), why.clone(), desk.when()).await;
         while let Err(Error::Unavailable(cause)) = &tried {
             tracing::debug!(change_no, cause, "the ledger is busy");
             tokio::time::sleep(GO_ON).await;
-            tried = desk.ledger().try_again(change_no, by.clone(), why.clone(), desk.now_ms()).await;
+            tried = desk.ledger().try_again(change_no, by.clone(), why.clone(), desk.when()).await;
         }
         match tried {
             Ok(true) => {

@@ -79,7 +79,7 @@ pub async fn settle(desk: &Desk, actor: &Actor, incident: Uuid, field: &str, kee
         let (id, scope) = (there.id, there.scope.clone());
         Ok(vec![Draft { kind: INCIDENT, id, scope, new: false, set, number_year: None }])
     };
-    let recording = Recording::of(vec![incident], &actor.username, desk.now_ms(), Box::new(plan));
+    let recording = Recording::of(vec![incident], &actor.username, desk.when(), Box::new(plan));
     desk.ledger().record(recording).await?;
     find(desk, actor, incident, field).await
 }

@@ -333,7 +333,7 @@ pub async fn edit(
         }
         Ok(vec![Draft { kind: SETTINGS, id, scope, new: there.is_none(), set, number_year: None }])
     };
-    let recording = Recording::of(records, &actor.username, desk.now_ms(), Box::new(plan));
+    let recording = Recording::of(records, &actor.username, desk.when(), Box::new(plan));
     desk.ledger().record(recording).await?;
     show(desk, actor, store).await
 }

@@ -73,7 +73,7 @@ pub async fn add(desk: &Desk, actor: &Actor, new: NewStore) -> Result<Store, Err
         }
         Ok(vec![Draft { kind: STORE, id, scope, new: true, set, number_year: None }])
     };
-    let recording = Recording::of(vec![id], &actor.username, desk.now_ms(), Box::new(plan));
+    let recording = Recording::of(vec![id], &actor.username, desk.when(), Box::new(plan));
     desk.ledger().record(recording).await?;
     desk.ledger()
         .store(&new.code)
@@ -109,7 +109,7 @@ pub async fn edit(desk: &Desk, actor: &Actor, code: &str, edit: StoreEdit) -> Re
         }
         Ok(vec![Draft { kind: STORE, id, scope: there.scope.clone(), new: false, set, number_year: None }])
     };
-    let recording = Recording::of(vec![id], &actor.username, desk.now_ms(), Box::new(plan));
+    let recording = Recording::of(vec![id], &actor.username, desk.when(), Box::new(plan));
     desk.ledger().record(recording).await?;
     Ok(desk.ledger().store(code).await?.ok_or(Refusal::NotFound)?)
 }

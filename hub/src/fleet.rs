@@ -8,7 +8,7 @@ mod refused;
 mod settings;
 
 pub use alarms::{Alarm, PastAlarm};
-pub use forks::{Fork, forks};
+pub use forks::{Branch, Fork, fork, forks};
 pub use measure::measure;
 pub use program::{Epoch, HubItem, program};
 pub use refused::{RefusedItem, refused};
@@ -80,6 +80,8 @@ pub struct NodeItem {
     pub restored_at: Option<String>,
     /// Pushes of it that contradicted what the hub holds: kept aside, and recorded again by the node under new numbers.
     pub forks: u64,
+    /// When the last of them came; RFC 3339, UTC.
+    pub forked_at: Option<String>,
     /// The newest version of the sync protocol that it speaks; 0 before it said so.
     pub newest_protocol: u32,
     /// That its program and the hub's are not of one age, and what to do; null when they are.
@@ -297,6 +299,7 @@ fn item(row: NodeRow, now_ms: i64) -> NodeItem {
         clock_offset_ms: row.clock_offset_ms,
         restored_at: row.restored_ms.map(format_rfc3339),
         forks: row.forks,
+        forked_at: row.forked_ms.map(format_rfc3339),
         newest_protocol: row.newest_protocol,
         versions: ages(row.newest_protocol),
         proof: None,

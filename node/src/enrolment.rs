@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::config::EnrollConfig;
 use crate::replicator::hub::{self, Failure, Hub, Reply, Trust};
 use crate::replicator::pull::{self, Ask, NotPulled, Pulled};
-use crate::replicator::session::{cursors, node_status, offset_ms};
+use crate::replicator::session::{cursors, node_status, told_at};
 use crate::site::{self, SiteError};
 
 /// How long the hub may take to answer.
@@ -115,9 +115,10 @@ pub async fn run(config: EnrollConfig, progress: &mut impl Write) -> Result<Stri
     };
     say(progress, &format!("asking {hub_url}"));
     let trust = Trust { ca_pem: ca_pem.as_deref(), pins: &pins };
+    let sent_boot_ms = desk.boot_ms();
     let answer = ask(&desk, &hub_url, trust, &request).await?;
     let left = desk.ledger().backlog().await.map_or(0, |backlog| backlog.pending_changes);
-    let enrolment = keep(&desk, hub_url, (ca_pem, pins), &answer, request.now_ms).await?;
+    let enrolment = keep(&desk, hub_url, (ca_pem, pins), &answer, sent_boot_ms).await?;
     if left > 0 {
         say(
             progress,
@@ -251,7 +252,8 @@ fn is_sound(answer: &EnrolAnswer) -> bool {
         && answer.scopes.iter().all(|scope| *scope == own || *scope == Scope::Company)
 }
 
-/// Keeps the enrolment that `answer` grants, durably, under a new origin. `sent_ms`: the node's clock when it asked.
+/// Keeps the enrolment that `answer` grants, durably, under a new origin. `sent_boot_ms`: when it was asked for, by
+/// [`Desk::boot_ms`].
 ///
 /// # Errors
 /// [`EnrolError::NotKept`].
@@ -260,7 +262,7 @@ pub async fn keep(
     hub_url: String,
     (ca_pem, pins): (Option<String>, Vec<Pin>),
     answer: &EnrolAnswer,
-    sent_ms: i64,
+    sent_boot_ms: i64,
 ) -> Result<Enrolment, EnrolError> {
     let enrolment = Enrolment {
         hub_url,
@@ -279,16 +281,20 @@ pub async fn keep(
         .become_node(enrolment.clone(), answer.credential.clone(), origin)
         .await
         .map_err(not_kept)?;
+    let boot_ms = desk.boot_ms();
+    let hub_ms = told_at(answer.now_ms, sent_boot_ms, boot_ms);
+    desk.reckoning().begin(hub_ms, boot_ms);
     let link = LinkState {
         hub_reachable: true,
         last_contact_ms: Some(now_ms),
-        clock_offset_ms: offset_ms(sent_ms, now_ms, answer.now_ms),
+        clock_offset_ms: now_ms.saturating_sub(hub_ms),
+        booted: desk.booted(),
         ..LinkState::default()
     };
     if let Some(photos) = answer.photos.clone() {
         desk.take_photo_limits(photos).await.map_err(not_kept)?;
     }
-    // For people only; `serve` notes both anew.
+    // `serve` notes both anew.
     let _ = desk.ledger().set_link_state(link).await;
     let newest = answer.protocol;
     let seen = HubProgram { protocol: answer.protocol, newest, version: String::new() };

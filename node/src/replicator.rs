@@ -49,6 +49,8 @@ const LOOKS: u32 = 24;
 const ANEW_AFTER: Duration = Duration::from_secs(2);
 /// The longest such pause.
 const ANEW_AFTER_MOST: Duration = Duration::from_secs(300);
+/// How often it is looked whether the machine's clock was set.
+const CLOCK_EVERY: Duration = Duration::from_secs(10);
 /// The pause before a session that could not begin, or that panicked, is begun again.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -167,6 +169,7 @@ impl Replicator {
             () = view::keep(&self.desk, &self.view) => {}
             () = view::count(&self.desk, &self.view) => {}
             () = self.pulse.beats() => {}
+            () = self.watch_clock() => {}
             () = self.sessions() => {}
         }
     }
@@ -236,6 +239,17 @@ impl Replicator {
                         tokio::time::sleep(AGAIN).await;
                     }
                 }
+            }
+        }
+    }
+
+    /// Shows how far the node's clock is off while headquarters cannot be asked: somebody may set it at any time.
+    async fn watch_clock(&self) {
+        loop {
+            tokio::time::sleep(CLOCK_EVERY).await;
+            let offset_ms = self.desk.reckoning().offset_ms(self.desk.now_ms(), self.desk.boot_ms());
+            if let Some(offset_ms) = offset_ms {
+                self.board.was_set(offset_ms);
             }
         }
     }

@@ -34,13 +34,16 @@ pub enum SiteError {
 /// What a command keeps of answers: next to nothing.
 const COMMAND_CACHE_BYTES: u64 = 64 * 1024;
 
+/// Where a machine's id is: of systemd, and of D-Bus where that came before it.
+const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+
 /// A digest of this machine and the folder, as 64 hexadecimal characters: the same after a backup was restored here, another one
 /// for a copy on a second PC or beside this one. None where the machine has no id.
 #[must_use]
 pub fn machine(folder: &DataFolder) -> Option<String> {
-    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
+    let read = |path| std::fs::read_to_string(path).ok().map(|id: String| id.trim().to_owned());
+    let id = MACHINE_IDS.into_iter().filter_map(read).find(|id| !id.is_empty())?;
     let path = folder.path().canonicalize().ok()?;
-    let id = Some(id.trim()).filter(|id| !id.is_empty())?;
     let mut hasher = blake3::Hasher::new_derive_key("aincident 2026-11 node machine");
     hasher.update(id.as_bytes()).update(b"\n").update(path.as_os_str().as_encoded_bytes());
     Some(hasher.finalize().to_hex().to_string())
@@ -70,12 +73,32 @@ pub async fn open_with(
     let storage = Storage::sqlite(ledger, blobs, cache);
     match storage.ledger.identity().await.map_err(|error| SiteError::Ledger(error.to_string()))? {
         Identity::Hub { .. } => Err(SiteError::NotANode),
-        identity => Ok((Desk::until(storage, SystemClock::shared(), ids, stop), identity)),
+        identity => {
+            let desk = Desk::until(storage, SystemClock::shared(), ids, stop);
+            reckon(&desk).await.map_err(|error| SiteError::Ledger(error.to_string()))?;
+            Ok((desk, identity))
+        }
     }
 }
 
 /// For the control arm of the power-cut test only: with `1` in it the node does not wait for the disk.
 const TEST_SYNCHRONOUS_OFF: &str = "AINCIDENT_NODE_TEST_SYNCHRONOUS_OFF";
+
+/// Reckons headquarters' time from what was last known of it, before anything is recorded: from when the machine was started, or,
+/// where that was another start, from how far its clock was off.
+///
+/// # Errors
+/// When the ledger cannot be used.
+pub async fn reckon(desk: &Desk) -> Result<(), desk::Error> {
+    if let Identity::Node(_) = desk.ledger().identity().await? {
+        let kept = desk.ledger().link_state().await?;
+        match kept.booted.filter(|booted| !booted.id.is_empty() && booted.id == desk.clock().boot_id()) {
+            Some(booted) => desk.reckoning().begin(booted.hub_ms, 0),
+            None => desk.reckoning().begin(desk.now_ms().saturating_sub(kept.clock_offset_ms), desk.boot_ms()),
+        }
+    }
+    Ok(())
+}
 
 fn open_ledger(path: &Path, ids: &Ids) -> Result<SqliteLedger, SiteError> {
     let synchronous_off = std::env::var_os(TEST_SYNCHRONOUS_OFF).is_some_and(|value| value == "1");

@@ -295,7 +295,8 @@ pub struct ChecksumsAnswer {
     /// Changes that the hub has lost or finds damaged, at most [`MAX_WANTED`]: whoever holds them gives them back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wanted: Vec<ChangeId>,
-    /// Contents (SHA-256) that the hub once had and has no more, at most [`MAX_WANTED`]: whoever holds them sends them again.
+    /// Contents (SHA-256) that the hub once had and has no more, or that records name and it never got, at most [`MAX_WANTED`]:
+    /// whoever holds them for verified there sends them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<String>,
 }

@@ -1,7 +1,8 @@
 //! Everything in one file, made while the site serves, and back: at a store and at headquarters.
 
 use aincident_tests::agree::store_and_headquarters;
-use aincident_tests::load::{Patience, Pressure, Promised};
+use aincident_tests::load::{Patience, Pressure, Promised, new_id};
+use aincident_tests::old::OldNode;
 use aincident_tests::pictures::{add_photo, noisy_jpeg};
 use aincident_tests::{Hub, Node, Rng, Scratch, wait_until};
 use serde_json::{Value, json};
@@ -74,6 +75,29 @@ async fn a_backup_made_under_load_brings_back_everything_that_was_acknowledged_b
     store_and_headquarters("042", &manager, &harriet, &promised, &[]).await;
     hub.audit().await;
     assert!(node.status().await["notice"].as_str().is_some_and(|notice| notice.contains("backup")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_is_told_what_of_it_is_in_headquarters_backup_and_what_only_on_its_disk() {
+    let scratch = Scratch::new("durable");
+    let hub = Hub::with_stores(&scratch, &["042"]).await;
+    let mut old = OldNode::enrol(hub.url(), &hub.node_code("042").await).await;
+    old.hello().await;
+    let report = |n: u32| {
+        let (id, at) = (new_id(), 1_795_132_800_000_u64);
+        format!(
+            r#"{{"at":{at},"by":"employee-042","id":"{id}","kind":"incident","new":true,"set":{{"description":"report {n}","reference":"042-2026-00090{n}-K7"}}}}"#
+        )
+    };
+    let levels = |answer: &Value| (answer["applied_seq"].as_u64().unwrap(), answer["durable_seq"].as_u64().unwrap());
+    assert_eq!(levels(&old.push(&[report(1), report(2)]).await), (2, 0));
+    hub.run(&["backup", "--to", scratch.join("hub.backup").to_str().unwrap()]).await.ok("backup");
+    assert_eq!(levels(&old.push(&[]).await), (2, 2));
+    assert_eq!(levels(&old.push(&[report(3)]).await), (3, 2));
+    // A backup that did not come about makes nothing durable.
+    let nowhere = scratch.join("missing").join("hub.backup");
+    assert_ne!(hub.run(&["backup", "--to", nowhere.to_str().unwrap()]).await.code, Some(0));
+    assert_eq!(levels(&old.push(&[]).await), (3, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 //! apart, and nobody is let in for years or locked out for years.
 
 use aincident_tests::agree::store_and_headquarters;
+use aincident_tests::http::Client;
 use aincident_tests::hub::PASSWORD;
 use aincident_tests::load::Promised;
 use aincident_tests::{Hub, Node, Scratch, wait_until};
@@ -119,6 +120,59 @@ async fn a_pc_in_1970_reports_is_marked_and_loses_nothing_by_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pc_two_hours_ahead_that_was_cut_off_is_marked_at_once_and_wins_no_edit_of_those_two_hours() {
+    let scratch = Scratch::new("two-hours");
+    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
+    let mut node = Node::new(&scratch, &hub, "042", "node").await;
+    let ahead = (2 * 3_600_000).to_string();
+    node.env("AINCIDENT_NODE_LINK_MAX_BACKOFF_MS", "250");
+    node.env(MOVED, &ahead);
+    node.enroll(&hub.node_code("042").await).await.ok("enroll");
+    node.start().await;
+    let manager = node.manager().await;
+    let record = async |client: &Client, text: &str| -> Value {
+        client.post("/api/v1/incidents", &json!({ "description": text })).await.expect(201)
+    };
+    let made = record(&manager, "before").await;
+    let path = format!("/api/v1/incidents/{}", made["id"].as_str().unwrap());
+    node.drained(&manager, PATIENCE).await;
+
+    // Headquarters is gone, and the PC knows what time it is there: before and after the program is started again, and when
+    // somebody has set its clock right.
+    hub.stop().await;
+    let _ = manager.patch(&path, &json!({ "zone": "office" })).await.expect(200);
+    assert_eq!(record(&manager, "cut off").await["clock_off"], true);
+    node.stop().await;
+    node.start().await;
+    assert_eq!(record(&node.manager().await, "started again").await["clock_off"], true);
+    node.stop().await;
+    node.env(MOVED, "0");
+    node.start().await;
+    assert!(record(&node.manager().await, "set right").await["clock_off"].is_null());
+    node.stop().await;
+    node.env(MOVED, &ahead);
+
+    // Headquarters edits after the store did, and does not know of it yet: the later edit stays.
+    hub.start().await;
+    let harriet = hub.harriet().await;
+    let _ = harriet.patch(&path, &json!({ "zone": "parking" })).await.expect(200);
+    node.follow(&hub);
+    node.start().await;
+    let manager = node.manager().await;
+    node.drained(&manager, PATIENCE).await;
+    wait_until("the later edit in the store", PATIENCE, async || {
+        manager.get(&path).await.json()["zone"] == "parking"
+    })
+    .await;
+    assert_eq!(harriet.get(&path).await.expect(200)["zone"], "parking");
+    for (text, is_off) in [("started", Value::Bool(true)), ("right", Value::Null)] {
+        assert_eq!(harriet.list(&format!("q={text}")).await.remove(0)["clock_off"], is_off, "{text}");
+    }
+    store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;
+    hub.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_whose_clock_jumps_back_from_2031_shuts_nobody_out_and_lets_nobody_stay_in() {
     let scratch = Scratch::new("hub-2031");
     let mut hub = Hub::new(&scratch);
@@ -223,7 +277,7 @@ async fn leap_days_and_the_hour_that_comes_twice_are_kept_as_they_were_and_days_
     node.start().await;
     let manager = node.manager().await;
     node.drained(&manager, PATIENCE).await;
-    let order = async |client: &aincident_tests::http::Client| -> Vec<String> {
+    let order = async |client: &Client| -> Vec<String> {
         let list = client.list("category=other").await;
         list.iter().map(|incident| incident["occurred_at"].as_str().unwrap().to_owned()).collect()
     };

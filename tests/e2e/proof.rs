@@ -421,3 +421,34 @@ async fn what_no_side_can_see_by_itself_is_found_by_comparing_and_healed_without
         .await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_content_that_headquarters_has_forgotten_without_knowing_it_is_sent_again() {
+    let mut rng = Rng::announced("proof-forgotten");
+    let scratch = Scratch::new("proof-forgotten");
+    let (mut hub, node) = pair_with(&scratch, "true").await;
+    let (manager, harriet) = (node.manager().await, hub.harriet().await);
+    let id = report(&manager, "with a photo").await;
+    let photo = noisy_jpeg(&mut rng, 320, 240);
+    let added = add_photo(&manager, &id, "a.jpg", photo.clone()).await.expect(201);
+    let original = format!("/api/v1/photos/{}/original", added["items"][0]["id"].as_str().unwrap());
+    let sha256 = added["items"][0]["sha256"].as_str().unwrap().to_owned();
+    let verified = async |client: &Client| client.get(&at(&id)).await.json()["photos"][0]["at_hub"] == "verified";
+    wait_until("the photo verified in the store", PATIENCE, async || verified(&manager).await).await;
+
+    // As after a copy of the folder from before the content came: nothing tells of it, not even a record.
+    hub.stop().await;
+    let db = Connection::open(hub.folder().join("ledger.sqlite")).unwrap();
+    db.execute("DELETE FROM blobs WHERE sha256 = ?1", [&sha256]).unwrap();
+    db.execute("UPDATE pieces SET at_hub = 0 WHERE sha256 = ?1", [&sha256]).unwrap();
+    drop(db);
+    std::fs::remove_file(hub.folder().join("blobs").join(&sha256[..2]).join(&sha256)).unwrap();
+    hub.start().await;
+    node.follow(&hub);
+    let harriet = harriet.at(hub.url());
+    wait_until("the original at headquarters again", PATIENCE, async || harriet.get(&original).await.status == 200)
+        .await;
+    assert!(harriet.get(&original).await.body == photo);
+    wait_until("the store to know", PATIENCE, async || verified(&manager).await).await;
+    hub.audit().await;
+}

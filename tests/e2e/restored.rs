@@ -4,7 +4,8 @@
 use aincident_tests::agree::store_and_headquarters;
 use aincident_tests::http::Client;
 use aincident_tests::load::Promised;
-use aincident_tests::{Hub, Node, Scratch, wait_until};
+use aincident_tests::pictures::{add_photo, noisy_jpeg};
+use aincident_tests::{Hub, Node, Rng, Scratch, wait_until};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -86,6 +87,47 @@ async fn a_node_restored_from_a_backup_records_at_once_and_gets_back_what_it_los
     let admin = hub.login("bea", &administrator(&hub).await).await;
     let fleet = admin.get("/api/v1/nodes").await.expect(200);
     assert!(fleet["items"][0]["restored_at"].is_string(), "{fleet}");
+    hub.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_put_back_by_itself_forgets_no_photo_whose_file_is_still_there() {
+    let mut rng = Rng::announced("files");
+    let scratch = Scratch::new("files");
+    let hub = Hub::with_stores(&scratch, &["042"]).await;
+    let mut node = Node::new(&scratch, &hub, "042", "node").await;
+    // The original stays in the store until somebody asks for it.
+    node.env("AINCIDENT_NODE_PHOTOS_ORIGINALS", "on-demand");
+    node.enroll(&hub.node_code("042").await).await.ok("enroll");
+    node.start().await;
+    let (manager, harriet) = (node.manager().await, hub.harriet().await);
+    let id = record(&manager, "before").await;
+    node.drained(&manager, PATIENCE).await;
+    node.stop().await;
+    let (database, kept) = (node.folder().join("ledger.sqlite"), scratch.join("kept.sqlite"));
+    std::fs::copy(&database, &kept).unwrap();
+
+    node.start().await;
+    let manager = node.manager().await;
+    let photo = noisy_jpeg(&mut rng, 640, 480);
+    let added = add_photo(&manager, &id, "a.jpg", photo.clone()).await.expect(201);
+    let path = format!("/api/v1/photos/{}", added["items"][0]["id"].as_str().unwrap());
+    let (thumbnail, original) = (format!("{path}/thumbnail"), format!("{path}/original"));
+    wait_until("its small picture at headquarters", PATIENCE, async || harriet.get(&thumbnail).await.status == 200)
+        .await;
+    assert_ne!(harriet.get(&original).await.status, 200);
+    node.stop().await;
+    for log in ["ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = std::fs::remove_file(node.folder().join(log));
+    }
+    std::fs::copy(&kept, &database).unwrap();
+
+    node.start().await;
+    let manager = node.manager().await;
+    wait_until("the photo in the store again", PATIENCE, async || manager.get(&path).await.status == 200).await;
+    wait_until("the original at headquarters", PATIENCE, async || harriet.get(&original).await.status == 200).await;
+    assert!(harriet.get(&original).await.body == photo && manager.get(&original).await.body == photo);
+    store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;
     hub.audit().await;
 }
 

@@ -1,9 +1,11 @@
 //! Who may do what, from where: codes that work once, nodes that are revoked, other people's stores.
 
 use aincident_tests::hub::PASSWORD;
+use aincident_tests::old::OldNode;
+use aincident_tests::pictures::{add_photo, noisy_jpeg};
 use aincident_tests::wait::wait_until;
-use aincident_tests::{Hub, Node, Scratch};
-use serde_json::json;
+use aincident_tests::{Hub, Node, Rng, Scratch};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,6 +56,48 @@ async fn a_revoked_node_sends_nothing_more_and_keeps_what_it_records() {
         .await
         .refused(1, "no such node");
     hub.audit().await;
+
+    // A person drains it: with a code of its store it is let in again, and what it kept goes along.
+    node.stop().await;
+    let code = hub.node_code("042").await;
+    let words = ["enroll", "--hub", node.link().url(), "--code", &code, "--replace"];
+    node.run(&words).await.ok("enroll --replace");
+    node.start().await;
+    let manager = node.manager().await;
+    node.drained(&manager, Duration::from_secs(30)).await;
+    assert_eq!((harriet.total().await, manager.total().await), (2, 2));
+    hub.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_digest_opens_nothing_to_a_node_of_another_store() {
+    let mut rng = Rng::announced("probing");
+    let scratch = Scratch::new("probing");
+    let hub = Hub::with_stores(&scratch, &["042", "117"]).await;
+    let node = Node::enrolled(&scratch, &hub, "042").await;
+    let (manager, harriet) = (node.manager().await, hub.harriet().await);
+    let made = manager.post("/api/v1/incidents", &json!({ "description": "with a photo" })).await.expect(201);
+    let photo = noisy_jpeg(&mut rng, 320, 240);
+    let added = add_photo(&manager, made["id"].as_str().unwrap(), "a.jpg", photo.clone()).await.expect(201);
+    let sha256 = added["items"][0]["sha256"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/incidents/{}", made["id"].as_str().unwrap());
+    wait_until("the photo at headquarters", Duration::from_secs(30), async || {
+        harriet.get(&path).await.json()["photos"][0]["at_hub"] == "verified"
+    })
+    .await;
+
+    let mut own = OldNode::enrol(hub.url(), &hub.node_code("042").await).await;
+    let mut other = OldNode::enrol(hub.url(), &hub.node_code("117").await).await;
+    for (old, state, status) in [(&mut own, "here", 200), (&mut other, "unknown", 404)] {
+        old.hello().await;
+        let (answered, told) = old
+            .call("/sync/v1/blobs/have", "application/json", json!({ "sha256": [sha256] }).to_string().into())
+            .await;
+        let told: Value = serde_json::from_slice(&told).unwrap();
+        assert_eq!((answered, told["items"][0]["state"].as_str()), (200, Some(state)), "{told}");
+        let (answered, bytes) = old.get(&format!("/sync/v1/blobs/{sha256}")).await;
+        assert!(answered == status && (bytes == photo) == (status == 200), "{answered}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

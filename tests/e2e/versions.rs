@@ -128,6 +128,19 @@ async fn a_node_of_version_1_and_todays_hub_lose_nothing_in_either_direction() {
     assert_eq!((fork["node_id"].as_str(), fork["store_code"].as_str()), (Some(old.node_id.as_str()), Some("042")));
     assert_eq!((fork["first_seq"].as_u64(), fork["last_seq"].as_u64()), (Some(1), Some(1)));
     assert!(fork["since"].is_string() && fork["origin"] == origin, "{fork}");
+    // What is in it is for administrators; that there is one is an alarm.
+    let branch_path = format!("/api/v1/forks/{}", fork["no"]);
+    assert_eq!(harriet.get(&branch_path).await.status, 403);
+    let ada = hub.login("ada", PASSWORD).await;
+    let kept = ada.get(&branch_path).await.expect(200);
+    let sent: Value = serde_json::from_str(&branch[0]).unwrap();
+    assert!(kept["no"] == fork["no"] && kept["changes"] == json!([sent]), "{kept}");
+    assert_eq!(ada.get("/api/v1/forks/9999").await.status, 404);
+    let forked = of(&fleet(&hub).await, &old.node_id);
+    assert!(
+        forked["alarms"].as_array().unwrap().contains(&json!({ "alarm": "forked", "number": 1 })),
+        "{forked}"
+    );
     assert!(harriet.get("/api/v1/forks?store=117").await.expect(200)["items"].as_array().unwrap().is_empty());
     assert_eq!(manager.at(hub.url()).get("/api/v1/forks").await.status, 401);
 

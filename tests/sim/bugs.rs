@@ -65,7 +65,7 @@ impl Bug {
             Self::LatestArrivalWins => 3,
             Self::UnknownFieldsDropped => 13,
             Self::DeleteUndone => 4,
-            Self::ClampUntold => 23,
+            Self::ClampUntold => 47,
             Self::OrderOfNothing => 8,
         }
     }

@@ -251,7 +251,7 @@ impl Known {
             let new = Some(id) != beside;
             Ok(vec![Draft { kind, id, scope, new, set, number_year: None }])
         };
-        let recording = Recording::of(beside.into_iter().collect(), by, seat.desk.now_ms(), Box::new(plan));
+        let recording = Recording::of(beside.into_iter().collect(), by, seat.desk.when(), Box::new(plan));
         expected(seat.desk.ledger().record(recording).await).map(|_| ())
     }
 }

@@ -9,6 +9,7 @@ use aincident_hub::{fleet, http};
 use aincident_node::enrolment;
 use aincident_node::replicator::board::{Board, Part as Lane, Trouble};
 use aincident_node::replicator::{Replicator, Tempo};
+use aincident_node::site;
 use aincident_node::witness::Witness;
 use axum::body::Body;
 use chassis::blobs::Blobs;
@@ -119,6 +120,7 @@ impl Machine {
         let next = self.next_folder();
         disk::after_power_cut(&self.folder, &next);
         self.folder = next;
+        self.clock.boot();
     }
 }
 
@@ -148,6 +150,7 @@ impl Node {
         let (desk, disk, stop) = self.machine.open(Of::Node);
         let witness = Witness::new(&DataFolder::open(&self.machine.folder).unwrap());
         witness.check(&desk).await.unwrap();
+        site::reckon(&desk).await.unwrap();
         // A machine and a folder on it: the same after a power cut, another one for a copy.
         let place = blake3::hash(self.machine.name.as_bytes()).to_hex().to_string();
         self.line.belongs_to(Arc::clone(&disk));
@@ -213,6 +216,7 @@ impl Node {
         };
         let code = fleet::make_code(&headquarters.desk, &Actor::system("sim"), &self.store).await.unwrap().code;
         let newest = if self.line.is_older() { older::SPOKEN } else { sync_protocol::VERSION };
+        let sent_boot_ms = on.desk.boot_ms();
         let request = EnrolRequest {
             code,
             node_name: self.machine.name.clone(),
@@ -226,7 +230,7 @@ impl Node {
         assert_eq!(answer.status(), 200, "{:?}", answer.body());
         let answer: EnrolAnswer = serde_json::from_slice(answer.body()).unwrap();
         let url = format!("http://{}", hub.host());
-        enrolment::keep(&on.desk, url, (None, Vec::new()), &answer, request.now_ms).await.unwrap();
+        enrolment::keep(&on.desk, url, (None, Vec::new()), &answer, sent_boot_ms).await.unwrap();
     }
 }
 

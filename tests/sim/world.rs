@@ -417,8 +417,9 @@ impl World {
     }
 
     fn clocks(&mut self) {
-        if self.rng.chance(0.1) {
-            let off = *self.rng.pick(&[0, -86_400_000, 86_400_000, 400_000]);
+        // Nodes go by the hub's time where their own is off, so a clock that matters is the hub's.
+        if self.rng.chance(0.3) {
+            let off = *self.rng.pick(&[0, -86_400_000, -3_600_000, 86_400_000, 400_000]);
             self.trace.say(|| format!("the hub's clock is {off} ms off"));
             self.coverage.reached(Fault::HubClock);
             self.hub.machine.clock.set_off(off);

@@ -159,7 +159,7 @@ async fn confirm(desk: &Desk, own: Uuid, order: Undone) -> Result<(), Error> {
 
 async fn tell(desk: &Desk, id: Uuid, scope: Scope, set: BTreeMap<Field, Value>) -> Result<(), Error> {
     let plan = move |_: &Staged| Ok(vec![Draft { kind: ERASURE, id, scope, new: false, set, number_year: None }]);
-    let recording = Recording::of(Vec::new(), BY, desk.now_ms(), Box::new(plan));
+    let recording = Recording::of(Vec::new(), BY, desk.when(), Box::new(plan));
     desk.ledger().record(recording).await?;
     Ok(())
 }

@@ -71,7 +71,7 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
     let recording = Recording {
         records,
         by: actor.username.clone(),
-        at_ms: now_ms,
+        when: desk.when_at(now_ms),
         claim: Some(claim),
         jobs: Vec::new(),
         plan: Box::new(plan),

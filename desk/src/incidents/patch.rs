@@ -49,7 +49,7 @@ pub async fn patch(desk: &Desk, actor: &Actor, id: Uuid, if_match: IfMatch, mut 
     let recording = Recording {
         records,
         by: actor.username.clone(),
-        at_ms,
+        when: desk.when_at(at_ms),
         claim: None,
         jobs,
         plan: Box::new(plan),

@@ -48,6 +48,8 @@ pub struct NodeRow {
     pub restored_ms: Option<i64>,
     /// Pushes of it that contradicted what the hub holds, kept aside.
     pub forks: u64,
+    /// When the last of them came.
+    pub forked_ms: Option<i64>,
     /// The newest protocol version it speaks; 0: it has not said yet.
     pub newest_protocol: u32,
     /// Changes of it that are in quarantine at the hub.

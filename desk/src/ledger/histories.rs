@@ -68,6 +68,8 @@ pub trait Histories {
     async fn epochs(&self, limit: u32) -> Result<Vec<Epoch>, Error>;
     /// Hub: pushes that contradicted what it holds, the newest first; at most `limit`, of one store where it is named.
     async fn forks(&self, store: Option<String>, limit: u32) -> Result<Vec<Fork>, Error>;
+    /// Hub: one of them, with the changes kept, as they came but for what was erased since.
+    async fn fork(&self, no: i64) -> Result<Option<(Fork, Vec<String>)>, Error>;
     /// Notes that this ledger came out of a backup; whoever serves next acts on it.
     async fn mark_restored(&self) -> Result<(), Error>;
     /// Whether it did and nobody has acted on it yet. [`Histories::begin_epoch`] takes the mark away.

@@ -1,6 +1,6 @@
 //! Changes in quarantine, and what people decide about them.
 
-use super::Unpushed;
+use super::{Unpushed, When};
 use crate::error::{Error, Refusal};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -123,8 +123,8 @@ pub struct Settling {
     pub id: ChangeId,
     /// Username of whoever decides.
     pub by: String,
-    /// The site's wall clock.
-    pub at_ms: i64,
+    /// When.
+    pub when: When,
     /// What is decided.
     pub judgement: Judgement,
 }
@@ -147,7 +147,7 @@ pub trait Quarantine {
     async fn next_untried(&self, version: String) -> Result<Option<i64>, Error>;
     /// Tries a change in quarantine again by the present rules, with all that waits for it; true where it is in its record
     /// now. What came of it is recorded by `by`, where something did.
-    async fn try_again(&self, change_no: i64, by: String, why: String, at_ms: i64) -> Result<bool, Error>;
+    async fn try_again(&self, change_no: i64, by: String, why: String, when: When) -> Result<bool, Error>;
     /// Goes on with what waits for nothing any more, where a transaction had left some; answers how many went into their
     /// records.
     async fn go_on(&self, now_ms: i64) -> Result<u64, Error>;

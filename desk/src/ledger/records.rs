@@ -77,14 +77,31 @@ pub struct Claim {
     pub digest: [u8; 32],
 }
 
+/// When something is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct When {
+    /// By the site's wall clock: what people read. Milliseconds since 1970.
+    pub at_ms: i64,
+    /// What its place in the order of all changes goes by: the same, but where that clock is known to be wrong; see
+    /// [`crate::reckoning`].
+    pub order_ms: i64,
+}
+
+impl From<i64> for When {
+    /// By a clock that is right.
+    fn from(at_ms: i64) -> Self {
+        Self { at_ms, order_ms: at_ms }
+    }
+}
+
 /// A writing request: which records, by whom, when, and the plan.
 pub struct Recording {
     /// Records the plan looks at.
     pub records: Vec<Uuid>,
     /// Username of whoever records.
     pub by: String,
-    /// The site's wall clock.
-    pub at_ms: i64,
+    /// When.
+    pub when: When,
     /// Set for requests that may be repeated.
     pub claim: Option<Claim>,
     /// What has to be done once it is recorded; queued in the same transaction, where the plan records anything.
@@ -96,8 +113,15 @@ pub struct Recording {
 impl Recording {
     /// One that nobody sends twice, and that leaves no work behind.
     #[must_use]
-    pub fn of(records: Vec<Uuid>, by: &str, at_ms: i64, plan: Plan) -> Self {
-        Self { records, by: by.to_owned(), at_ms, claim: None, jobs: Vec::new(), plan }
+    pub fn of(records: Vec<Uuid>, by: &str, when: impl Into<When>, plan: Plan) -> Self {
+        Self {
+            records,
+            by: by.to_owned(),
+            when: when.into(),
+            claim: None,
+            jobs: Vec::new(),
+            plan,
+        }
     }
 }
 

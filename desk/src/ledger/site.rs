@@ -62,11 +62,24 @@ pub struct LinkState {
     pub next_try_ms: Option<i64>,
     /// The node's clock minus the hub's.
     pub clock_offset_ms: i64,
+    /// The machine's last start, as headquarters' clock saw it.
+    #[serde(default)]
+    pub booted: Option<Booted>,
     /// Changes taken from the hub since enrolment.
     pub pulled_changes: u64,
     /// The last new beginning. Kept beside the rest, by [`super::Replication::begin_anew`].
     #[serde(skip)]
     pub notice: Option<Notice>,
+}
+
+/// When a machine was started: with it headquarters' time is known after the program was started again, whatever was done to the
+/// machine's clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booted {
+    /// Which start: [`chassis::clock::Clock::boot_id`].
+    pub id: String,
+    /// What headquarters' clock said then, milliseconds since 1970.
+    pub hub_ms: i64,
 }
 
 /// That this node went on under a new stream because its history disagreed with headquarters', and what became of it.

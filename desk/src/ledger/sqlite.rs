@@ -294,7 +294,7 @@ impl Site for SqliteLedger {
 #[async_trait]
 impl Records for SqliteLedger {
     async fn record(&self, recording: Recording) -> Result<Option<IncidentRow>, Error> {
-        let fresh = records::Fresh { ids: self.ids.clone(), at_ms: recording.at_ms };
+        let fresh = records::Fresh { ids: self.ids.clone(), when: recording.when };
         let is_tidy = recording.is_tidy();
         let job = move |db: &Connection| records::record(db, recording, &fresh);
         if is_tidy { self.write_tidily(job).await } else { self.write(job).await }
@@ -479,7 +479,7 @@ impl Replication for SqliteLedger {
     }
 
     async fn take_back_acks(&self, origin: Uuid, after: u64) -> Result<(), Error> {
-        self.write(move |db| sync::take_back_acks(db, origin, after)).await
+        self.write(move |db| histories::take_back_acks(db, origin, after)).await
     }
 
     async fn own_link(&self, seq: u64) -> Result<Option<Link>, Error> {

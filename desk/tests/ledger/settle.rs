@@ -71,7 +71,7 @@ async fn settle(
     verdict: Verdict,
 ) -> Result<Quarantined, desk::Error> {
     let judgement = Box::new(move |_: &Quarantined| Ok(verdict));
-    site.ledger.settle(Settling { id, by: by.to_owned(), at_ms, judgement }).await
+    site.ledger.settle(Settling { id, by: by.to_owned(), when: at_ms.into(), judgement }).await
 }
 
 fn discard() -> Verdict {
@@ -402,14 +402,29 @@ async fn each_version_tries_what_is_in_quarantine_once() {
     let first = untried("2").await.unwrap().unwrap();
     let second = untried("2").await.unwrap().unwrap();
     assert!(second > first);
-    assert!(hub.ledger.try_again(second, "system:upgrade".into(), "version 2".into(), T0 + 20).await.unwrap());
+    assert!(
+        hub.ledger
+            .try_again(second, "system:upgrade".into(), "version 2".into(), (T0 + 20).into())
+            .await
+            .unwrap()
+    );
     let third = untried("2").await.unwrap().unwrap();
     assert!(third > second);
     assert_eq!(untried("2").await.unwrap(), None);
     assert_eq!(untried("2").await.unwrap(), None);
     assert_eq!(untried("3").await.unwrap(), Some(first));
-    assert!(hub.ledger.try_again(first, "system:upgrade".into(), "version 3".into(), T0 + 30).await.unwrap());
-    assert!(!hub.ledger.try_again(first, "system:upgrade".into(), "version 3".into(), T0 + 30).await.unwrap());
+    assert!(
+        hub.ledger
+            .try_again(first, "system:upgrade".into(), "version 3".into(), (T0 + 30).into())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !hub.ledger
+            .try_again(first, "system:upgrade".into(), "version 3".into(), (T0 + 30).into())
+            .await
+            .unwrap()
+    );
     let items = open(&hub).await;
     assert_eq!((items.len(), items[0].no), (1, third));
     sync(&node, &hub, T0 + 40).await;

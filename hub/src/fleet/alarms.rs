@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 /// A clock further off than this is worth a word, in milliseconds.
 const CLOCK_OFF_MS: u64 = 5 * 60_000;
+/// How long a branch that was kept aside is worth a look, in milliseconds.
+const FORKED_MS: i64 = 7 * 24 * 3_600_000;
 /// What is told of a node's past.
 pub(super) const HISTORY: u32 = 100;
 
@@ -19,7 +21,8 @@ pub(super) const HISTORY: u32 = 100;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Alarm {
     /// `silent` (for an hour), `quarantined`, `clock` (more than five minutes off), `different` (it holds other data), `damaged`,
-    /// `version` (its program and the hub's are not of one age) or `settings` (it could not apply some of them).
+    /// `version` (its program and the hub's are not of one age), `settings` (it could not apply some of them) or `forked` (within
+    /// the last week it sent what contradicts what the hub holds of it: a copied disk, or an old backup).
     #[schema(example = "silent")]
     pub alarm: String,
     /// How many, where that can be told; else 1.
@@ -56,6 +59,12 @@ pub fn silent_ms(item: &NodeItem, now_ms: i64) -> i64 {
     called.map_or(i64::MAX, |at| now_ms.saturating_sub(at).max(0))
 }
 
+/// Whether a branch of the node's history was kept aside within the last week.
+fn forked_lately(item: &NodeItem, now_ms: i64) -> bool {
+    let last_ms = item.forked_at.as_deref().and_then(parse_rfc3339);
+    last_ms.is_some_and(|last_ms| now_ms.saturating_sub(last_ms) < FORKED_MS)
+}
+
 /// What is wrong with a node now. One that is no more is nobody's trouble.
 pub(super) fn of(item: &NodeItem, now_ms: i64) -> Vec<Alarm> {
     if item.revoked_at.is_some() || item.retired_at.is_some() {
@@ -71,6 +80,7 @@ pub(super) fn of(item: &NodeItem, now_ms: i64) -> Vec<Alarm> {
         ("different", u64::from(proof.is_some_and(|proof| proof.state == "different"))),
         ("damaged", damaged),
         ("version", u64::from(item.versions.is_some())),
+        ("forked", if forked_lately(item, now_ms) { item.forks } else { 0 }),
         ("settings", if is_refused { item.settings.refused.len() as u64 } else { 0 }),
     ];
     let wrong = all.into_iter().filter(|(_, number)| *number > 0);

@@ -6,8 +6,10 @@
 use super::see;
 use chassis::clock::format_rfc3339;
 use desk::actor::Actor;
-use desk::{Desk, Error, ledger};
+use desk::rules::{self, Act};
+use desk::{Desk, Error, Refusal, ledger};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 /// A branch kept aside.
@@ -48,6 +50,33 @@ impl From<ledger::Fork> for Fork {
             since: format_rfc3339(fork.since_ms),
         }
     }
+}
+
+/// A branch kept aside, with what is in it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Branch {
+    /// Which one.
+    #[serde(flatten)]
+    pub fork: Fork,
+    /// Its changes as they came, `first_seq` first; of what was erased since only digests are left.
+    #[schema(value_type = Vec<Object>)]
+    pub changes: Vec<Box<RawValue>>,
+}
+
+/// The branch `no`, with what is in it.
+///
+/// # Errors
+/// [`Refusal::Forbidden`] for anybody but administrators; [`Refusal::NotFound`]; when the ledger cannot be read.
+pub async fn fork(desk: &Desk, actor: &Actor, no: i64) -> Result<Branch, Error> {
+    rules::check(actor, Act::Administer)?;
+    let (fork, bodies) = desk.ledger().fork(no).await?.ok_or(Refusal::NotFound)?;
+    let changes = bodies.iter().map(|body| shown(body)).collect();
+    Ok(Branch { fork: fork.into(), changes })
+}
+
+/// A change as JSON; one that is none as a text: whatever it is, it is what was sent.
+fn shown(body: &str) -> Box<RawValue> {
+    serde_json::from_str(body).or_else(|_| serde_json::value::to_raw_value(body)).unwrap_or_default()
 }
 
 /// The branches kept, the newest first; `store`: only that store's.

@@ -97,6 +97,7 @@ mod tests {
             applied_changes: 0,
             restored_ms: None,
             forks: 0,
+            forked_ms: None,
             newest_protocol: 0,
             quarantined: 2,
             retired_ms: None,

@@ -1,8 +1,8 @@
-//! `/api/v1/forks`: branches kept aside.
+//! `/api/v1/forks`: branches kept aside, and what is in them.
 
-use crate::fleet::{self, Fork};
+use crate::fleet::{self, Branch, Fork};
 use axum::extract::State;
-use chassis::http::{Json, Problem, QueryPairs};
+use chassis::http::{Json, Path, Problem, QueryPairs};
 use desk::Desk;
 use desk::http::Door;
 use serde::Serialize;
@@ -15,7 +15,7 @@ const LIMIT: u32 = 200;
 
 /// The routes.
 pub fn routes(desk: Desk) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(list)).with_state(desk)
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).with_state(desk)
 }
 
 /// Branches kept aside.
@@ -38,4 +38,22 @@ async fn list(State(desk): State<Desk>, Door(actor): Door, query: QueryPairs) ->
     let store = query.one("store")?.map(str::to_owned);
     let items = fleet::forks(&desk, &actor, store, LIMIT).await?;
     Ok(Json(ForkList { items }))
+}
+
+/// Read a fork
+///
+/// What a push that was kept aside has in it, as it came. For administrators.
+#[utoipa::path(
+    get, path = "/api/v1/forks/{no}", operation_id = "get_fork", tag = "fleet",
+    params(("no" = i64, Path, description = "As in the list")),
+    responses((status = 200, description = "The branch", body = Branch))
+)]
+async fn one(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    Path(no): Path<i64>,
+    query: QueryPairs,
+) -> Result<Json<Branch>, Problem> {
+    query.only(&[])?;
+    Ok(Json(fleet::fork(&desk, &actor, no).await?))
 }

@@ -290,7 +290,9 @@ async fn look(
             };
             match item.state {
                 Have::Here => {}
-                Have::Missing if piece.here && (open || item.wanted) => to_send.push((piece, item)),
+                Have::Missing if (open || item.wanted) && (piece.here || adopt(session, piece.sha256).await?) => {
+                    to_send.push((piece, item));
+                }
                 Have::Missing => resting.later(piece.sha256, if open { AGAIN } else { CLOSED }),
                 Have::Unknown => resting.later(piece.sha256, SOON),
             }
@@ -301,6 +303,21 @@ async fn look(
             return Ok(to_send);
         }
     }
+}
+
+/// Takes up a content whose file is here though the ledger does not know that: one that was put back by itself has forgotten what came
+/// since. False where it is not here, or not whole.
+async fn adopt(session: &Session, sha256: Sha256) -> Result<bool, Broken> {
+    let blobs = session.desk.blobs();
+    let Ok(Some(reading)) = blobs.open_read(sha256).await else {
+        return Ok(false);
+    };
+    if !matches!(blobs.verify(sha256).await, Ok(true)) {
+        return Ok(false);
+    }
+    session.desk.ledger().keep_blob(sha256, reading.size_bytes, session.desk.now_ms()).await?;
+    tracing::warn!(%sha256, "a photo's content was here and the ledger had forgotten it");
+    Ok(true)
 }
 
 async fn have(session: &Session, asked: &BTreeMap<Sha256, Piece>) -> Result<Vec<HaveItem>, Broken> {

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use desk::ledger::{LinkState, SharedLedger};
+use desk::ledger::{Booted, LinkState, SharedLedger};
 use tokio::sync::watch;
 
+/// A clock that moves by more than this in a few seconds was set.
+const SET_MS: u64 = 2000;
 /// How often the ledger is told at most.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// Contacts that change nothing else are kept this often.
@@ -76,6 +78,8 @@ pub struct Live {
     pub last_contact_ms: Option<i64>,
     /// The node's clock minus the hub's.
     pub clock_offset_ms: i64,
+    /// The machine's start by the hub's clock.
+    pub booted: Option<Booted>,
     /// What is wrong now.
     pub troubles: BTreeMap<Part, Trouble>,
 }
@@ -89,6 +93,7 @@ impl Live {
             hub_reachable: false,
             last_contact_ms: kept.last_contact_ms,
             clock_offset_ms: kept.clock_offset_ms,
+            booted: kept.booted.clone(),
             troubles: BTreeMap::new(),
         }
     }
@@ -102,6 +107,7 @@ impl Live {
             last_error: self.troubles.values().next().map(|trouble| trouble.what.clone()),
             next_try_ms: self.troubles.values().filter_map(|trouble| trouble.next_try_ms).min(),
             clock_offset_ms: self.clock_offset_ms,
+            booted: self.booted.clone(),
             // The ledger counts these.
             pulled_changes: 0,
             notice: None,
@@ -189,9 +195,29 @@ impl Board {
         });
     }
 
-    /// Notes how far the node's clock is from the hub's.
-    pub fn offset(&self, offset_ms: i64) {
-        self.live.send_modify(|live| live.clock_offset_ms = offset_ms);
+    /// Notes how far the node's clock is from the hub's, and when the machine was started by that one.
+    pub fn offset(&self, offset_ms: i64, booted: Booted) {
+        self.live.send_modify(|live| {
+            live.clock_offset_ms = offset_ms;
+            // Every answer tells a few milliseconds more or less; that is no reason to write.
+            let is_same = |was: &Booted| was.id == booted.id && was.hub_ms.abs_diff(booted.hub_ms) <= SET_MS;
+            if !live.booted.as_ref().is_some_and(is_same) {
+                live.booted = Some(booted);
+            }
+        });
+    }
+
+    /// Notes that the node's clock was set: by now it must be `offset_ms` from the hub's. A clock that only runs a little fast or
+    /// slow is no news.
+    pub fn was_set(&self, offset_ms: i64) {
+        self.live.send_if_modified(|live| {
+            let is_news = live.clock_offset_ms.abs_diff(offset_ms) > SET_MS;
+            if is_news {
+                tracing::warn!(was_ms = live.clock_offset_ms, offset_ms, "this machine's clock was set");
+                live.clock_offset_ms = offset_ms;
+            }
+            is_news
+        });
     }
 
     /// Keeps what the board says in the ledger, for as long as it is polled.

@@ -30,12 +30,12 @@ pub(super) async fn run(session: &Session) {
     let mut renewed_ms = None;
     loop {
         session.until_hello(&mut view).await;
-        let sent_ms = session.desk.now_ms();
+        let (sent_ms, sent_boot_ms) = (session.desk.now_ms(), session.desk.boot_ms());
         let renew = renews(session.link(|link, _| link.phase()), renewed_ms, sent_ms);
         let request = request(session, sent_ms, renew).await;
         match session.hub.ask::<HelloAnswer>(path::HELLO, &request, DEADLINE).await {
             Ok(answer) => {
-                session.measure(sent_ms, answer.now_ms);
+                session.measure(sent_boot_ms, answer.now_ms);
                 if let Some(stop) = objection(&answer, &request) {
                     session.stop(stop);
                     continue;

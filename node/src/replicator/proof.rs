@@ -371,8 +371,10 @@ fn told(answers: &[sync_protocol::message::GivenLine], what: &str) -> usize {
 async fn give_back(desk: &Desk, hub: &Hub, answer: &ChecksumsAnswer) -> Result<bool, Trouble> {
     let lost: Vec<Sha256> = answer.lost.iter().filter_map(|text| text.parse().ok()).collect();
     if !lost.is_empty() {
-        tracing::warn!(contents = lost.len(), "headquarters has lost contents; those that are here are sent again");
-        desk.ledger().note_lost_at_hub(lost).await?;
+        let contents = desk.ledger().note_lost_at_hub(lost).await?;
+        if contents > 0 {
+            tracing::warn!(contents, "headquarters has lost contents; those that are here are sent again");
+        }
     }
     let scopes = answer.scopes.keys().cloned().collect();
     give(desk, hub, scopes, answer.wanted.clone()).await

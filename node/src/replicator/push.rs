@@ -103,8 +103,12 @@ pub(super) async fn run(session: &Session) {
             Ok(None) if asks(session, &mut waiting, &mut batch, &mut position, &welcome).await => {}
             Ok(None) => {
                 session.note_sent(true);
-                if view.changed().await.is_err() {
-                    return;
+                tokio::select! {
+                    changed = view.changed() => if changed.is_err() {
+                        return;
+                    },
+                    // A hub that was met again may hold less than it did, and nothing here tells of that.
+                    () = session.welcome_after(welcome.no) => {}
                 }
             }
             Err(error) => session.ledger_failed(&mut waiting, &error),
@@ -194,7 +198,7 @@ async fn send(
         deadline,
         most_bytes: MOST_JSON_BYTES,
     };
-    let (began, sent_ms) = (Instant::now(), session.desk.now_ms());
+    let (began, sent_boot_ms) = (Instant::now(), session.desk.boot_ms());
     let answer = match session.hub.call(call).await {
         Ok(body) => serde_json::from_slice::<PushAnswer>(&body).map_err(Failure::nonsense),
         Err(failure) => Err(failure),
@@ -209,7 +213,7 @@ async fn send(
         }
         Ok(answer) => {
             session.contact();
-            session.measure(sent_ms, answer.now_ms);
+            session.measure(sent_boot_ms, answer.now_ms);
             session.saw_epoch(answer.epoch).await;
             keep_receipt(session, run.origin, &answer.result).await;
             match act(session, position, &run, judge(&run, answer.result)).await {

@@ -20,6 +20,9 @@ use super::link::{Lane, Link, Phase, Stop, Tick};
 use super::standing::Parted;
 use super::view::View;
 
+/// An answer that took longer tells less of headquarters' clock than the time since the one before.
+const TELLING_MS: i64 = 20_000;
+
 /// What `hello` told, for the lanes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Welcome {
@@ -366,9 +369,17 @@ impl Session {
         }
     }
 
-    /// Notes the clock offset that an answer tells.
-    pub(super) fn measure(&self, sent_ms: i64, hub_ms: i64) {
-        self.board.offset(offset_ms(sent_ms, self.desk.now_ms(), hub_ms));
+    /// Notes what time it is at headquarters, by the answer, which says `hub_ms`, to what was sent at `sent_boot_ms`.
+    pub(super) fn measure(&self, sent_boot_ms: i64, hub_ms: i64) {
+        let (now_ms, boot_ms) = (self.desk.now_ms(), self.desk.boot_ms());
+        let reckoning = self.desk.reckoning();
+        // The longer it took the less it tells; what was told before is known better.
+        if boot_ms.saturating_sub(sent_boot_ms) <= TELLING_MS || reckoning.hub_ms(boot_ms).is_none() {
+            reckoning.begin(told_at(hub_ms, sent_boot_ms, boot_ms), boot_ms);
+        }
+        if let (Some(offset_ms), Some(booted)) = (reckoning.offset_ms(now_ms, boot_ms), self.desk.booted()) {
+            self.board.offset(offset_ms, booted);
+        }
     }
 }
 
@@ -383,11 +394,11 @@ pub(crate) fn node_status(pending_changes: u64, quarantined: u64, clock_offset_m
     }
 }
 
-/// The node's clock minus the hub's: the hub read its clock, as far as anyone can tell, half-way between sending
-/// and receiving.
+/// The hub's clock at `received_boot_ms`, when an answer arrived that says `hub_ms`: the hub read its clock, as far as anyone can
+/// tell, half-way between sending and receiving.
 #[must_use]
-pub(crate) const fn offset_ms(sent_ms: i64, received_ms: i64, hub_ms: i64) -> i64 {
-    sent_ms.midpoint(received_ms).saturating_sub(hub_ms)
+pub(crate) const fn told_at(hub_ms: i64, sent_boot_ms: i64, received_boot_ms: i64) -> i64 {
+    hub_ms.saturating_add(received_boot_ms.saturating_sub(sent_boot_ms) / 2)
 }
 
 /// The cursors to ask with: `held` for each of `scopes`, none for a scope never pulled or when all begins anew.
@@ -419,10 +430,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_offset_takes_half_the_round_trip_into_account() {
-        assert_eq!(offset_ms(1000, 1400, 1200), 0);
-        assert_eq!(offset_ms(1000, 1400, 0), 1200);
-        assert_eq!(offset_ms(i64::MAX, i64::MAX, -1), i64::MAX);
+    fn headquarters_time_takes_half_the_round_trip_into_account() {
+        assert_eq!(told_at(1200, 1000, 1400), 1400);
+        assert_eq!(told_at(0, 1000, 1400), 200);
+        assert_eq!(told_at(i64::MAX, 1000, 1400), i64::MAX);
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Node {
         let recording = Recording {
             records: vec![id],
             by: "ann".into(),
-            at_ms: self.desk.now_ms(),
+            when: self.desk.when(),
             claim: None,
             jobs: Vec::new(),
             plan,

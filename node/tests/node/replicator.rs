@@ -102,6 +102,22 @@ async fn a_hub_that_forgot_changes_gets_them_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_forgot_while_the_line_was_cut_gets_all_again_though_nothing_new_is_recorded() {
+    let hub = FakeHub::start().await;
+    let node = Node::enrolled(&hub).await;
+    for n in 0..4 {
+        node.record(&format!("{n}")).await;
+    }
+    node.start();
+    until("all is there", async || node.pending().await == 0).await;
+    hub.everywhere(Mood::Portal);
+    until("the line is cut", async || !node.board.now().hub_reachable).await;
+    hub.state().held.truncate(1);
+    hub.everywhere(Mood::Honest);
+    until("all is there again", async || hub.state().held.len() == 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_hub_that_forgot_says_of_changes_sent_again_is_heard_though_its_first_answer_is_lost() {
     let hub = FakeHub::start().await;
     let node = Node::enrolled(&hub).await;

@@ -96,16 +96,8 @@ impl OldNode {
     /// When there is no answer, or none that is the hub's.
     pub async fn call(&self, path: &str, media: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
         let nonce = new_id().replace('-', "");
-        let request = self
-            .http
-            .post(format!("{}{path}", self.base))
-            .header("authorization", format!("Bearer {}.{}", self.node_id, self.secret))
-            .header("aincident-protocol", self.header.to_string())
-            .header("aincident-nonce", &nonce)
-            .header("content-type", media)
-            .header("user-agent", "old-node/0.0.9")
-            .body(body);
-        let answer = request.send().await.expect("an answer");
+        let request = self.http.post(format!("{}{path}", self.base)).header("content-type", media).body(body);
+        let answer = self.send(request, &nonce).await;
         let status = answer.status().as_u16();
         let header = |name: &str| {
             answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
@@ -117,6 +109,24 @@ impl OldNode {
             assert_eq!(version, self.header.to_string(), "{path}: answered in another version");
         }
         (status, body)
+    }
+
+    /// Asks for a content, which carries no proof: its digest is known.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn get(&self, path: &str) -> (u16, Vec<u8>) {
+        let answer = self.send(self.http.get(format!("{}{path}", self.base)), &new_id().replace('-', "")).await;
+        (answer.status().as_u16(), answer.bytes().await.expect("a body").to_vec())
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder, nonce: &str) -> reqwest::Response {
+        let request = request
+            .header("authorization", format!("Bearer {}.{}", self.node_id, self.secret))
+            .header("aincident-protocol", self.header.to_string())
+            .header("aincident-nonce", nonce)
+            .header("user-agent", "old-node/0.0.9");
+        request.send().await.expect("an answer")
     }
 
     async fn json(&self, path: &str, body: &Value) -> Value {

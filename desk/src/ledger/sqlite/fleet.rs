@@ -141,7 +141,8 @@ fn rows(db: &Connection, store: Option<&str>, node_id: Option<Uuid>) -> Done<Vec
         "SELECT n.node_id, n.store_code, n.name, n.version, n.enrolled_ms, n.revoked_ms, n.last_contact_ms, n.clock_offset_ms, n.status, \
          coalesce((SELECT sum(o.seq) FROM origins o WHERE o.node_id = n.node_id), 0), n.restored_ms, \
          (SELECT count(*) FROM forks f WHERE f.node_id = n.node_id), n.newest_protocol, coalesce(a.quarantined, 0), \
-         n.retired_ms, n.replaced_by, n.drained_changes \
+         n.retired_ms, n.replaced_by, n.drained_changes, \
+         (SELECT max(f.since_ms) FROM forks f WHERE f.node_id = n.node_id) \
          FROM nodes n LEFT JOIN (SELECT o.node_id, count(*) AS quarantined FROM quarantine q \
            JOIN changes c ON c.change_no = q.change_no JOIN origins o ON o.origin_no = c.origin_no \
            WHERE q.settled = 0 GROUP BY o.node_id) a ON a.node_id = n.node_id \
@@ -169,6 +170,7 @@ fn rows(db: &Connection, store: Option<&str>, node_id: Option<Uuid>) -> Done<Vec
             retired_ms: row.get(14)?,
             replaced_by: row.get(15)?,
             drained_changes: row.get::<_, i64>(16)? as u64,
+            forked_ms: row.get(17)?,
         });
     }
     Ok(nodes)

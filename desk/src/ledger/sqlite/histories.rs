@@ -10,12 +10,12 @@ use super::SqliteLedger;
 use super::anew;
 use super::changes::parse_scope;
 use super::fail::{Done, Fail};
-use super::offers;
 use super::site::{self, set_value, value};
+use super::{offers, photos};
 use crate::error::Error;
 use crate::ledger::{Epoch, Fork, Giving, Histories, Identity};
 use async_trait::async_trait;
-use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
+use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 use sync_protocol::batch::Page;
 use sync_protocol::message::{GivenLine, Receipt};
@@ -91,27 +91,40 @@ fn epochs(db: &Connection, limit: u32) -> Done<Vec<Epoch>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// What a [`Fork`] is read from.
+const FORK_COLUMNS: &str = "f.fork_no, f.origin, f.node_id, n.store_code, n.name, f.agreed_seq, f.first_seq, \
+     1 + length(f.body) - length(replace(f.body, char(10), '')), f.since_ms";
+
+fn fork_row(row: &Row<'_>) -> rusqlite::Result<Fork> {
+    let (store, name): (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
+    Ok(Fork {
+        no: row.get(0)?,
+        origin: row.get(1)?,
+        node_id: row.get(2)?,
+        known_as: store.zip(name),
+        agreed_seq: row.get::<_, i64>(5)? as u64,
+        first_seq: row.get::<_, i64>(6)? as u64,
+        changes: row.get::<_, i64>(7)? as u64,
+        since_ms: row.get(8)?,
+    })
+}
+
 fn forks(db: &Connection, store: Option<&str>, limit: u32) -> Done<Vec<Fork>> {
-    let mut statement = db.prepare_cached(
-        "SELECT f.fork_no, f.origin, f.node_id, n.store_code, n.name, f.agreed_seq, f.first_seq, \
-         1 + length(f.body) - length(replace(f.body, char(10), '')), f.since_ms \
-         FROM forks f LEFT JOIN nodes n ON n.node_id = f.node_id WHERE ?1 IS NULL OR n.store_code = ?1 \
-         ORDER BY f.fork_no DESC LIMIT ?2",
-    )?;
-    let rows = statement.query_map(params![store, limit], |row| {
-        let (store, name): (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
-        Ok(Fork {
-            no: row.get(0)?,
-            origin: row.get(1)?,
-            node_id: row.get(2)?,
-            known_as: store.zip(name),
-            agreed_seq: row.get::<_, i64>(5)? as u64,
-            first_seq: row.get::<_, i64>(6)? as u64,
-            changes: row.get::<_, i64>(7)? as u64,
-            since_ms: row.get(8)?,
-        })
-    })?;
+    let sql = format!(
+        "SELECT {FORK_COLUMNS} FROM forks f LEFT JOIN nodes n ON n.node_id = f.node_id WHERE ?1 IS NULL OR n.store_code = ?1 \
+         ORDER BY f.fork_no DESC LIMIT ?2"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![store, limit], fork_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn fork(db: &Connection, no: i64) -> Done<Option<(Fork, Vec<String>)>> {
+    let sql = format!(
+        "SELECT {FORK_COLUMNS}, f.body FROM forks f LEFT JOIN nodes n ON n.node_id = f.node_id WHERE f.fork_no = ?1"
+    );
+    let found = db.prepare_cached(&sql)?.query_row([no], |row| Ok((fork_row(row)?, row.get::<_, String>(9)?)));
+    Ok(found.optional()?.map(|(fork, bodies)| (fork, bodies.split('\n').map(str::to_owned).collect())))
 }
 
 fn note_durable(db: &Connection, heads: &BTreeMap<Uuid, u64>) -> Done<()> {
@@ -142,13 +155,20 @@ fn see_epoch(db: &Connection, epoch: Uuid) -> Done<bool> {
     set_value(db, "enrolment", &text)?;
     set_value(db, "offer", &epoch.to_string())?;
     db.execute("UPDATE cursors SET cursor = ''", [])?;
-    // Which contents headquarters has is asked anew: those that came after its backup are gone there.
-    db.execute("UPDATE pieces SET at_hub = 0 WHERE at_hub > 0", [])?;
-    db.execute(
-        "UPDATE incidents SET photos_rev = photos_rev + 1 WHERE incident_no IN (SELECT incident_no FROM photos)",
-        [],
-    )?;
+    photos::ask_again(db)?;
     Ok(true)
+}
+
+/// The hub has forgotten what came after `after`, and what contents came since. Its answers to what is sent again may be lost as any
+/// others, so this is noted.
+pub(super) fn take_back_acks(db: &Connection, origin_id: Uuid, after: u64) -> Done<()> {
+    let taken_back = db
+        .prepare_cached("UPDATE origins SET acked_seq = ?2 WHERE origin = ?1 AND mine = 1 AND acked_seq > ?2")?
+        .execute(params![origin_id, after as i64])?;
+    if taken_back > 0 {
+        photos::ask_again(db)?;
+    }
+    Ok(())
 }
 
 fn offer_due(db: &Connection) -> Done<Option<Uuid>> {
@@ -193,6 +213,10 @@ impl Histories for SqliteLedger {
 
     async fn forks(&self, store: Option<String>, limit: u32) -> Result<Vec<Fork>, Error> {
         self.read(move |db| forks(db, store.as_deref(), limit)).await
+    }
+
+    async fn fork(&self, no: i64) -> Result<Option<(Fork, Vec<String>)>, Error> {
+        self.read(move |db| fork(db, no)).await
     }
 
     async fn mark_restored(&self) -> Result<(), Error> {

@@ -11,6 +11,9 @@ use serde_json::Value;
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
+/// Entries of the list of what is not here that are looked through for one store.
+const MAX_LOOKED: i64 = 5_000;
+
 const LANES: [(&str, &str, Lane); 3] = [
     ("thumbnail/sha256", "thumbnail/size_bytes", Lane::Thumbnail),
     ("display/sha256", "display/size_bytes", Lane::Display),
@@ -283,6 +286,44 @@ pub(super) fn note_at_hub(db: &Connection, contents: &[Sha256], at_hub: AtHub) -
             .execute(params![sha256, at_hub])?;
     }
     Ok(())
+}
+
+/// Which contents headquarters has is to be asked anew: it forgot something, and with it what came since.
+pub(super) fn ask_again(db: &Connection) -> Done<()> {
+    let asked = db.execute("UPDATE pieces SET at_hub = 0 WHERE at_hub > 0", [])?;
+    if asked > 0 {
+        db.execute(
+            "UPDATE incidents SET photos_rev = photos_rev + 1 WHERE incident_no IN (SELECT incident_no FROM photos)",
+            [],
+        )?;
+    }
+    Ok(())
+}
+
+/// Hub: contents that records of `scope` name and that are not here; at most `limit`, of the [`MAX_LOOKED`] of all stores from some place
+/// of the list on. `random` decides where it begins where there are more, so that all of them have their turn.
+pub(super) fn lacking(db: &Connection, scope: &Scope, random: u64, limit: usize) -> Done<Vec<String>> {
+    let most: i64 = db
+        .prepare_cached("SELECT coalesce(max(photo_no), 0) FROM photos")?
+        .query_row([], |row| row.get(0))?;
+    let (lane, from) = if most <= MAX_LOOKED || random.is_multiple_of(2) {
+        (-1, 0)
+    } else {
+        (((random / 2) % 3).cast_signed(), (random / 6).cast_signed() % most)
+    };
+    let mut statement = db.prepare_cached(
+        "SELECT s.sha256 FROM (SELECT photo_no, sha256 FROM pieces INDEXED BY pieces_waiting \
+           WHERE at_hub < 2 AND (lane, photo_no) > (?1, ?2) ORDER BY lane, photo_no LIMIT ?3) s \
+         CROSS JOIN records r ON r.record_no = s.photo_no WHERE r.scope = ?4",
+    )?;
+    let names = statement.query_map(params![lane, from, MAX_LOOKED, scope.to_string()], |row| row.get(0))?;
+    let mut names = names.collect::<Result<Vec<String>, _>>()?;
+    if names.len() > limit {
+        let begin = (random / 12) as usize % names.len();
+        names.rotate_left(begin);
+        names.truncate(limit);
+    }
+    Ok(names)
 }
 
 pub(super) fn piece_in(db: &Connection, scope: &Scope, sha256: Sha256) -> Done<Option<(u64, bool)>> {

@@ -7,7 +7,7 @@ use super::changes::{origin, parse_scope};
 use super::fail::{Done, Fail};
 use super::histories::hub_key;
 use super::sync::{Cursor, line, read_cursor};
-use super::{SqliteLedger, damage, mend, site, sums};
+use super::{SqliteLedger, damage, mend, photos, site, sums};
 use crate::error::Error;
 use crate::ledger::{
     Checkpoint, Damage, DamageCount, DamageKind, Holding, Identity, Proof, ScrubPart, ScrubState, ScrubStep, total,
@@ -29,6 +29,9 @@ use uuid::Uuid;
 
 /// Most rows of a feed that are looked at to tell how far a node is behind; beyond that it is "at least so many".
 const MAX_BEHIND: i64 = 5_000;
+
+/// Contents that the hub never got, in one answer: it is asked again in a quarter of an hour.
+const MAX_LACKING: usize = 100;
 
 const fn compared_text(state: Compared) -> &'static str {
     match state {
@@ -239,7 +242,8 @@ fn changes_named(db: &Connection, scopes: &[Scope], wanted: &[ChangeId], max_byt
     Ok(Page { header, lines })
 }
 
-fn note_lost_at_hub(db: &Connection, contents: &[Sha256]) -> Done<()> {
+fn note_lost_at_hub(db: &Connection, contents: &[Sha256]) -> Done<u64> {
+    let mut noted = 0;
     for sha256 in contents {
         let sha256 = sha256.to_string();
         db.prepare_cached(
@@ -247,10 +251,12 @@ fn note_lost_at_hub(db: &Connection, contents: &[Sha256]) -> Done<()> {
              JOIN photos p ON p.photo_no = s.photo_no WHERE s.sha256 = ?1 AND s.at_hub = 2)",
         )?
         .execute([&sha256])?;
-        db.prepare_cached("UPDATE pieces SET at_hub = 0 WHERE sha256 = ?1 AND at_hub = 2")?
+        let changed = db
+            .prepare_cached("UPDATE pieces SET at_hub = 0 WHERE sha256 = ?1 AND at_hub = 2")?
             .execute([&sha256])?;
+        noted += u64::from(changed > 0);
     }
-    Ok(())
+    Ok(noted)
 }
 
 fn scrub_state(db: &Connection, part: ScrubPart) -> Done<Option<ScrubState>> {
@@ -381,10 +387,17 @@ impl Proof for SqliteLedger {
     }
 
     async fn contents_lost(&self, scope: Scope, limit: usize) -> Result<Vec<String>, Error> {
-        self.look(move |db| damage::contents_lost(db, &scope, limit)).await
+        let random = self.ids.random_u64();
+        self.look(move |db| {
+            let mut lost = damage::contents_lost(db, &scope, limit)?;
+            let left = limit.saturating_sub(lost.len()).min(MAX_LACKING);
+            lost.extend(photos::lacking(db, &scope, random, left)?);
+            Ok(lost)
+        })
+        .await
     }
 
-    async fn note_lost_at_hub(&self, contents: Vec<Sha256>) -> Result<(), Error> {
+    async fn note_lost_at_hub(&self, contents: Vec<Sha256>) -> Result<u64, Error> {
         self.write(move |db| note_lost_at_hub(db, &contents)).await
     }
 

@@ -9,7 +9,9 @@ use super::records::{Fresh, Own, add_own};
 use super::settle::{self, Settling as Todo};
 use super::{SqliteLedger, links, site};
 use crate::error::{Error, Refusal};
-use crate::ledger::{Identity, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Unpushed, Verdict, Word};
+use crate::ledger::{
+    Identity, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Unpushed, Verdict, When, Word,
+};
 use async_trait::async_trait;
 use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
@@ -191,7 +193,7 @@ fn words(db: &Connection, id: ChangeId) -> Done<Vec<Word>> {
 // ---- deciding ---------------------------------------------------------------------------------------------------
 
 pub(super) fn settle(db: &Connection, settling: Settling, fresh: &Fresh) -> Done<Quarantined> {
-    let Settling { id, by, at_ms, judgement } = settling;
+    let Settling { id, by, when: When { at_ms, .. }, judgement } = settling;
     let item = one(db, id)?.ok_or(Refusal::NotFound)?;
     let verdict = judgement(&item)?;
     possible(&item, &verdict)?;
@@ -437,7 +439,7 @@ impl Quarantine for SqliteLedger {
     async fn settle(&self, settling: Settling) -> Result<Quarantined, Error> {
         let ids = self.ids.clone();
         self.write(move |db| {
-            let fresh = Fresh { ids, at_ms: settling.at_ms };
+            let fresh = Fresh { ids, when: settling.when };
             settle(db, settling, &fresh)
         })
         .await
@@ -447,9 +449,9 @@ impl Quarantine for SqliteLedger {
         self.write(move |db| next_untried(db, &version)).await
     }
 
-    async fn try_again(&self, change_no: i64, by: String, why: String, at_ms: i64) -> Result<bool, Error> {
+    async fn try_again(&self, change_no: i64, by: String, why: String, when: When) -> Result<bool, Error> {
         let ids = self.ids.clone();
-        self.write(move |db| try_again(db, change_no, (&by, &why, at_ms), &Fresh { ids, at_ms })).await
+        self.write(move |db| try_again(db, change_no, (&by, &why, when.at_ms), &Fresh { ids, when })).await
     }
 
     async fn go_on(&self, now_ms: i64) -> Result<u64, Error> {

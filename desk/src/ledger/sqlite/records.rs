@@ -6,7 +6,7 @@ use super::met::{Met, met};
 use super::{erasures, incidents, site};
 use crate::document::Document;
 use crate::error::Refusal;
-use crate::ledger::{Claim, Draft, Earlier, IncidentRow, Recording, Retirement, Staged, StagedRecord};
+use crate::ledger::{Claim, Draft, Earlier, IncidentRow, Recording, Retirement, Staged, StagedRecord, When};
 use chassis::ids::Ids;
 use chassis::jobs::NewJob;
 use chassis::sqlite::jobs::enqueue;
@@ -35,13 +35,13 @@ const MAX_CLEARED_BYTES: usize = MAX_BODY_BYTES / 8;
 /// What nobody else has or can guess, for changes made at one moment.
 pub(super) struct Fresh {
     pub(super) ids: Ids,
-    pub(super) at_ms: i64,
+    pub(super) when: When,
 }
 
 impl Fresh {
     /// An id for a stream, should the hub have none for a scope yet.
     pub(super) fn origin(&self) -> Uuid {
-        self.ids.new_v7(self.at_ms)
+        self.ids.new_v7(self.when.at_ms)
     }
 
     /// Keeps what is erased one day from being found out by its digest.
@@ -53,7 +53,7 @@ impl Fresh {
 
 pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Done<Option<IncidentRow>> {
     let is_tidy = recording.is_tidy();
-    let Recording { records, by, at_ms, claim, jobs, plan } = recording;
+    let Recording { records, by, when: When { at_ms, .. }, claim, jobs, plan } = recording;
     let mut staged = Staged::default();
     for id in records {
         staged.records.push(stage(db, id)?);
@@ -303,7 +303,7 @@ pub(super) fn add_own(
         .collect();
     let (by, kind) = (by.to_owned(), kind.to_owned());
     let mut change = Change { at: at_ms, base, by, hlc: None, id, instead_of, kind, new, set };
-    change.set_order(site::tick(db, at_ms)?);
+    change.set_order(site::tick(db, fresh.when.order_ms)?);
     let knows = if met.erased {
         erasures::known(db, &change.kind, change.id, &change.set)?
     } else {

@@ -186,7 +186,7 @@ pub(super) fn become_node(db: &Connection, enrolment: &Enrolment, credential: &s
         carry_over(db, &before, acked, &mut stream)?;
         // The hub may have been put back since: what it forgot is offered, and which contents it has is asked anew.
         set_value(db, "offer", &enrolment.epoch.to_string())?;
-        db.execute("UPDATE pieces SET at_hub = 0 WHERE at_hub > 0", [])?;
+        super::photos::ask_again(db)?;
     }
     for scope in &enrolment.scopes {
         db.execute("INSERT INTO cursors (scope, cursor) VALUES (?1, '')", [scope.to_string()])?;

@@ -132,13 +132,6 @@ pub(super) fn note_answers(db: &Connection, origin_id: Uuid, applied_seq: u64, a
     Ok(())
 }
 
-/// The hub has forgotten what came after `after`. Its answers to what is sent again may be lost as any others, so this is noted.
-pub(super) fn take_back_acks(db: &Connection, origin_id: Uuid, after: u64) -> Done<()> {
-    db.prepare_cached("UPDATE origins SET acked_seq = min(acked_seq, ?2) WHERE origin = ?1 AND mine = 1")?
-        .execute(params![origin_id, after as i64])?;
-    Ok(())
-}
-
 /// After the hub placed changes earlier than they said, the site's last reading is no longer what a clock years ahead made
 /// it: else everything recorded after that clock was set right would stand after everybody else's edits.
 ///

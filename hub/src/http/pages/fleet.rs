@@ -165,6 +165,7 @@ pub(super) fn alarm_words(alarm: &str, number: u64, words: &Words) -> String {
         "damaged" => words.n("fleet.alarm_damaged", number),
         "version" => words.t("fleet.alarm_version").to_owned(),
         "settings" => words.n("fleet.alarm_settings", number),
+        "forked" => words.t("fleet.alarm_forked").to_owned(),
         // One of a later version.
         other => other.replace('_', " "),
     }

@@ -1,7 +1,7 @@
 //! Fetching contents that only headquarters has: the small ones of every photo, originals when somebody asks.
 
 use super::pace::Lanes;
-use super::{Broken, Resting, SOON};
+use super::{Broken, Resting, SOON, adopt};
 use crate::replicator::board::Part;
 use crate::replicator::hub::Failure;
 use crate::replicator::session::{Session, Waiting};
@@ -52,6 +52,10 @@ async fn round(session: &Session, lanes: &Lanes, resting: &mut Resting) -> Resul
     digests.retain(|digest| !resting.rests(*digest));
     digests.dedup();
     for sha256 in &digests {
+        if adopt(session, *sha256).await? {
+            session.desk.stop_wanting(*sha256);
+            continue;
+        }
         match content(session, lanes, *sha256).await {
             Ok(true) => {}
             Ok(false) => resting.later(*sha256, SOON),

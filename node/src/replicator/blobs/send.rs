@@ -81,10 +81,10 @@ pub(super) async fn content(
     let sent = tokio::select! {
         biased;
         sent = session.hub.transfer(transfer) => sent,
-        () = progress.stalled() => Err(Failure::NoHub {
-            why: format!("a photo did not move for {} s", STALLED.as_secs()),
-            retry_after: None,
-        }),
+        () = progress.stalled() => {
+            metrics::counter!("aincident_stalls_total").increment(1);
+            Err(Failure::NoHub { why: format!("a photo did not move for {} s", STALLED.as_secs()), retry_after: None })
+        }
         // What headquarters has of it counts when the time comes again.
         () = closed(session, lanes), if is_original && !item.wanted => return Err(Unsent::Moved),
     };
