@@ -14,6 +14,7 @@ use crate::clock::SharedClock;
 use crate::ids::Ids;
 use crate::outbound::Backoff;
 use crate::slow;
+use crate::telemetry::traces;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// How often a program may end while a job runs before that is set aside.
 pub const MOST_CRASHES: u32 = 3;
@@ -280,7 +282,8 @@ impl Runner {
         async move {
             let begun = Instant::now();
             let Job { no, kind, key, attempt, .. } = job.clone();
-            let ended = AssertUnwindSafe(handler(job)).catch_unwind().await;
+            let span = traces::worked(&kind, &key);
+            let ended = AssertUnwindSafe(handler(job)).catch_unwind().instrument(span).await;
             let ended = ended.unwrap_or_else(|_| Err(JobError::Retry("the program met a fault of its own".to_owned())));
             metrics::histogram!("job_seconds", "kind" => kind.clone()).record(begun.elapsed().as_secs_f64());
             slow::note(slow::Kind::Job, begun.elapsed(), || format!("{kind} {key}"));

@@ -17,6 +17,8 @@ use metrics::{counter, gauge, histogram};
 use tokio::time::Instant;
 
 use crate::slow::{self, Kind};
+use crate::telemetry::traces;
+use tracing::{Instrument as _, Span};
 
 pub use backoff::{Backoff, retry_after};
 pub use breaker::{Breaker, BreakerConfig};
@@ -113,6 +115,8 @@ pub struct Outbound {
     epoch: Instant,
     /// Whether the paths of its addresses are nobody's business.
     secret_paths: bool,
+    /// Whether what it asks is no part of any trace.
+    untraced: bool,
 }
 
 impl Outbound {
@@ -161,6 +165,7 @@ impl Outbound {
             breaker: Mutex::new(Breaker::new(config.breaker)),
             epoch: Instant::now(),
             secret_paths: false,
+            untraced: false,
         })
     }
 
@@ -177,6 +182,7 @@ impl Outbound {
             breaker: Mutex::new(Breaker::new(breaker)),
             epoch: Instant::now(),
             secret_paths: false,
+            untraced: false,
         }
     }
 
@@ -184,6 +190,13 @@ impl Outbound {
     #[must_use]
     pub fn with_secret_paths(mut self) -> Self {
         self.secret_paths = true;
+        self
+    }
+
+    /// The same client, whose requests are no part of any trace: those that carry traces.
+    #[must_use]
+    pub(crate) fn untraced(mut self) -> Self {
+        self.untraced = true;
         self
     }
 
@@ -207,7 +220,7 @@ impl Outbound {
     /// # Errors
     ///
     /// As [`Outbound::request`].
-    pub async fn request_that_waits(&self, request: Request, wait: Duration) -> Result<Response, OutboundError> {
+    pub async fn request_that_waits(&self, mut request: Request, wait: Duration) -> Result<Response, OutboundError> {
         if let Err(retry_in) = self.with_breaker(|breaker, now| breaker.admit(now)) {
             counter!("outbound_requests_total", "service" => Arc::clone(&self.service), "outcome" => "open")
                 .increment(1);
@@ -217,10 +230,22 @@ impl Outbound {
         let begun = Instant::now();
         let path = if self.secret_paths { "" } else { request.url().path() };
         let asked = format!("{} {}{path}", self.service, request.method());
-        let answer = match &self.carrier {
-            None => self.client.execute(request).await.map_err(|cause| OutboundError::from(&cause)),
-            Some(carrier) => carrier.carry(request).await,
+        let span = if self.untraced {
+            Span::none()
+        } else {
+            let method = request.method().clone();
+            traces::asked(&self.service, &method, request.headers_mut())
         };
+        let exchange = async {
+            match &self.carrier {
+                None => self.client.execute(request).await.map_err(|cause| OutboundError::from(&cause)),
+                Some(carrier) => carrier.carry(request).await,
+            }
+        };
+        let answer = exchange.instrument(span.clone()).await;
+        if let Ok(answer) = &answer {
+            traces::answered(&span, answer.status().as_u16());
+        }
         let took = begun.elapsed();
         histogram!("outbound_request_seconds", "service" => Arc::clone(&self.service)).record(took.as_secs_f64());
         slow::note(Kind::Outbound, took.saturating_sub(wait), || asked);

@@ -1,6 +1,8 @@
-//! Logs to standard error (to systemd's journal as it likes them, where that is what standard error is), metrics as Prometheus text. Standard output belongs to the program's own words.
+//! Logs to standard error (to systemd's journal as it likes them, where that is what standard error is), metrics as Prometheus text, traces to
+//! a collector where one is named. Standard output belongs to the program's own words.
 
 mod journal;
+pub(crate) mod traces;
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
@@ -10,6 +12,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
+
+pub use traces::{Traces, TracesLayer};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
@@ -42,11 +46,13 @@ pub struct TelemetryConfig {
     pub log: String,
     /// Default [`LogFormat::Text`].
     pub format: LogFormat,
+    /// Default: none. Of what the filter lets through.
+    pub traces: Traces,
 }
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { log: "info".to_owned(), format: LogFormat::Text }
+        Self { log: "info".to_owned(), format: LogFormat::Text, traces: Traces::default() }
     }
 }
 
@@ -61,6 +67,9 @@ pub enum TelemetryError {
         /// What is wrong with it.
         cause: tracing_subscriber::filter::ParseError,
     },
+    /// Traces cannot be sent.
+    #[error("traces cannot be sent: {0}")]
+    Traces(String),
     /// Something else already took over logging or metrics in this process.
     #[error("{0} is already set up in this process")]
     Taken(&'static str),
@@ -79,18 +88,18 @@ fn filter(config: &TelemetryConfig) -> Result<EnvFilter, TelemetryError> {
     EnvFilter::try_new(&config.log).map_err(|cause| TelemetryError::Filter { filter: config.log.clone(), cause })
 }
 
-/// Starts logging to standard error.
+/// Starts logging to standard error, and tracing as `program` where a collector is named; within a runtime.
 ///
 /// # Errors
 ///
-/// When the filter does not parse, or logging is already set up.
-pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+/// When the filter does not parse, traces cannot be sent, or logging is already set up.
+pub fn init(config: &TelemetryConfig, program: &'static str) -> Result<(), TelemetryError> {
     let filter = filter(config)?;
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     let (filter, handle) = reload::Layer::new(filter);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(traces::layer(&config.traces, program)?);
     let done = match config.format {
         LogFormat::Text if journal::is_standard_error() => registry.with(layer.event_format(journal::Lines)).try_init(),
         LogFormat::Text => registry.with(layer).try_init(),
@@ -99,6 +108,11 @@ pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     done.map_err(|_| TelemetryError::Taken("logging"))?;
     let _ = FILTER.set(handle);
     Ok(())
+}
+
+/// Sends the traces that are left, for the program's end.
+pub async fn close() {
+    let _ = tokio::task::spawn_blocking(traces::close).await;
 }
 
 /// The filter of the running process.
@@ -203,6 +217,6 @@ mod tests {
     #[test]
     fn a_bad_filter_is_refused_before_anything_is_set_up() {
         let config = TelemetryConfig { log: "chassis=loud".into(), ..TelemetryConfig::default() };
-        assert!(matches!(init(&config), Err(TelemetryError::Filter { .. })));
+        assert!(matches!(init(&config, "test"), Err(TelemetryError::Filter { .. })));
     }
 }

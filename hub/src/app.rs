@@ -36,7 +36,7 @@ pub struct Failed(String);
 /// # Errors
 /// One line for standard error, when it cannot start or cannot go on.
 pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
-    telemetry::init(&config.telemetry).map_err(failed)?;
+    telemetry::init(&config.telemetry, "aincident-hub").map_err(failed)?;
     let hangups = Hangups::listen().map_err(failed)?;
     let now = config.clone();
     let metrics = telemetry::install_metrics().map_err(failed)?;
@@ -101,6 +101,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
         tracing::warn!(%error, "the jobs did not end in order");
     }
     tracing::info!("the hub has stopped");
+    telemetry::close().await;
     Ok(())
 }
 

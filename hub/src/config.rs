@@ -11,6 +11,7 @@ mod scrub;
 mod serve;
 mod settings;
 mod slow;
+mod traces;
 mod task;
 mod tls;
 
@@ -20,7 +21,7 @@ use chassis::http::TlsLayer;
 use chassis::mail::MailLayer;
 use chassis::overlay;
 use chassis::slow::SlowLayer;
-use chassis::telemetry::LogFormat;
+use chassis::telemetry::{LogFormat, TracesLayer};
 use chassis::webhooks::WebhookLayer;
 use clap::{Args, Parser, Subcommand};
 use desk::actor::Role;
@@ -267,6 +268,7 @@ struct Layer {
     tls: Option<TlsLayer>,
     backup: Option<ScheduleLayer>,
     slow: Option<SlowLayer>,
+    traces: Option<TracesLayer>,
     mail: Option<MailLayer>,
     webhooks: Option<WebhookLayer>,
 }
@@ -302,6 +304,7 @@ overlay!(Layer {
     tls,
     backup,
     slow,
+    traces,
     mail,
     webhooks,
 });

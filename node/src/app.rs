@@ -34,7 +34,7 @@ pub struct Failed(String);
 /// # Errors
 /// One line for standard error, when it cannot start or cannot go on.
 pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
-    telemetry::init(&config.telemetry).map_err(failed)?;
+    telemetry::init(&config.telemetry, "aincident-node").map_err(failed)?;
     let hangups = Hangups::listen().map_err(failed)?;
     let metrics = telemetry::install_metrics().map_err(failed)?;
     let shutdown = Shutdown::on_signals().map_err(failed)?;
@@ -127,6 +127,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
         tracing::warn!(%error, "the cache was not closed in order");
     }
     tracing::info!("the node has stopped");
+    telemetry::close().await;
     Ok(())
 }
 

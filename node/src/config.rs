@@ -11,6 +11,7 @@ mod pin;
 mod quarantine;
 mod scrub;
 mod slow;
+mod traces;
 mod tls;
 mod trust;
 
@@ -27,7 +28,7 @@ use chassis::outbound::{MAX_PINS, Pin};
 use chassis::overlay;
 use chassis::secret::Redacted;
 use chassis::slow::{SlowLayer, Thresholds};
-use chassis::telemetry::{LogFormat, TelemetryConfig};
+use chassis::telemetry::{LogFormat, TelemetryConfig, TracesLayer};
 use chassis::webhooks::{WebhookConfig, WebhookLayer};
 use clap::{Args, Parser, Subcommand};
 use desk::House;
@@ -39,6 +40,7 @@ use pin::PinArgs;
 use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use slow::SlowArgs;
+use traces::TracesArgs;
 use std::path::PathBuf;
 use tls::TlsArgs;
 pub use trust::{TrustArgs, TrustConfig};
@@ -186,6 +188,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     slow: SlowArgs,
     #[command(flatten)]
+    traces: TracesArgs,
+    #[command(flatten)]
     pin: PinArgs,
 }
 
@@ -232,6 +236,7 @@ struct Layer {
     tls: Option<TlsLayer>,
     backup: Option<ScheduleLayer>,
     slow: Option<SlowLayer>,
+    traces: Option<TracesLayer>,
     mdns: Option<bool>,
     mail: Option<MailLayer>,
     webhooks: Option<WebhookLayer>,
@@ -268,6 +273,7 @@ overlay!(Layer {
     tls,
     backup,
     slow,
+    traces,
     mdns,
     mail,
     webhooks,
@@ -465,6 +471,7 @@ impl ServeArgs {
             telemetry: TelemetryConfig {
                 log: log.unwrap_or(defaults.log),
                 format: layer.log_format.unwrap_or(defaults.format),
+                traces: self.traces.layer().over(layer.traces).map_err(UsageError::Range)?,
             },
             cache_bytes: cache_bytes(layer.cache_mib)?,
             inbox: layer.inbox,

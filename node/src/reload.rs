@@ -143,6 +143,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("plain_http", old.plain_http != *plain_http, waits),
         ("log", old.telemetry.log != telemetry.log, at_once),
         ("log_format", old.telemetry.format != telemetry.format, waits),
+        ("traces", old.telemetry.traces != telemetry.traces, waits),
         ("company", old.house.company != house.company, waits),
         ("public_url", old.house.public_url != house.public_url, waits),
         ("images_url", old.house.images_url != house.images_url, waits),

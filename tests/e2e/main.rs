@@ -38,5 +38,6 @@ mod strangers;
 mod support;
 mod switch;
 mod tls;
+mod traced;
 mod trust;
 mod versions;

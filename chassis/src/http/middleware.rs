@@ -23,11 +23,13 @@ use tokio::sync::Semaphore;
 use tower_http::CompressionLevel;
 use tower_http::compression::{CompressionLayer, Predicate};
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::limits::{Admission, JSON_LIMIT_BYTES, LongLived, admit};
 use super::problem::{MEDIA_TYPE, Problem};
 use crate::ids::Ids;
 use crate::slow::{self, Kind};
+use crate::telemetry::traces;
 
 /// What the stack is made of.
 #[derive(Clone)]
@@ -170,7 +172,9 @@ async fn observe(State(config): State<Arc<StackConfig>>, mut request: Request, n
         .map_or_else(|| Arc::from("unmatched"), |path| Arc::<str>::from(path.as_str()));
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let named = Arc::clone(&route);
-    let span = tracing::info_span!("request", id = &*id, method, route = &*route);
+    let span = tracing::info_span!("request", id = &*id, method, route = &*route, otel.name = Empty, otel.kind = Empty);
+    traces::served(&span, request.headers(), method, &route);
+    let traced = span.clone();
 
     let gauge = metrics::gauge!("http_requests_in_flight");
     gauge.increment(1.0);
@@ -180,6 +184,7 @@ async fn observe(State(config): State<Arc<StackConfig>>, mut request: Request, n
         let response = as_problem(response, &id).await;
         let latency_ms = begun.elapsed().as_millis();
         let status = response.status().as_u16();
+        traces::answered(&traced, status);
         // 503 is often a state (stopping, not set up yet) and whoever brings it about logs it once.
         if status >= 500 && status != 503 {
             tracing::warn!(status, latency_ms, "answered");

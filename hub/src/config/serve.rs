@@ -2,6 +2,7 @@
 
 use super::scrub::ScrubArgs;
 use super::slow::SlowArgs;
+use super::traces::TracesArgs;
 use super::tls::TlsArgs;
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::http::TlsConfig;
@@ -61,6 +62,8 @@ pub struct ServeArgs {
     tls: TlsArgs,
     #[command(flatten)]
     slow: SlowArgs,
+    #[command(flatten)]
+    traces: TracesArgs,
 }
 
 /// `serve`, ready to go.
@@ -123,6 +126,7 @@ impl ServeArgs {
             telemetry: TelemetryConfig {
                 log: layer.log.unwrap_or(defaults.log),
                 format: layer.log_format.unwrap_or(defaults.format),
+                traces: self.traces.layer().over(layer.traces).map_err(UsageError::Range)?,
             },
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             photos,
