@@ -11,9 +11,9 @@ mod scrub;
 mod serve;
 mod settings;
 mod slow;
-mod traces;
 mod task;
 mod tls;
+mod traces;
 
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, load_file};

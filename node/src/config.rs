@@ -11,8 +11,8 @@ mod pin;
 mod quarantine;
 mod scrub;
 mod slow;
-mod traces;
 mod tls;
+mod traces;
 mod trust;
 
 pub use check::CheckArgs;
@@ -40,9 +40,9 @@ use pin::PinArgs;
 use scrub::{ScrubArgs, ScrubLayer};
 use serde::Deserialize;
 use slow::SlowArgs;
-use traces::TracesArgs;
 use std::path::PathBuf;
 use tls::TlsArgs;
+use traces::TracesArgs;
 pub use trust::{TrustArgs, TrustConfig};
 
 use crate::replicator::Tempo;
@@ -161,6 +161,9 @@ pub struct ServeArgs {
     /// Most of the line that photos take, in kilobits per second; 0: all of it [default: 0].
     #[arg(long, value_name = "KBIT", env = "AINCIDENT_NODE_PHOTOS_MAX_KBIT_S")]
     photos_max_kbit_s: Option<u64>,
+    /// Most of the line that originals take of that, in kilobits per second; 0: all of it [default: 0].
+    #[arg(long, value_name = "KBIT", env = "AINCIDENT_NODE_PHOTOS_ORIGINALS_MAX_KBIT_S")]
+    photos_originals_max_kbit_s: Option<u64>,
     /// Most room on the disk for answers and reports that can be made again, in MiB, 16 to 65536 [default: 64].
     #[arg(long, value_name = "MIB", env = "AINCIDENT_NODE_CACHE_MIB")]
     cache_mib: Option<u64>,
@@ -454,6 +457,11 @@ impl ServeArgs {
                 "photos/max_kbit_s",
                 self.photos_max_kbit_s.or(photos.max_kbit_s),
                 &theirs.max_kbit_s,
+            ),
+            originals_max_kbit_s: told.first(
+                "photos/originals_max_kbit_s",
+                self.photos_originals_max_kbit_s.or(photos.originals_max_kbit_s),
+                &theirs.originals_max_kbit_s,
             ),
         };
         let backoff = layer.link.unwrap_or_default().max_backoff_ms;

@@ -152,6 +152,11 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("link.max_backoff_ms", old.tempo.pace != tempo.pace, at_once),
         ("photos.originals", old.tempo.contents.originals != tempo.contents.originals, at_once),
         ("photos.max_kbit_s", old.tempo.contents.max_bytes_per_s != tempo.contents.max_bytes_per_s, at_once),
+        (
+            "photos.originals_max_kbit_s",
+            old.tempo.contents.originals_max_bytes_per_s != tempo.contents.originals_max_bytes_per_s,
+            at_once,
+        ),
         ("verify_interval_s", old.tempo.proof != tempo.proof, at_once),
         ("scrub.interval_s", old.scrub.interval != scrub.interval, at_once),
         ("scrub.kib_s", old.scrub.bytes_per_s != scrub.bytes_per_s, at_once),

@@ -103,7 +103,8 @@ async fn a_push_is_one_trace_on_both_sides_and_a_collector_that_is_gone_holds_no
         let _ = manager.post("/api/v1/incidents", &json!({ "description": format!("{n}") })).await.expect(201);
     }
     node.drained(&manager, PATIENCE).await;
-    wait_until("the log to say so", PATIENCE, async || node.daemon().log_tail(400).contains("traces are not sent")).await;
+    wait_until("the log to say so", PATIENCE, async || node.daemon().log_tail(400).contains("traces are not sent"))
+        .await;
     assert_eq!(node.daemon().log_tail(400).matches("traces are not sent").count(), 1);
     node.stop().await;
     hub.stop().await;

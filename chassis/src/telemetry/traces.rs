@@ -92,7 +92,11 @@ where
     let failed = |why: String| TelemetryError::Traces(why);
     let config = OutboundConfig { total_timeout: Some(PATIENCE), ..OutboundConfig::default() };
     let outbound = Outbound::new("traces", config).map_err(|error| failed(error.to_string()))?.untraced();
-    let collector = Collector { outbound: outbound.into(), runtime: Handle::current(), fails: AtomicBool::new(false).into() };
+    let collector = Collector {
+        outbound: outbound.into(),
+        runtime: Handle::current(),
+        fails: AtomicBool::new(false).into(),
+    };
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(collector)

@@ -29,10 +29,11 @@ pub enum Shape {
 }
 
 /// The settings that a node has one of.
-pub const SINGLE: [(&str, Shape); 7] = [
+pub const SINGLE: [(&str, Shape); 8] = [
     ("log_level", Shape::LogLevel),
     ("photos/originals", Shape::Originals),
     ("photos/max_kbit_s", Shape::Whole(0, 10_000_000)),
+    ("photos/originals_max_kbit_s", Shape::Whole(0, 10_000_000)),
     ("link/max_backoff_ms", Shape::Whole(100, 300_000)),
     ("drafts/keep_days", Shape::Whole(1, 90)),
     ("backup/keep_daily", Shape::Whole(1, 366)),
@@ -223,6 +224,7 @@ mod tests {
             ("photos/originals", json!("on-demand")),
             ("photos/originals", json!("22:00-06:00")),
             ("photos/max_kbit_s", json!(0)),
+            ("photos/originals_max_kbit_s", json!(256)),
             ("link/max_backoff_ms", json!(100)),
             ("drafts/keep_days", json!(90)),
             ("backup/keep_daily", json!(366)),
@@ -239,6 +241,7 @@ mod tests {
             ("photos/originals", json!("+1:00-06:00")),
             ("photos/originals", json!("$(reboot)")),
             ("photos/max_kbit_s", json!(-1)),
+            ("photos/originals_max_kbit_s", json!(0.5)),
             ("photos/max_kbit_s", json!("500")),
             ("link/max_backoff_ms", json!(99)),
             ("drafts/keep_days", json!(0)),

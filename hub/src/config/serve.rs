@@ -2,8 +2,8 @@
 
 use super::scrub::ScrubArgs;
 use super::slow::SlowArgs;
-use super::traces::TracesArgs;
 use super::tls::TlsArgs;
+use super::traces::TracesArgs;
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::http::TlsConfig;
 use chassis::mail::MailConfig;

@@ -12,6 +12,8 @@ pub struct Headquarters {
     pub(super) originals: Option<String>,
     /// `photos/max_kbit_s`.
     pub(super) max_kbit_s: Option<u64>,
+    /// `photos/originals_max_kbit_s`.
+    pub(super) originals_max_kbit_s: Option<u64>,
     /// `link/max_backoff_ms`.
     pub(super) max_backoff_ms: Option<u64>,
     /// `backup/keep_daily`.
@@ -21,10 +23,11 @@ pub struct Headquarters {
 }
 
 /// Settings that a configuration has as well.
-pub const ALSO_HERE: [&str; 6] = [
+pub const ALSO_HERE: [&str; 7] = [
     "log_level",
     "photos/originals",
     "photos/max_kbit_s",
+    "photos/originals_max_kbit_s",
     "link/max_backoff_ms",
     "backup/keep_daily",
     "backup/keep_weekly",
@@ -43,6 +46,7 @@ impl Headquarters {
             log: text("log_level"),
             originals: text("photos/originals"),
             max_kbit_s: number("photos/max_kbit_s"),
+            originals_max_kbit_s: number("photos/originals_max_kbit_s"),
             max_backoff_ms: number("link/max_backoff_ms"),
             keep_daily: small("backup/keep_daily"),
             keep_weekly: small("backup/keep_weekly"),

@@ -21,13 +21,17 @@ pub(super) struct LinkLayer {
 pub(super) struct PhotosLayer {
     pub(super) originals: Option<String>,
     pub(super) max_kbit_s: Option<u64>,
+    pub(super) originals_max_kbit_s: Option<u64>,
 }
 
 pub(super) fn policy(photos: PhotosLayer) -> Result<Policy, UsageError> {
     let originals = photos.originals.map(|text| text.parse()).transpose();
+    // 0 is no cap.
+    let bytes = |kbit: Option<u64>| kbit.filter(|kbit| *kbit > 0).map(|kbit| kbit.saturating_mul(125));
     Ok(Policy {
         originals: originals.map_err(|why| UsageError::Range(format!("photos.originals: {why}")))?.unwrap_or_default(),
-        max_bytes_per_s: photos.max_kbit_s.filter(|kbit| *kbit > 0).map(|kbit| kbit.saturating_mul(125)),
+        max_bytes_per_s: bytes(photos.max_kbit_s),
+        originals_max_bytes_per_s: bytes(photos.originals_max_kbit_s),
     })
 }
 

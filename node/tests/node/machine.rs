@@ -28,7 +28,11 @@ use crate::hub::{FakeHub, SECRET, STORE};
 const TEMPO: Tempo = Tempo {
     pace: Backoff { floor: Duration::from_millis(20), cap: Duration::from_millis(100) },
     stall: Duration::from_secs(120),
-    contents: Policy { originals: Originals::Always, max_bytes_per_s: None },
+    contents: Policy {
+        originals: Originals::Always,
+        max_bytes_per_s: None,
+        originals_max_bytes_per_s: None,
+    },
     proof: Duration::from_secs(900),
 };
 

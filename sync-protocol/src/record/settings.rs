@@ -16,6 +16,7 @@ pub(super) const FIELDS: &[(&str, Part)] = &[
     ("log_level", ANY),
     ("photos/originals", ANY),
     ("photos/max_kbit_s", ANY),
+    ("photos/originals_max_kbit_s", ANY),
     ("link/max_backoff_ms", ANY),
     ("drafts/keep_days", ANY),
     ("backup/keep_daily", ANY),

@@ -73,6 +73,8 @@ pub struct Policy {
     pub originals: Originals,
     /// All contents together, in bytes per second; none: as fast as the line takes them.
     pub max_bytes_per_s: Option<u64>,
+    /// Originals, of that; none: as fast as all together.
+    pub originals_max_bytes_per_s: Option<u64>,
 }
 
 impl Policy {
@@ -97,13 +99,30 @@ pub(super) struct Lanes {
     /// Whether small contents wait, or may wait.
     pub(super) urgent: watch::Sender<bool>,
     view: watch::Receiver<View>,
-    /// When the line is free again, at the speed that is allowed.
+    /// When the line is free again, at the speed that is allowed: for all, and for originals.
     free: Mutex<Instant>,
+    free_for_originals: Mutex<Instant>,
+}
+
+/// Takes the line for `bytes` at `rate`, in bytes per second; answers when they may go.
+fn take(free: &Mutex<Instant>, bytes: usize, rate: u64) -> Instant {
+    let takes = Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64);
+    let mut free = free.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = (*free).max(Instant::now());
+    *free = at + takes;
+    at
 }
 
 impl Lanes {
     pub(super) fn new(policy: Policy, view: watch::Receiver<View>) -> Self {
-        Self { policy, urgent: watch::Sender::new(true), view, free: Mutex::new(Instant::now()) }
+        let free = || Mutex::new(Instant::now());
+        Self {
+            policy,
+            urgent: watch::Sender::new(true),
+            view,
+            free: free(),
+            free_for_originals: free(),
+        }
     }
 
     /// Waits until `bytes` more may go.
@@ -122,17 +141,12 @@ impl Lanes {
             };
             let _ = tokio::time::timeout(STEP, quiet).await;
         }
-        let Some(rate) = self.policy.max_bytes_per_s else {
-            return;
-        };
-        let takes = Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64);
-        let at = {
-            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-            let at = (*free).max(Instant::now());
-            *free = at + takes;
-            at
-        };
-        sleep_until(at).await;
+        if let Some(rate) = self.policy.originals_max_bytes_per_s.filter(|_| is_original) {
+            sleep_until(take(&self.free_for_originals, bytes, rate)).await;
+        }
+        if let Some(rate) = self.policy.max_bytes_per_s {
+            sleep_until(take(&self.free, bytes, rate)).await;
+        }
     }
 }
 
@@ -170,6 +184,19 @@ mod tests {
         // The last one begins when nine have gone.
         assert!(begun.elapsed() >= Duration::from_millis(45));
         drop(view);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn originals_have_a_cap_of_their_own_and_nothing_else_waits_for_it() {
+        let (_view, seen) = watch::channel(View::default());
+        let policy = Policy { originals_max_bytes_per_s: Some(1000), ..Policy::default() };
+        let lanes = Lanes::new(policy, seen);
+        lanes.urgent.send_replace(false);
+        let begun = Instant::now();
+        futures::future::join_all((0..100).map(|_| lanes.turn(1000, false))).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        futures::future::join_all((0..4).map(|_| lanes.turn(1000, true))).await;
+        assert_eq!(begun.elapsed().as_secs(), 3);
     }
 
     #[tokio::test]
