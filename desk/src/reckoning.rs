@@ -6,10 +6,16 @@
 //! win every edit of the next two hours. Where the clock is off by 5 minutes or less it is left alone: an order that is made of
 //! seconds decides nothing between two people, and needs no correction.
 //!
+//! A headquarters whose own clock is years ahead is not followed there: a place once given stands, and all that comes after it would have to
+//! stand behind it until that year has come. So nothing is ordered later than a day after the site's own clock.
+//!
 //! Only a node reckons. Headquarters goes by its own clock.
 
 use std::sync::{PoisonError, RwLock};
 use sync_protocol::hlc::MAX_AHEAD_MS;
+
+/// How far ahead of the site's own clock headquarters' is believed, in milliseconds.
+const MOST_AHEAD_MS: i64 = 24 * 3_600_000;
 
 /// A reading of headquarters' clock, and the time since the machine started at which it was right.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +54,9 @@ impl Reckoning {
     #[must_use]
     pub fn order_ms(&self, now_ms: i64, boot_ms: i64) -> i64 {
         match self.hub_ms(boot_ms) {
-            Some(hub_ms) if now_ms.abs_diff(hub_ms) > MAX_AHEAD_MS.unsigned_abs() => hub_ms,
+            Some(hub_ms) if now_ms.abs_diff(hub_ms) > MAX_AHEAD_MS.unsigned_abs() => {
+                hub_ms.min(now_ms.saturating_add(MOST_AHEAD_MS))
+            }
             Some(_) | None => now_ms,
         }
     }
@@ -71,13 +79,23 @@ mod tests {
         assert_eq!(reckoning.order_ms(T0 + 5 * HOUR_MS, 1000 + 3 * HOUR_MS), T0 + 3 * HOUR_MS);
         // It is put right, then set to 1970 and to the end of time.
         assert_eq!(reckoning.order_ms(T0 + 3 * HOUR_MS + 5, 1000 + 3 * HOUR_MS), T0 + 3 * HOUR_MS + 5);
-        for wrong in [0, i64::MIN, i64::MAX] {
-            assert_eq!(reckoning.order_ms(wrong, 1000 + HOUR_MS), T0 + HOUR_MS);
-        }
+        assert_eq!(reckoning.order_ms(i64::MAX, 1000 + HOUR_MS), T0 + HOUR_MS);
+        // In 1970 everything stands right behind what was there, as whatever is earlier than that does.
+        assert_eq!(reckoning.order_ms(0, 1000 + HOUR_MS), MOST_AHEAD_MS);
+        assert!(reckoning.order_ms(i64::MIN, 1000 + HOUR_MS) < 0);
         for off in [-MAX_AHEAD_MS, MAX_AHEAD_MS] {
             assert_eq!(reckoning.order_ms(T0 + off, 1000), T0 + off);
             assert_eq!(reckoning.offset_ms(T0 + off, 1000), Some(off));
             assert_eq!(reckoning.order_ms(T0 + off + off.signum(), 1000), T0);
         }
+    }
+
+    #[test]
+    fn a_headquarters_in_2031_takes_no_right_clock_along() {
+        let reckoning = Reckoning::default();
+        reckoning.begin(T0 + 5 * 365 * MOST_AHEAD_MS, 1000);
+        assert_eq!(reckoning.order_ms(T0, 1000), T0 + MOST_AHEAD_MS);
+        reckoning.begin(T0, 2000);
+        assert_eq!(reckoning.order_ms(T0, 2000), T0);
     }
 }

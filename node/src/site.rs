@@ -85,7 +85,8 @@ pub async fn open_with(
 const TEST_SYNCHRONOUS_OFF: &str = "AINCIDENT_NODE_TEST_SYNCHRONOUS_OFF";
 
 /// Reckons headquarters' time from what was last known of it, before anything is recorded: from when the machine was started, or,
-/// where that was another start, from how far its clock was off.
+/// where that was another start, from how far ahead its clock was. What was behind may have been set right meanwhile, and nothing may be ordered
+/// later than a clock that is right.
 ///
 /// # Errors
 /// When the ledger cannot be used.
@@ -94,7 +95,10 @@ pub async fn reckon(desk: &Desk) -> Result<(), desk::Error> {
         let kept = desk.ledger().link_state().await?;
         match kept.booted.filter(|booted| !booted.id.is_empty() && booted.id == desk.clock().boot_id()) {
             Some(booted) => desk.reckoning().begin(booted.hub_ms, 0),
-            None => desk.reckoning().begin(desk.now_ms().saturating_sub(kept.clock_offset_ms), desk.boot_ms()),
+            None => {
+                let ahead_ms = kept.clock_offset_ms.max(0);
+                desk.reckoning().begin(desk.now_ms().saturating_sub(ahead_ms), desk.boot_ms());
+            }
         }
     }
     Ok(())

@@ -68,7 +68,7 @@ pub trait Histories {
     async fn epochs(&self, limit: u32) -> Result<Vec<Epoch>, Error>;
     /// Hub: pushes that contradicted what it holds, the newest first; at most `limit`, of one store where it is named.
     async fn forks(&self, store: Option<String>, limit: u32) -> Result<Vec<Fork>, Error>;
-    /// Hub: one of them, with the changes kept, as they came but for what was erased since.
+    /// Hub: one of them, with the changes kept, as they came but for what was erased since and hashes of passwords.
     async fn fork(&self, no: i64) -> Result<Option<(Fork, Vec<String>)>, Error>;
     /// Notes that this ledger came out of a backup; whoever serves next acts on it.
     async fn mark_restored(&self) -> Result<(), Error>;

@@ -134,6 +134,8 @@ pub trait Photos {
     async fn photo(&self, id: Uuid) -> Result<Option<PhotoFile>, Error>;
     /// Notes that a content is durable in this site's folder; at headquarters it is thereby verified.
     async fn keep_blob(&self, sha256: Sha256, size_bytes: u64, now_ms: i64) -> Result<(), Error>;
+    /// The same where a record names it still; false where none does.
+    async fn keep_named_blob(&self, sha256: Sha256, size_bytes: u64, now_ms: i64) -> Result<bool, Error>;
     /// Notes that a content is not in this site's folder, or not whole. It counts as missing from then on.
     async fn lose_blob(&self, sha256: Sha256) -> Result<(), Error>;
     /// Forgets a content that was removed, unless it was kept again at or after `before_ms`.

@@ -247,9 +247,10 @@ pub trait Proof {
     async fn take_mended(&self, scopes: Vec<Scope>, page: Page, now_ms: i64) -> Result<Vec<GivenLine>, Error>;
     /// Changes of `scopes` that are known to be damaged or gone, at most `limit`.
     async fn changes_wanted(&self, scopes: Vec<Scope>, limit: usize) -> Result<Vec<ChangeId>, Error>;
-    /// Hub: contents of a scope that were here once and are no more, and some of those that its records name and that never came; at
-    /// most `limit`.
+    /// Hub: contents of a scope that were here once and are no more, at most `limit`.
     async fn contents_lost(&self, scope: Scope, limit: usize) -> Result<Vec<String>, Error>;
+    /// Hub: some of the contents that records of a scope name and that are not here, at most `limit`; others each time.
+    async fn contents_lacking(&self, scope: Scope, limit: usize) -> Result<Vec<String>, Error>;
     /// Node: the hub lacks contents. Those that it had verified are sent again; answers how many.
     async fn note_lost_at_hub(&self, contents: Vec<Sha256>) -> Result<u64, Error>;
 

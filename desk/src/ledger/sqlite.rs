@@ -50,16 +50,14 @@ mod versions;
 mod views;
 
 use super::{
-    Accounts, Anew, AtHub, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
-    IncidentRow, Incidents, Lane, LinkState, NewCode, NewNode, NodeAuth, NodeRow, OriginHead, PageApplied, PageQuery,
-    PageResult, PhotoFile, Photos, Piece, Recording, Records, Replication, Retirement, Review, Site, Stats, Store,
-    Unpushed, Whole,
+    Accounts, Anew, Audit, Backlog, Beginning, Enrolment, Event, Failures, Filter, Fleet, HistoryItem, Identity,
+    IncidentRow, Incidents, LinkState, NewCode, NewNode, NodeAuth, NodeRow, OriginHead, PageApplied, PageQuery,
+    PageResult, Recording, Records, Replication, Retirement, Review, Site, Stats, Store, Unpushed, Whole,
 };
 use crate::actor::Account;
 use crate::error::Error;
 use async_trait::async_trait;
 use changes::Untried;
-use chassis::blobs::Sha256;
 use chassis::ids::Ids;
 use chassis::outbound::Pin;
 use chassis::sqlite::jobs::SqliteQueue;
@@ -361,53 +359,6 @@ impl Incidents for SqliteLedger {
 
     async fn reviews_of(&self, incident: Uuid) -> Result<Vec<Review>, Error> {
         self.read(move |db| reviews::of_incident(db, incident)).await
-    }
-}
-
-#[async_trait]
-impl Photos for SqliteLedger {
-    async fn photo(&self, id: Uuid) -> Result<Option<PhotoFile>, Error> {
-        self.look(move |db| photos::photo(db, id)).await
-    }
-
-    async fn keep_blob(&self, sha256: Sha256, size_bytes: u64, now_ms: i64) -> Result<(), Error> {
-        self.write(move |db| photos::keep_blob(db, sha256, size_bytes, now_ms)).await
-    }
-
-    async fn lose_blob(&self, sha256: Sha256) -> Result<(), Error> {
-        self.write(move |db| photos::lose_blob(db, sha256)).await
-    }
-
-    async fn forget_blob(&self, sha256: Sha256, before_ms: i64) -> Result<(), Error> {
-        self.write(move |db| photos::forget_blob(db, sha256, before_ms)).await
-    }
-
-    async fn is_piece(&self, sha256: Sha256) -> Result<bool, Error> {
-        self.look(move |db| photos::is_piece(db, sha256)).await
-    }
-
-    async fn pieces_waiting(&self, after: Option<(Lane, i64)>, limit: u32) -> Result<Vec<Piece>, Error> {
-        self.look(move |db| photos::pieces_waiting(db, after, limit)).await
-    }
-
-    async fn pieces_of(&self, incident_id: Uuid, lane: Lane) -> Result<Vec<Piece>, Error> {
-        self.look(move |db| photos::pieces_of(db, incident_id, lane)).await
-    }
-
-    async fn pieces_pending(&self) -> Result<(u64, u64), Error> {
-        self.look(photos::pending).await
-    }
-
-    async fn pieces_missing(&self, limit: u32) -> Result<Vec<Piece>, Error> {
-        self.read(move |db| photos::pieces_missing(db, limit)).await
-    }
-
-    async fn note_at_hub(&self, contents: Vec<Sha256>, at_hub: AtHub) -> Result<(), Error> {
-        self.write(move |db| photos::note_at_hub(db, &contents, at_hub)).await
-    }
-
-    async fn piece_in(&self, scope: Scope, sha256: Sha256) -> Result<Option<(u64, bool)>, Error> {
-        self.look(move |db| photos::piece_in(db, &scope, sha256)).await
     }
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// A clock further off than this is worth a word, in milliseconds.
 const CLOCK_OFF_MS: u64 = 5 * 60_000;
 /// How long a branch that was kept aside is worth a look, in milliseconds.
-const FORKED_MS: i64 = 7 * 24 * 3_600_000;
+const FORKED_MS: u64 = 7 * 24 * 3_600_000;
 /// What is told of a node's past.
 pub(super) const HISTORY: u32 = 100;
 
@@ -62,7 +62,7 @@ pub fn silent_ms(item: &NodeItem, now_ms: i64) -> i64 {
 /// Whether a branch of the node's history was kept aside within the last week.
 fn forked_lately(item: &NodeItem, now_ms: i64) -> bool {
     let last_ms = item.forked_at.as_deref().and_then(parse_rfc3339);
-    last_ms.is_some_and(|last_ms| now_ms.saturating_sub(last_ms) < FORKED_MS)
+    last_ms.is_some_and(|last_ms| now_ms.abs_diff(last_ms) < FORKED_MS)
 }
 
 /// What is wrong with a node now. One that is no more is nobody's trouble.
@@ -80,7 +80,7 @@ pub(super) fn of(item: &NodeItem, now_ms: i64) -> Vec<Alarm> {
         ("different", u64::from(proof.is_some_and(|proof| proof.state == "different"))),
         ("damaged", damaged),
         ("version", u64::from(item.versions.is_some())),
-        ("forked", if forked_lately(item, now_ms) { item.forks } else { 0 }),
+        ("forked", u64::from(forked_lately(item, now_ms))),
         ("settings", if is_refused { item.settings.refused.len() as u64 } else { 0 }),
     ];
     let wrong = all.into_iter().filter(|(_, number)| *number > 0);

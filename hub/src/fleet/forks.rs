@@ -58,7 +58,7 @@ pub struct Branch {
     /// Which one.
     #[serde(flatten)]
     pub fork: Fork,
-    /// Its changes as they came, `first_seq` first; of what was erased since only digests are left.
+    /// Its changes as they came, `first_seq` first, without hashes of passwords; of what was erased since only digests are left.
     #[schema(value_type = Vec<Object>)]
     pub changes: Vec<Box<RawValue>>,
 }

@@ -18,6 +18,8 @@ use sync_protocol::checksum::{
 use sync_protocol::message::{GiveAnswer, Given};
 use sync_protocol::scope::Scope;
 
+/// Contents that never came, in one answer: it is asked again in a quarter of an hour.
+const MAX_LACKING: usize = 100;
 /// Longest cursor looked at, in bytes.
 const MAX_CURSOR_BYTES: usize = 200;
 
@@ -75,6 +77,13 @@ impl Intake {
         };
         let wanted = self.ledger().changes_wanted(scopes, MAX_WANTED).await.map_err(|error| self.failed(error))?;
         let lost = self.ledger().contents_lost(caller.own_scope(), MAX_WANTED).await;
+        let mut lost = lost.map_err(|error| self.failed(error))?;
+        // While changes are on their way contents are as well.
+        if is_first && answers.values().all(|answer| answer.state != Compared::Behind) {
+            let limit = MAX_LACKING.min(MAX_WANTED - lost.len().min(MAX_WANTED));
+            let lacking = self.ledger().contents_lacking(caller.own_scope(), limit).await;
+            lost.extend(lacking.map_err(|error| self.failed(error))?);
+        }
         Ok(ChecksumsAnswer {
             hub_id: self.inner.hub_id,
             epoch: self.epoch().await?,
@@ -82,7 +91,7 @@ impl Intake {
             scopes: answers,
             records,
             wanted,
-            lost: lost.map_err(|error| self.failed(error))?,
+            lost,
         })
     }
 

@@ -315,9 +315,11 @@ async fn adopt(session: &Session, sha256: Sha256) -> Result<bool, Broken> {
     if !matches!(blobs.verify(sha256).await, Ok(true)) {
         return Ok(false);
     }
-    session.desk.ledger().keep_blob(sha256, reading.size_bytes, session.desk.now_ms()).await?;
-    tracing::warn!(%sha256, "a photo's content was here and the ledger had forgotten it");
-    Ok(true)
+    let is_named = session.desk.ledger().keep_named_blob(sha256, reading.size_bytes, session.desk.now_ms()).await?;
+    if is_named {
+        tracing::warn!(%sha256, "a photo's content was here and the ledger had forgotten it");
+    }
+    Ok(is_named)
 }
 
 async fn have(session: &Session, asked: &BTreeMap<Sha256, Piece>) -> Result<Vec<HaveItem>, Broken> {

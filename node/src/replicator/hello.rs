@@ -32,14 +32,14 @@ pub(super) async fn run(session: &Session) {
         session.until_hello(&mut view).await;
         let (sent_ms, sent_boot_ms) = (session.desk.now_ms(), session.desk.boot_ms());
         let renew = renews(session.link(|link, _| link.phase()), renewed_ms, sent_ms);
-        let request = request(session, sent_ms, renew).await;
+        let (request, acknowledged) = request(session, sent_ms, renew).await;
         match session.hub.ask::<HelloAnswer>(path::HELLO, &request, DEADLINE).await {
             Ok(answer) => {
-                session.measure(sent_boot_ms, answer.now_ms);
                 if let Some(stop) = objection(&answer, &request) {
                     session.stop(stop);
                     continue;
                 }
+                session.measure(sent_boot_ms, answer.now_ms);
                 // Before the secret: until it is used headquarters says so again.
                 if answer.returned
                     && let Err(error) = session.desk.ledger().erase_again().await
@@ -67,7 +67,7 @@ pub(super) async fn run(session: &Session) {
                 no += 1;
                 let phase = session.link(|link, _| link.phase());
                 breaks += u64::from(!matches!(phase, Phase::Online | Phase::Checking));
-                settle(session, answer, request.origin, no, breaks).await;
+                settle(session, answer, (request.origin, acknowledged), no, breaks).await;
             }
             Err(Failure::Refused(refused)) if refused.kind == refusal::NOT_YOURS && request.seq > 0 => {
                 session.contact();
@@ -96,13 +96,15 @@ async fn unreadable(session: &Session, error: &desk::Error) {
     session.hello_failed(&Failure::NoHub { why, retry_after: None }).await;
 }
 
-async fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
+/// What is said, and up to where headquarters has acknowledged the stream that it names.
+async fn request(session: &Session, now_ms: i64, renew: bool) -> (HelloRequest, u64) {
     // Not from the view, which may be a moment older. Where the ledger cannot be read the view will do.
     let seen = session.view.borrow().backlog.clone();
     let backlog = session.desk.ledger().backlog().await.unwrap_or(seen);
     // Without one the hub is only a little slower to find out that it was restored.
     let acked = session.desk.ledger().receipt(backlog.origin).await.unwrap_or_default();
-    HelloRequest {
+    let acknowledged = backlog.seq.saturating_sub(backlog.pending_changes);
+    let request = HelloRequest {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocols: (sync_protocol::OLDEST_VERSION..=sync_protocol::VERSION).collect(),
         hub_id: session.enrolment.hub_id,
@@ -114,7 +116,8 @@ async fn request(session: &Session, now_ms: i64, renew: bool) -> HelloRequest {
         renew,
         acked,
         status: session.node_status(),
-    }
+    };
+    (request, acknowledged)
 }
 
 /// Where this node's history and the one headquarters holds part, if they do.
@@ -180,7 +183,7 @@ async fn saw_program(session: &Session, answer: &HelloAnswer) {
     }
 }
 
-async fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, breaks: u64) {
+async fn settle(session: &Session, answer: HelloAnswer, (origin, acknowledged): (Uuid, u64), no: u64, breaks: u64) {
     session.contact();
     session.link(|link, now| link.hello_succeeded(now, answer.protocol < sync_protocol::VERSION));
     session.board.well(Part::Stop);
@@ -192,7 +195,7 @@ async fn settle(session: &Session, answer: HelloAnswer, origin: Uuid, no: u64, b
     }
     let HelloAnswer { limits, scopes, applied_seq, protocol, retired, .. } = answer;
     let scopes = if retired { Vec::new() } else { scopes };
-    session.welcome(Welcome { no, breaks, protocol, limits, scopes, origin, applied_seq });
+    session.welcome(Welcome { no, breaks, protocol, limits, scopes, origin, applied_seq, acknowledged });
 }
 
 #[cfg(test)]

@@ -116,10 +116,12 @@ async fn round(session: &Session, vain: &mut u32) -> Result<Duration, Trouble> {
     let Some(holding) = desk.ledger().holding(false).await? else {
         return Ok(SOON);
     };
-    let answer = ask(hub, &first(desk, &holding).await?).await?;
+    let (request, sent_boot_ms) = (first(desk, &holding).await?, desk.boot_ms());
+    let answer = ask(hub, &request).await?;
     if answer.hub_id != session.enrolment.hub_id {
         return Err(Failure::nonsense("it is of another hub").into());
     }
+    session.measure(sent_boot_ms, answer.now_ms);
     session.saw_epoch(answer.epoch).await;
     session.contact();
     let mut moved = give_back(desk, hub, &answer).await?;

@@ -131,9 +131,8 @@ async fn arrive(
     // It may have been upgraded, and have tried again what it could not take.
     (position.asked, position.asking) = (None, None);
     batch.set_most(welcome.limits.push_bytes);
-    let acknowledged = backlog.seq.saturating_sub(backlog.pending_changes);
     // What `hello` told is about the stream it asked for.
-    let is_behind = welcome.origin == backlog.origin && welcome.applied_seq < acknowledged;
+    let is_behind = welcome.origin == backlog.origin && welcome.applied_seq < welcome.acknowledged;
     position.after = is_behind.then_some(welcome.applied_seq);
     if is_behind {
         session.desk.ledger().take_back_acks(backlog.origin, welcome.applied_seq).await?;

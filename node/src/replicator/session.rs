@@ -40,6 +40,8 @@ pub(super) struct Welcome {
     pub origin: Uuid,
     /// The last number the hub holds of it.
     pub applied_seq: u64,
+    /// The last number of it that the hub had acknowledged when `hello` was said: what was acknowledged since it may not have counted.
+    pub acknowledged: u64,
 }
 
 /// What the loops share.

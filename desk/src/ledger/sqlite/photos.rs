@@ -2,8 +2,10 @@
 
 use super::changes::Record;
 use super::fail::{Done, Fail};
-use super::{damage, erasures, site};
-use crate::ledger::{AtHub, DamageKind, Lane, Photo, PhotoFile, Piece};
+use super::{SqliteLedger, damage, erasures, site};
+use crate::error::Error;
+use crate::ledger::{AtHub, DamageKind, Lane, Photo, PhotoFile, Photos, Piece};
+use async_trait::async_trait;
 use chassis::blobs::Sha256;
 use chassis::clock::format_rfc3339;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, Row, params};
@@ -207,6 +209,14 @@ pub(super) fn keep_blob(db: &Connection, sha256: Sha256, size_bytes: u64, now_ms
     Ok(())
 }
 
+pub(super) fn keep_named_blob(db: &Connection, sha256: Sha256, size_bytes: u64, now_ms: i64) -> Done<bool> {
+    let is_named = is_piece(db, sha256)?;
+    if is_named {
+        keep_blob(db, sha256, size_bytes, now_ms)?;
+    }
+    Ok(is_named)
+}
+
 pub(super) fn lose_blob(db: &Connection, sha256: Sha256) -> Done<()> {
     let sha256 = sha256.to_string();
     db.prepare_cached("DELETE FROM blobs WHERE sha256 = ?1")?.execute([&sha256])?;
@@ -372,4 +382,55 @@ pub(super) fn compare(db: &Connection, record: &Record) -> Done<Option<String>> 
 /// The incident's photos, where it has any.
 pub(super) fn with(db: &Connection, no: i64, count: u64) -> Done<Vec<Photo>> {
     if count == 0 { Ok(Vec::new()) } else { of_incident(db, no) }
+}
+
+#[async_trait]
+impl Photos for SqliteLedger {
+    async fn photo(&self, id: Uuid) -> Result<Option<PhotoFile>, Error> {
+        self.look(move |db| photo(db, id)).await
+    }
+
+    async fn keep_blob(&self, sha256: Sha256, size_bytes: u64, now_ms: i64) -> Result<(), Error> {
+        self.write(move |db| keep_blob(db, sha256, size_bytes, now_ms)).await
+    }
+
+    async fn keep_named_blob(&self, sha256: Sha256, size_bytes: u64, now_ms: i64) -> Result<bool, Error> {
+        self.write(move |db| keep_named_blob(db, sha256, size_bytes, now_ms)).await
+    }
+
+    async fn lose_blob(&self, sha256: Sha256) -> Result<(), Error> {
+        self.write(move |db| lose_blob(db, sha256)).await
+    }
+
+    async fn forget_blob(&self, sha256: Sha256, before_ms: i64) -> Result<(), Error> {
+        self.write(move |db| forget_blob(db, sha256, before_ms)).await
+    }
+
+    async fn is_piece(&self, sha256: Sha256) -> Result<bool, Error> {
+        self.look(move |db| is_piece(db, sha256)).await
+    }
+
+    async fn pieces_waiting(&self, after: Option<(Lane, i64)>, limit: u32) -> Result<Vec<Piece>, Error> {
+        self.look(move |db| pieces_waiting(db, after, limit)).await
+    }
+
+    async fn pieces_of(&self, incident_id: Uuid, lane: Lane) -> Result<Vec<Piece>, Error> {
+        self.look(move |db| pieces_of(db, incident_id, lane)).await
+    }
+
+    async fn pieces_pending(&self) -> Result<(u64, u64), Error> {
+        self.look(pending).await
+    }
+
+    async fn pieces_missing(&self, limit: u32) -> Result<Vec<Piece>, Error> {
+        self.read(move |db| pieces_missing(db, limit)).await
+    }
+
+    async fn note_at_hub(&self, contents: Vec<Sha256>, at_hub: AtHub) -> Result<(), Error> {
+        self.write(move |db| note_at_hub(db, &contents, at_hub)).await
+    }
+
+    async fn piece_in(&self, scope: Scope, sha256: Sha256) -> Result<Option<(u64, bool)>, Error> {
+        self.look(move |db| piece_in(db, &scope, sha256)).await
+    }
 }

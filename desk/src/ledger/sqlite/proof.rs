@@ -30,9 +30,6 @@ use uuid::Uuid;
 /// Most rows of a feed that are looked at to tell how far a node is behind; beyond that it is "at least so many".
 const MAX_BEHIND: i64 = 5_000;
 
-/// Contents that the hub never got, in one answer: it is asked again in a quarter of an hour.
-const MAX_LACKING: usize = 100;
-
 const fn compared_text(state: Compared) -> &'static str {
     match state {
         Compared::Equal => "equal",
@@ -387,14 +384,12 @@ impl Proof for SqliteLedger {
     }
 
     async fn contents_lost(&self, scope: Scope, limit: usize) -> Result<Vec<String>, Error> {
+        self.look(move |db| damage::contents_lost(db, &scope, limit)).await
+    }
+
+    async fn contents_lacking(&self, scope: Scope, limit: usize) -> Result<Vec<String>, Error> {
         let random = self.ids.random_u64();
-        self.look(move |db| {
-            let mut lost = damage::contents_lost(db, &scope, limit)?;
-            let left = limit.saturating_sub(lost.len()).min(MAX_LACKING);
-            lost.extend(photos::lacking(db, &scope, random, left)?);
-            Ok(lost)
-        })
-        .await
+        self.read(move |db| photos::lacking(db, &scope, random, limit)).await
     }
 
     async fn note_lost_at_hub(&self, contents: Vec<Sha256>) -> Result<u64, Error> {

@@ -111,7 +111,7 @@ fn numbered(db: &Connection, no: i64) -> Done<Option<Quarantined>> {
         no,
         store_code,
         site,
-        body: shown(&kind, body),
+        body: shown(kind.as_deref(), body),
         kind,
         record_id,
         set,
@@ -127,8 +127,8 @@ fn numbered(db: &Connection, no: i64) -> Done<Option<Quarantined>> {
 }
 
 /// A body as people may see it: the hash of a password is nobody's.
-fn shown(kind: &Option<String>, body: String) -> String {
-    if kind.as_deref() != Some(ACCOUNT) {
+pub(super) fn shown(kind: Option<&str>, body: String) -> String {
+    if kind != Some(ACCOUNT) {
         return body;
     }
     let mut members: Map<String, Value> = serde_json::from_str(&body).unwrap_or_default();

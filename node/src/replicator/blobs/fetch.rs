@@ -7,6 +7,7 @@ use crate::replicator::hub::Failure;
 use crate::replicator::session::{Session, Waiting};
 use chassis::blobs::{Incoming, Sha256, Steps};
 use desk::photos::travels::Travel;
+use std::collections::HashSet;
 use std::io;
 use sync_protocol::message::path;
 use sync_protocol::record::MAX_PHOTO_BYTES;
@@ -49,8 +50,8 @@ async fn round(session: &Session, lanes: &Lanes, resting: &mut Resting) -> Resul
     let mut digests = session.desk.wanted().borrow().clone();
     let missing = session.desk.ledger().pieces_missing(LOOK).await?;
     digests.extend(missing.iter().map(|piece| piece.sha256));
-    digests.retain(|digest| !resting.rests(*digest));
-    digests.dedup();
+    let mut seen = HashSet::new();
+    digests.retain(|digest| !resting.rests(*digest) && seen.insert(*digest));
     for sha256 in &digests {
         if adopt(session, *sha256).await? {
             session.desk.stop_wanting(*sha256);
@@ -118,8 +119,11 @@ async fn content(session: &Session, lanes: &Lanes, sha256: Sha256) -> Result<boo
     match incoming.keep(Some(sha256)).await {
         Ok(kept) => {
             let now_ms = session.desk.now_ms();
-            let noted = session.desk.ledger().keep_blob(kept.sha256, kept.size_bytes, now_ms).await;
-            noted.map_err(|error| Stopped::Broken(Broken::Ledger(error)))?;
+            let noted = session.desk.ledger().keep_named_blob(kept.sha256, kept.size_bytes, now_ms).await;
+            if !noted.map_err(|error| Stopped::Broken(Broken::Ledger(error)))? {
+                // It was erased while it came.
+                blobs.remove(kept.sha256).await.map_err(disk)?;
+            }
             session.contact();
             Ok(true)
         }
