@@ -69,6 +69,9 @@ pub enum BackupError {
     /// Reading or writing failed.
     #[error("{0}: {1}")]
     Io(String, io::Error),
+    /// The file, or the folder that it is to be in, is not there.
+    #[error("there is no {0}, or no folder for it: check the name, and that what belongs there is mounted")]
+    Missing(String),
     /// The file is there already.
     #[error("{0} is there already and is not overwritten; name another file")]
     Exists(String),
@@ -90,7 +93,10 @@ pub enum BackupError {
 }
 
 fn io_at(path: &Path) -> impl Fn(io::Error) -> BackupError + '_ {
-    move |error| BackupError::Io(path.display().to_string(), error)
+    move |error| match error.kind() {
+        io::ErrorKind::NotFound => BackupError::Missing(path.display().to_string()),
+        _ => BackupError::Io(path.display().to_string(), error),
+    }
 }
 
 fn damaged(path: &Path, why: impl Into<String>) -> BackupError {
@@ -198,7 +204,7 @@ fn pack(
             }
             Ok(member) => members.push(member),
             // Removed since the folder was read: nothing named it.
-            Err(BackupError::Io(_, error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(BackupError::Missing(_)) => {}
             Err(error) => return Err(error),
         }
         progress(members.len() as u64);

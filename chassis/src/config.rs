@@ -106,6 +106,19 @@ fn line_of(text: &str, offset: usize) -> Option<usize> {
     Some(before.iter().filter(|byte| **byte == b'\n').count() + 1)
 }
 
+/// An address to listen on as it is given; whether there is such a host is found out when it is listened on.
+///
+/// # Errors
+/// One line, where it is not `ADDRESS:PORT`.
+pub fn listen_address(name: &str, text: String) -> Result<String, String> {
+    let fits = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if fits {
+        Ok(text)
+    } else {
+        Err(format!("{name} is {text:?}; give ADDRESS:PORT, such as 127.0.0.1:7700"))
+    }
+}
+
 /// A layer of settings that can lie over another one; implement it with [`overlay!`](crate::overlay).
 pub trait Layered: Sized {
     /// Takes each field from `self` where it is set, else from `below`.

@@ -30,6 +30,20 @@ const DECIMALS: &[(&str, usize)] = &[
     ("XPF", 0),
 ];
 
+/// The currencies that are in use, and those that lately were (ISO 4217, lists one and three).
+const KNOWN: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF \
+    CHE CHF CHW CLF CLP CNY COP COU CRC CUC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HRK \
+    HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP \
+    MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD \
+    SHP SLE SLL SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF \
+    XCD XCG XOF XPF YER ZAR ZMW ZWG ZWL";
+
+/// Whether there is such a currency.
+#[must_use]
+pub fn is_known(code: &str) -> bool {
+    code.len() == 3 && KNOWN.split_ascii_whitespace().any(|known| known == code)
+}
+
 /// How many decimals a currency has: none where nobody says which one it is (an empty text), so that none are made up.
 #[must_use]
 pub fn decimals(currency: &str) -> usize {

@@ -29,6 +29,7 @@ use chassis::blobs::{Kept, Sha256};
 use chassis::clock::format_rfc3339;
 use chassis::jobs::NewJob;
 use header::{Inspection, Verdict};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use sniff::Format;
 use std::sync::Arc;
@@ -154,7 +155,7 @@ pub async fn add(desk: &Desk, actor: &Actor, incident_id: Uuid, new: NewPhoto) -
         unwanted(desk, new.kept.sha256).await?;
         return Err(refusal.into());
     }
-    let set = fields(incident_id, &new, &found);
+    let set = fields(incident_id, &new, &found, &zone_of(desk, incident_id).await?);
     let errors: Vec<FieldError> = check(PHOTO, &set);
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors).into());
@@ -169,6 +170,13 @@ pub async fn add(desk: &Desk, actor: &Actor, incident_id: Uuid, new: NewPhoto) -
     record(desk, &actor.username, vec![incident_id, id], jobs, plan).await?;
     let file = desk.ledger().photo(id).await?.ok_or(Refusal::NotFound)?;
     Ok(file.photo)
+}
+
+/// The clocks of the store to which an incident belongs.
+async fn zone_of(desk: &Desk, incident_id: Uuid) -> Result<TimeZone, Error> {
+    let row = desk.ledger().incident(incident_id).await?.ok_or(Refusal::NotFound)?;
+    let store = desk.ledger().store(&row.store_code).await?;
+    Ok(store.and_then(|store| TimeZone::get(&store.timezone).ok()).unwrap_or(TimeZone::UTC))
 }
 
 /// Whether a file that is kept may be opened: for what is not added to an incident yet.
@@ -209,7 +217,8 @@ fn plan(staged: &Staged, actor: &Actor, id: Uuid, set: Fields, most: u64) -> Res
     }])
 }
 
-fn fields(incident_id: Uuid, new: &NewPhoto, found: &Inspection) -> Fields {
+/// What is recorded of a photo; `zone`: the store's.
+fn fields(incident_id: Uuid, new: &NewPhoto, found: &Inspection, zone: &TimeZone) -> Fields {
     let mut set = Fields::from([
         ("incident_id".to_owned(), Value::from(incident_id.hyphenated().to_string())),
         ("sha256".to_owned(), Value::from(new.kept.sha256.to_string())),
@@ -229,7 +238,7 @@ fn fields(incident_id: Uuid, new: &NewPhoto, found: &Inspection) -> Fields {
             .filter(|caption| !caption.trim().is_empty())
             .map(|caption| Value::from(caption.as_str())),
     );
-    put("taken_at", found.taken_at_ms.map(|ms| Value::from(format_rfc3339(ms))));
+    put("taken_at", found.taken.map(|taken| Value::from(format_rfc3339(taken.at_ms(zone)))));
     if let Verdict::Undecodable(why) = &found.verdict {
         put("state", Some(Value::from("undecodable")));
         put("reason", Some(Value::from(why.as_str())));

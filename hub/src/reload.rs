@@ -41,7 +41,7 @@ impl Settings {
         slow::set(new.slow);
         self.now.slow = new.slow;
         let log = new.telemetry.log;
-        self.now.telemetry = TelemetryConfig { log, format: self.now.telemetry.format };
+        self.now.telemetry = TelemetryConfig { log, ..self.now.telemetry.clone() };
         (self.now.scrub, self.now.photos) = (new.scrub, new.photos);
         Ok(differs)
     }

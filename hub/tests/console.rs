@@ -178,6 +178,7 @@ async fn node(hub: &Hub, n: u64) -> Uuid {
         version: "0.1.0".to_owned(),
         now_ms: NOW_MS,
         clock_offset_ms: 0,
+        only_store: None,
     };
     ledger.enrol(new).await.unwrap().unwrap();
     let status = NodeStatus {
@@ -504,6 +505,7 @@ async fn settings_are_made_at_a_page_without_scripts_and_said_of_each_node() {
             version: "0.1.0".to_owned(),
             now_ms: NOW_MS,
             clock_offset_ms: 0,
+            only_store: None,
         };
         hub.desk.ledger().enrol(node).await.unwrap().unwrap();
         if refused {

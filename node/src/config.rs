@@ -21,7 +21,7 @@ pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs, Suppor
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
 use chassis::backup::series::ScheduleLayer;
-use chassis::config::{ConfigError, Layered, credential, load_file};
+use chassis::config::{ConfigError, Layered, credential, listen_address, load_file};
 use chassis::http::{TlsConfig, TlsLayer};
 use chassis::mail::{MailConfig, MailLayer};
 use chassis::outbound::{MAX_PINS, Pin};
@@ -474,7 +474,8 @@ impl ServeArgs {
         let _ = told.first("backup/keep_weekly", backup.keep_weekly, &theirs.keep_weekly);
         let defaults = TelemetryConfig::default();
         Ok(ServeConfig {
-            listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7710".to_owned()),
+            listen: listen_address("listen", layer.listen.unwrap_or_else(|| "127.0.0.1:7710".to_owned()))
+                .map_err(UsageError::Range)?,
             plain_http: layer.plain_http.unwrap_or(false),
             telemetry: TelemetryConfig {
                 log: log.unwrap_or(defaults.log),

@@ -99,6 +99,7 @@ pub async fn run(config: EnrollConfig, progress: &mut impl Write) -> Result<Stri
     }
     let folder = DataFolder::open(&config.data_dir)?;
     let (desk, identity) = site::open(&folder, CancellationToken::new()).await?;
+    let held = store_held(&desk, &identity).await;
     if let (Identity::Node(enrolment), false) = (identity, config.replace) {
         let Enrolment { node_id, store_code, hub_url, .. } = enrolment;
         return Err(EnrolError::Already { node_id, store_code, hub_url });
@@ -112,6 +113,7 @@ pub async fn run(config: EnrollConfig, progress: &mut impl Write) -> Result<Stri
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocols: (sync_protocol::OLDEST_VERSION..=sync_protocol::VERSION).collect(),
         now_ms: desk.now_ms(),
+        store_code: held,
     };
     say(progress, &format!("asking {hub_url}"));
     let trust = Trust { ca_pem: ca_pem.as_deref(), pins: &pins };
@@ -197,8 +199,8 @@ async fn ask(desk: &Desk, hub_url: &str, trust: Trust<'_>, request: &EnrolReques
     let outbound = hub::outbound(trust).map_err(setup)?;
     let address = hub::address(hub_url, path::ENROL).map_err(setup)?;
     let body = serde_json::to_vec(request).map_err(|error| EnrolError::Given(error.to_string()))?;
-    let request = outbound.build(Method::POST, address).header("content-type", "application/json").body(body).build();
-    let exchange = async { Reply::read(outbound.request(request?).await?, MOST_ANSWER_BYTES, desk.now_ms()).await };
+    let sent = outbound.build(Method::POST, address).header("content-type", "application/json").body(body).build();
+    let exchange = async { Reply::read(outbound.request(sent?).await?, MOST_ANSWER_BYTES, desk.now_ms()).await };
     let reply = tokio::time::timeout(DEADLINE, exchange).await.unwrap_or(Err(OutboundError::Timeout));
     let reply = reply.map_err(|error| match error {
         OutboundError::Connect(_) | OutboundError::Setup(_) | OutboundError::Open { .. } => {
@@ -211,11 +213,11 @@ async fn ask(desk: &Desk, hub_url: &str, trust: Trust<'_>, request: &EnrolReques
             "{hub_url}: {error}; run the same again, and if the code is refused then, ask headquarters for a new one"
         )),
     })?;
-    taken(hub_url, &reply)
+    taken(hub_url, &reply, request.store_code.as_deref())
 }
 
-/// What the hub's answer says.
-fn taken(hub_url: &str, reply: &Reply) -> Result<EnrolAnswer, EnrolError> {
+/// What the hub's answer says. `held`: the store whose records the folder holds.
+fn taken(hub_url: &str, reply: &Reply, held: Option<&str>) -> Result<EnrolAnswer, EnrolError> {
     if (200..300).contains(&reply.status) {
         let answer: Option<EnrolAnswer> = serde_json::from_slice(&reply.body).ok();
         return answer.filter(is_sound).ok_or_else(|| {
@@ -226,9 +228,14 @@ fn taken(hub_url: &str, reply: &Reply) -> Result<EnrolAnswer, EnrolError> {
     }
     let (kind, detail) = hub::problem(&reply.body);
     Err(EnrolError::NotTaken(match kind.as_str() {
-        refusal::BAD_CODE => {
-            "the hub refuses the code: it is unknown, used or too old; ask headquarters for a new one".to_owned()
-        }
+        refusal::BAD_CODE => match held {
+            Some(store) => format!(
+                "the hub refuses the code: it is unknown, used, too old, or not of store {store}, whose records this folder holds; ask headquarters for a new one, or enrol another store in a folder of its own"
+            ),
+            None => {
+                "the hub refuses the code: it is unknown, used or too old; ask headquarters for a new one".to_owned()
+            }
+        },
         refusal::VERSION => {
             "the hub and this program have no protocol version in common; install the version the hub uses".to_owned()
         }
@@ -240,6 +247,15 @@ fn taken(hub_url: &str, reply: &Reply) -> Result<EnrolAnswer, EnrolError> {
             None => format!("the hub refuses: {detail}"),
         },
     }))
+}
+
+/// The store whose records the folder holds.
+async fn store_held(desk: &Desk, identity: &Identity) -> Option<String> {
+    let Identity::Node(enrolment) = identity else {
+        return None;
+    };
+    let has_recorded = desk.ledger().backlog().await.is_ok_and(|backlog| backlog.seq > 0);
+    has_recorded.then(|| enrolment.store_code.clone())
 }
 
 /// Whether an answer can be lived with: it names one store, and no scope that is not a store's node's.

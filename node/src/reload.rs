@@ -107,7 +107,7 @@ impl Settings {
         self.now.slow = new.slow;
         self.replicator.keep_to(new.tempo);
         let log = new.telemetry.log;
-        self.now.telemetry = TelemetryConfig { log, format: self.now.telemetry.format };
+        self.now.telemetry = TelemetryConfig { log, ..self.now.telemetry.clone() };
         (self.now.scrub, self.now.tempo) = (new.scrub, new.tempo);
         self.now.overridden = new.overridden;
         Ok(differs)

@@ -69,8 +69,10 @@ pub async fn status_of(config: &StatusConfig) -> Result<Status, ReportError> {
     let folder = DataFolder::open(&config.data_dir).map_err(SiteError::from)?;
     let (desk, _) = site::open(&folder, CancellationToken::new()).await?;
     let kept = desk.ledger().link_state().await?;
-    let link = if folder.is_served() { kept } else { probed(&desk, kept).await? };
-    Ok(status::read(desk.ledger(), link).await?)
+    let is_served = folder.is_served();
+    let link = if is_served { kept } else { probed(&desk, kept).await? };
+    let status = status::read(desk.ledger(), link).await?;
+    Ok(if is_served { status } else { status::unserved(status) })
 }
 
 /// Asks the hub once for what would come next, and takes nothing: only the hub itself can answer that with a proof.
@@ -86,6 +88,7 @@ async fn probed(desk: &Desk, kept: LinkState) -> Result<LinkState, ReportError> 
         limit: 1,
         wait_ms: 0,
         status: node_status(backlog.pending_changes, backlog.quarantined, kept.clock_offset_ms),
+        looks: true,
     };
     let answer = match (hub::clients((&enrolment).into()), serde_json::to_vec(&request)) {
         (Ok(outbound), Ok(body)) => {

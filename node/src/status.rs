@@ -91,6 +91,13 @@ pub struct Proof {
 /// A clock further off than this is worth a word, in milliseconds.
 const CLOCK_OFF_MS: u64 = 5 * 60_000;
 
+/// The same where no program serves the folder: that comes before everything else.
+#[must_use]
+pub fn unserved(status: Status) -> Status {
+    let state = format!("no program serves this folder: start it (systemctl start aincident-node); {}", status.state);
+    Status { state, ..status }
+}
+
 /// Reads the status from the ledger; `link`: where the link stands.
 ///
 /// # Errors

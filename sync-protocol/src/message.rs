@@ -197,6 +197,9 @@ pub struct EnrolRequest {
     pub protocols: Vec<u32>,
     /// The node's clock, milliseconds since 1970.
     pub now_ms: i64,
+    /// The only store that the folder can be of, where it holds records already: a code of another one is refused, and not used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_code: Option<String>,
 }
 
 /// The hub takes the node in. Not `Debug`-printed whole: it holds a secret.
@@ -424,6 +427,9 @@ pub struct PullRequest {
     /// For the fleet list.
     #[serde(default)]
     pub status: NodeStatus,
+    /// Nothing serves the store: somebody only looks how things stand, and that is no contact.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub looks: bool,
 }
 
 /// The first line of a page: what follows, and where to go on.

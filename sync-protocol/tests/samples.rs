@@ -170,6 +170,7 @@ fn enrol_request() -> EnrolRequest {
         version: "0.1.0".to_owned(),
         protocols: vec![1],
         now_ms: NOW,
+        store_code: None,
     }
 }
 
@@ -237,6 +238,7 @@ fn pull_request() -> PullRequest {
         limit: 1000,
         wait_ms: 25_000,
         status: status(),
+        looks: false,
     }
 }
 

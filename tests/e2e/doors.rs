@@ -47,7 +47,7 @@ async fn log_in(client: &Client, url: &str, username: &str, before: &str) -> (St
         .iter()
         .map(|value| value.to_str().unwrap().to_owned())
         .collect();
-    let session = set.iter().find(|cookie| cookie.starts_with("aincident_session=")).expect("a session");
+    let session = set.iter().find(|cookie| cookie.starts_with("aincident_session_")).expect("a session");
     (session.split(';').next().unwrap().to_owned(), set)
 }
 

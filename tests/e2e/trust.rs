@@ -25,6 +25,34 @@ async fn an_enrolment_code_works_once_and_a_second_enrolment_has_to_be_wanted() 
     ran.refused(1, "a hub that is not there");
     // A failed replacement leaves the enrolment as it was.
     assert_eq!(first.status().await["store_code"], "042");
+    // Nothing serves that folder: it says so, and a look is no contact.
+    let contact = async || {
+        let listed: Value = serde_json::from_str(&hub.run(&["node", "list", "--json"]).await.ok("node list")).unwrap();
+        listed["items"][0]["last_contact_at"].clone()
+    };
+    let before = contact().await;
+    let state = first.status().await["state"].as_str().unwrap().to_owned();
+    assert!(state.starts_with("no program serves this folder"), "{state}");
+    assert_eq!(contact().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_of_another_store_is_not_used_up_on_a_folder_that_holds_records() {
+    let scratch = Scratch::new("other-store");
+    let hub = Hub::with_stores(&scratch, &["042", "117"]).await;
+    let mut node = Node::enrolled(&scratch, &hub, "042").await;
+    let manager = node.manager().await;
+    let _ = manager.post("/api/v1/incidents", &json!({ "description": "here" })).await.expect(201);
+    node.drained(&manager, Duration::from_secs(30)).await;
+    node.stop().await;
+    let code = hub.node_code("117").await;
+    let words = ["enroll", "--hub", node.link().url(), "--code", &code, "--replace"];
+    let line = node.run(&words).await.refused(1, "another store's code");
+    assert!(line.contains("not of store 042"), "{line}");
+    assert_eq!(node.status().await["store_code"], "042");
+    assert_eq!(hub.run(&["node", "list"]).await.ok("node list").matches("117").count(), 0, "nobody has that node");
+    let fresh = Node::new(&scratch, &hub, "117", "fresh").await;
+    fresh.enroll(&code).await.ok("the code is still good");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -223,6 +223,7 @@ impl Node {
             version: "0".to_owned(),
             protocols: (sync_protocol::OLDEST_VERSION..=newest).collect(),
             now_ms: on.desk.now_ms(),
+            store_code: None,
         };
         let body = Body::from(serde_json::to_vec(&request).unwrap());
         let sent = ::http::Request::post(path::ENROL).header("content-type", "application/json").body(body).unwrap();

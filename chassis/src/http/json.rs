@@ -194,7 +194,46 @@ pub(super) fn field_error(path: &str, message: &str) -> FieldError {
             return FieldError::new(field, kind);
         }
     }
-    FieldError::new(base, message)
+    FieldError::new(base, plain(message))
+}
+
+/// What a deserializer says, without the names that only programmers know.
+fn plain(message: &str) -> String {
+    let kinds = [
+        ("a sequence", "a list"),
+        ("sequence", "a list"),
+        ("a map", "an object"),
+        ("map", "an object"),
+        ("a string", "text"),
+        ("string", "text"),
+        ("a boolean", "true or false"),
+        ("boolean", "true or false"),
+        ("null", "nothing"),
+        ("unit", "nothing"),
+        ("integer", "a whole number"),
+        ("floating point", "a number"),
+    ];
+    let named = |text: &str| {
+        let text = text.trim();
+        if text.starts_with("struct ") || text.starts_with("internally tagged enum ") {
+            return "an object".to_owned();
+        }
+        let bare = text.split(" `").next().unwrap_or(text).split(" \"").next().unwrap_or(text);
+        kinds
+            .iter()
+            .find(|(kind, _)| *kind == bare)
+            .map_or_else(|| text.to_owned(), |(_, plain)| (*plain).to_owned())
+    };
+    if let Some((_, expected)) =
+        message.strip_prefix("unknown variant ").and_then(|rest| rest.split_once(", expected "))
+    {
+        let choices = expected.trim_start_matches("one of ").replace('`', "").replace(" or ", ", ");
+        return format!("must be one of {choices}");
+    }
+    match message.split_once(": ").and_then(|(kind, rest)| Some((kind, rest.split_once(", expected ")?))) {
+        Some(("invalid type", (found, expected))) => format!("must be {}, not {}", named(expected), named(found)),
+        _ => message.to_owned(),
+    }
 }
 
 fn quoted<'a>(message: &'a str, start: &str) -> Option<&'a str> {

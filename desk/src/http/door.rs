@@ -9,6 +9,7 @@ use chassis::http::Problem;
 use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
+use std::borrow::Cow;
 
 /// The session cookie.
 pub const COOKIE_NAME: &str = "aincident_session";
@@ -86,7 +87,22 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// The token of the session that a browser brings along.
 #[must_use]
 pub fn session(headers: &HeaderMap) -> Option<&str> {
-    cookie(headers, COOKIE_NAME).filter(|token| token.len() <= MAX_TOKEN)
+    let own = own_cookie(headers).and_then(|name| cookie(headers, &name));
+    own.or_else(|| cookie(headers, COOKIE_NAME)).filter(|token| token.len() <= MAX_TOKEN)
+}
+
+/// What the session's cookie is called where several sites may be on this machine: browsers tell ports apart nowhere but in names. None
+/// where the client is on another machine.
+fn own_cookie(headers: &HeaderMap) -> Option<String> {
+    let host: http::uri::Authority = headers.get(HOST)?.to_str().ok()?.parse().ok()?;
+    let port = host.port_u16().filter(|_| is_local(&host))?;
+    Some(format!("{COOKIE_NAME}_{port}"))
+}
+
+/// What the session's cookie is to be called in the answer to a request with `headers`.
+#[must_use]
+pub fn cookie_name(headers: &HeaderMap) -> Cow<'static, str> {
+    own_cookie(headers).map_or(Cow::Borrowed(COOKIE_NAME), Cow::Owned)
 }
 
 /// What the browser says its device goes by.
@@ -139,9 +155,12 @@ pub(super) fn authority<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a 
 /// Whether the client talks to this machine itself, where there is plain HTTP and cookies need no TLS.
 #[must_use]
 pub fn is_loopback(headers: &HeaderMap, uri: &Uri) -> bool {
-    let Some(authority) = authority(headers, uri).and_then(|text| text.parse::<http::uri::Authority>().ok()) else {
-        return false;
-    };
+    authority(headers, uri)
+        .and_then(|text| text.parse::<http::uri::Authority>().ok())
+        .is_some_and(|authority| is_local(&authority))
+}
+
+fn is_local(authority: &http::uri::Authority) -> bool {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -170,6 +189,14 @@ mod tests {
     fn the_cookie_is_found_among_others() {
         assert_eq!(session(&headers(&[("cookie", "a=b; aincident_session=tok; c=d")])), Some("tok"));
         assert_eq!(session(&headers(&[("cookie", "xaincident_session=tok")])), None);
+        // Two sites on one machine.
+        let both = "aincident_session_7700=hub; aincident_session_7710=node";
+        let at = |host: &'static str| headers(&[("host", host), ("cookie", both)]);
+        assert_eq!(session(&at("127.0.0.1:7710")), Some("node"));
+        assert_eq!(session(&at("[::1]:7700")), Some("hub"));
+        assert_eq!(session(&at("incidents.example.com:7700")), None);
+        assert_eq!(cookie_name(&at("localhost:7700")), "aincident_session_7700");
+        assert_eq!(cookie_name(&at("incidents.example.com")), COOKIE_NAME);
     }
 
     #[test]

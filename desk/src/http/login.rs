@@ -1,6 +1,6 @@
 //! Logging in and out, and who one is.
 
-use super::door::{COOKIE_NAME, DEVICE_COOKIE, Door, Visitor, is_loopback, said_origin};
+use super::door::{DEVICE_COOKIE, Door, Visitor, cookie_name, is_loopback, said_origin};
 use super::object::Object;
 use super::schema::{Me, User};
 use crate::accounts::{self, Login, sessions};
@@ -84,7 +84,7 @@ fn check(credentials: &Credentials) -> Result<(), Problem> {
 /// The cookie that brings a session along.
 #[must_use]
 pub fn session_cookie(token: &str, headers: &HeaderMap, uri: &Uri) -> String {
-    cookie(COOKIE_NAME, token, sessions::LIFETIME_MS / 1000, !is_loopback(headers, uri))
+    cookie(&cookie_name(headers), token, sessions::LIFETIME_MS / 1000, !is_loopback(headers, uri))
 }
 
 /// The cookie by which a device is known again; browsers keep none for longer than 400 days.
@@ -96,7 +96,7 @@ pub fn device_cookie(token: &str, headers: &HeaderMap, uri: &Uri) -> String {
 /// The cookie that ends it in the browser.
 #[must_use]
 pub fn clear_cookie(headers: &HeaderMap, uri: &Uri) -> String {
-    cookie(COOKIE_NAME, "", 0, !is_loopback(headers, uri))
+    cookie(&cookie_name(headers), "", 0, !is_loopback(headers, uri))
 }
 
 /// No script reads it, no other site sends it, and off this machine it travels encrypted only.

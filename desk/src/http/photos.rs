@@ -57,11 +57,26 @@ pub async fn add(
     let _room = arriving(&desk)?;
     let form = form
         .map_err(|_| Problem::unsupported_media("send the files as multipart/form-data, each in a field named file"))?;
-    let mut items = Vec::new();
+    let (mut items, mut refused) = (Vec::new(), None);
     for new in multipart::receive(&desk, form).await? {
-        items.push(photos::add(&desk, &actor, incident_id, new).await?);
+        let filename = new.filename.clone();
+        match photos::add(&desk, &actor, incident_id, new).await {
+            Ok(photo) => items.push(photo),
+            Err(error) => {
+                refused.get_or_insert((filename, Problem::from(error)));
+            }
+        }
     }
-    Ok((StatusCode::CREATED, Json(PhotoList { items })).into_response())
+    match refused {
+        None => Ok((StatusCode::CREATED, Json(PhotoList { items })).into_response()),
+        Some((_, problem)) if items.is_empty() => Err(problem),
+        // One file that cannot be taken is no reason to lose the others, and whoever sent them has to know.
+        Some((filename, problem)) => {
+            let added: Vec<&str> = items.iter().map(|photo| photo.filename.as_str()).collect();
+            let detail = format!("{filename}: {}; added were {}", problem.detail, added.join(", "));
+            Err(Problem { detail, ..problem })
+        }
+    }
 }
 
 /// Room for what arrives, until it has.

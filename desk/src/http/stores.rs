@@ -8,7 +8,7 @@ use crate::ledger::Store;
 use crate::stores::{self, NewStore, StoreEdit};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chassis::http::{Json, Path, Problem};
+use chassis::http::{Json, Path, Problem, QueryPairs};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -58,7 +58,8 @@ pub struct StorePatch {
     get, path = "/api/v1/stores", tag = "stores", operation_id = "list_stores",
     responses((status = 200, description = "By code", body = Stores))
 )]
-pub async fn list(State(desk): State<Desk>, Door(actor): Door) -> Result<Json<Stores>, Problem> {
+pub async fn list(State(desk): State<Desk>, Door(actor): Door, query: QueryPairs) -> Result<Json<Stores>, Problem> {
+    query.only(&[])?;
     Ok(Json(Stores { items: stores::list(&desk, &actor).await? }))
 }
 

@@ -8,7 +8,7 @@ use crate::actor::Role;
 use crate::desk::Desk;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chassis::http::{Json, Path, Problem};
+use chassis::http::{Json, Path, Problem, QueryPairs};
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -73,7 +73,8 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Str
     get, path = "/api/v1/users", tag = "users", operation_id = "list_users",
     responses((status = 200, description = "By username", body = Accounts))
 )]
-pub async fn list(State(desk): State<Desk>, Door(actor): Door) -> Result<Json<Accounts>, Problem> {
+pub async fn list(State(desk): State<Desk>, Door(actor): Door, query: QueryPairs) -> Result<Json<Accounts>, Problem> {
+    query.only(&[])?;
     let items = accounts::list(&desk, &actor).await?;
     Ok(Json(Accounts { items: items.into_iter().map(Account::from).collect() }))
 }

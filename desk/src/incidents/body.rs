@@ -6,6 +6,7 @@
 //! `null`, here as in RFC 7396, takes a value away; a list replaces the list that was there, and elements are told
 //! apart by their `id`, or, where the client sent none, by being equal.
 
+use crate::money;
 use chassis::clock::{format_rfc3339, parse_rfc3339};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,6 +106,12 @@ impl Flat {
         let old = record::check_whole(INCIDENT, before);
         let mut errors = record::check_whole(INCIDENT, &after(before, &self.set));
         errors.retain(|error| before.born.is_none() || !old.contains(error));
+        if let Some(code) = self.set.get("loss/currency").and_then(Value::as_str)
+            && !money::is_known(code)
+            && errors.iter().all(|error| error.field != "loss/currency")
+        {
+            errors.push(wrong("loss/currency", "must be a currency of ISO 4217, such as USD"));
+        }
         errors.into_iter().map(|error| self.public(error)).collect()
     }
 
@@ -197,7 +204,11 @@ impl Flat {
 /// The id that a text with hyphens spells, in whatever case.
 #[must_use]
 pub fn parse_id(text: &str) -> Option<Uuid> {
-    if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
+    if text.len() == 36 {
+        Uuid::try_parse(text).ok().filter(|id| !id.is_nil())
+    } else {
+        None
+    }
 }
 
 /// The record as it would be after the writes. Who wrote them makes no difference to what it is asked for.

@@ -9,6 +9,7 @@ use crate::ledger::{Claim, Draft, Identity, Recording, Staged, Store, Whole};
 use crate::rules::{self, Act};
 use crate::settings;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use sync_protocol::merge::RecordState;
 use sync_protocol::record::{FieldError, INCIDENT};
@@ -29,8 +30,9 @@ const TAKEN: &str = "this id or Idempotency-Key was used with other content: cho
 pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<String>) -> Result<Shown, Error> {
     rules::check(actor, Act::Record)?;
     let now_ms = desk.now_ms();
-    let id = take_id(&mut request)?.unwrap_or_else(|| desk.ids().new_v7(now_ms));
-    let claim = claim(actor, id, key, &request)?;
+    let own_id = take_id(&mut request)?;
+    let id = own_id.unwrap_or_else(|| desk.ids().new_v7(now_ms));
+    let claim = Claim { is_own_id: own_id.is_some(), ..claim(actor, id, key, &request)? };
     let store = store_of(desk, actor, &mut request).await?;
     let scope = Scope::Store(store.code.clone());
     let status = take_status(&mut request)?;
@@ -49,6 +51,7 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
     }
     let mut set = flat.set;
     set.insert("status".to_owned(), Value::String(status));
+    let says_when = set.contains_key("occurred_at");
     set.entry("occurred_at".to_owned())
         .or_insert_with(|| Value::String(chassis::clock::format_rfc3339(now_ms)));
     body::force_severity(&none, &mut set);
@@ -67,7 +70,7 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
     };
     let who = actor.clone();
     let earlier = Arc::clone(&found);
-    let plan = move |staged: &Staged| plan(staged, &who, draft, &facts, &earlier);
+    let plan = move |staged: &Staged| plan(staged, &who, draft, says_when, &facts, &earlier);
     let recording = Recording {
         records,
         by: actor.username.clone(),
@@ -145,6 +148,7 @@ fn plan(
     staged: &Staged,
     actor: &Actor,
     draft: Draft,
+    says_when: bool,
     facts: &Facts,
     found: &OnceLock<Uuid>,
 ) -> Result<Vec<Draft>, Refusal> {
@@ -156,14 +160,48 @@ fn plan(
         let _ = found.set(earlier.incident_id);
         return Ok(Vec::new());
     }
-    if staged.records.first().is_some_and(Option::is_some) {
-        return Err(taken());
+    if let Some(Some(there)) = staged.records.first() {
+        // Recorded at another site, and asked for once more at this one.
+        let is_same = there.scope == draft.scope
+            && staged.born.as_ref().is_some_and(|born| content(born, says_when) == content(&draft.set, says_when));
+        if !is_same {
+            return Err(taken());
+        }
+        let _ = found.set(draft.id);
+        return Ok(Vec::new());
     }
     if draft.set.contains_key("assigned_to") {
         rules::check(actor, Act::Assign)?;
     }
     let errors = facts.check(staged, draft.id, &draft.scope);
     if errors.is_empty() { Ok(vec![draft]) } else { Err(Refusal::Invalid(errors)) }
+}
+
+/// A member of `people` or `items`, without its id.
+type Element<'a> = (&'a str, BTreeMap<&'a str, String>);
+
+/// What a report says, as far as its author said it: without what a site adds, which is another number and other ids each time.
+fn content(set: &Fields, says_when: bool) -> (BTreeMap<&str, &Value>, Vec<Element<'_>>) {
+    let mut plain = BTreeMap::new();
+    let mut elements: BTreeMap<(&str, &str), BTreeMap<&str, String>> = BTreeMap::new();
+    for (field, value) in set {
+        match field.splitn(3, '/').collect::<Vec<_>>()[..] {
+            ["reference"] => {}
+            ["occurred_at"] if !says_when => {}
+            [list @ ("people" | "items"), id] => {
+                elements.entry((list, id)).or_default().insert("", value.to_string());
+            }
+            [list @ ("people" | "items"), id, member] => {
+                elements.entry((list, id)).or_default().insert(member, value.to_string());
+            }
+            _ => {
+                plain.insert(field.as_str(), value);
+            }
+        }
+    }
+    let mut elements: Vec<Element<'_>> = elements.into_iter().map(|((list, _), members)| (list, members)).collect();
+    elements.sort_unstable();
+    (plain, elements)
 }
 
 /// What the request says of itself: two requests are the same when everything but their id is.
@@ -180,7 +218,12 @@ fn claim(actor: &Actor, id: Uuid, key: Option<String>, request: &Body) -> Result
         // Members come sorted: `serde_json::Map` is a `BTreeMap` here, and a test holds it to that.
         canonical.push_str(&format!("{}:{value}\n", Value::from(name.as_str())));
     }
-    Ok(Claim { id, key, digest: *blake3::hash(canonical.as_bytes()).as_bytes() })
+    Ok(Claim {
+        id,
+        is_own_id: false,
+        key,
+        digest: *blake3::hash(canonical.as_bytes()).as_bytes(),
+    })
 }
 
 fn take_id(request: &mut Body) -> Result<Option<Uuid>, Refusal> {
@@ -293,16 +336,36 @@ mod tests {
         let mut staged = Staged {
             records: vec![None],
             earlier: Some(Earlier { incident_id: Uuid::from_u128(9), same: true }),
+            born: None,
         };
-        assert_eq!(plan(&staged, &actor(), draft(), &Facts::default(), &found), Ok(Vec::new()));
+        assert_eq!(plan(&staged, &actor(), draft(), true, &Facts::default(), &found), Ok(Vec::new()));
         assert_eq!(found.get(), Some(&Uuid::from_u128(9)));
         staged.earlier = Some(Earlier { incident_id: Uuid::from_u128(9), same: false });
         assert!(matches!(
-            plan(&staged, &actor(), draft(), &Facts::default(), &OnceLock::new()),
+            plan(&staged, &actor(), draft(), true, &Facts::default(), &OnceLock::new()),
             Err(Refusal::Conflict(_))
         ));
         staged.earlier = None;
-        assert_eq!(plan(&staged, &actor(), draft(), &Facts::default(), &OnceLock::new()), Ok(vec![draft()]));
+        assert_eq!(plan(&staged, &actor(), draft(), true, &Facts::default(), &OnceLock::new()), Ok(vec![draft()]));
+    }
+
+    #[test]
+    fn the_same_report_at_another_site_is_known_again_whatever_that_site_added() {
+        let fields = |value: Value| -> Fields { value.as_object().unwrap().clone().into_iter().collect() };
+        let there = fields(json!({
+            "description": "x", "severity": 4, "occurred_at": "2026-11-20T00:00:00Z", "reference": "042-2026-000001-K7",
+            "people/1": {"name": "Ann"}, "people/2": {"name": "Bob"}, "status": "submitted",
+        }));
+        let here = |description: &str, first: &str| {
+            fields(json!({
+                "description": description, "severity": 4, "occurred_at": "2026-11-21T00:00:00Z",
+                "people/8": {"name": "Bob"}, "people/9": {"name": first}, "status": "submitted",
+            }))
+        };
+        assert_eq!(content(&there, false), content(&here("x", "Ann"), false));
+        assert_ne!(content(&there, true), content(&here("x", "Ann"), true), "it said when, and not the same");
+        assert_ne!(content(&there, false), content(&here("y", "Ann"), false));
+        assert_ne!(content(&there, false), content(&here("x", "Eve"), false));
     }
 
     #[test]

@@ -181,7 +181,7 @@ mod tests {
             etag: Some("\"e\"".to_owned()),
             photo_count: 0,
         };
-        Staged { records: vec![Some(record)], earlier: None }
+        Staged { records: vec![Some(record)], ..Staged::default() }
     }
 
     fn plan(actor: &Actor, staged: &Staged, request: Value) -> Result<Vec<Draft>, Refusal> {

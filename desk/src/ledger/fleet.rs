@@ -115,6 +115,8 @@ pub struct NewNode {
     pub now_ms: i64,
     /// The node's clock minus the hub's.
     pub clock_offset_ms: i64,
+    /// The only store that it can be of.
+    pub only_store: Option<String>,
 }
 
 /// The hub's nodes.

@@ -18,6 +18,8 @@ pub struct Staged {
     pub records: Vec<Option<StagedRecord>>,
     /// What an earlier request with the same key or id recorded.
     pub earlier: Option<Earlier>,
+    /// What the first record was recorded with, where that is the incident of a claim and another site recorded it.
+    pub born: Option<BTreeMap<Field, Value>>,
 }
 
 /// One record inside a transaction.
@@ -71,6 +73,8 @@ pub type Plan = Box<dyn FnOnce(&Staged) -> Result<Vec<Draft>, Refusal> + Send>;
 pub struct Claim {
     /// The incident's id, the client's own or one made for it.
     pub id: Uuid,
+    /// Whether it is the client's own.
+    pub is_own_id: bool,
     /// `USERNAME/KEY`, where the client sent an `Idempotency-Key`.
     pub key: Option<String>,
     /// Digest of the content as sent.

@@ -3,6 +3,8 @@
 use super::sniff::{Format, SNIFF_BYTES, jpeg_start};
 use chassis::clock::parse_rfc3339;
 use exif::{In, Tag, Value};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
@@ -30,6 +32,30 @@ pub enum Verdict {
     Bomb(String),
 }
 
+/// When a picture was taken, as its camera says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// At this moment, in milliseconds since 1970.
+    At(i64),
+    /// When the clocks where it was taken said this; most cameras do not say where that was. Milliseconds since 1970, as if it were UTC.
+    Local(i64),
+}
+
+impl Taken {
+    /// The moment, for a picture that was taken where `zone` holds; milliseconds since 1970. An hour that comes twice is taken for the
+    /// first one, and one that does not come for the hour after it.
+    #[must_use]
+    pub fn at_ms(self, zone: &TimeZone) -> i64 {
+        match self {
+            Self::At(ms) => ms,
+            Self::Local(ms) => {
+                let clock = Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(TimeZone::UTC).datetime();
+                clock.to_zoned(zone.clone()).map_or(ms, |at| at.timestamp().as_millisecond())
+            }
+        }
+    }
+}
+
 /// What a file is, from its first bytes and headers alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -39,8 +65,8 @@ pub struct Inspection {
     pub width: Option<u32>,
     /// Pixels down, upright.
     pub height: Option<u32>,
-    /// When it was taken, as the camera's clock said; milliseconds since 1970, taken as UTC where the camera did not say.
-    pub taken_at_ms: Option<i64>,
+    /// When it was taken, as the camera's clock said.
+    pub taken: Option<Taken>,
     /// EXIF orientation, 1 to 8.
     pub orientation: u8,
     /// Bytes that showing it takes at the worst, all buffers together.
@@ -92,13 +118,13 @@ impl Head {
     }
 
     fn inspected(self, format: Format) -> Inspection {
-        let (orientation, taken_at_ms) = told_by_camera(self.exif);
+        let (orientation, taken) = told_by_camera(self.exif);
         let size = self.size.map(|(width, height)| if orientation >= 5 { (height, width) } else { (width, height) });
         Inspection {
             format,
             width: size.map(|(width, _)| width),
             height: size.map(|(_, height)| height),
-            taken_at_ms,
+            taken,
             orientation,
             cost_bytes: cost(format, self.size, self.decoded_bytes),
             verdict: verdict(format, self.size, self.decoded_bytes, self.scans, self.broken),
@@ -375,7 +401,7 @@ fn gif(start: &[u8]) -> io::Result<Head> {
 }
 
 /// Orientation and moment of exposure, where the camera told them.
-pub(super) fn told_by_camera(raw: Vec<u8>) -> (u8, Option<i64>) {
+pub(super) fn told_by_camera(raw: Vec<u8>) -> (u8, Option<Taken>) {
     if raw.is_empty() {
         return (1, None);
     }
@@ -404,16 +430,13 @@ pub(super) fn told_by_camera(raw: Vec<u8>) -> (u8, Option<i64>) {
 }
 
 /// `2026:01:02 03:04:05` with an offset such as `+02:00`.
-fn moment(text: &str, offset: Option<&str>) -> Option<i64> {
+fn moment(text: &str, offset: Option<&str>) -> Option<Taken> {
     let text = text.trim_end_matches('\0').trim();
     let (day, time) = text.split_once(' ')?;
-    let offset = offset
-        .map(|offset| offset.trim_end_matches('\0').trim())
-        .filter(|offset| offset.len() == 6)
-        .unwrap_or("Z");
-    let at = parse_rfc3339(&format!("{}T{time}{offset}", day.replace(':', "-")))?;
+    let offset = offset.map(|offset| offset.trim_end_matches('\0').trim()).filter(|offset| offset.len() == 6);
+    let at = parse_rfc3339(&format!("{}T{time}{}", day.replace(':', "-"), offset.unwrap_or("Z")))?;
     // Cameras whose clock was never set say 1970, 1980 or nothing.
-    (at > 631_152_000_000).then_some(at)
+    (at > 631_152_000_000).then_some(if offset.is_some() { Taken::At(at) } else { Taken::Local(at) })
 }
 
 #[cfg(test)]
@@ -422,8 +445,16 @@ mod tests {
 
     #[test]
     fn moments_are_read_as_cameras_write_them() {
-        assert_eq!(moment("2018:07:25 16:34:23", Some("+02:00")), parse_rfc3339("2018-07-25T14:34:23Z"));
-        assert_eq!(moment("2018:07:25 16:34:23\0", None), parse_rfc3339("2018-07-25T16:34:23Z"));
+        let ms = |text: &str| parse_rfc3339(text).unwrap();
+        let there = moment("2018:07:25 16:34:23", Some("+02:00")).unwrap();
+        assert_eq!(there, Taken::At(ms("2018-07-25T14:34:23Z")));
+        let chicago = TimeZone::get("America/Chicago").unwrap();
+        assert_eq!(there.at_ms(&chicago), ms("2018-07-25T14:34:23Z"));
+        let clock = |text: &str| moment(text, None).unwrap().at_ms(&chicago);
+        assert_eq!(clock("2018:07:25 16:34:23\0"), ms("2018-07-25T21:34:23Z"));
+        assert_eq!(clock("2026:11:01 01:30:00"), ms("2026-11-01T06:30:00Z"), "it comes twice");
+        assert_eq!(clock("2026:03:08 02:30:00"), ms("2026-03-08T08:30:00Z"), "it does not come");
+        assert_eq!(moment("2018:07:25 16:34:23", None).unwrap().at_ms(&TimeZone::UTC), ms("2018-07-25T16:34:23Z"));
         for wrong in ["0000:00:00 00:00:00", "", "1980:01:01 00:00:00", "    :  :     :  :  "] {
             assert_eq!(moment(wrong, None), None, "{wrong}");
         }

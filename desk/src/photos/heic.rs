@@ -84,7 +84,7 @@ impl Opener {
         };
         let pixels = u64::from(told.width) * u64::from(told.height);
         // It is turned as its own properties say, and EXIF repeats that or is wrong.
-        let (_, taken_at_ms) = header::told_by_camera(exif);
+        let (_, taken) = header::told_by_camera(exif);
         let verdict = if pixels > MOST_PIXELS {
             Verdict::Undecodable(format!(
                 "a HEIC picture of {} by {} pixels is too large to be shown here; send it as a JPEG to have it shown",
@@ -96,7 +96,7 @@ impl Opener {
         Ok(Inspection {
             width: Some(told.width),
             height: Some(told.height),
-            taken_at_ms,
+            taken,
             orientation: 1,
             cost_bytes: pixels * PIXEL_BYTES,
             verdict,

@@ -55,6 +55,7 @@ impl Node {
             version: "0".to_owned(),
             now_ms: T0,
             clock_offset_ms: 0,
+            only_store: None,
         };
         hub.desk.ledger().enrol(new).await.unwrap().unwrap();
         let enrolment = Enrolment {

@@ -140,6 +140,9 @@ async fn a_repeat_records_nothing_new_even_after_edits() {
     assert_eq!(one.header("location"), two.header("location"));
     two.expect(201);
     keyed("form 1", &json!({"description": "other"})).await.problem(409);
+    // The same words under an id that this key was not used with are another incident.
+    let own = json!({"id": "0198b4c0-0000-7000-8000-00000000000c", "description": "k"});
+    keyed("form 1", &own).await.problem(409);
     assert_eq!(keyed(&"k".repeat(201), &json!({"description": "k"})).await.fields(), ["Idempotency-Key"]);
     // Somebody else's key is another key.
     let lee = hub.login("lee").await;

@@ -320,7 +320,15 @@ async fn a_store_that_headquarters_does_not_hear_of_is_told_once_for_each_silenc
         let code = NewCode { code_hash, store_code, created_by, created_ms: T0, expires_ms: T0 + DAY };
         hub.desk.ledger().add_code(code).await.unwrap();
         let (name, version) = (format!("till {number}"), "1".to_owned());
-        let node = NewNode { code_hash, node_id: *node_id, name, version, now_ms: T0, clock_offset_ms: 0 };
+        let node = NewNode {
+            code_hash,
+            node_id: *node_id,
+            name,
+            version,
+            now_ms: T0,
+            clock_offset_ms: 0,
+            only_store: None,
+        };
         hub.desk.ledger().enrol(node).await.unwrap();
     }
     rule(

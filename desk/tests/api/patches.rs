@@ -1,5 +1,6 @@
 use crate::site::Site;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn a_merge_patch_changes_what_it_names_and_nothing_else() {
@@ -164,4 +165,15 @@ async fn the_history_says_who_changed_what_from_what_to_what() {
         (&edit["actor"], &edit["field"], &edit["from"], &edit["to"], &edit["lost"]),
         (&json!("mia"), &json!("severity"), &json!(2), &json!(4), &json!(false))
     );
+
+    // Where nobody had said anything people saw what stands for that.
+    let (location, _) = hub.incident(&kim, json!({"description": "x"})).await;
+    hub.patch(&mia, &location, &json!({"severity": 4, "category": "theft"})).await.expect(200);
+    hub.patch(&mia, &location, &json!({"severity": null})).await.expect(200);
+    let history = hub.get(&kim, &format!("{location}/history")).await.expect(200);
+    let edits: Vec<_> = history["items"].as_array().unwrap().iter().filter(|item| item["kind"] == "edited").collect();
+    let told: BTreeSet<String> =
+        edits.iter().map(|edit| format!("{} {} {}", edit["field"], edit["from"], edit["to"])).collect();
+    let expected = ["\"severity\" 3 4", "\"severity\" 4 3", "\"category\" \"other\" \"theft\""];
+    assert_eq!(told, expected.into_iter().map(str::to_owned).collect());
 }

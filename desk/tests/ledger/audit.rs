@@ -54,6 +54,12 @@ async fn a_table_that_says_something_else_than_the_changes_is_found() {
         "UPDATE records SET state = replace(state, 'stockroom', 'office')",
         "DELETE FROM documents",
         "DELETE FROM comments",
+        "DELETE FROM incident_tags",
+        "UPDATE incident_tags SET tag = 'letter'",
+        "UPDATE incident_tags SET occurred_at_ms = 1",
+        "INSERT INTO incident_values SELECT 'subcategory', 'x', occurred_at_ms, incident_id, incident_no FROM incident_tags",
+        "DELETE FROM incident_words",
+        "DELETE FROM incident_words_data WHERE id > 10",
     ] {
         let faults = faults_after(sql).await;
         assert!(!faults.is_empty(), "not noticed: {sql}");

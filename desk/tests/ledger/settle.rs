@@ -398,33 +398,21 @@ async fn each_version_tries_what_is_in_quarantine_once() {
         push_failing(&node, &hub, T0 + 10 + n).await;
     }
     let untried = |version: &str| hub.ledger.next_untried(version.to_owned());
+    let again = |no: i64, version: &str, at_ms: i64| {
+        hub.ledger.try_again(no, "system:upgrade".into(), format!("version {version}"), at_ms.into())
+    };
     // The one that is tried first ends the process: it is not tried for ever.
     let first = untried("2").await.unwrap().unwrap();
     let second = untried("2").await.unwrap().unwrap();
     assert!(second > first);
-    assert!(
-        hub.ledger
-            .try_again(second, "system:upgrade".into(), "version 2".into(), (T0 + 20).into())
-            .await
-            .unwrap()
-    );
+    assert!(again(second, "2", T0 + 20).await.unwrap());
     let third = untried("2").await.unwrap().unwrap();
     assert!(third > second);
     assert_eq!(untried("2").await.unwrap(), None);
     assert_eq!(untried("2").await.unwrap(), None);
     assert_eq!(untried("3").await.unwrap(), Some(first));
-    assert!(
-        hub.ledger
-            .try_again(first, "system:upgrade".into(), "version 3".into(), (T0 + 30).into())
-            .await
-            .unwrap()
-    );
-    assert!(
-        !hub.ledger
-            .try_again(first, "system:upgrade".into(), "version 3".into(), (T0 + 30).into())
-            .await
-            .unwrap()
-    );
+    assert!(again(first, "3", T0 + 30).await.unwrap());
+    assert!(!again(first, "3", T0 + 30).await.unwrap());
     let items = open(&hub).await;
     assert_eq!((items.len(), items[0].no), (1, third));
     sync(&node, &hub, T0 + 40).await;

@@ -114,6 +114,7 @@ impl TestSite {
             version: "0".to_owned(),
             now_ms: T0,
             clock_offset_ms: 0,
+            only_store: None,
         };
         assert!(hub.ledger.enrol(node.clone()).await.unwrap().is_some());
         assert!(hub.ledger.enrol(node).await.unwrap().is_none(), "a code works once");

@@ -5,6 +5,7 @@ use super::slow::SlowArgs;
 use super::tls::TlsArgs;
 use super::traces::TracesArgs;
 use super::{Layer, PlaceArgs, UsageError};
+use chassis::config::listen_address;
 use chassis::http::TlsConfig;
 use chassis::mail::MailConfig;
 use chassis::slow::Thresholds;
@@ -121,7 +122,8 @@ impl ServeArgs {
         let defaults = TelemetryConfig::default();
         let photos = photos(layer.photo_max_mib, layer.photos_per_incident, layer.photo_types)?;
         Ok(ServeConfig {
-            listen: layer.listen.unwrap_or_else(|| "127.0.0.1:7700".to_owned()),
+            listen: listen_address("listen", layer.listen.unwrap_or_else(|| "127.0.0.1:7700".to_owned()))
+                .map_err(UsageError::Range)?,
             plain_http: layer.plain_http.unwrap_or(false),
             telemetry: TelemetryConfig {
                 log: layer.log.unwrap_or(defaults.log),

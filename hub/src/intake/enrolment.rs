@@ -37,6 +37,7 @@ impl Intake {
             version: request.version,
             now_ms,
             clock_offset_ms: request.now_ms.saturating_sub(now_ms),
+            only_store: request.store_code,
         };
         let taken_in = self.ledger().enrol(node).await;
         let Some((store, credential)) = taken_in.map_err(|error| self.failed(error))? else {

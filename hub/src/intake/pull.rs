@@ -31,7 +31,9 @@ impl Intake {
         }
         let wait = Duration::from_millis(request.wait_ms.min(self.inner.limits.wait_ms));
         let deadline = Instant::now() + wait;
-        self.note_contact(caller.node_id, told(&request.status)).await;
+        if !request.looks {
+            self.note_contact(caller.node_id, told(&request.status)).await;
+        }
         let query = self.query(caller, request)?;
         let mut page = self.next_page(caller, query, deadline).await?;
         if caller.protocol < HISTORIES_SINCE {

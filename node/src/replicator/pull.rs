@@ -83,6 +83,7 @@ pub(crate) async fn one(
         limit: ask.limit,
         wait_ms: ask.wait_ms,
         status: ask.status,
+        looks: false,
     };
     let body = serde_json::to_vec(&request).map_err(|e| NotPulled::Failure(Failure::nonsense(e)))?;
     let deadline = Duration::from_millis(ask.wait_ms) + STALLED;

@@ -115,7 +115,7 @@ async fn status_asks_the_hub_itself_when_nothing_serves() {
     assert_eq!((code, &json(&out)["node_id"]), (0, &Value::Null));
     assert_eq!(run(&["enroll", "--hub", &hub.url, "--code", CODE], &folder).await.0, 0);
     let (_, out, _) = run(&["status"], &folder).await;
-    assert!(out.contains("in step with headquarters"), "{out}");
+    assert!(out.contains("no program serves this folder") && out.contains("in step with headquarters"), "{out}");
     hub.everywhere(Mood::Portal);
     let told = json(&run(&["status", "--json"], &folder).await.1);
     assert_eq!((&told["hub_reachable"], &told["next_try_at"]), (&false.into(), &Value::Null));

@@ -26,8 +26,9 @@ async fn try_pin(browser: &mut Browser<'_>, username: &str, pin: &str) -> crate:
 /// The session that a browser has.
 fn session(browser: &Browser<'_>) -> String {
     let cookies = browser.cookies();
-    let found = cookies.split("; ").find_map(|pair| pair.strip_prefix("aincident_session="));
-    found.unwrap_or_default().to_owned()
+    let mut pairs = cookies.split("; ").filter_map(|pair| pair.split_once('='));
+    let found = pairs.find(|(name, _)| name.starts_with("aincident_session"));
+    found.map(|(_, token)| token.to_owned()).unwrap_or_default()
 }
 
 #[tokio::test]

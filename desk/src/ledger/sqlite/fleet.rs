@@ -91,8 +91,8 @@ pub(super) fn count_drained(db: &Connection, node_id: Uuid, new: u64) -> Done<()
 
 pub(super) fn enrol(db: &Connection, node: &NewNode) -> Done<Option<(Store, String)>> {
     let used = db
-        .prepare_cached("UPDATE enrolment_codes SET used_ms = ?2, node_id = ?3 WHERE code_hash = ?1 AND used_ms IS NULL AND expires_ms > ?2 AND created_ms <= ?4")?
-        .execute(params![node.code_hash, node.now_ms, node.node_id, node.now_ms.saturating_add(SET_BACK_MS)])?;
+        .prepare_cached("UPDATE enrolment_codes SET used_ms = ?2, node_id = ?3 WHERE code_hash = ?1 AND used_ms IS NULL AND expires_ms > ?2 AND created_ms <= ?4 AND (?5 IS NULL OR store_code = ?5)")?
+        .execute(params![node.code_hash, node.now_ms, node.node_id, node.now_ms.saturating_add(SET_BACK_MS), node.only_store])?;
     if used == 0 {
         return Ok(None);
     }

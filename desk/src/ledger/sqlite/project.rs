@@ -7,6 +7,7 @@ use crate::document::{Document, document};
 use crate::search::fold;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use sync_protocol::merge::RecordState;
 use sync_protocol::record;
 use sync_protocol::scope::Scope;
@@ -474,7 +475,50 @@ fn compare_incident(db: &Connection, record: &Record) -> Done<Option<String>> {
         db.prepare_cached("SELECT currency, amount_minor, recovered_minor FROM losses WHERE incident_no = ?1")?
             .query_row([record.no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))),
     )?;
-    Ok((loss != loss_of(&record.state)).then(|| "the losses table differs".to_owned()))
+    if loss != loss_of(&record.state) {
+        return Ok(Some("the losses table differs".to_owned()));
+    }
+    compare_lookups(db, record, &made.tags, made.occurred_at_ms)
+}
+
+/// What an incident is found by.
+fn compare_lookups(db: &Connection, record: &Record, tags: &[String], occurred_at_ms: i64) -> Done<Option<String>> {
+    let mut statement =
+        db.prepare_cached("SELECT tag, occurred_at_ms FROM incident_tags WHERE incident_no = ?1 ORDER BY tag")?;
+    let held: Vec<(String, i64)> =
+        statement.query_map([record.no], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let says: BTreeSet<&String> = tags.iter().collect();
+    if !held.iter().map(|(tag, _)| tag).eq(says) || held.iter().any(|(_, at)| *at != occurred_at_ms) {
+        return Ok(Some("the tags table differs".to_owned()));
+    }
+    let mut statement = db.prepare_cached(
+        "SELECT name, value, occurred_at_ms FROM incident_values WHERE incident_no = ?1 ORDER BY name, value",
+    )?;
+    let held: Vec<(String, String, i64)> = statement
+        .query_map([record.no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let says: BTreeSet<(String, String, i64)> =
+        values_of(&record.state).map(|(name, value)| (name.to_owned(), value, occurred_at_ms)).collect();
+    if !held.into_iter().eq(says) {
+        return Ok(Some("the table of subcategories and custom fields differs".to_owned()));
+    }
+    Ok(None)
+}
+
+/// What the text index lacks of an incident. It keeps no texts that could be compared: it has to find the incident by a word of its own.
+pub(super) fn compare_index(db: &Connection, record: &Record) -> Done<Option<String>> {
+    if record.kind != record::INCIDENT {
+        return Ok(None);
+    }
+    let words = document_of(record).words;
+    let plain = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let Some(word) = words.split(|c: char| !c.is_alphanumeric()).filter(plain).max_by_key(|word| word.len()) else {
+        return Ok(None);
+    };
+    let is_found: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM incident_words WHERE incident_words MATCH ?1 AND rowid = ?2)")?
+        .query_row(params![format!("\"{word}\""), record.no], |row| row.get(0))?;
+    Ok((!is_found).then(|| format!("the text index, which does not find {word:?}, differs")))
 }
 
 fn optional<T>(result: rusqlite::Result<T>) -> Done<Option<T>> {

@@ -60,6 +60,9 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Do
     }
     if let Some(claim) = &claim {
         staged.earlier = earlier(db, claim)?;
+        if let (None, Some(Some(first))) = (&staged.earlier, staged.records.first()) {
+            staged.born = born(db, first)?;
+        }
     }
     let known_before = staged.earlier.is_some();
     let drafts = plan(&staged)?;
@@ -216,7 +219,24 @@ fn earlier(db: &Connection, claim: &Claim) -> Done<Option<Earlier>> {
         .prepare_cached("SELECT digest, incident_id FROM idempotency WHERE key = ?1")?
         .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(found.map(|(digest, incident_id)| Earlier { incident_id, same: digest == claim.digest }))
+    Ok(found.map(|(digest, incident_id)| {
+        let is_meant = !claim.is_own_id || claim.id == incident_id;
+        Earlier { incident_id, same: is_meant && digest == claim.digest }
+    }))
+}
+
+/// What a record was recorded with.
+fn born(db: &Connection, record: &StagedRecord) -> Done<Option<BTreeMap<Field, Value>>> {
+    let Some(first) = record.state.born.as_ref().map(|born| born.stamp.id) else {
+        return Ok(None);
+    };
+    let body: Option<String> = db
+        .prepare_cached(
+            "SELECT c.body FROM changes c JOIN origins o ON o.origin_no = c.origin_no WHERE o.origin = ?1 AND c.seq = ?2",
+        )?
+        .query_row(params![first.origin, first.seq as i64], |row| row.get(0))
+        .optional()?;
+    Ok(body.and_then(|body| Change::from_body(&body).ok()).map(|change| change.set))
 }
 
 fn keep_key(db: &Connection, (key, digest): (&str, [u8; 32]), incident: Uuid, at_ms: i64) -> Done<()> {
