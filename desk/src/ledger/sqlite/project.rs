@@ -5,7 +5,7 @@ use super::fail::Done;
 use super::{erasures, photos, settings};
 use crate::document::{Document, document};
 use crate::search::fold;
-use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, params};
+use chassis::sqlite::rusqlite::{self, Connection, ErrorCode, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use sync_protocol::merge::RecordState;
@@ -515,9 +515,14 @@ pub(super) fn compare_index(db: &Connection, record: &Record) -> Done<Option<Str
     let Some(word) = words.split(|c: char| !c.is_alphanumeric()).filter(plain).max_by_key(|word| word.len()) else {
         return Ok(None);
     };
-    let is_found: bool = db
+    let found = db
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM incident_words WHERE incident_words MATCH ?1 AND rowid = ?2)")?
-        .query_row(params![format!("\"{word}\""), record.no], |row| row.get(0))?;
+        .query_row(params![format!("\"{word}\""), record.no], |row| row.get(0));
+    let is_found: bool = match found {
+        // An index that cannot be read finds nothing.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => false,
+        found => found?,
+    };
     Ok((!is_found).then(|| format!("the text index, which does not find {word:?}, differs")))
 }
 
