@@ -243,8 +243,9 @@ impl Outbound {
             }
         };
         let answer = exchange.instrument(span.clone()).await;
-        if let Ok(answer) = &answer {
-            traces::answered(&span, answer.status().as_u16());
+        match &answer {
+            Ok(answer) => traces::answered(&span, answer.status().as_u16()),
+            Err(error) => traces::unanswered(&span, error),
         }
         let took = begun.elapsed();
         histogram!("outbound_request_seconds", "service" => Arc::clone(&self.service)).record(took.as_secs_f64());

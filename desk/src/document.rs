@@ -115,11 +115,6 @@ struct Cctv<'a> {
     clip: Option<&'a Value>,
 }
 
-/// The category of an incident that says none.
-pub const DEFAULT_CATEGORY: &str = "other";
-/// The severity of an incident that says none.
-pub const DEFAULT_SEVERITY: u8 = 3;
-
 /// Makes the document of the incident `id` of store `store_code`.
 #[must_use]
 pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
@@ -133,8 +128,8 @@ pub fn document(id: Uuid, store_code: &str, state: &RecordState) -> Document {
         .filter(|t| !t.trim().is_empty())
         .map_or_else(|| title_of(description), ToOwned::to_owned);
     let status = text("status").unwrap_or("submitted");
-    let category = text("category").unwrap_or(DEFAULT_CATEGORY);
-    let severity = state.get("severity").and_then(Value::as_u64).map_or(DEFAULT_SEVERITY, |s| s.clamp(1, 5) as u8);
+    let category = text("category").unwrap_or("other");
+    let severity = state.get("severity").and_then(Value::as_u64).map_or(3, |s| s.clamp(1, 5) as u8);
     let reference = text("reference").unwrap_or("");
     let tags: Vec<String> = state
         .get("tags")

@@ -27,7 +27,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The layer in memory, in bytes.
-const MEMORY_BYTES: u64 = 12 * 1024 * 1024;
+const MEMORY_BYTES: u64 = 8 * 1024 * 1024;
 /// What sled may keep in memory for itself, in bytes.
 const SLED_BYTES: u64 = 2 * 1024 * 1024;
 /// Values that wait to be kept; more are forgotten.

@@ -161,7 +161,7 @@ pub struct ServeArgs {
     /// Most of the line that photos take, in kilobits per second; 0: all of it [default: 0].
     #[arg(long, value_name = "KBIT", env = "AINCIDENT_NODE_PHOTOS_MAX_KBIT_S")]
     photos_max_kbit_s: Option<u64>,
-    /// Most of the line that originals take of that, in kilobits per second; 0: all of it [default: 0].
+    /// Most of that which originals take on their way to headquarters, in kilobits per second; 0: all of it [default: 0].
     #[arg(long, value_name = "KBIT", env = "AINCIDENT_NODE_PHOTOS_ORIGINALS_MAX_KBIT_S")]
     photos_originals_max_kbit_s: Option<u64>,
     /// Most room on the disk for answers and reports that can be made again, in MiB, 16 to 65536 [default: 64].

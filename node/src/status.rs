@@ -94,7 +94,13 @@ const CLOCK_OFF_MS: u64 = 5 * 60_000;
 /// The same where no program serves the folder: that comes before everything else.
 #[must_use]
 pub fn unserved(status: Status) -> Status {
-    let state = format!("no program serves this folder: start it (systemctl start aincident-node); {}", status.state);
+    // Nobody has to start what has no store, or has no place in it any more.
+    let advice = if status.node_id.is_some() && status.replaced.is_none() {
+        ": start it (systemctl start aincident-node)"
+    } else {
+        ""
+    };
+    let state = format!("no program serves this folder{advice}; {}", status.state);
     Status { state, ..status }
 }
 

@@ -14,7 +14,7 @@ use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request, St
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::request::Parts;
@@ -170,6 +170,11 @@ async fn observe(State(config): State<Arc<StackConfig>>, mut request: Request, n
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| Arc::from("unmatched"), |path| Arc::<str>::from(path.as_str()));
+    // HTTP/2 says it in another place; whoever asks later need not know that.
+    let authority = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(authority) = authority {
+        request.headers_mut().entry(HOST).or_insert(authority);
+    }
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let named = Arc::clone(&route);
     let span = tracing::info_span!("request", id = &*id, method, route = &*route, otel.name = Empty, otel.kind = Empty);

@@ -18,7 +18,7 @@ pub(super) const BUSY: Duration = Duration::from_secs(10);
 /// Statements kept prepared, per connection.
 const STATEMENTS: usize = 192;
 /// The writer's page cache, in KiB as SQLite spells it: holds the upper levels of some twenty indexes.
-const WRITER_CACHE: i32 = -16 * 1024;
+const WRITER_CACHE: i32 = -12 * 1024;
 /// Pages in the write-ahead log before they are moved into the file. Larger means that a page which many commits
 /// touch is moved once for all of them.
 const LOG_PAGES: u32 = 8000;

@@ -1,5 +1,6 @@
 //! Spans for an OpenTelemetry collector, where one is named: OTLP over HTTP, as protobuf. There is one for each request that is answered, each
-//! request to another service and each job; what a node asks of the hub is one trace on both sides (`traceparent`, W3C Trace Context).
+//! request to another service and each job, of what the log's level lets through, and nothing that is logged meanwhile; what a node asks of the
+//! hub is one trace on both sides (`traceparent`, W3C Trace Context, which is believed of nodes alone).
 //!
 //! Nothing waits for a collector. Spans go out in batches, from a thread of their own, and where that one falls behind its queue is full
 //! and what does not fit is not traced. Where no collector is named nothing of this exists.
@@ -16,16 +17,22 @@ use opentelemetry_http::{HeaderExtractor, HeaderInjector, HttpClient, HttpError}
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing::{Span, Subscriber};
-use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt as _};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
+/// Whose spans are sent.
+const OURS: [&str; 4] = ["aincident", "chassis", "desk", "pages"];
+/// What nodes ask of the hub.
+const OF_NODES: &str = "/sync/";
 /// How long the collector may take for a batch.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the program waits at its end for the last batch.
@@ -79,10 +86,7 @@ impl TracesLayer {
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
 /// What turns spans of the log into spans for the collector, where there is one.
-pub(super) fn layer<S>(
-    traces: &Traces,
-    program: &'static str,
-) -> Result<Option<OpenTelemetryLayer<S, SdkTracer>>, TelemetryError>
+pub(super) fn layer<S>(traces: &Traces, program: &'static str) -> Result<Option<impl Layer<S>>, TelemetryError>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
@@ -119,7 +123,10 @@ where
         .build();
     let tracer = provider.tracer(program);
     PROVIDER.set(provider).map_err(|_| TelemetryError::Taken("tracing"))?;
-    Ok(Some(tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false)))
+    let spans = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
+    Ok(Some(spans.with_filter(filter_fn(|of| {
+        of.is_span() && OURS.iter().any(|ours| of.target().starts_with(ours))
+    }))))
 }
 
 /// Whether this process makes spans for a collector.
@@ -143,7 +150,7 @@ pub(crate) fn served(span: &Span, headers: &HeaderMap, method: &'static str, rou
         return;
     }
     let context = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
-    if context.span().span_context().is_valid() {
+    if route.starts_with(OF_NODES) && context.span().span_context().is_valid() {
         // Fails where the span is not kept, and then it has no parent either.
         let _ = span.set_parent(context);
     }
@@ -151,6 +158,13 @@ pub(crate) fn served(span: &Span, headers: &HeaderMap, method: &'static str, rou
     span.record("otel.kind", "server");
     span.set_attribute("http.request.method", method);
     span.set_attribute("http.route", route.to_owned());
+}
+
+/// That a request was not answered which [`asked`] began.
+pub(crate) fn unanswered(span: &Span, why: &impl std::fmt::Display) {
+    if is_on() {
+        span.set_status(Status::error(why.to_string()));
+    }
 }
 
 /// How a request was answered that [`served`] or [`asked`] began.

@@ -78,6 +78,9 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
 }
 
 /// The problems that a call can end in follow from what it is: said once, for all of them.
+/// Lists without any parameter, which refuse those that are sent all the same.
+const LISTS: [&str; 2] = ["/api/v1/users", "/api/v1/stores"];
+
 fn add_problems(path: &str, method: &str, operation: &mut Operation) {
     let writes = method != "get" && method != "head";
     let takes_body = operation.request_body.is_some();
@@ -106,7 +109,7 @@ fn add_problems(path: &str, method: &str, operation: &mut Operation) {
         (412, of_incident && matches!(method, "patch" | "delete"), "It was changed meanwhile"),
         (413, takes_body, "The body is too large"),
         (415, takes_body, "This kind of content is not read here"),
-        (422, takes_body || takes_parameters, "Fields that cannot be taken, by name"),
+        (422, takes_body || takes_parameters || LISTS.contains(&path), "Fields that cannot be taken, by name"),
         (429, is_login, "Too many failures: wait"),
         (
             503,
@@ -155,6 +158,9 @@ fn add_components(components: &mut Components) {
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.description = Some("The `token` of a login".to_owned());
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    let cookie = ApiKeyValue::with_description(COOKIE_NAME, "Set by a login, for pages of this site");
+    let cookie = ApiKeyValue::with_description(
+        COOKIE_NAME,
+        "Set by a login, for pages of this site; on the machine that serves it is called `aincident_session_PORT`",
+    );
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
 }

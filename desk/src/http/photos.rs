@@ -40,7 +40,8 @@ pub struct PhotoForm {
 /// Add photos to an incident
 ///
 /// Streamed to the disk; answered once everything is durable. What cannot be shown is kept as evidence (`undecodable`); what
-/// would explode when it is opened is refused (422). The same file is added once.
+/// would explode when it is opened is refused (422). The same file is added once. Where one of several files is refused the others are added,
+/// and the problem names them.
 #[utoipa::path(
     post, path = "/api/v1/incidents/{id}/photos", tag = "photos", operation_id = "add_photos",
     params(("id" = Uuid, Path, description = "The incident")),

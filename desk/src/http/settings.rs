@@ -45,7 +45,7 @@ pub struct PhotoSettings {
     /// Most of the line that photos take, in kilobits a second; 0: all of it.
     #[schema(minimum = 0, maximum = 10_000_000)]
     max_kbit_s: Option<u64>,
-    /// Most of the line that originals take of that, in kilobits a second; 0: all of it.
+    /// Most of that which originals take on their way to headquarters, in kilobits a second; 0: all of it.
     #[schema(minimum = 0, maximum = 10_000_000)]
     originals_max_kbit_s: Option<u64>,
 }

@@ -6,7 +6,8 @@ use clap::Args;
 /// Spans for an OpenTelemetry collector.
 #[derive(Clone, Debug, Default, Args)]
 pub struct TracesArgs {
-    /// An OpenTelemetry collector that traces are sent to (OTLP over HTTP), such as <http://127.0.0.1:4318> [default: none].
+    /// An OpenTelemetry collector that traces are sent to (OTLP over HTTP), such as <http://127.0.0.1:4318>; of what the log's level lets
+    /// through [default: none].
     #[arg(long, value_name = "URL", env = "AINCIDENT_HUB_TRACES_URL")]
     traces_url: Option<String>,
     /// How many of a hundred traces are kept, 1 to 100 [default: 100].

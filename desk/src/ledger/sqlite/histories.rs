@@ -18,7 +18,6 @@ use async_trait::async_trait;
 use chassis::sqlite::rusqlite::{self, Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 use sync_protocol::batch::Page;
-use sync_protocol::change::Change;
 use sync_protocol::message::{GivenLine, Receipt};
 use sync_protocol::scope::Scope;
 use sync_protocol::seal::HubKey;
@@ -120,17 +119,14 @@ fn forks(db: &Connection, store: Option<&str>, limit: u32) -> Done<Vec<Fork>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn fork_body(body: &str) -> String {
-    let change = Change::from_body(body).ok();
-    quarantine::shown(change.as_ref().map(|change| change.kind.as_str()), body.to_owned())
-}
-
 fn fork(db: &Connection, no: i64) -> Done<Option<(Fork, Vec<String>)>> {
     let sql = format!(
         "SELECT {FORK_COLUMNS}, f.body FROM forks f LEFT JOIN nodes n ON n.node_id = f.node_id WHERE f.fork_no = ?1"
     );
     let found = db.prepare_cached(&sql)?.query_row([no], |row| Ok((fork_row(row)?, row.get::<_, String>(9)?)));
-    Ok(found.optional()?.map(|(fork, bodies)| (fork, bodies.split('\n').map(fork_body).collect())))
+    Ok(found
+        .optional()?
+        .map(|(fork, bodies)| (fork, bodies.split('\n').map(|body| quarantine::shown(body.to_owned())).collect())))
 }
 
 fn note_durable(db: &Connection, heads: &BTreeMap<Uuid, u64>) -> Done<()> {

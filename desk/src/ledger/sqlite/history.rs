@@ -3,7 +3,6 @@
 use super::changes::{Record, Told, load_record_no, told};
 use super::fail::Done;
 use super::project::incident_record;
-use crate::document::{DEFAULT_CATEGORY, DEFAULT_SEVERITY};
 use crate::erasures::{Mark, marks};
 use crate::ledger::{ErasedBy, HistoryItem};
 use chassis::clock::format_rfc3339;
@@ -44,7 +43,14 @@ pub(super) fn history(db: &Connection, id: Uuid) -> Done<Vec<HistoryItem>> {
             let before = told.change.base.get(field).and_then(|base| by_id.get(base));
             let (from, from_erased) = before.map_or((Value::Null, None), |before| value_of(before, field, &gone));
             let (shown, to_erased) = value_of(told, field, &gone);
-            let (from, shown) = (or_default(field, from, &from_erased), or_default(field, shown, &to_erased));
+            // Where nobody had said anything people saw what stands for that.
+            let says_nothing = |value: Value, erased: &Option<ErasedBy>| match erased {
+                None if value.is_null() => record::default_value(record::INCIDENT, field),
+                _ => value,
+            };
+            let is_first = !told.change.base.contains_key(field);
+            let from = if is_first { says_nothing(from, &from_erased) } else { from };
+            let shown = says_nothing(shown, &to_erased);
             let mut line = match (field.as_str(), to.is_null()) {
                 (DELETED, false) => item(told, "deleted", None, Value::Bool(false), Value::Bool(true), is_lost),
                 (DELETED, true) => item(told, "restored", None, Value::Bool(true), Value::Bool(false), is_lost),
@@ -70,16 +76,6 @@ pub(super) fn history(db: &Connection, id: Uuid) -> Done<Vec<HistoryItem>> {
     }
     items.sort_by_key(|(stamp, _)| *stamp);
     Ok(items.into_iter().map(|(_, item)| item).collect())
-}
-
-/// What people see where nobody says anything: see [`crate::document`].
-fn or_default(field: &str, value: Value, erased: &Option<ErasedBy>) -> Value {
-    match field {
-        _ if erased.is_some() || !value.is_null() => value,
-        "severity" => Value::from(DEFAULT_SEVERITY),
-        "category" => Value::from(DEFAULT_CATEGORY),
-        _ => value,
-    }
 }
 
 /// What orders took from a record, a line for each field.

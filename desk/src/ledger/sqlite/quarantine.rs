@@ -18,7 +18,7 @@ use chassis::sqlite::rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use sync_protocol::change::{Change, ChangeId};
-use sync_protocol::record::{ACCOUNT, SETTLEMENT, settlement_of};
+use sync_protocol::record::{SETTLEMENT, settlement_of};
 use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
@@ -111,7 +111,7 @@ fn numbered(db: &Connection, no: i64) -> Done<Option<Quarantined>> {
         no,
         store_code,
         site,
-        body: shown(kind.as_deref(), body),
+        body: shown(body),
         kind,
         record_id,
         set,
@@ -126,15 +126,16 @@ fn numbered(db: &Connection, no: i64) -> Done<Option<Quarantined>> {
     }))
 }
 
-/// A body as people may see it: the hash of a password is nobody's.
-pub(super) fn shown(kind: Option<&str>, body: String) -> String {
-    if kind != Some(ACCOUNT) {
+/// A body as people may see it: the hash of a password is nobody's, whatever else is wrong with the body.
+pub(super) fn shown(body: String) -> String {
+    const HASH: &str = "password_hash";
+    let Ok(mut members) = serde_json::from_str::<Map<String, Value>>(&body) else {
+        return if body.contains(HASH) { "…".to_owned() } else { body };
+    };
+    let Some(hash) = members.get_mut("set").and_then(|set| set.get_mut(HASH)) else {
         return body;
-    }
-    let mut members: Map<String, Value> = serde_json::from_str(&body).unwrap_or_default();
-    if let Some(hash) = members.get_mut("set").and_then(|set| set.get_mut("password_hash")) {
-        *hash = Value::from("…");
-    }
+    };
+    *hash = Value::from("…");
     Value::Object(members).to_string()
 }
 

@@ -11,6 +11,7 @@ use desk::ledger::{AtHub, Lane, Piece};
 use desk::photos::travels::Travel;
 use futures::{Stream, StreamExt as _};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,6 +25,8 @@ const STALLED: Duration = Duration::from_secs(90);
 /// How long headquarters may take after the last byte was handed over: a full send buffer on a slow line, too.
 const ANSWER: Duration = Duration::from_secs(180);
 
+/// How often who waits for a turn says so.
+const IN_A_QUEUE: Duration = Duration::from_secs(10);
 /// Time between two looks at whether originals may still go.
 const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(5);
 
@@ -182,7 +185,11 @@ fn paced(
         let (lanes, progress) = (Arc::clone(&lanes), Arc::clone(&progress));
         async move {
             if let Ok(bytes) = &portion {
-                lanes.turn(bytes.len(), is_original).await;
+                let mut turn = pin!(lanes.turn(bytes.len(), is_original));
+                // To wait for a turn is not to stand still.
+                while tokio::time::timeout(IN_A_QUEUE, &mut turn).await.is_err() {
+                    progress.moved();
+                }
                 metrics::counter!("aincident_blob_sent_bytes_total").increment(bytes.len() as u64);
                 progress.sent(bytes.len());
             }
