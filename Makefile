@@ -22,7 +22,7 @@ need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 	echo "installing$$missing"; sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
 
-.PHONY: help build release demo test sim lint bench narrow peers axe deb boot alerts deny build-packages deb-packages boot-packages test-packages toolchain
+.PHONY: help build release demo test sim lint bench narrow peers axe clients deb boot alerts deny build-packages deb-packages boot-packages test-packages toolchain
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -74,6 +74,9 @@ peers: build-packages ## Photos and reports beside sharp, Pillow and reportlab (
 
 axe: test-packages build ## Every page under axe-core, and what it costs to open one (needs npm)
 	@tests/axe/run.sh
+
+clients: release ## Mail, webhooks and TLS under an SMTP server, a verifier and a scanner of others (needs python3 and openssl)
+	@tests/clients/run.sh
 
 # Which build is packed: dist is small and takes long to link; dev packs what `make build` has made, to try the packages.
 PACK ?= dist
