@@ -101,6 +101,8 @@ async fn a_search_is_kept_as_a_view_and_a_phone_is_shown_the_way() {
     node.stop().await;
     node.env("AINCIDENT_NODE_PUBLIC_URL", "https://incidents.store-042.example");
     node.start().await;
+    // On another port it is another site to this machine's browsers.
+    browser.log_in(node.url(), "manager-042", PASSWORD).await;
     browser.go(&format!("{}/on-phone", node.url())).await;
     browser.says("https://incidents.store-042.example").await;
     assert_eq!(browser.count("svg.qr").await, 1);
