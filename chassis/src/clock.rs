@@ -1,7 +1,7 @@
 //! The only place that asks the machine what time it is, and the one spelling of a moment in text.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -88,7 +88,10 @@ impl Clock for SystemClock {
     }
 
     fn boot_id(&self) -> String {
-        std::fs::read_to_string(BOOT_ID).map(|id| id.trim().to_owned()).unwrap_or_default()
+        // It outlives the process, and is asked for with every answer of the hub.
+        static ID: OnceLock<String> = OnceLock::new();
+        let read = || std::fs::read_to_string(BOOT_ID).map(|id| id.trim().to_owned()).unwrap_or_default();
+        ID.get_or_init(read).clone()
     }
 }
 

@@ -110,12 +110,12 @@ fn line_of(text: &str, offset: usize) -> Option<usize> {
 ///
 /// # Errors
 /// One line, where it is not `ADDRESS:PORT`.
-pub fn listen_address(name: &str, text: String) -> Result<String, String> {
+pub fn listen_address(text: String) -> Result<String, String> {
     let fits = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     if fits {
         Ok(text)
     } else {
-        Err(format!("{name} is {text:?}; give ADDRESS:PORT, such as 127.0.0.1:7700"))
+        Err(format!("listen is {text:?}; give ADDRESS:PORT, such as 127.0.0.1:7700"))
     }
 }
 

@@ -15,10 +15,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use metrics::{counter, gauge, histogram};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use crate::slow::{self, Kind};
 use crate::telemetry::traces;
-use tracing::{Instrument as _, Span};
 
 pub use backoff::{Backoff, retry_after};
 pub use breaker::{Breaker, BreakerConfig};

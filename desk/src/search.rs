@@ -26,6 +26,8 @@ pub fn fold(text: &str) -> String {
             'ς' => folded.push('σ'),
             // Lower-casing `İ` leaves a dot above behind.
             c if is_combining_mark(c) => {}
+            // The index takes emoji and private signs for letters of the word before them; nobody types them to find it.
+            c if !c.is_ascii() && !c.is_alphanumeric() => folded.push(' '),
             c => folded.push(c),
         }
     }
@@ -57,5 +59,11 @@ mod tests {
     fn words_are_split_where_the_index_splits_them() {
         assert_eq!(words("042-2026-000017-K7, café!"), ["042", "2026", "000017", "k7", "cafe"]);
         assert!(words(" -- !! ").is_empty());
+        // What is indexed has the same words.
+        for text in ["stolen🙂", "stolen👍🏽", "stolen\u{f8ff}", "stolen…", "“stolen”"] {
+            let folded = fold(text);
+            let indexed = folded.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric());
+            assert_eq!(indexed.filter(|word| !word.is_empty()).collect::<Vec<_>>(), words(text), "{text}");
+        }
     }
 }

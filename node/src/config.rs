@@ -474,7 +474,7 @@ impl ServeArgs {
         let _ = told.first("backup/keep_weekly", backup.keep_weekly, &theirs.keep_weekly);
         let defaults = TelemetryConfig::default();
         Ok(ServeConfig {
-            listen: listen_address("listen", layer.listen.unwrap_or_else(|| "127.0.0.1:7710".to_owned()))
+            listen: listen_address(layer.listen.unwrap_or_else(|| "127.0.0.1:7710".to_owned()))
                 .map_err(UsageError::Range)?,
             plain_http: layer.plain_http.unwrap_or(false),
             telemetry: TelemetryConfig {

@@ -212,6 +212,7 @@ fn plain(message: &str) -> String {
         ("unit", "nothing"),
         ("integer", "a whole number"),
         ("floating point", "a number"),
+        ("f64", "a number"),
     ];
     let named = |text: &str| {
         let text = text.trim();
@@ -219,6 +220,9 @@ fn plain(message: &str) -> String {
             return "an object".to_owned();
         }
         let bare = text.split(" `").next().unwrap_or(text).split(" \"").next().unwrap_or(text);
+        if bare.strip_prefix(['u', 'i']).is_some_and(|bits| bits == "size" || bits.parse::<u8>().is_ok()) {
+            return "a whole number".to_owned();
+        }
         kinds
             .iter()
             .find(|(kind, _)| *kind == bare)
@@ -305,6 +309,22 @@ mod tests {
         assert_eq!(named("null"), [""]);
         let (_, errors) = refused(r#"{"description":5}"#);
         assert!(!errors[0].1.contains("line"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_wrong_type_is_said_without_the_names_of_programmers() {
+        for (said, plainly) in [
+            ("invalid type: sequence, expected struct Credentials", "must be an object, not a list"),
+            ("invalid type: map, expected a string", "must be text, not an object"),
+            ("invalid type: string \"a, b\", expected u8", "must be a whole number, not text"),
+            ("invalid type: integer `5`, expected a string", "must be text, not a whole number"),
+            ("invalid type: null, expected a boolean", "must be true or false, not nothing"),
+            ("unknown variant `god`, expected one of `hq`, `admin`", "must be one of hq, admin"),
+            ("unknown variant `god`, expected `hq` or `admin`", "must be one of hq, admin"),
+            ("must be a day", "must be a day"),
+        ] {
+            assert_eq!(plain(said), plainly, "{said}");
+        }
     }
 
     #[test]

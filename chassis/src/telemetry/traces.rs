@@ -19,8 +19,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing::{Span, Subscriber};
@@ -143,7 +143,7 @@ pub(super) fn close() {
     }
 }
 
-/// Makes `span` the one of a request that came with `headers`: part of its client's trace, where that has one. `span` has empty fields
+/// Makes `span` the one of a request that came with `headers`: part of its client's trace, where that is a node's. `span` has empty fields
 /// `otel.name` and `otel.kind`.
 pub(crate) fn served(span: &Span, headers: &HeaderMap, method: &'static str, route: &str) {
     if !is_on() {
@@ -201,9 +201,9 @@ pub(crate) fn worked(kind: &str, key: &str) -> Span {
 /// Where spans are sent. The exporter asks from a thread of its own, which has no runtime.
 #[derive(Clone, Debug)]
 struct Collector {
-    outbound: std::sync::Arc<Outbound>,
+    outbound: Arc<Outbound>,
     runtime: Handle,
-    fails: std::sync::Arc<AtomicBool>,
+    fails: Arc<AtomicBool>,
 }
 
 #[async_trait]

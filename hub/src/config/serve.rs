@@ -122,7 +122,7 @@ impl ServeArgs {
         let defaults = TelemetryConfig::default();
         let photos = photos(layer.photo_max_mib, layer.photos_per_incident, layer.photo_types)?;
         Ok(ServeConfig {
-            listen: listen_address("listen", layer.listen.unwrap_or_else(|| "127.0.0.1:7700".to_owned()))
+            listen: listen_address(layer.listen.unwrap_or_else(|| "127.0.0.1:7700".to_owned()))
                 .map_err(UsageError::Range)?,
             plain_http: layer.plain_http.unwrap_or(false),
             telemetry: TelemetryConfig {

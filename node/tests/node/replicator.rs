@@ -81,15 +81,21 @@ async fn an_answer_lost_on_the_way_is_the_normal_case() {
     assert!(hub.count(path::PUSH) >= 3);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hub_that_forgot_changes_gets_them_again() {
+/// A node that has recorded and sent so many changes, and its hub.
+async fn in_step(changes: usize) -> (FakeHub, Node) {
     let hub = FakeHub::start().await;
     let node = Node::enrolled(&hub).await;
-    for n in 0..5 {
+    for n in 0..changes {
         node.record(&format!("{n}")).await;
     }
     node.start();
     until("all is there", async || node.pending().await == 0).await;
+    (hub, node)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_forgot_changes_gets_them_again() {
+    let (hub, node) = in_step(5).await;
     // While it serves: the node learns from the gap.
     hub.state().held.truncate(2);
     node.record("six").await;
@@ -103,13 +109,7 @@ async fn a_hub_that_forgot_changes_gets_them_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_forgot_while_the_line_was_cut_gets_all_again_though_nothing_new_is_recorded() {
-    let hub = FakeHub::start().await;
-    let node = Node::enrolled(&hub).await;
-    for n in 0..4 {
-        node.record(&format!("{n}")).await;
-    }
-    node.start();
-    until("all is there", async || node.pending().await == 0).await;
+    let (hub, node) = in_step(4).await;
     hub.everywhere(Mood::Portal);
     until("the line is cut", async || !node.board.now().hub_reachable).await;
     hub.state().held.truncate(1);
@@ -119,13 +119,7 @@ async fn a_hub_that_forgot_while_the_line_was_cut_gets_all_again_though_nothing_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_hub_that_forgot_says_of_changes_sent_again_is_heard_though_its_first_answer_is_lost() {
-    let hub = FakeHub::start().await;
-    let node = Node::enrolled(&hub).await;
-    for n in 0..4 {
-        node.record(&format!("{n}")).await;
-    }
-    node.start();
-    until("all is there", async || node.pending().await == 0).await;
+    let (hub, node) = in_step(4).await;
     node.end().await;
     hub.state().held.truncate(1);
     hub.once(path::PUSH, [Mood::Lost]);

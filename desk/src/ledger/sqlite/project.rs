@@ -511,7 +511,7 @@ pub(super) fn compare_index(db: &Connection, record: &Record) -> Done<Option<Str
         return Ok(None);
     }
     let words = document_of(record).words;
-    // The index takes signs for letters that are none here: only what stands between plain ones is a word to both.
+    // An index of an earlier program took some signs for letters: only what stands between plain ones was a word to both.
     let plain = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let between = words.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()).filter(plain);
     let Some(word) = between.max_by_key(|word| word.len()) else {
