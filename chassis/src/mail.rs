@@ -21,12 +21,15 @@ use tokio::time::Instant;
 use crate::config::credential;
 use crate::outbound::{Breaker, BreakerConfig, OutboundError, install_crypto};
 use crate::secret::Redacted;
+use crate::slow::{self, Kind};
 use crate::webhooks::Undelivered;
 
 /// What figures call the server.
 const SERVICE: &str = "smtp";
 /// How long a message may take from the connection to the server's word that it has it.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take to find out whether it would.
+const PATIENCE_TO_TRY: Duration = Duration::from_secs(10);
 /// The systemd credential that holds the password.
 const CREDENTIAL: &str = "smtp-password";
 /// Longest answer of a server that is told to people, in characters.
@@ -131,6 +134,26 @@ pub struct Letter {
     pub at_ms: i64,
 }
 
+impl MailConfig {
+    /// The server, as a person names it.
+    #[must_use]
+    pub fn server(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// Whether this process has the password that belongs to the account, where there is one: systemd hands it to the service alone.
+    #[must_use]
+    pub fn has_password_here(&self) -> bool {
+        self.username.is_none() || self.password_file.is_some() || matches!(credential(CREDENTIAL), Ok(Some(_)))
+    }
+
+    /// The file that holds the password, where one is named.
+    #[must_use]
+    pub fn password_file(&self) -> Option<&Path> {
+        self.password_file.as_deref()
+    }
+}
+
 /// Sends mail. Share it, its breaker is the point.
 pub struct Mailer {
     from: Mailbox,
@@ -190,6 +213,19 @@ impl Mailer {
         })
     }
 
+    /// Goes as far as it can without sending anything: connects, greets, has the connection secured and logs in. Takes 10 s at most.
+    ///
+    /// # Errors
+    /// In one line, what of it failed.
+    pub async fn try_out(&self) -> Result<(), String> {
+        match tokio::time::timeout(PATIENCE_TO_TRY, self.transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err("it answers, and then hangs up".to_owned()),
+            Ok(Err(error)) => Err(told(&error)),
+            Err(_) => Err(format!("no answer within {} s", PATIENCE_TO_TRY.as_secs())),
+        }
+    }
+
     /// Hands `letter` to the server.
     ///
     /// # Errors
@@ -223,7 +259,9 @@ impl Mailer {
         }
         let begun = Instant::now();
         let sent = tokio::time::timeout(PATIENCE, self.transport.send(message)).await;
-        histogram!("outbound_request_seconds", "service" => SERVICE).record(begun.elapsed().as_secs_f64());
+        let took = begun.elapsed();
+        histogram!("outbound_request_seconds", "service" => SERVICE).record(took.as_secs_f64());
+        slow::note(Kind::Outbound, took, || format!("{SERVICE} a message"));
         // A server that refuses a message is a server that is there.
         let (outcome, told) = match sent {
             Ok(Ok(_)) => ("ok", Ok(())),

@@ -248,7 +248,10 @@ impl Outbound {
             Err(error) => traces::unanswered(&span, error),
         }
         let took = begun.elapsed();
-        histogram!("outbound_request_seconds", "service" => Arc::clone(&self.service)).record(took.as_secs_f64());
+        // How long an answer took that waits on purpose says nothing of how quick the service is.
+        if wait.is_zero() {
+            histogram!("outbound_request_seconds", "service" => Arc::clone(&self.service)).record(took.as_secs_f64());
+        }
         slow::note(Kind::Outbound, took.saturating_sub(wait), || asked);
         let healthy = answer.as_ref().is_ok_and(|response| {
             let status = response.status();
@@ -278,6 +281,16 @@ impl Outbound {
             1.0
         });
         answer
+    }
+}
+
+impl Drop for Outbound {
+    /// Nobody asks any more: what the breaker last was says nothing from now on.
+    fn drop(&mut self) {
+        let breaker = self.breaker.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !breaker.is_closed() {
+            gauge!("outbound_breaker_open", "service" => Arc::clone(&self.service)).set(0.0);
+        }
     }
 }
 

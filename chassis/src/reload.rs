@@ -33,12 +33,21 @@ impl Hangups {
 /// A key of the configuration whose value differs from the one in force, and whether it waits for a restart.
 pub type Difference = (&'static str, bool);
 
+/// All was taken.
+const DONE: &str = "done";
+/// Something waits for a restart.
+const IN_PART: &str = "in_part";
+/// Nothing was taken.
+const REFUSED: &str = "refused";
+/// What can come of taking other settings, as figures call it.
+pub(crate) const OUTCOMES: [&str; 3] = [DONE, IN_PART, REFUSED];
+
 /// Says what came of taking other settings, on `occasion`: what differs, or why nothing was done.
 pub fn tell(occasion: &str, outcome: Result<Vec<Difference>, String>) {
     let word = match &outcome {
-        Err(_) => "refused",
-        Ok(differs) if differs.iter().any(|(_, waits)| *waits) => "in_part",
-        Ok(_) => "done",
+        Err(_) => REFUSED,
+        Ok(differs) if differs.iter().any(|(_, waits)| *waits) => IN_PART,
+        Ok(_) => DONE,
     };
     metrics::counter!("configuration_reloads_total", "outcome" => word).increment(1);
     match outcome {

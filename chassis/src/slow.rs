@@ -27,7 +27,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn as_str(self) -> &'static str {
+    /// Every one.
+    pub(crate) const ALL: [Self; 5] = [Self::Request, Self::Read, Self::Write, Self::Outbound, Self::Job];
+
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Read => "read",

@@ -2,6 +2,7 @@
 //! a collector where one is named. Standard output belongs to the program's own words.
 
 mod journal;
+mod process;
 pub(crate) mod traces;
 
 use std::io::IsTerminal as _;
@@ -139,9 +140,10 @@ pub struct MetricsHandle {
 }
 
 impl MetricsHandle {
-    /// Everything measured so far, in Prometheus' text format.
+    /// Everything measured so far, in Prometheus' text format; what the process takes of its machine is measured now.
     #[must_use]
     pub fn render(&self) -> String {
+        process::measure();
         self.inner.render()
     }
 }

@@ -8,7 +8,7 @@
 //! only where the configuration names it ([`WebhookLayer`]). Redirects are not followed. So whoever may write an address in a form
 //! cannot have this program ask what listens beside it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -52,6 +52,14 @@ pub struct WebhookLayer {
 pub struct WebhookConfig {
     allow: Vec<String>,
     ca: Option<PathBuf>,
+}
+
+impl WebhookConfig {
+    /// The file of an authority that vouches for receivers, where one is named.
+    #[must_use]
+    pub fn ca(&self) -> Option<&std::path::Path> {
+        self.ca.as_deref()
+    }
 }
 
 impl WebhookLayer {
@@ -240,6 +248,15 @@ impl Webhooks {
         }
     }
 
+    /// Forgets every receiver but those of `urls`, and with it what its figure says: nobody sends there any more.
+    pub fn keep_only<'a>(&self, urls: impl Iterator<Item = &'a str>) {
+        let mut receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !receivers.is_empty() {
+            let kept: HashSet<String> = urls.filter_map(|url| origin(&Url::parse(url).ok()?)).collect();
+            receivers.retain(|authority, _| kept.contains(authority));
+        }
+    }
+
     fn receiver(&self, url: &Url) -> Result<Arc<Outbound>, OutboundError> {
         let authority = origin(url).unwrap_or_default();
         let mut receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -247,6 +264,7 @@ impl Webhooks {
             return Ok(Arc::clone(known));
         }
         if receivers.len() == MOST_RECEIVERS {
+            // With its client goes what its figure says: it would say so until the program's end.
             receivers.clear();
         }
         let away_only = !self.config.allow.contains(&authority);
@@ -340,5 +358,25 @@ mod tests {
             let layer = WebhookLayer { allow: Some(vec![wrong.to_owned()]), ca: None };
             assert!(layer.settle().unwrap_err().contains("webhooks.allow"), "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_no_rule_names_any_more_is_forgotten_with_what_its_figure_says() {
+        let metrics = crate::telemetry::install_metrics().unwrap();
+        // Bound and dropped: a port where nobody listens.
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let layer = WebhookLayer { allow: Some(vec![format!("http://localhost:{}", free.port())]), ca: None };
+        let webhooks = Webhooks::new(layer.settle().unwrap()).unwrap();
+        let url = format!("http://localhost:{}/hook", free.port());
+        let secret = Secret::make(&Ids::seeded(1));
+        for _ in 0..crate::outbound::BreakerConfig::default().failures {
+            webhooks.send(&url, &secret, "msg_1", 1, b"{}".to_vec()).await.unwrap_err();
+        }
+        let says = |open: u8| format!("outbound_breaker_open{{service=\"webhook:localhost\"}} {open}\n");
+        assert!(metrics.render().contains(&says(1)), "{}", metrics.render());
+        webhooks.keep_only([url.as_str()].into_iter());
+        assert!(metrics.render().contains(&says(1)), "{}", metrics.render());
+        webhooks.keep_only(["https://example.com/hook"].into_iter());
+        assert!(metrics.render().contains(&says(0)), "{}", metrics.render());
     }
 }

@@ -1,5 +1,8 @@
 //! Looking a site's folder over: what is well, what is not, and what to do about it.
 
+mod clock;
+mod surroundings;
+
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::{Identity, NodeRow};
@@ -11,14 +14,18 @@ use std::path::Path;
 use sync_protocol::checksum::Compared;
 use uuid::Uuid;
 
-/// Clocks outside these years were never set: 2024-01-01 to 2100-01-01, milliseconds since 1970.
-const SANE_MS: std::ops::Range<i64> = 1_704_067_200_000..4_102_444_800_000;
 /// Room that a store needs for a day of photos, in bytes.
 const ROOM_BYTES: usize = 64 * 1024 * 1024;
 /// A backup made by itself that is older than this was to be followed by another, milliseconds.
 const OLD_BACKUP_MS: i64 = 3 * 24 * 60 * 60 * 1000;
+/// What to do about a database that is damaged.
+const DAMAGED: &str = "copy the folder before anything else; then see what of it is whole (aincident-hub audit verify, at a store \
+                       aincident-node verify), restore the last backup into another folder and let doctor --full look at that one, \
+                       and only then put it in this one's place";
 /// Damaged things that are named.
 const MAX_DAMAGE: u32 = 20;
+
+pub use surroundings::Surroundings;
 
 /// How it stands with something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,26 +69,18 @@ impl Finding {
     }
 }
 
-/// Looks over what every site has. `full`: every content is read and compared with its digest.
-pub async fn examine(desk: &Desk, folder: &DataFolder, full: bool) -> Vec<Finding> {
+/// Looks over what every site has, and what is `around` it. `full`: every content is read and compared with its digest.
+pub async fn examine(desk: &Desk, folder: &DataFolder, around: &Surroundings, full: bool) -> Vec<Finding> {
     let mut found = Vec::new();
     let served = if folder.is_served() { "served now" } else { "not served now" };
     found.push(Finding::new("folder", Health::Ok, format!("{} can be used; {served}", folder.path().display())));
     found.push(room(folder.path()));
     let now_ms = desk.now_ms();
-    found.push(if SANE_MS.contains(&now_ms) {
-        Finding::new("clock", Health::Ok, chassis::clock::format_rfc3339(now_ms))
-    } else {
-        Finding::new("clock", Health::Fail, "this machine's clock is not set: set it, and have it kept by NTP")
-    });
+    found.push(clock::examine(desk).await);
     let database = folder.database();
     found.push(match tokio::task::spawn_blocking(move || chassis::sqlite::verify(&database)).await {
         Ok(Ok(faults)) if faults.is_empty() => Finding::new("database", Health::Ok, "every page and index is sound"),
-        Ok(Ok(faults)) => Finding::new(
-            "database",
-            Health::Fail,
-            format!("{}; stop the program and restore the last backup", faults.join("; ")),
-        ),
+        Ok(Ok(faults)) => Finding::new("database", Health::Fail, format!("{}; {DAMAGED}", faults.join("; "))),
         Ok(Err(error)) => Finding::new("database", Health::Fail, error.to_string()),
         Err(gone) => Finding::new("database", Health::Fail, gone.to_string()),
     });
@@ -119,6 +118,7 @@ pub async fn examine(desk: &Desk, folder: &DataFolder, full: bool) -> Vec<Findin
     found.push(replicas(desk).await);
     found.push(backups(desk, folder).await);
     found.extend(authority(folder, now_ms));
+    found.extend(around.examine(folder, now_ms).await);
     found
 }
 
@@ -206,7 +206,9 @@ async fn replicas(desk: &Desk) -> Finding {
 fn authority(folder: &DataFolder, now_ms: i64) -> Option<Finding> {
     let (pin, until_ms) = chassis::http::own_authority(&folder.join("tls"))?;
     let until = chassis::clock::format_rfc3339(until_ms);
-    let detail = format!("the site's own authority, good until {until}: SHA-256 {pin}");
+    let detail = format!(
+        "the site's own authority, good until {until}; it renews itself and what it vouches for: SHA-256 {pin}"
+    );
     let state = if now_ms < until_ms { Health::Ok } else { Health::Warn };
     Some(Finding::new("certificate", state, detail))
 }

@@ -44,7 +44,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::post;
-use chassis::http::{FieldError, Problem, long_lived};
+use chassis::http::{FieldError, Problem, long_lived, streamed};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
@@ -62,7 +62,7 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(drafts::get, drafts::keep, drafts::end))
         .routes(routes!(views::list, views::add))
         .routes(routes!(views::remove))
-        .routes(routes!(exports::export))
+        .routes(routes!(exports::export).layer(from_fn(streamed)))
         .routes(routes!(bulk::bulk))
         .routes(routes!(incidents::get, incidents::patch, incidents::delete))
         .routes(routes!(incidents::restore))
@@ -100,7 +100,7 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(settings::show_store))
         .routes(routes!(stores::list))
         .routes(routes!(users::list))
-        .routes(routes!(events::events))
+        .routes(routes!(events::events).layer(from_fn(streamed)))
         .routes(routes!(notifications::list, notifications::add))
         .routes(routes!(notifications::edit, notifications::remove))
         .routes(routes!(notifications::test))
@@ -121,7 +121,7 @@ pub fn headquarters(desk: Desk) -> OpenApiRouter {
         .routes(routes!(erasures::hold))
         .routes(routes!(erasures::release))
         .routes(routes!(acts::list))
-        .routes(routes!(acts::export))
+        .routes(routes!(acts::export).layer(from_fn(streamed)))
         .with_state(desk)
 }
 

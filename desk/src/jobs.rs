@@ -15,6 +15,9 @@ pub const MOST_LISTED: u32 = 200;
 /// How often the queue's length is told to the metrics.
 const TOLD_EVERY: Duration = Duration::from_secs(15);
 
+/// The state of jobs that nobody does yet.
+const WAITING: &str = "waiting";
+
 /// The queue as it stands.
 #[derive(Clone, Debug)]
 pub struct Jobs {
@@ -92,19 +95,27 @@ fn queue(error: QueueError) -> Error {
     Error::Unavailable(error.to_string())
 }
 
-/// Tells the metrics how much waits, for as long as it is polled.
+/// Tells the metrics how much waits, and for how long the oldest of each kind, for as long as it is polled.
 pub async fn measure(desk: &Desk) {
     let mut known: HashSet<(String, String)> = HashSet::new();
     loop {
         match desk.jobs().counts().await {
             Ok(counts) => {
                 let mut gone = known.clone();
-                for JobCount { kind, state, count, .. } in counts {
+                for JobCount { kind, state, count, oldest_ms } in counts {
+                    if state == WAITING {
+                        let age_ms = desk.now_ms().saturating_sub(oldest_ms).max(0);
+                        metrics::gauge!("jobs_oldest_waiting_seconds", "kind" => kind.clone())
+                            .set(age_ms as f64 / 1000.0);
+                    }
                     metrics::gauge!("jobs", "kind" => kind.clone(), "state" => state.clone()).set(count as f64);
                     gone.remove(&(kind.clone(), state.clone()));
                     known.insert((kind, state));
                 }
                 for (kind, state) in gone {
+                    if state == WAITING {
+                        metrics::gauge!("jobs_oldest_waiting_seconds", "kind" => kind.clone()).set(0.0);
+                    }
                     metrics::gauge!("jobs", "kind" => kind, "state" => state).set(0.0);
                 }
             }

@@ -18,6 +18,7 @@ pub mod erasures;
 pub mod error;
 pub mod events;
 pub mod exports;
+pub mod figures;
 pub mod history;
 pub mod http;
 pub mod incidents;

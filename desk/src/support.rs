@@ -2,7 +2,7 @@
 
 use crate::backup::Failed;
 use crate::desk::Desk;
-use crate::doctor::Finding;
+use crate::doctor::{Finding, Surroundings};
 use chassis::bundle::{Bundle, MAX_TEXT_BYTES, Redactor, settings};
 use chassis::folder::DataFolder;
 use chassis::outbound::{Method, Outbound, OutboundConfig, Url};
@@ -26,8 +26,8 @@ pub struct Ask {
     pub to: PathBuf,
     /// A log; `-`: standard input; none: the journal, where it can be read.
     pub log: Option<PathBuf>,
-    /// The configuration file, where there is one.
-    pub config: Option<PathBuf>,
+    /// What the configuration file names.
+    pub around: Surroundings,
 }
 
 /// Begins an archive with what every site has; whoever asked adds its own and ends it.
@@ -62,7 +62,7 @@ pub async fn begin(
     let survey = survey.map_err(|error| ledger(&error))?.map_err(|error| ledger(&error))?;
     bundle.add("database.json", &pretty(&json!(survey)))?;
     bundle.add("files.json", &pretty(&files(&folder.blobs())))?;
-    bundle.add("configuration.toml", &configuration(ask.config.as_deref()))?;
+    bundle.add("configuration.toml", &configuration(ask.around.config.as_deref()))?;
     bundle.add("environment.txt", &environment())?;
     bundle.add("metrics.txt", &metrics(folder).await)?;
     bundle.add("log.txt", &log(program, ask.log.clone()).await)?;

@@ -57,7 +57,10 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
         Task::Scheduled(schedule) => keep::by_schedule(&admin.desk, &folder, schedule, config.json).await?,
         Task::Support(ask) => keep::support(&admin.desk, &admin.actor, &folder, &ask).await?,
-        Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
+        Task::Doctor { around, full } => {
+            let found = keep::findings(&admin.desk, &folder, &around, full).await;
+            return keep::doctor(&found, config.json, out);
+        }
         Task::Settings { store, patch } => admin.settings(store, patch).await?,
         Task::Quarantine(command) => {
             desk::quarantine::command::run(&admin.desk, command, config.json).await.map_err(explain)?

@@ -4,7 +4,7 @@ use crate::config::ServeConfig;
 use crate::intake::{Intake, histories};
 use crate::reload::{Again, Settings};
 use crate::setup::Setup;
-use crate::{fleet, http, site};
+use crate::{figures, fleet, http, site};
 use chassis::folder::DataFolder;
 use chassis::http::{Server, Tls, announce, needs_tls};
 use chassis::outbound::Pin;
@@ -40,6 +40,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     let hangups = Hangups::listen().map_err(failed)?;
     let now = config.clone();
     let metrics = telemetry::install_metrics().map_err(failed)?;
+    figures::begin();
     let shutdown = Shutdown::on_signals().map_err(failed)?;
     let address = resolve(&config.listen).await?;
 

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod app;
 pub mod config;
+pub mod figures;
 pub mod fleet;
 pub mod http;
 pub mod intake;

@@ -22,7 +22,7 @@ use crate::reload::{self, Again, Settings};
 use crate::replicator::Replicator;
 use crate::replicator::view::View;
 use crate::witness::Witness;
-use crate::{http, inbox, site};
+use crate::{figures, http, inbox, site};
 
 /// Why the node does not serve; one line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     telemetry::init(&config.telemetry, "aincident-node").map_err(failed)?;
     let hangups = Hangups::listen().map_err(failed)?;
     let metrics = telemetry::install_metrics().map_err(failed)?;
+    figures::begin();
     let shutdown = Shutdown::on_signals().map_err(failed)?;
     let address = resolve(&config.listen).await?;
 

@@ -8,7 +8,7 @@ use chassis::folder::{DataFolder, FolderError};
 use chassis::ids::Ids;
 use desk::Desk;
 use desk::backup::{self, Program};
-use desk::doctor::{self, Finding, Health};
+use desk::doctor::{self, Finding, Health, Surroundings};
 use desk::ledger::Identity;
 use desk::support::{self, Ask};
 use tokio_util::sync::CancellationToken;
@@ -86,7 +86,12 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
             tell(out, &manifest, config.json, what)
         }
         KeepTask::Support(ask) => support_bundle(&folder, &config.data_dir, &ask, out).await,
-        KeepTask::Doctor { full } => look_over(&folder, &config.data_dir, full, config.json, out).await,
+        KeepTask::Doctor { around, full } => {
+            let (desk, identity) = site::open(&folder, CancellationToken::new()).await?;
+            let found = findings(&desk, &identity, &folder, &around, full).await;
+            drop(desk);
+            say(&found, config.json, out)
+        }
     }
 }
 
@@ -103,20 +108,12 @@ fn tell(out: &mut impl Write, manifest: &Manifest, json: bool, what: &str) -> Re
     Ok(())
 }
 
-async fn look_over(
-    folder: &DataFolder,
-    data_dir: &std::path::Path,
-    full: bool,
-    json: bool,
-    out: &mut impl Write,
-) -> Result<(), KeepError> {
-    let (desk, identity) = site::open(folder, CancellationToken::new()).await?;
-    let found = findings(&desk, &identity, folder, data_dir, full).await;
-    drop(desk);
+/// Says what was found, and fails where something is broken.
+fn say(found: &[Finding], json: bool, out: &mut impl Write) -> Result<(), KeepError> {
     if json {
         writeln!(out, "{}", serde_json::json!({ "checks": found }))?;
     } else {
-        for finding in &found {
+        for finding in found {
             writeln!(out, "{}", finding.line())?;
         }
     }
@@ -130,12 +127,12 @@ async fn findings(
     desk: &Desk,
     identity: &Identity,
     folder: &DataFolder,
-    data_dir: &std::path::Path,
+    around: &Surroundings,
     full: bool,
 ) -> Vec<Finding> {
-    let mut found = doctor::examine(desk, folder, full).await;
+    let mut found = doctor::examine(desk, folder, around, full).await;
     found.push(match identity {
-        Identity::Node(_) => link(data_dir).await,
+        Identity::Node(_) => link(folder.path()).await,
         Identity::Hub { .. } | Identity::Unenrolled => Finding::new(
             "enrolment",
             Health::Warn,
@@ -153,7 +150,7 @@ async fn support_bundle(
     out: &mut impl Write,
 ) -> Result<(), KeepError> {
     let (desk, identity) = site::open(folder, CancellationToken::new()).await?;
-    let found = findings(&desk, &identity, folder, data_dir, false).await;
+    let found = findings(&desk, &identity, folder, &ask.around, false).await;
     let mut bundle = support::begin(&desk, folder, (ABOUT.0.name(), ABOUT.1), ask, &found).await?;
     let status = report::status_of(&StatusConfig { data_dir: data_dir.to_owned(), json: true }).await;
     let status = match status {

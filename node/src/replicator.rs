@@ -243,14 +243,21 @@ impl Replicator {
         }
     }
 
-    /// Shows how far the node's clock is off while headquarters cannot be asked: somebody may set it at any time.
+    /// Shows how far the node's clock is off while headquarters cannot be asked (somebody may set it at any time), and for how long
+    /// the oldest of what waits has waited.
     async fn watch_clock(&self) {
         loop {
             tokio::time::sleep(CLOCK_EVERY).await;
-            let offset_ms = self.desk.reckoning().offset_ms(self.desk.now_ms(), self.desk.boot_ms());
-            if let Some(offset_ms) = offset_ms {
+            let (now_ms, boot_ms) = (self.desk.now_ms(), self.desk.boot_ms());
+            if let Some(offset_ms) = self.desk.reckoning().offset_ms(now_ms, boot_ms) {
                 self.board.was_set(offset_ms);
+                metrics::gauge!("clock_offset_seconds").set(seconds(offset_ms));
             }
+            let oldest_ms = self.view.borrow().backlog.oldest_ms;
+            // Its place in the order goes by headquarters' time, too.
+            let order_ms = self.desk.reckoning().order_ms(now_ms, boot_ms);
+            let waited_ms = oldest_ms.map_or(0, |oldest_ms| order_ms.saturating_sub(oldest_ms).max(0));
+            metrics::gauge!("aincident_oldest_pending_seconds").set(seconds(waited_ms));
         }
     }
 
@@ -310,10 +317,14 @@ impl Replicator {
     }
 }
 
+/// For figures.
+#[allow(clippy::cast_precision_loss, reason = "a time between two clocks, to the second")]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
 /// Returns when a backlog has stood still for too long though the hub answers.
 async fn stalled(session: &Session, stall: Duration) {
-    // From the start on, so that the first one is seen as an increase.
-    metrics::counter!("aincident_stalls_total").increment(0);
     let mut dog = Watchdog::new(stall);
     loop {
         tokio::time::sleep(stall / LOOKS).await;

@@ -54,6 +54,14 @@ pub async fn long_lived(request: Request, next: Next) -> Response {
     response
 }
 
+/// Middleware for routes whose answer goes on after its head (event streams, files that are made as they are sent): they keep place and time
+/// limit, which end with the head, but how soon that is there says nothing of how quick the site is.
+pub async fn streamed(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(LongLived);
+    response
+}
+
 /// Travels with the answer of such a route: how long it took says nothing.
 #[derive(Clone)]
 pub(super) struct LongLived;

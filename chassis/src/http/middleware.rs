@@ -27,6 +27,7 @@ use tracing::field::Empty;
 
 use super::limits::{Admission, JSON_LIMIT_BYTES, LongLived, admit};
 use super::problem::{MEDIA_TYPE, Problem};
+use crate::figures::Held;
 use crate::ids::Ids;
 use crate::slow::{self, Kind};
 use crate::telemetry::traces;
@@ -181,9 +182,8 @@ async fn observe(State(config): State<Arc<StackConfig>>, mut request: Request, n
     traces::served(&span, request.headers(), method, &route);
     let traced = span.clone();
 
-    let gauge = metrics::gauge!("http_requests_in_flight");
-    gauge.increment(1.0);
-    let leave = Leave(gauge);
+    // Counted out also when its client has gone and it is dropped half-way.
+    let in_flight = Held::of(metrics::gauge!("http_requests_in_flight"));
     let mut response = async {
         let response = next.run(request).await;
         let response = as_problem(response, &id).await;
@@ -196,14 +196,14 @@ async fn observe(State(config): State<Arc<StackConfig>>, mut request: Request, n
         } else {
             tracing::debug!(status, latency_ms, "answered");
         }
-        if response.extensions().get::<LongLived>().is_none() {
+        if !is_long_lived(&response) {
             slow::note(Kind::Request, begun.elapsed(), || format!("{method} {named}"));
         }
         response
     }
     .instrument(span)
     .await;
-    drop(leave);
+    drop(in_flight);
 
     let class = match response.status().as_u16() {
         100..=199 => "1xx",
@@ -215,19 +215,20 @@ async fn observe(State(config): State<Arc<StackConfig>>, mut request: Request, n
     let route = route.to_string();
     metrics::counter!("http_requests_total", "method" => method, "route" => route.clone(), "status" => class)
         .increment(1);
-    metrics::histogram!("http_request_seconds", "method" => method, "route" => route)
-        .record(begun.elapsed().as_secs_f64());
+    // Apart from the others: a long poll that waits for 25 s, as it should, would make the site look slow for ever.
+    let figure = if is_long_lived(&response) {
+        "http_long_lived_seconds"
+    } else {
+        "http_request_seconds"
+    };
+    metrics::histogram!(figure, "method" => method, "route" => route).record(begun.elapsed().as_secs_f64());
     dress(response.headers_mut(), &id, config.content_security_policy);
     response
 }
 
-/// Counts a request out, also when its client has gone and it is dropped half-way.
-struct Leave(metrics::Gauge);
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
+/// Whether how long the answer took says nothing of how quick the site is.
+fn is_long_lived(response: &Response) -> bool {
+    response.extensions().get::<LongLived>().is_some()
 }
 
 fn dress(headers: &mut HeaderMap, id: &str, content_security_policy: &'static str) {

@@ -28,6 +28,7 @@ use tower::ServiceExt as _;
 
 use super::tls::Tls;
 use super::{plain, trust};
+use crate::figures::Held;
 use crate::pulse::Pulse;
 use crate::shutdown::Shutdown;
 use crate::systemd::Vital;
@@ -54,6 +55,8 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) ->
 #[derive(Clone, Debug)]
 pub struct Server {
     header_time: Duration,
+    /// How many connections there may be at once.
+    room: usize,
     door: Door,
     tls: Option<Arc<Tls>>,
 }
@@ -72,6 +75,7 @@ impl Server {
         let places = Arc::new(Semaphore::new(connections));
         Self {
             header_time: HEADER_TIME,
+            room: connections,
             door: Door { places, pulse: Pulse::default() },
             tls: None,
         }
@@ -102,7 +106,12 @@ impl Server {
     /// As [`serve`].
     pub async fn serve(self, listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
         let stop = shutdown.token();
-        let Self { header_time, door, tls } = self;
+        let Self { header_time, room, door, tls } = self;
+        #[allow(clippy::cast_precision_loss, reason = "no system has room for so many")]
+        metrics::gauge!("http_connections_limit").set(room as f64);
+        let connections = metrics::gauge!("http_connections");
+        // There from the start.
+        connections.increment(0.0);
         let router = match &tls {
             Some(tls) => router.merge(trust::routes(tls)),
             None => router,
@@ -132,13 +141,13 @@ impl Server {
                 header_time,
                 stop: stop.clone(),
             };
-            let secured = secured.clone();
+            let (secured, counted) = (secured.clone(), Held::of(connections.clone()));
             open.spawn(async move {
                 match secured {
                     None => connection.run(stream).await,
                     Some(secured) => connection.run_secured(stream, secured).await,
                 }
-                drop(place);
+                drop((place, counted));
             });
         }
         drop(listener);

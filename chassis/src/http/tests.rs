@@ -213,6 +213,28 @@ async fn requests_are_counted_by_pattern_not_by_path() {
     assert!(text.contains(r#"route="unmatched""#) && !text.contains("scanner"), "{text}");
 }
 
+#[tokio::test]
+async fn an_answer_that_waits_or_goes_on_on_purpose_makes_no_site_look_slow() {
+    let metrics = crate::telemetry::install_metrics().unwrap();
+    let polled = Router::new().route("/polled", post(|| async {})).route_layer(from_fn(long_lived));
+    let told = Router::new().route("/told", get(|| async {})).route_layer(from_fn(streamed));
+    let app = stack(app().merge(polled).merge(told), config());
+    ask(&app, Request::post("/polled").body(Body::empty()).unwrap()).await;
+    ask(&app, to("/told")).await;
+    ask(&app, to("/large")).await;
+    let text = metrics.render();
+    for (figure, series, is_there) in [
+        ("http_long_lived_seconds_count", r#"{method="POST",route="/polled"}"#, true),
+        ("http_request_seconds_count", r#"{method="POST",route="/polled"}"#, false),
+        ("http_long_lived_seconds_count", r#"{method="GET",route="/told"}"#, true),
+        ("http_request_seconds_count", r#"{method="GET",route="/told"}"#, false),
+        ("http_request_seconds_count", r#"{method="GET",route="/large"}"#, true),
+        ("http_requests_total", r#"{method="POST",route="/polled",status="2xx"}"#, true),
+    ] {
+        assert_eq!(text.contains(&format!("{figure}{series}")), is_there, "{figure}{series}: {text}");
+    }
+}
+
 fn health_routes_at_once(metrics: crate::telemetry::MetricsHandle) -> Router {
     Router::new().nest("/inner", health_routes(Health::new().metrics(metrics)))
 }
@@ -252,6 +274,8 @@ async fn a_server_that_is_full_still_answers_its_watchdog_and_one_that_is_gone_d
     let served = tokio::spawn(server.serve(listener, routes, shutdown.clone()));
     let answers = async || tokio::time::timeout(SOON, door.answers(addr)).await.unwrap();
     assert_eq!(answers().await, Ok(()));
+    let metrics = crate::telemetry::install_metrics().unwrap().render();
+    assert!(metrics.contains("http_connections_limit ") && metrics.contains("http_connections "), "{metrics}");
     // The one place is taken as soon as something was said and answered.
     let mut guest = TcpStream::connect(addr).await.unwrap();
     guest.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();

@@ -8,6 +8,7 @@
 
 pub(crate) mod addresses;
 pub mod authority;
+mod ends;
 mod settings;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
 
 use authority::Authority;
+pub use ends::file_until_ms;
 pub use settings::{TlsConfig, TlsLayer};
 
 use crate::clock::SharedClock;
@@ -133,6 +135,7 @@ impl Tls {
                 (Maker::Own(Box::new(Mutex::new(authority))), pair)
             }
         };
+        ends::measure(&first.cert, matches!(maker, Maker::Own(_)));
         let shown = Arc::new(Shown(RwLock::new(Arc::new(first))));
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&shown) as _;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -194,6 +197,7 @@ impl Tls {
                 authority.certificate()?
             }
         };
+        ends::measure(&fresh.cert, matches!(self.maker, Maker::Own(_)));
         self.shown.change(fresh);
         Ok(true)
     }

@@ -56,6 +56,22 @@ async fn a_service_that_keeps_failing_is_left_alone_until_reset() {
 }
 
 #[tokio::test]
+async fn a_service_that_nobody_asks_any_more_is_not_said_to_fail_and_one_that_waits_on_purpose_is_not_slow() {
+    let metrics = crate::telemetry::install_metrics().unwrap();
+    let (url, _shutdown) = start(Router::new().route("/", get(|| async { StatusCode::BAD_GATEWAY }))).await;
+    let breaker = BreakerConfig { failures: 1, ..BreakerConfig::default() };
+    let outbound = Outbound::new("dropped-test", OutboundConfig { breaker, ..OutboundConfig::default() }).unwrap();
+    let request = outbound.build(Method::GET, url.clone()).build().unwrap();
+    outbound.request_that_waits(request, Duration::from_secs(25)).await.unwrap();
+    let text = metrics.render();
+    assert!(text.contains("outbound_breaker_open{service=\"dropped-test\"} 1"), "{text}");
+    assert!(!text.contains("outbound_request_seconds_count{service=\"dropped-test\"}"), "{text}");
+    drop(outbound);
+    let text = metrics.render();
+    assert!(text.contains("outbound_breaker_open{service=\"dropped-test\"} 0"), "{text}");
+}
+
+#[tokio::test]
 async fn redirects_are_answers_and_refused_connections_are_named() {
     let handler = || async { (StatusCode::FOUND, [(LOCATION, "/elsewhere")]) };
     let (url, _shutdown) = start(Router::new().route("/", get(handler))).await;

@@ -85,6 +85,9 @@ pub enum DamageKind {
 }
 
 impl DamageKind {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Change, Self::Record, Self::Content, Self::Table];
+
     /// As it is stored.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -122,6 +122,8 @@ pub struct Backlog {
     pub head: Option<Link>,
     /// Changes the hub has not acknowledged.
     pub pending_changes: u64,
+    /// When the oldest of them was recorded, by the time that the order of changes goes by; milliseconds since 1970.
+    pub oldest_ms: Option<i64>,
     /// Changes in quarantine, here or (as its answers say) at the hub.
     pub quarantined: u64,
     /// Grows with every settlement that the site hears of.

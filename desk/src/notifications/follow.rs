@@ -90,6 +90,9 @@ impl Follower {
     pub async fn look(&mut self, desk: &Desk, tick: bool) -> Result<bool, Error> {
         let mut rules = desk.ledger().notification_rules(false).await?;
         rules.retain(|row| row.rule.enabled);
+        if let Some(notifier) = desk.notifier() {
+            notifier.webhooks.keep_only(rules.iter().filter_map(|row| row.rule.url.as_deref()));
+        }
         if rules.is_empty() {
             self.at = None;
             return Ok(false);

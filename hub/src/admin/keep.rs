@@ -10,7 +10,7 @@ use chassis::ids::Ids;
 use desk::Desk;
 use desk::actor::Actor;
 use desk::backup::{self, Program};
-use desk::doctor::{self, Finding, Health};
+use desk::doctor::{self, Finding, Health, Surroundings};
 use desk::support::{self, Ask};
 use std::io::Write;
 use std::path::PathBuf;
@@ -67,8 +67,7 @@ fn told(manifest: &Manifest, json: bool, what: &str) -> Result<String, Failed> {
 
 /// Writes the archive for whoever is to help.
 pub(super) async fn support(desk: &Desk, actor: &Actor, folder: &DataFolder, ask: &Ask) -> Result<String, Failed> {
-    let mut found = doctor::examine(desk, folder, false).await;
-    found.push(nodes(desk).await);
+    let found = findings(desk, folder, &ask.around, false).await;
     let mut bundle = support::begin(desk, folder, (ABOUT.0.name(), ABOUT.1), ask, &found).await.map_err(failed)?;
     let items = fleet::nodes(desk, actor, None).await.map_err(explain)?;
     let hub = fleet::program(desk, actor).await.map_err(explain)?;
@@ -82,16 +81,15 @@ pub(super) async fn support(desk: &Desk, actor: &Actor, folder: &DataFolder, ask
     Ok(format!("{} written, {bytes} bytes; look it over before it leaves the house", ask.to.display()))
 }
 
-/// Says what was found even when it is bad, and fails then.
-pub(super) async fn doctor(
-    desk: &Desk,
-    folder: &DataFolder,
-    full: bool,
-    json: bool,
-    out: &mut impl Write,
-) -> Result<(), Failed> {
-    let mut found = doctor::examine(desk, folder, full).await;
+/// Looks headquarters over.
+pub(super) async fn findings(desk: &Desk, folder: &DataFolder, around: &Surroundings, full: bool) -> Vec<Finding> {
+    let mut found = doctor::examine(desk, folder, around, full).await;
     found.push(nodes(desk).await);
+    found
+}
+
+/// Says what was found even when it is bad, and fails then.
+pub(super) fn doctor(found: &[Finding], json: bool, out: &mut impl Write) -> Result<(), Failed> {
     let text = if json {
         to_json(&serde_json::json!({ "checks": found }))?
     } else {

@@ -3,6 +3,7 @@
 use super::{AdminConfig, Layer, OutputArgs, PlaceArgs, Task, UsageError, needed};
 use chassis::backup::series::ScheduleLayer;
 use clap::Args;
+use desk::doctor::Surroundings;
 use desk::support::Ask;
 use std::path::PathBuf;
 
@@ -116,9 +117,10 @@ impl RestoreArgs {
 
 impl DoctorArgs {
     pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
+        let config = self.place.file();
         let given = Layer { json: self.output.json, full: self.full, ..Layer::default() };
-        let (data_dir, layer) = self.place.layered(given)?;
-        let task = Task::Doctor { full: layer.full.unwrap_or(false) };
+        let (data_dir, mut layer) = self.place.layered(given)?;
+        let task = Task::Doctor { around: around(config, &mut layer), full: layer.full.unwrap_or(false) };
         Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }
@@ -127,9 +129,15 @@ impl SupportArgs {
     pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
         let config = self.place.file();
         let given = Layer { json: self.output.json, to: self.to, ..Layer::default() };
-        let (data_dir, layer) = self.place.layered(given)?;
+        let (data_dir, mut layer) = self.place.layered(given)?;
+        let around = around(config, &mut layer);
         let to = needed(layer.to, "--to", "AINCIDENT_HUB_TO")?;
-        let task = Task::Support(Ask { to, log: self.log_file, config });
+        let task = Task::Support(Ask { to, log: self.log_file, around });
         Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
+}
+
+/// What the configuration file names, for `doctor`. It holds no secret itself.
+fn around(config: Option<PathBuf>, layer: &mut Layer) -> Surroundings {
+    Surroundings::of(config, false, layer.mail.take(), layer.webhooks.take(), layer.tls.take())
 }

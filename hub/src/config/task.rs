@@ -89,6 +89,8 @@ pub enum Task {
     Support(desk::support::Ask),
     /// `doctor`.
     Doctor {
+        /// What the configuration file names.
+        around: desk::doctor::Surroundings,
         /// Whether every file is read.
         full: bool,
     },

@@ -22,16 +22,25 @@ struct Counted {
     pending_changes: u64,
     most_pending_changes: u64,
     quarantined: u64,
+    /// Since when the one that was not heard of for the longest has not called; of those that ever did.
+    longest_silence_ms: u64,
+    /// How far the clock that is off the most is off, of those that were heard of within an hour.
+    worst_clock_offset_ms: u64,
 }
 
 fn count(rows: &[NodeRow], now_ms: i64) -> Counted {
     let mut counted = Counted::default();
     // Those that are no more are nobody's trouble.
     for row in rows.iter().filter(|row| row.is_in_service()) {
-        match row.last_contact_ms.map(|at_ms| now_ms.abs_diff(at_ms)) {
+        let silence_ms = row.last_contact_ms.map(|at_ms| now_ms.abs_diff(at_ms));
+        match silence_ms {
             Some(..=ONLINE_MS) => counted.online += 1,
             Some(..=SILENT_MS) => counted.away += 1,
             _ => counted.silent += 1,
+        }
+        counted.longest_silence_ms = counted.longest_silence_ms.max(silence_ms.unwrap_or(0));
+        if silence_ms.is_some_and(|ms| ms <= SILENT_MS) {
+            counted.worst_clock_offset_ms = counted.worst_clock_offset_ms.max(row.clock_offset_ms.unsigned_abs());
         }
         counted.pending_changes += row.status.pending_changes;
         counted.most_pending_changes = counted.most_pending_changes.max(row.status.pending_changes);
@@ -52,6 +61,9 @@ pub async fn measure(desk: Desk, stop: CancellationToken) {
                 metrics::gauge!("hub_nodes", "state" => "silent").set(counted.silent as f64);
                 metrics::gauge!("hub_nodes_pending_changes").set(counted.pending_changes as f64);
                 metrics::gauge!("hub_nodes_most_pending_changes").set(counted.most_pending_changes as f64);
+                metrics::gauge!("hub_nodes_longest_silence_seconds").set(counted.longest_silence_ms as f64 / 1000.0);
+                metrics::gauge!("hub_nodes_worst_clock_offset_seconds")
+                    .set(counted.worst_clock_offset_ms as f64 / 1000.0);
                 metrics::gauge!("hub_quarantined_changes").set(counted.quarantined as f64);
                 // One that is no more will never be equal again.
                 let here: HashSet<_> = rows.iter().filter(|row| row.is_in_service()).map(|row| row.node_id).collect();
@@ -106,9 +118,10 @@ mod tests {
         };
         let rows = [
             node(Some(now_ms - 1000), 0),
-            node(Some(now_ms + 1000), 5),
-            node(Some(now_ms - 100_000), 7),
-            node(Some(now_ms - 4_000_000), 0),
+            NodeRow { clock_offset_ms: -400_000, ..node(Some(now_ms + 1000), 5) },
+            NodeRow { clock_offset_ms: 2000, ..node(Some(now_ms - 100_000), 7) },
+            // What it last said of its clock is too old to be told.
+            NodeRow { clock_offset_ms: 7_200_000, ..node(Some(now_ms - 4_000_000), 0) },
             node(None, 0),
             NodeRow { revoked_ms: Some(1), ..node(None, 100) },
             NodeRow { retired_ms: Some(1), ..node(None, 100) },
@@ -120,6 +133,8 @@ mod tests {
             pending_changes: 12,
             most_pending_changes: 7,
             quarantined: 10,
+            longest_silence_ms: 4_000_000,
+            worst_clock_offset_ms: 400_000,
         };
         assert_eq!(count(&rows, now_ms), counted);
     }

@@ -3,6 +3,7 @@
 use super::{Layer, StatusArgs, UsageError, needed};
 use chassis::backup::series::{Schedule, ScheduleLayer};
 use clap::Args;
+use desk::doctor::Surroundings;
 use desk::support::Ask;
 use std::path::PathBuf;
 
@@ -109,6 +110,8 @@ pub enum KeepTask {
     Support(Ask),
     /// `doctor`.
     Doctor {
+        /// What the configuration file names.
+        around: Surroundings,
         /// Whether every file is read.
         full: bool,
     },
@@ -165,9 +168,10 @@ impl DoctorArgs {
     /// # Errors
     /// A file that cannot be used; an option that is missing.
     pub fn resolve(self) -> Result<KeepConfig, UsageError> {
+        let config = self.plain.place.file();
         let given = Layer { json: self.plain.json, full: self.full, ..Layer::default() };
-        let (data_dir, layer) = self.plain.place.layered(given)?;
-        let task = KeepTask::Doctor { full: layer.full.unwrap_or(false) };
+        let (data_dir, mut layer) = self.plain.place.layered(given)?;
+        let task = KeepTask::Doctor { around: around(config, &mut layer), full: layer.full.unwrap_or(false) };
         Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }
@@ -180,9 +184,15 @@ impl SupportArgs {
     pub fn resolve(self) -> Result<KeepConfig, UsageError> {
         let config = self.plain.place.file();
         let given = Layer { json: self.plain.json, to: self.to, ..Layer::default() };
-        let (data_dir, layer) = self.plain.place.layered(given)?;
+        let (data_dir, mut layer) = self.plain.place.layered(given)?;
+        let around = around(config, &mut layer);
         let to = needed(layer.to, "--to", "AINCIDENT_NODE_TO")?;
-        let task = KeepTask::Support(Ask { to, log: self.log_file, config });
+        let task = KeepTask::Support(Ask { to, log: self.log_file, around });
         Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
+}
+
+/// What the configuration file names, for `doctor`.
+fn around(config: Option<PathBuf>, layer: &mut Layer) -> Surroundings {
+    Surroundings::of(config, layer.code.is_some(), layer.mail.take(), layer.webhooks.take(), layer.tls.take())
 }

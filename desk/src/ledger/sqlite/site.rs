@@ -277,12 +277,18 @@ pub(super) fn backlog(db: &Connection) -> Done<Backlog> {
     let settled = counter(db, "settled")?.unwrap_or(0) as u64;
     let mut backlog = Backlog { quarantined: quarantined as u64, settled, ..Backlog::default() };
     // One stream: what an earlier one had left was carried over when the node was enrolled anew.
-    let mut streams = db.prepare_cached("SELECT origin, seq, head, acked_seq, mine FROM origins WHERE mine = 1")?;
+    let mut streams =
+        db.prepare_cached("SELECT origin, seq, head, acked_seq, origin_no FROM origins WHERE mine = 1")?;
+    let mut oldest = db.prepare_cached("SELECT hlc FROM changes WHERE origin_no = ?1 AND seq = ?2")?;
     let mut rows = streams.query([])?;
     while let Some(row) = rows.next()? {
         let seq: i64 = row.get(1)?;
         let acked: i64 = row.get(3)?;
         backlog.pending_changes += (seq - acked).max(0) as u64;
+        if seq > acked {
+            let hlc: Option<i64> = oldest.query_row((row.get::<_, i64>(4)?, acked + 1), |row| row.get(0)).optional()?;
+            backlog.oldest_ms = hlc.map(|hlc| Hlc::from_i64(hlc).ms());
+        }
         backlog.origin = row.get(0)?;
         backlog.seq = seq as u64;
         backlog.head = Some(Link::from_bytes(row.get(2)?));
