@@ -31,4 +31,4 @@ pub use problem::{FieldError, Problem};
 pub use query::{Path, Query, QueryPairs};
 pub use server::{Door, Server, announce, needs_tls, serve};
 pub use tls::authority::kept as own_authority;
-pub use tls::{Tls, TlsConfig, TlsError, TlsLayer};
+pub use tls::{GoodUntil, Tls, TlsConfig, TlsError, TlsLayer};

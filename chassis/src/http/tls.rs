@@ -9,6 +9,7 @@
 pub(crate) mod addresses;
 pub mod authority;
 mod settings;
+mod validity;
 
 #[cfg(test)]
 mod tests;
@@ -100,6 +101,16 @@ enum Maker {
     Own(Box<Mutex<Authority>>),
 }
 
+/// Until when what new connections are shown is good, milliseconds since 1970; `None` where it cannot be read from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GoodUntil {
+    /// The site's certificate.
+    pub certificate_ms: Option<i64>,
+    /// The earliest end of those shown along with it: of the site's own authority, or of those between a company's certificate
+    /// and its authority. `None` too where none is shown along.
+    pub authority_ms: Option<i64>,
+}
+
 /// The certificate that new connections are shown.
 #[derive(Debug)]
 struct Shown(RwLock<Arc<CertifiedKey>>);
@@ -155,6 +166,14 @@ impl Tls {
             Maker::Files { .. } => None,
             Maker::Own(authority) => Some(locked(authority).pem().to_owned()),
         }
+    }
+
+    /// Until when what new connections are shown now is good. Blocks for no longer than a lock is held.
+    #[must_use]
+    pub fn good_until(&self) -> GoodUntil {
+        let shown = Arc::clone(&self.shown.0.read().unwrap_or_else(PoisonError::into_inner));
+        let mut ends = shown.cert.iter().map(|certificate| validity::good(certificate).map(|good| good.end));
+        GoodUntil { certificate_ms: ends.next().flatten(), authority_ms: ends.flatten().min() }
     }
 
     /// Keeps the certificate fresh until `stop` is cancelled.
