@@ -30,5 +30,8 @@ pub use middleware::{Apart, RequestId, StackConfig, stack};
 pub use problem::{FieldError, Problem};
 pub use query::{Path, Query, QueryPairs};
 pub use server::{Door, Server, announce, needs_tls, serve};
-pub use tls::authority::kept as own_authority;
-pub use tls::{Origin, Tls, TlsConfig, TlsError, TlsLayer, file_until_ms};
+pub use tls::authority::{
+    Followers, export as export_authority, import as import_authority, kept as own_authority, next as next_authority,
+    prepare as prepare_authority, switch as switch_authority,
+};
+pub use tls::{GoodUntil, Origin, Tls, TlsConfig, TlsError, TlsLayer, file_until_ms};

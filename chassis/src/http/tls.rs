@@ -1,8 +1,8 @@
 //! TLS: which certificate a site shows, and how it gets a newer one without a restart.
 //!
-//! Either a company gives the site a certificate (two PEM files, looked at once a minute, so that whatever renews them need
-//! not know the site), or the site has an authority of its own ([`authority`]) which vouches for its names and addresses in
-//! the local network. A certificate is exchanged for new connections only; those that stand go on.
+//! Either a company gives the site a certificate (two PEM files, looked at when something changes beside them and once a minute, so that
+//! whatever renews them need not know the site), or the site has an authority of its own ([`authority`]) which vouches for its names and
+//! addresses in the local network. A certificate is exchanged for new connections only; those that stand go on.
 //!
 //! TLS 1.2 and 1.3 with the suites of rustls; HTTP/2 where the client knows it.
 
@@ -10,13 +10,15 @@ pub(crate) mod addresses;
 pub mod authority;
 mod ends;
 mod settings;
+mod validity;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -27,13 +29,14 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
 
-use authority::Authority;
+use authority::{Authority, Followers};
 pub use ends::file_until_ms;
 pub use settings::{TlsConfig, TlsLayer};
+use watch::Watch;
 
 use crate::clock::SharedClock;
 
-/// How often it is looked whether there is, or has to be, another certificate.
+/// How often it is looked whether there is, or has to be, another certificate, when nothing is heard of it.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// The largest PEM file that is read, in bytes.
 const MOST_PEM_BYTES: u64 = 1024 * 1024;
@@ -44,7 +47,7 @@ pub enum TlsError {
     /// A file cannot be read or written.
     #[error("cannot {action} {}: {cause}; check the path and who owns it", path.display())]
     Io {
-        /// `read` or `write`.
+        /// `read`, `write` or `remove`.
         action: &'static str,
         /// The file.
         path: PathBuf,
@@ -64,7 +67,13 @@ pub enum TlsError {
     /// No certificate could be made.
     #[error("no certificate could be made: {0}")]
     Made(String),
+    /// What was asked for cannot be done as things are.
+    #[error("{0}")]
+    Given(String),
 }
+
+/// Whether another machine says that this one's clock is wrong.
+type Doubt = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// Where a site's certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +99,10 @@ pub struct Tls {
     config: Arc<ServerConfig>,
     shown: Arc<Shown>,
     maker: Maker,
+    followers: Mutex<Followers>,
+    doubt: OnceLock<Doubt>,
+    /// Why no newer certificate is shown, for as long as that is so.
+    trouble: Mutex<Option<String>>,
 }
 
 enum Maker {
@@ -100,6 +113,16 @@ enum Maker {
         seen: Mutex<Option<blake3::Hash>>,
     },
     Own(Box<Mutex<Authority>>),
+}
+
+/// Until when what new connections are shown is good, milliseconds since 1970; `None` where it cannot be read from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GoodUntil {
+    /// The site's certificate.
+    pub certificate_ms: Option<i64>,
+    /// The earliest end of those shown along with it: of the site's own authority, or of those between a company's certificate
+    /// and its authority. `None` too where none is shown along.
+    pub authority_ms: Option<i64>,
 }
 
 /// The certificate that new connections are shown.
@@ -119,11 +142,19 @@ impl ResolvesServerCert for Shown {
 }
 
 impl Tls {
-    /// TLS with the certificate of `origin`. Blocks: files are read, keys are made.
+    /// TLS with the certificate of `origin`, of a site that no other one follows. Blocks: files are read, keys are made.
     ///
     /// # Errors
     /// [`TlsError`].
     pub fn new(origin: Origin, clock: &SharedClock) -> Result<Self, TlsError> {
+        Self::followed(origin, clock, Followers::default())
+    }
+
+    /// The same, of a site that `followers` believe by its own authority.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn followed(origin: Origin, clock: &SharedClock, followers: Followers) -> Result<Self, TlsError> {
         let (maker, first) = match origin {
             Origin::Files { cert, key } => {
                 let (pair, digest) = read_pair(&cert, &key)?;
@@ -131,6 +162,7 @@ impl Tls {
             }
             Origin::Own { folder, names } => {
                 let mut authority = Authority::open(folder, names, Arc::clone(clock))?;
+                turn(&mut authority, followers, false);
                 let pair = authority.certificate()?;
                 (Maker::Own(Box::new(Mutex::new(authority))), pair)
             }
@@ -144,7 +176,33 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(resolver);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), shown, maker })
+        Ok(Self {
+            config: Arc::new(config),
+            shown,
+            maker,
+            followers: Mutex::new(followers),
+            doubt: OnceLock::new(),
+            trouble: Mutex::new(None),
+        })
+    }
+
+    /// `doubt` says whether another machine contradicts this one's clock: no authority is given up because of such a clock. The first one
+    /// counts.
+    pub fn doubted_by(&self, doubt: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.doubt.set(Box::new(doubt));
+    }
+
+    /// Who follows the site now.
+    pub fn followed_by(&self, followers: Followers) {
+        *locked(&self.followers) = followers;
+    }
+
+    /// Why no newer certificate is shown although it is time, for people: it names no file. `None` where all is well.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        locked(&self.trouble)
+            .as_ref()
+            .map(|_| "a newer certificate cannot be used, the old one is shown; the log says why".to_owned())
     }
 
     pub(super) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
@@ -160,20 +218,79 @@ impl Tls {
         }
     }
 
+    /// The certificate of the authority that the site will have next, PEM, where one is prepared.
+    #[must_use]
+    pub fn next_authority_pem(&self) -> Option<String> {
+        match &self.maker {
+            Maker::Files { .. } => None,
+            Maker::Own(authority) => locked(authority).next_pem().map(str::to_owned),
+        }
+    }
+
+    /// Until when what new connections are shown now is good. Blocks for no longer than a lock is held.
+    #[must_use]
+    pub fn good_until(&self) -> GoodUntil {
+        let shown = Arc::clone(&self.shown.0.read().unwrap_or_else(PoisonError::into_inner));
+        let mut ends = shown.cert.iter().map(|certificate| validity::good(certificate).map(|good| good.end));
+        GoodUntil { certificate_ms: ends.next().flatten(), authority_ms: ends.flatten().min() }
+    }
+
     /// Keeps the certificate fresh until `stop` is cancelled.
     pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        let mut watch = Watch::new();
         loop {
+            let (tls, seen) = (Arc::clone(&self), watch);
+            let looked = tokio::task::spawn_blocking(move || {
+                // First, so that nothing is missed that changes while it is looked.
+                let mut watch = seen;
+                watch.over(&tls.files());
+                (watch, tls.look())
+            });
+            match looked.await {
+                Ok((again, outcome)) => {
+                    watch = again;
+                    self.tell(outcome);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the certificate could not be looked at");
+                    watch = Watch::new();
+                }
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = watch.something() => {}
             }
-            let tls = Arc::clone(&self);
-            match tokio::task::spawn_blocking(move || tls.look()).await {
-                Ok(Ok(false)) => {}
-                Ok(Ok(true)) => tracing::info!("new connections are shown another certificate"),
-                Ok(Err(error)) => tracing::error!(%error, "the certificate could not be renewed; the old one is shown"),
-                Err(error) => tracing::error!(%error, "the certificate could not be looked at"),
+        }
+    }
+
+    /// Says what came of a look: each trouble once.
+    fn tell(&self, outcome: Result<bool, TlsError>) {
+        let mut trouble = locked(&self.trouble);
+        match outcome {
+            Ok(is_other) => {
+                if is_other {
+                    tracing::info!("new connections are shown another certificate");
+                } else if trouble.is_some() {
+                    tracing::info!("the certificate that is shown is the one that is there, again");
+                }
+                *trouble = None;
             }
+            Err(error) => {
+                let why = error.to_string();
+                if trouble.as_ref() != Some(&why) {
+                    tracing::error!(%error, "the certificate could not be renewed; the old one is shown");
+                    *trouble = Some(why);
+                }
+            }
+        }
+    }
+
+    /// The files that say which certificate is shown.
+    fn files(&self) -> Vec<PathBuf> {
+        match &self.maker {
+            Maker::Files { cert, key, .. } => vec![cert.clone(), key.clone()],
+            Maker::Own(authority) => vec![locked(authority).file()],
         }
     }
 
@@ -190,7 +307,9 @@ impl Tls {
                 pair
             }
             Maker::Own(authority) => {
+                let (followers, doubted) = (*locked(&self.followers), self.doubt.get().is_some_and(|doubt| doubt()));
                 let mut authority = locked(authority);
+                turn(&mut authority, followers, doubted);
                 if !authority.is_due() {
                     return Ok(false);
                 }
@@ -200,6 +319,13 @@ impl Tls {
         ends::measure(&fresh.cert, matches!(self.maker, Maker::Own(_)));
         self.shown.change(fresh);
         Ok(true)
+    }
+}
+
+/// Looks whether another authority is needed. Where that fails the one in use goes on.
+fn turn(authority: &mut Authority, followers: Followers, doubted: bool) {
+    if let Err(error) = authority.turn(followers, doubted) {
+        tracing::error!(%error, "the site's own authority could not be looked after; it stays as it is");
     }
 }
 

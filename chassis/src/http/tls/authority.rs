@@ -4,56 +4,93 @@
 //! vouch for private addresses (all of them: 10/8 may be the company's), local names, what the machine is called and what a
 //! person named, and for nothing else (name constraints): it vouches for no site of the internet. The certificates it signs live in memory only; a new
 //! one is made at every start, and when names or addresses change, or half of its time is over.
+//!
+//! Another authority is needed for a name beyond those, towards the end of its ten years, and where it was made while the clock was
+//! years ahead. It is made beside the one in use, for all that both vouch for, and told to those who follow the site
+//! ([`Followers`]) over connections that the one in use vouches for. Only when all of them have heard is it used; until then the one in use
+//! vouches for what it can. Where nobody follows there is nobody to wait for.
 
-use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+mod kept;
+mod making;
+mod wanted;
+
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType, date_time_ymd,
-};
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::{TlsError, addresses};
+use super::TlsError;
 use crate::clock::SharedClock;
-use crate::folder::sync_folder;
 use crate::outbound::Pin;
+use kept::{Kept, Place};
+pub use kept::{export, import};
+use wanted::Wanted;
+pub use wanted::check_names;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 /// How long the authority is good.
 const AUTHORITY_DAYS: i64 = 3650;
-/// Another one is made so long before: whoever trusts it has to be asked again.
+/// The next one is made so long before the end.
+const AUTHORITY_PREPARED_DAYS: i64 = 180;
+/// It takes over so long before the end, once all have heard of it.
 const AUTHORITY_RENEWED_DAYS: i64 = 90;
+/// It takes over so long before the end, whoever has not heard of it.
+const AUTHORITY_FORCED_DAYS: i64 = 30;
+/// But never sooner than so long after it was made: whoever follows is to have had the time to hear of it.
+const AUTHORITY_TOLD_DAYS: i64 = 14;
 /// How long a certificate is good; telephones take no longer ones than 825 days.
 const CERTIFICATE_DAYS: i64 = 180;
 /// Both are good from so long before they were made: clocks in a store differ.
 const BEFORE_DAYS: i64 = 30;
-/// Names that anybody may have in a network of their own.
-const LOCAL_NAMES: [&str; 4] = ["local", "localhost", "internal", "home.arpa"];
-/// Most names that can be given.
-const MOST_NAMES: usize = 32;
+/// So long the machine's clock has to have said the same before an authority is given up for it: a PC that starts in 2037 is put right
+/// within minutes, and what is trusted by a whole store is not thrown away for that.
+const CLOCK_HELD_MS: i64 = 6 * 3_600_000;
+/// No machine's clock is earlier and right: 2026-01-01. A PC with an empty battery starts before.
+const EARLIEST_MS: i64 = 1_767_225_600_000;
 
-/// What is kept, in one file, so that key and certificate are always each other's.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Kept {
-    /// What its certificate calls it.
-    called: String,
-    made_ms: i64,
-    cert_pem: String,
-    key_pem: String,
-    /// Names beyond the local ones that it can vouch for.
-    names: Vec<String>,
-    /// Addresses beyond the private ones that it can vouch for.
-    addresses: Vec<IpAddr>,
+/// Sites that believe this one by its own authority, and are told of the next one before it is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Followers {
+    /// How many there are.
+    pub all: usize,
+    /// How many of them said that they believe `of`.
+    pub heard: usize,
+    /// The authority that is to come, as far as was known when they were counted.
+    pub of: Option<Pin>,
+}
+
+impl Followers {
+    /// How many have not heard of `next`.
+    fn missing(self, next: Option<Pin>) -> usize {
+        if next.is_some() && self.of == next {
+            self.all.saturating_sub(self.heard)
+        } else {
+            self.all
+        }
+    }
+}
+
+/// Why another authority is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// It cannot vouch for something that it has to.
+    Names,
+    /// Its end is near.
+    Age,
+    /// It begins in the future.
+    Future,
+}
+
+impl Cause {
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Names => "it cannot vouch for all names and addresses of this site",
+            Self::Age => "its end is near",
+            Self::Future => "it was made while the clock was ahead, and is not good yet",
+        }
+    }
 }
 
 /// The authority, and what it last vouched for.
@@ -61,343 +98,239 @@ pub struct Authority {
     folder: PathBuf,
     given: Vec<String>,
     clock: SharedClock,
-    kept: Kept,
-    last: Option<(i64, Wanted)>,
+    now: Kept,
+    next: Option<Kept>,
+    last: Option<Signed>,
+    /// Since when the clock gives a reason for another one, by the time since the machine started.
+    since: Option<(Cause, i64)>,
+    /// What was last said of it.
+    told: Option<(Cause, usize)>,
 }
 
-/// What a certificate is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Wanted {
-    names: Vec<String>,
-    addresses: Vec<IpAddr>,
-}
-
-impl Wanted {
-    /// What is given, and what the machine is called and has now.
-    fn now(given: &[String]) -> Self {
-        Self::of(given, addresses::host_name(), addresses::local())
-    }
-
-    fn of(given: &[String], host: Option<String>, found: BTreeSet<IpAddr>) -> Self {
-        let mut names = vec!["localhost".to_owned()];
-        if let Some(host) = host {
-            if !host.contains('.') {
-                names.push(format!("{host}.local"));
-            }
-            names.push(host);
-        }
-        // A global address of the network's may be another one tomorrow, and an authority that has to vouch for it would be
-        // another one, too: nobody would trust the site any more. Whoever is to reach it by one gives it.
-        let mut found: BTreeSet<IpAddr> = found.into_iter().filter(is_private).collect();
-        found.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
-        for name in given {
-            match name.parse() {
-                Ok(address) => drop(found.insert(address)),
-                Err(_) => names.push(name.clone()),
-            }
-        }
-        names.sort();
-        names.dedup();
-        Self { names, addresses: found.into_iter().collect() }
-    }
-
-    /// What of it nobody may vouch for who can vouch for local names and private addresses only.
-    fn beyond_local(&self) -> (Vec<String>, Vec<IpAddr>) {
-        let local = |name: &String| {
-            LOCAL_NAMES
-                .iter()
-                .any(|end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
-        };
-        (
-            self.names.iter().filter(|name| !local(name)).cloned().collect(),
-            self.addresses.iter().filter(|address| !is_private(address)).copied().collect(),
-        )
-    }
-}
-
-fn is_private(address: &IpAddr) -> bool {
-    private_networks().iter().any(|(net, bits)| is_in(*address, *net, *bits))
-}
-
-/// Checks names and addresses that a person gave.
-///
-/// # Errors
-/// One line that says which is none.
-pub fn check_names(names: &[String]) -> Result<(), String> {
-    if names.len() > MOST_NAMES {
-        return Err(format!("{} names; give at most {MOST_NAMES}", names.len()));
-    }
-    match names.iter().find(|name| name.parse::<IpAddr>().is_err() && !addresses::is_name(name)) {
-        Some(name) => Err(format!("{name:?} is neither a name in lower case nor an address")),
-        None => Ok(()),
-    }
+/// The last certificate.
+struct Signed {
+    at_ms: i64,
+    wanted: Wanted,
+    /// Who signed it.
+    by: String,
 }
 
 impl Authority {
-    /// The authority in `folder`; made there where there is none, or where it cannot vouch for what it now has to.
+    /// The authority in `folder`; made there where there is none.
     ///
     /// # Errors
     /// [`TlsError`].
     pub(super) fn open(folder: PathBuf, given: Vec<String>, clock: SharedClock) -> Result<Self, TlsError> {
-        let file = folder.join(FILE);
-        let kept = match std::fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| TlsError::Content {
-                path: file.clone(),
-                what: "authority",
-                why: error.to_string(),
-            })?,
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
-            Err(cause) => return Err(TlsError::Io { action: "read", path: file.clone(), cause }),
+        let now = match kept::read(&folder, Place::Now)? {
+            Some(now) => now,
+            None => {
+                let now = making::make(&Wanted::now(&given), std::iter::empty(), believable(clock.now_ms()))?;
+                kept::write(&folder, Place::Now, &now)?;
+                now
+            }
         };
-        let kept = match kept {
-            Some(kept) => kept,
-            None => make(&folder, &Wanted::now(&given), &clock)?,
-        };
-        Ok(Self { folder, given, clock, kept, last: None })
+        kept::put_right(&folder, &now)?;
+        let mut authority = Self { folder, given, clock, now, next: None, last: None, since: None, told: None };
+        authority.reload()?;
+        Ok(authority)
     }
 
     /// The authority's certificate.
     pub(super) fn pem(&self) -> &str {
-        &self.kept.cert_pem
+        &self.now.cert_pem
+    }
+
+    /// The file that it is kept in.
+    pub(super) fn file(&self) -> PathBuf {
+        self.folder.join(Place::Now.file())
+    }
+
+    /// The certificate of the one that is to come.
+    pub(super) fn next_pem(&self) -> Option<&str> {
+        self.next.as_ref().map(|next| next.cert_pem.as_str())
     }
 
     /// Whether another certificate has to be made.
     pub(super) fn is_due(&self) -> bool {
-        self.last.as_ref().is_none_or(|(made_ms, wanted)| {
+        self.last.as_ref().is_none_or(|last| {
             // A clock that was set back makes it look as if it came from the future.
-            let age_ms = self.clock.now_ms() - made_ms;
-            !(-DAY_MS..CERTIFICATE_DAYS / 2 * DAY_MS).contains(&age_ms) || *wanted != Wanted::now(&self.given)
+            let age_ms = self.clock.now_ms() - last.at_ms;
+            !(-DAY_MS..CERTIFICATE_DAYS / 2 * DAY_MS).contains(&age_ms)
+                || last.by != self.now.cert_pem
+                || last.wanted != Wanted::now(&self.given)
         })
     }
 
-    /// Another certificate for what the machine is called and has now.
+    /// Another certificate for what the machine is called and has now, as far as the authority can vouch for it.
     pub(super) fn certificate(&mut self) -> Result<CertifiedKey, TlsError> {
-        let (now_ms, wanted) = (self.clock.now_ms(), Wanted::now(&self.given));
-        let (names, addresses) = wanted.beyond_local();
-        let covers = names.iter().all(|name| self.kept.names.contains(name))
-            && addresses.iter().all(|address| self.kept.addresses.contains(address));
-        let age_ms = now_ms - self.kept.made_ms;
-        if !covers || age_ms > (AUTHORITY_DAYS - AUTHORITY_RENEWED_DAYS) * DAY_MS {
-            tracing::warn!(
-                "the site's own authority cannot vouch for it any more and is made anew: devices have to be told to trust it"
-            );
-            self.kept = make(&self.folder, &wanted, &self.clock)?;
-        }
-        let pair = sign(&self.kept, &wanted, now_ms)?;
-        self.last = Some((now_ms, wanted));
+        let (at_ms, wanted) = (self.clock.now_ms(), Wanted::now(&self.given));
+        let pair = making::sign(&self.now, &self.now.part_of(&wanted), at_ms)?;
+        self.last = Some(Signed { at_ms, wanted, by: self.now.cert_pem.clone() });
         Ok(pair)
     }
+
+    /// Prepares another authority where one is needed, and lets it take over when it may. `doubted`: another machine says that this one's
+    /// clock is wrong. What a command did to the folder is seen, too.
+    pub(super) fn turn(&mut self, followers: Followers, doubted: bool) -> Result<(), TlsError> {
+        self.reload()?;
+        let wanted = Wanted::now(&self.given);
+        self.turn_for(&wanted, followers, doubted)
+    }
+
+    fn turn_for(&mut self, wanted: &Wanted, followers: Followers, doubted: bool) -> Result<(), TlsError> {
+        let now_ms = self.clock.now_ms();
+        let Some(cause) = self.cause(wanted, now_ms, doubted) else {
+            self.told = None;
+            return Ok(());
+        };
+        // A clock that was years ahead for long and was put right: whoever believes the later one believes the earlier one, too.
+        if cause == Cause::Future
+            && let Some(before) = kept::read(&self.folder, Place::Before)?
+            && is_fit(&before, now_ms)
+            && before.covers(wanted)
+        {
+            tracing::warn!("the clock was set back: the site's own authority of before is used again");
+            return self.change(before);
+        }
+        let next = match self.next.clone().filter(|next| next.covers(wanted) && is_fit(next, now_ms)) {
+            Some(next) => next,
+            None => self.prepare(wanted, now_ms)?,
+        };
+        let missing = followers.missing(next.pin());
+        let left_ms = self.now.until_ms().saturating_sub(now_ms);
+        let may = missing == 0 && (cause != Cause::Age || left_ms <= AUTHORITY_RENEWED_DAYS * DAY_MS);
+        let must = cause == Cause::Age
+            && left_ms <= AUTHORITY_FORCED_DAYS * DAY_MS
+            && now_ms.saturating_sub(next.made_ms) >= AUTHORITY_TOLD_DAYS * DAY_MS;
+        if may || must {
+            tracing::warn!(
+                why = cause.in_words(),
+                missing,
+                "the site has another authority of its own now: devices have to be told to trust it (/trust)"
+            );
+            return self.change(next);
+        }
+        if self.told != Some((cause, missing)) {
+            let next = next.pin().map(|pin| pin.to_string());
+            tracing::warn!(
+                why = cause.in_words(),
+                next,
+                missing,
+                "another authority of the site's own is prepared; it is used once all nodes have heard of it (now: `aincident-hub tls switch`)"
+            );
+            self.told = Some((cause, missing));
+        }
+        self.next = Some(next);
+        Ok(())
+    }
+
+    fn prepare(&self, wanted: &Wanted, now_ms: i64) -> Result<Kept, TlsError> {
+        let next = making::make(wanted, std::iter::once(&self.now).chain(&self.next), believable(now_ms))?;
+        kept::write(&self.folder, Place::Next, &next)?;
+        Ok(next)
+    }
+
+    fn change(&mut self, other: Kept) -> Result<(), TlsError> {
+        kept::change(&self.folder, &self.now, &other)?;
+        self.now = other;
+        (self.since, self.told) = (None, None);
+        self.reload()
+    }
+
+    /// Why another authority is needed, if it is.
+    fn cause(&mut self, wanted: &Wanted, now_ms: i64, doubted: bool) -> Option<Cause> {
+        if !self.now.covers(wanted) {
+            return Some(Cause::Names);
+        }
+        let by_clock = if now_ms < self.now.from_ms() {
+            Some(Cause::Future)
+        } else {
+            (self.now.until_ms().saturating_sub(now_ms) <= AUTHORITY_PREPARED_DAYS * DAY_MS).then_some(Cause::Age)
+        };
+        let Some(cause) = by_clock.filter(|_| !doubted && now_ms >= EARLIEST_MS) else {
+            self.since = None;
+            return None;
+        };
+        let boot_ms = self.clock.boot_ms();
+        match self.since {
+            Some((before, since_ms)) if before == cause => {
+                (boot_ms.saturating_sub(since_ms) >= CLOCK_HELD_MS).then_some(cause)
+            }
+            _ => {
+                self.since = Some((cause, boot_ms));
+                None
+            }
+        }
+    }
+
+    /// Reads what is kept: a command may have changed it.
+    fn reload(&mut self) -> Result<(), TlsError> {
+        if let Some(now) = kept::read(&self.folder, Place::Now)? {
+            self.now = now;
+        }
+        self.next = kept::read(&self.folder, Place::Next)?.filter(|next| *next != self.now);
+        Ok(())
+    }
+}
+
+/// Whether an authority is good, and will be for long enough to be worth asking for trust in it.
+const fn is_fit(kept: &Kept, now_ms: i64) -> bool {
+    kept.from_ms() <= now_ms && kept.until_ms().saturating_sub(now_ms) > AUTHORITY_PREPARED_DAYS * DAY_MS
+}
+
+/// When an authority is said to be made, where the clock says `now_ms`.
+const fn believable(now_ms: i64) -> i64 {
+    if now_ms < EARLIEST_MS { EARLIEST_MS } else { now_ms }
 }
 
 /// The digest of the certificate of the authority that is kept in `folder`, where there is one, and until when it is good: milliseconds
 /// since 1970.
 #[must_use]
 pub fn kept(folder: &Path) -> Option<(Pin, i64)> {
-    let kept: Kept = serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()?;
-    Some((Pin::of_pem(&kept.cert_pem)?, kept.made_ms.saturating_add(AUTHORITY_DAYS * DAY_MS)))
+    told(folder, Place::Now)
 }
 
-/// Where the authority is kept, key included.
-const FILE: &str = "authority.json";
-/// Its certificate, to be handed out.
-const CERTIFICATE: &str = "ca.pem";
-
-fn made<E: std::fmt::Display>(error: E) -> TlsError {
-    TlsError::Made(error.to_string())
+/// The same of the authority that is to come, where one is prepared.
+#[must_use]
+pub fn next(folder: &Path) -> Option<(Pin, i64)> {
+    told(folder, Place::Next)
 }
 
-/// The authority's parameters: the same ones again make the same issuer.
-fn authority(
-    called: &str,
-    made_ms: i64,
-    names: &[String],
-    addresses: &[IpAddr],
-) -> Result<CertificateParams, TlsError> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = named(called);
-    good_for(&mut params, made_ms, AUTHORITY_DAYS)?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let dns = LOCAL_NAMES
-        .iter()
-        .map(|name| (*name).to_owned())
-        .chain(names.iter().cloned())
-        .map(GeneralSubtree::DnsName);
-    let nets = private_networks().into_iter().chain(addresses.iter().map(|address| (*address, bits(*address))));
-    let nets = nets.map(|(net, bits)| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(net, bits)));
-    params.name_constraints =
-        Some(NameConstraints { permitted_subtrees: dns.chain(nets).collect(), excluded_subtrees: Vec::new() });
-    Ok(params)
+fn told(folder: &Path, place: Place) -> Option<(Pin, i64)> {
+    let kept = kept::read(folder, place).ok()??;
+    Some((kept.pin()?, kept.until_ms()))
 }
 
-fn make(folder: &Path, wanted: &Wanted, clock: &SharedClock) -> Result<Kept, TlsError> {
-    let made_ms = clock.now_ms();
-    let (names, addresses) = wanted.beyond_local();
-    let key = KeyPair::generate().map_err(made)?;
-    let called = format!("A.I.ncident {}", addresses::host_name().unwrap_or_default());
-    let cert_pem = authority(&called, made_ms, &names, &addresses)?.self_signed(&key).map_err(made)?.pem();
-    let kept = Kept { called, made_ms, cert_pem, key_pem: key.serialize_pem(), names, addresses };
-    let text = serde_json::to_vec_pretty(&kept).map_err(made)?;
-    let written = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).and_then(|()| {
-        for (name, bytes, mode) in [(CERTIFICATE, kept.cert_pem.as_bytes(), 0o644), (FILE, &text, 0o600)] {
-            let part = folder.join(format!("{name}.tmp"));
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&part)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&part, folder.join(name))?;
-        }
-        sync_folder(folder)
-    });
-    written.map_err(|cause| TlsError::Io { action: "write", path: folder.to_owned(), cause })?;
-    Ok(kept)
-}
-
-/// A certificate for `wanted`. The authority goes along, for those who know it by its digest.
-fn sign(kept: &Kept, wanted: &Wanted, now_ms: i64) -> Result<CertifiedKey, TlsError> {
-    let key = KeyPair::from_pem(&kept.key_pem).map_err(made)?;
-    let issuer = Issuer::new(authority(&kept.called, kept.made_ms, &kept.names, &kept.addresses)?, key);
-    let mut params = CertificateParams::default();
-    params.distinguished_name = named(wanted.names.first().map_or("A.I.ncident", String::as_str));
-    good_for(&mut params, now_ms, CERTIFICATE_DAYS)?;
-    let names = wanted.names.iter().map(|name| Ok(SanType::DnsName(name.clone().try_into().map_err(made)?)));
-    params.subject_alt_names = names
-        .chain(wanted.addresses.iter().map(|address| Ok(SanType::IpAddress(*address))))
-        .collect::<Result<_, TlsError>>()?;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.use_authority_key_identifier_extension = true;
-    let own = KeyPair::generate().map_err(made)?;
-    let signed = params.signed_by(&own, &issuer).map_err(made)?;
-    let authority = CertificateDer::from_pem_slice(kept.cert_pem.as_bytes()).map_err(made)?;
-    let chain = vec![signed.der().clone(), authority];
-    CertifiedKey::from_der(chain, PrivateKeyDer::from(own), &ring::default_provider()).map_err(made)
-}
-
-fn named(name: &str) -> DistinguishedName {
-    let mut named = DistinguishedName::new();
-    named.push(DnType::CommonName, name.trim());
-    named
-}
-
-/// From some days before `made_ms` to `days` after it.
-fn good_for(params: &mut CertificateParams, made_ms: i64, days: i64) -> Result<(), TlsError> {
-    let day = |ms: i64| -> Result<(i32, u8, u8), TlsError> {
-        let date = Timestamp::from_millisecond(ms).map_err(made)?.to_zoned(TimeZone::UTC).date();
-        Ok((date.year().into(), date.month().try_into().map_err(made)?, date.day().try_into().map_err(made)?))
+/// Prepares the authority that is to come after the one in `folder`, for it and for the names `given`; one that is prepared already and
+/// does for them stays. The digest of its certificate.
+///
+/// # Errors
+/// [`TlsError`]: there is none to come after, or it cannot be written.
+pub fn prepare(folder: &Path, given: Vec<String>, clock: SharedClock) -> Result<Pin, TlsError> {
+    if kept::read(folder, Place::Now)?.is_none() {
+        return Err(kept::none_in(folder));
+    }
+    let authority = Authority::open(folder.to_owned(), given, clock)?;
+    let (wanted, now_ms) = (Wanted::now(&authority.given), authority.clock.now_ms());
+    let next = match authority.next.as_ref().filter(|next| next.covers(&wanted) && is_fit(next, now_ms)) {
+        Some(next) => next.pin(),
+        None => authority.prepare(&wanted, now_ms)?.pin(),
     };
-    let (from, to) = (day(made_ms - BEFORE_DAYS * DAY_MS)?, day(made_ms + days * DAY_MS)?);
-    params.not_before = date_time_ymd(from.0, from.1, from.2);
-    params.not_after = date_time_ymd(to.0, to.1, to.2);
-    Ok(())
+    next.ok_or_else(|| TlsError::Made("the next authority's certificate cannot be read".to_owned()))
 }
 
-/// Networks that anybody may have, as address and number of bits.
-fn private_networks() -> [(IpAddr, u8); 8] {
-    let v4 = |a, b, c, d, bits| (IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits);
-    let v6 = |first: u128, bits| (IpAddr::V6(Ipv6Addr::from(first << 112)), bits);
-    [
-        v4(10, 0, 0, 0, 8),
-        v4(172, 16, 0, 0, 12),
-        v4(192, 168, 0, 0, 16),
-        v4(169, 254, 0, 0, 16),
-        v4(127, 0, 0, 0, 8),
-        (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
-        v6(0xfc00, 7),
-        v6(0xfe80, 10),
-    ]
-}
-
-const fn bits(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    }
-}
-
-fn is_in(address: IpAddr, net: IpAddr, bits: u8) -> bool {
-    match (address, net) {
-        (IpAddr::V4(address), IpAddr::V4(net)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-            address.to_bits() & mask == net.to_bits() & mask
-        }
-        (IpAddr::V6(address), IpAddr::V6(net)) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
-            address.to_bits() & mask == net.to_bits() & mask
-        }
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::ManualClock;
-    use crate::folder::tests::scratch;
-
-    #[test]
-    fn a_certificate_is_made_anew_in_time_and_the_authority_before_its_end() {
-        let folder = scratch("authority");
-        let begin_ms = 1_900_000_000_000;
-        let clock = ManualClock::new(begin_ms);
-        let mut authority = Authority::open(folder.join("tls"), Vec::new(), clock.clone()).unwrap();
-        let pem = authority.pem().to_owned();
-        assert!(authority.is_due());
-        for (days, due) in [(0, false), (89, false), (91, true), (-2, true)] {
-            clock.set(begin_ms);
-            authority.certificate().unwrap();
-            clock.set(begin_ms + days * DAY_MS);
-            assert_eq!(authority.is_due(), due, "after {days} days");
-        }
-        clock.set(begin_ms + (AUTHORITY_DAYS - AUTHORITY_RENEWED_DAYS - 1) * DAY_MS);
-        authority.certificate().unwrap();
-        assert_eq!(authority.pem(), pem);
-        clock.set(begin_ms + (AUTHORITY_DAYS - AUTHORITY_RENEWED_DAYS + 1) * DAY_MS);
-        authority.certificate().unwrap();
-        assert_ne!(authority.pem(), pem);
-        // A file that is none is told of, and not made anew: devices trust what it was.
-        std::fs::write(folder.join("tls").join(FILE), "{").unwrap();
-        let error = Authority::open(folder.join("tls"), Vec::new(), clock).err().unwrap().to_string();
-        assert!(error.contains("authority.json"), "{error}");
-    }
-
-    #[test]
-    fn an_address_that_the_internet_gave_and_may_give_anew_is_none_that_the_authority_has_to_vouch_for() {
-        let found = |text: &[&str]| text.iter().map(|text| text.parse().unwrap()).collect();
-        let wanted = |given: &[&str], addresses: &[&str]| {
-            let given: Vec<_> = given.iter().map(|name| (*name).to_owned()).collect();
-            Wanted::of(&given, Some("till-1".to_owned()), found(addresses))
-        };
-        let today = wanted(&[], &["192.168.7.2", "2001:db8::1"]);
-        assert_eq!(today, wanted(&[], &["192.168.7.2", "2001:db8::ffff"]));
-        assert_eq!(today.beyond_local(), (vec!["till-1".to_owned()], Vec::new()));
-        // Unless somebody says that it is reached by it.
-        let given = wanted(&["2001:db8::1"], &[]);
-        assert_eq!(given.beyond_local().1, ["2001:db8::1".parse::<IpAddr>().unwrap()]);
-    }
-
-    #[test]
-    fn what_lies_beyond_a_network_of_ones_own_is_known() {
-        let wanted = Wanted {
-            names: ["localhost", "till.local", "local.example.com", "x.home.arpa", "mylocal"].map(str::to_owned).into(),
-            addresses: [
-                "10.1.1.1",
-                "172.32.0.1",
-                "172.31.9.9",
-                "192.168.0.9",
-                "8.8.8.8",
-                "fd00::1",
-                "2001:db8::1",
-                "::1",
-            ]
-            .map(|text| text.parse().unwrap())
-            .into(),
-        };
-        let (names, addresses) = wanted.beyond_local();
-        assert_eq!(names, ["local.example.com", "mylocal"]);
-        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-        assert_eq!(addresses, ["172.32.0.1", "8.8.8.8", "2001:db8::1"]);
-        assert!(check_names(&["a.b".to_owned(), "::1".to_owned()]).is_ok());
-        assert!(check_names(&["A.b".to_owned()]).is_err());
-        assert!(check_names(&vec!["a".to_owned(); MOST_NAMES + 1]).is_err());
-    }
+/// Lets the authority that is prepared in `folder` take over, whoever has not heard of it; the one in use is kept as the one before. A
+/// program that serves notices within a minute. The digests of both.
+///
+/// # Errors
+/// [`TlsError`]: none is prepared, or it cannot be written.
+pub fn switch(folder: &Path) -> Result<(Pin, Pin), TlsError> {
+    let now = kept::read(folder, Place::Now)?.ok_or_else(|| kept::none_in(folder))?;
+    let next = kept::read(folder, Place::Next)?.filter(|next| *next != now).ok_or_else(|| {
+        TlsError::Given("no other authority is prepared; run `aincident-hub tls prepare` first".to_owned())
+    })?;
+    let unread = || TlsError::Made("an authority's certificate cannot be read".to_owned());
+    let pins = (now.pin().ok_or_else(unread)?, next.pin().ok_or_else(unread)?);
+    kept::change(folder, &now, &next)?;
+    Ok(pins)
 }

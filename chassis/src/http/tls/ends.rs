@@ -5,15 +5,14 @@ use std::path::Path;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::TlsError;
+use super::{TlsError, validity};
 
 /// The figure that says it; seconds since 1970.
 const FIGURE: &str = "tls_certificate_not_after_seconds";
 
 /// Until when `certificate` is good: seconds since 1970. None where it cannot be read.
 fn not_after_s(certificate: &CertificateDer<'_>) -> Option<i64> {
-    let (_, read) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    Some(read.validity().not_after.timestamp())
+    validity::good(certificate).map(|good| good.end / 1000)
 }
 
 /// Until when all certificates of `chain` are good: seconds since 1970.
