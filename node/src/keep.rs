@@ -50,9 +50,17 @@ impl From<FolderError> for KeepError {
 /// # Errors
 /// [`KeepError`].
 pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepError> {
+    if let KeepTask::VerifyBackup { from, passphrase } = config.task {
+        // It need not be of this machine.
+        let file = from.display().to_string();
+        let manifest = backup::verify(from, passphrase).await?;
+        let what = format!("{file} is a whole backup of {}", manifest.program);
+        return tell(out, &manifest, config.json, &what);
+    }
     let folder = DataFolder::open(&config.data_dir)?;
     match config.task {
-        KeepTask::Backup { to } => {
+        KeepTask::VerifyBackup { .. } => Ok(()),
+        KeepTask::Backup { to, passphrase } => {
             let (desk, _) = site::open(&folder, CancellationToken::new()).await?;
             let file = to.display().to_string();
             let progress = |files: u64| {
@@ -60,7 +68,7 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
                     let _ = writeln!(std::io::stderr(), "{files} files written");
                 }
             };
-            let manifest = backup::make(&desk, &folder, ABOUT, to, progress).await?;
+            let manifest = backup::make(&desk, &folder, ABOUT, to, passphrase, progress).await?;
             tell(out, &manifest, config.json, &format!("backed up into {file} and read back"))
         }
         KeepTask::Scheduled { schedule: None, .. } => {
@@ -75,18 +83,19 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
                 schedule.keep_weekly = theirs.keep_weekly.filter(|_| !said_here.1).unwrap_or(schedule.keep_weekly);
             }
             let round = backup::by_schedule(&desk, &folder, ABOUT, schedule, |_| ()).await?;
-            let (file, removed) = (round.file.display(), round.removed.len());
-            let what = format!("backed up into {file} and read back, {removed} older ones removed");
-            tell(out, &round.manifest, config.json, &what)
+            tell(out, &round.manifest, config.json, &round.told())
         }
-        KeepTask::Restore { from, replace } => {
+        KeepTask::Restore(what) => {
             let now_ms = SystemClock::shared().now_ms();
-            let manifest = backup::restore(&folder, Program::Node, from, replace, &Ids::system(), now_ms).await?;
+            let restored = backup::restore(&folder, Program::Node, what, &Ids::system(), now_ms).await?;
             let what = "restored; from its next start on it records under new numbers, and what it had since comes back from headquarters";
-            tell(out, &manifest, config.json, what)
+            tell(out, &restored.manifest, config.json, &restored.told(what))
         }
         KeepTask::Support(ask) => support_bundle(&folder, &config.data_dir, &ask, out).await,
-        KeepTask::Doctor { full } => look_over(&folder, &config.data_dir, full, config.json, out).await,
+        KeepTask::Doctor { full, backup_folder } => {
+            let look = Look { full, backup_folder: backup_folder.as_deref() };
+            look_over(&folder, &config.data_dir, look, config.json, out).await
+        }
     }
 }
 
@@ -103,15 +112,24 @@ fn tell(out: &mut impl Write, manifest: &Manifest, json: bool, what: &str) -> Re
     Ok(())
 }
 
+/// How a node is looked over.
+#[derive(Clone, Copy, Default)]
+struct Look<'a> {
+    /// Whether every file is read.
+    full: bool,
+    /// The folder that backups are to be made in by themselves.
+    backup_folder: Option<&'a std::path::Path>,
+}
+
 async fn look_over(
     folder: &DataFolder,
     data_dir: &std::path::Path,
-    full: bool,
+    look: Look<'_>,
     json: bool,
     out: &mut impl Write,
 ) -> Result<(), KeepError> {
     let (desk, identity) = site::open(folder, CancellationToken::new()).await?;
-    let found = findings(&desk, &identity, folder, data_dir, full).await;
+    let found = findings(&desk, &identity, folder, data_dir, look).await;
     drop(desk);
     if json {
         writeln!(out, "{}", serde_json::json!({ "checks": found }))?;
@@ -131,9 +149,9 @@ async fn findings(
     identity: &Identity,
     folder: &DataFolder,
     data_dir: &std::path::Path,
-    full: bool,
+    look: Look<'_>,
 ) -> Vec<Finding> {
-    let mut found = doctor::examine(desk, folder, full).await;
+    let mut found = doctor::examine(desk, folder, look.full, look.backup_folder).await;
     found.push(match identity {
         Identity::Node(_) => link(data_dir).await,
         Identity::Hub { .. } | Identity::Unenrolled => Finding::new(
@@ -153,7 +171,7 @@ async fn support_bundle(
     out: &mut impl Write,
 ) -> Result<(), KeepError> {
     let (desk, identity) = site::open(folder, CancellationToken::new()).await?;
-    let found = findings(&desk, &identity, folder, data_dir, false).await;
+    let found = findings(&desk, &identity, folder, data_dir, Look::default()).await;
     let mut bundle = support::begin(&desk, folder, (ABOUT.0.name(), ABOUT.1), ask, &found).await?;
     let status = report::status_of(&StatusConfig { data_dir: data_dir.to_owned(), json: true }).await;
     let status = match status {
