@@ -75,7 +75,7 @@ peers: build-packages ## Photos and reports beside sharp, Pillow and reportlab (
 axe: test-packages build ## Every page under axe-core, and what it costs to open one (needs npm)
 	@tests/axe/run.sh
 
-clients: release ## Mail, webhooks and TLS under an SMTP server, a verifier and a scanner of others (needs python3 and openssl)
+clients: release ## Mail, webhooks, TLS and backups under an SMTP server, a verifier, a scanner and age (needs python3, openssl; age where backups are to be looked at)
 	@tests/clients/run.sh
 
 # Which build is packed: dist is small and takes long to link; dev packs what `make build` has made, to try the packages.

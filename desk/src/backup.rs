@@ -8,14 +8,20 @@ use crate::desk::Desk;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Histories as _, Identity, Site as _};
 use chassis::backup::series::{Schedule, Series};
-use chassis::backup::{self, BackupError, Manifest};
+use chassis::backup::{
+    self, BackupError, Keys, Manifest, PassphraseFrom, Store, Subject, Swept, Written, copies, room,
+};
 use chassis::blobs::Blobs;
 use chassis::folder::{DataFolder, FolderError, sync_folder};
 use chassis::ids::Ids;
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use uuid::Uuid;
 
+/// How the names of folders begin in which replaced ledgers are.
+const REPLACED: &str = "replaced-";
 /// Streams asked for at once.
 const STREAMS: u32 = 1000;
 
@@ -64,6 +70,11 @@ pub enum Failed {
     /// The ledger.
     #[error("{0}")]
     Ledger(String),
+    /// There is a backup, of a site that is damaged.
+    #[error(
+        "{0} was written and read back, but the site is damaged: {1}; backups of before stay as they are; run doctor --full"
+    )]
+    Doubtful(String, String),
 }
 
 fn ledger(error: impl std::fmt::Display) -> Failed {
@@ -74,38 +85,114 @@ async fn off<T: Send + 'static>(job: impl FnOnce() -> Result<T, Failed> + Send +
     tokio::task::spawn_blocking(job).await.unwrap_or_else(|gone| Err(ledger(gone)))
 }
 
-/// Backs the folder of `desk` up into the file `to`. `progress` hears how many files are written.
+/// Where a backup goes.
+enum Target {
+    /// Into one file.
+    File(Keys),
+    /// Into a folder of backups.
+    Folder(Store),
+}
+
+impl Target {
+    /// How many bytes of contents are written.
+    fn new_bytes(&self, blobs: &Path) -> Result<u64, BackupError> {
+        match self {
+            Self::File(_) => room::contents_bytes(blobs),
+            Self::Folder(store) => store.lacking_bytes(blobs),
+        }
+    }
+
+    fn write(&self, subject: &Subject<'_>, to: &Path, progress: &mut dyn FnMut(u64)) -> Result<Written, BackupError> {
+        match self {
+            Self::File(keys) => backup::write(subject, to, keys, progress),
+            Self::Folder(store) => store.write(subject, to, progress),
+        }
+    }
+}
+
+/// Backs the folder of `desk` up into the file `to`, encrypted where there is a passphrase. `progress` hears how many files are
+/// written.
 ///
 /// # Errors
-/// [`Failed`]; there is no file `to` then.
+/// [`Failed`]; there is no file `to` then, but for [`Failed::Doubtful`].
 pub async fn make(
     desk: &Desk,
     folder: &DataFolder,
-    (program, version): (Program, &'static str),
+    about: (Program, &'static str),
     to: PathBuf,
-    mut progress: impl FnMut(u64) + Send + 'static,
+    passphrase: PassphraseFrom,
+    progress: impl FnMut(u64) + Send + 'static,
 ) -> Result<Manifest, Failed> {
-    let now_ms = desk.now_ms();
-    let copy = folder.join(format!("backup-{}.tmp", desk.ids().new_v7(now_ms).hyphenated()));
-    let (database, blobs) = (folder.database(), folder.blobs());
-    let (from, at) = (database, copy.clone());
-    let made = async {
-        off(move || chassis::sqlite::copy(&from, &at).map_err(ledger)).await?;
-        let heads = heads(&copy, desk.ids()).await?;
-        let at = copy.clone();
-        let manifest = off(move || {
-            let about = (program.name(), version);
-            Ok(backup::write(about, now_ms, &at, &blobs, &to, &mut progress)?)
-        })
-        .await?;
-        if program == Program::Hub {
-            desk.ledger().note_durable(heads).await.map_err(ledger)?;
-        }
-        Ok(manifest)
-    }
-    .await;
+    let target = off(move || Ok(Target::File(Keys::of_passphrase(passphrase.read()?)))).await?;
+    make_in(desk, folder, about, Arc::new(target), to, progress).await
+}
+
+/// Backs up into `target`, under the name `to`.
+async fn make_in(
+    desk: &Desk,
+    folder: &DataFolder,
+    about: (Program, &'static str),
+    target: Arc<Target>,
+    to: PathBuf,
+    progress: impl FnMut(u64) + Send + 'static,
+) -> Result<Manifest, Failed> {
+    let (here, place, aim) = (folder.clone(), to.clone(), Arc::clone(&target));
+    let _in_use = off(move || {
+        let in_use = copies::hold(here.path())?;
+        let ledger_bytes = database_bytes(&here.database());
+        let new_bytes = aim.new_bytes(&here.blobs())?.saturating_add(ledger_bytes);
+        room::check(here.path(), ledger_bytes, &place, new_bytes)?;
+        Ok(in_use)
+    })
+    .await?;
+    let copy = copies::path(folder.path(), desk.ids().new_v7(desk.now_ms()));
+    let made = make_from(desk, folder, about, &copy, (target, to), progress).await;
     remove_database(&copy);
     made
+}
+
+/// How long a database is, with what it has not taken in yet.
+fn database_bytes(path: &Path) -> u64 {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    [path.to_owned(), wal.into()]
+        .iter()
+        .map(|part| part.metadata().map_or(0, |about| about.len()))
+        .sum()
+}
+
+/// Copies the ledger to `copy`, and backs that up.
+async fn make_from(
+    desk: &Desk,
+    folder: &DataFolder,
+    (program, version): (Program, &'static str),
+    copy: &Path,
+    (target, to): (Arc<Target>, PathBuf),
+    mut progress: impl FnMut(u64) + Send + 'static,
+) -> Result<Manifest, Failed> {
+    let (from, at) = (folder.database(), copy.to_owned());
+    let mut faults = off(move || {
+        chassis::sqlite::copy(&from, &at).map_err(ledger)?;
+        chassis::sqlite::verify(&at).map_err(ledger)
+    })
+    .await?;
+    let heads = if faults.is_empty() { heads(copy, desk.ids()).await? } else { BTreeMap::new() };
+    let (at, blobs, made_ms, name) = (copy.to_owned(), folder.blobs(), desk.now_ms(), to.display().to_string());
+    let written = off(move || {
+        let subject = Subject { program: program.name(), version, made_ms, ledger: &at, blobs: &blobs };
+        Ok(target.write(&subject, &to, &mut progress)?)
+    })
+    .await?;
+    if let Some(content) = written.damaged.first() {
+        faults.push(format!("{} contents are not what their names say, such as {content}", written.damaged.len()));
+    }
+    if !faults.is_empty() {
+        return Err(Failed::Doubtful(name, faults.join("; ")));
+    }
+    if program == Program::Hub {
+        desk.ledger().note_durable(heads).await.map_err(ledger)?;
+    }
+    Ok(written.manifest)
 }
 
 /// A backup made by the schedule.
@@ -117,6 +204,22 @@ pub struct Round {
     pub file: PathBuf,
     /// Older ones that need not stay any more and were removed.
     pub removed: Vec<PathBuf>,
+    /// What became of contents that none names any more.
+    pub swept: Swept,
+}
+
+impl Round {
+    /// What was done, in words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let what =
+            format!("backed up into {} and read back, {} older ones removed", self.file.display(), self.removed.len());
+        match &self.swept {
+            Swept::Removed(0) => what,
+            Swept::Removed(contents) => format!("{what} and {contents} contents that none names any more"),
+            Swept::Kept(why) => format!("{what}; no content was removed, what cannot be read may name it: {why}"),
+        }
+    }
 }
 
 /// Makes the next backup of a series, and removes older ones that need not stay, once it is whole and was read back.
@@ -131,9 +234,16 @@ pub async fn by_schedule(
     progress: impl FnMut(u64) + Send + 'static,
 ) -> Result<Round, Failed> {
     let mut series = Series::open(folder.path())?;
+    let (into, passphrase) = (schedule.folder.clone(), schedule.passphrase.clone());
+    let target = off(move || Ok(Target::Folder(Store::open(&into, passphrase.read()?)?))).await?;
+    let target = Arc::new(target);
     let file = series.begin(&schedule.folder, about.0.name(), desk.now_ms())?;
-    let manifest = match make(desk, folder, about, file.clone(), progress).await {
+    let manifest = match make_in(desk, folder, about, Arc::clone(&target), file.clone(), progress).await {
         Ok(manifest) => manifest,
+        Err(error @ Failed::Doubtful(..)) => {
+            series.doubt(&file)?;
+            return Err(error);
+        }
         // Headquarters could not note that its changes are durable: the file is whole all the same, and stays listed. One that is
         // there after any other failure is somebody else's, such as another site's in a folder that both use.
         Err(error @ Failed::Ledger(_)) if file.exists() => return Err(error),
@@ -142,8 +252,16 @@ pub async fn by_schedule(
             return Err(error);
         }
     };
-    let removed = off(move || Ok(series.prune(&schedule)?)).await?;
-    Ok(Round { manifest, file, removed })
+    let (removed, swept) = off(move || {
+        let removed = series.prune(&schedule)?;
+        let swept = match target.as_ref() {
+            Target::Folder(store) => store.sweep()?,
+            Target::File(_) => Swept::Removed(0),
+        };
+        Ok((removed, swept))
+    })
+    .await?;
+    Ok(Round { manifest, file, removed, swept })
 }
 
 /// Up to which number each stream of others is in a copy of a ledger.
@@ -166,56 +284,91 @@ fn remove_database(path: &Path) {
     for end in ["", "-wal", "-shm", ".upgrade-lock"] {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
-        let _ = std::fs::remove_file(name);
+        let _ = fs::remove_file(name);
     }
-    let _ = std::fs::remove_file(chassis::sqlite::before_upgrade(path));
+    let _ = fs::remove_file(chassis::sqlite::before_upgrade(path));
 }
 
-/// Restores the backup `from` into `folder`, which nobody serves. `replace`: what is there is set aside first, into a folder
-/// within it; nothing is deleted.
+/// What is restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restore {
+    /// The backup.
+    pub from: PathBuf,
+    /// Where its passphrase is, should it be encrypted.
+    pub passphrase: PassphraseFrom,
+    /// What is there is set aside, into a folder within it; nothing is deleted.
+    pub replace: bool,
+}
+
+/// What was restored.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the backup held.
+    pub manifest: Manifest,
+    /// Where the ledger is that was there before.
+    pub aside: Option<PathBuf>,
+}
+
+impl Restored {
+    /// A sentence about the ledger that was set aside, behind `what`.
+    #[must_use]
+    pub fn told(&self, what: &str) -> String {
+        match &self.aside {
+            None => what.to_owned(),
+            Some(aside) => format!(
+                "{what}. The old ledger is kept in {}: no erasure reaches it, delete it when it is not needed",
+                aside.display()
+            ),
+        }
+    }
+}
+
+/// Reads a backup whole, and answers what it holds; nothing is changed.
+///
+/// # Errors
+/// [`Failed`].
+pub async fn verify(from: PathBuf, passphrase: PassphraseFrom) -> Result<Manifest, Failed> {
+    off(move || Ok(backup::verify(&from, &Keys::of_file(&from, &passphrase)?)?)).await
+}
+
+/// Restores a backup into `folder`, which nobody serves.
 ///
 /// # Errors
 /// [`Failed`]; the folder has no ledger then, or the one it had.
 pub async fn restore(
     folder: &DataFolder,
     program: Program,
-    from: PathBuf,
-    replace: bool,
+    what: Restore,
     ids: &Ids,
     now_ms: i64,
-) -> Result<Manifest, Failed> {
+) -> Result<Restored, Failed> {
     let _lock = folder.lock()?;
     let there = folder.database().exists();
-    if there && !replace {
+    if there && !what.replace {
         return Err(Failed::NotEmpty(folder.path().display().to_string()));
     }
-    // Whether it is whole and the right one, before anything is touched.
-    let (file, name) = (from.clone(), program.name());
-    let manifest = off(move || Ok(backup::verify(&file)?)).await?;
-    if manifest.program != name {
-        return Err(BackupError::Another(from.display().to_string(), manifest.program, name).into());
-    }
-    let part = folder.join("ledger.sqlite.restoring");
-    remove_database(&part);
-    if there {
-        set_aside(folder, now_ms)?;
-    }
-    let (blobs, at) = (folder.blobs(), part.clone());
+    let (here, part) = (folder.clone(), folder.join("ledger.sqlite.restoring"));
+    let at = part.clone();
     let manifest = off(move || {
+        // Whether it is whole and the right one, before anything is touched.
+        let (from, keys) = (&what.from, Keys::of_file(&what.from, &what.passphrase)?);
+        let manifest = backup::verify(from, &keys)?;
+        if manifest.program != program.name() {
+            return Err(BackupError::Another(from.display().to_string(), manifest.program, program.name()).into());
+        }
+        remove_database(&at);
+        let blobs = here.blobs();
         Blobs::open(&blobs).map_err(|error| BackupError::Io(blobs.display().to_string(), error))?;
-        Ok(backup::unpack(name, &from, &blobs, &at)?)
+        backup::unpack(from, &keys, &manifest, &blobs, &at)?;
+        Ok(manifest)
     })
     .await?;
-    let marked = mark(&part, program, ids).await;
-    let database = folder.database();
-    let settled = marked.and_then(|()| {
-        let failed = |error| Failed::File(BackupError::Io(database.display().to_string(), error));
-        std::fs::File::open(&part).and_then(|file| file.sync_all()).map_err(failed)?;
-        std::fs::rename(&part, &database).map_err(failed)?;
-        sync_folder(folder.path()).map_err(failed)
-    });
+    let settled = match mark(&part, program, ids).await {
+        Ok(()) => exchange(folder, &part, there, now_ms),
+        Err(error) => Err(error),
+    };
     remove_database(&part);
-    settled.map(|()| manifest)
+    settled.map(|aside| Restored { manifest, aside })
 }
 
 async fn mark(part: &Path, program: Program, ids: &Ids) -> Result<(), Failed> {
@@ -226,16 +379,118 @@ async fn mark(part: &Path, program: Program, ids: &Ids) -> Result<(), Failed> {
     opened.mark_restored().await.map_err(ledger)
 }
 
+/// Puts the ledger `part` in its place. The one that is `there` is set aside, and put back where that fails; says where it is.
+fn exchange(folder: &DataFolder, part: &Path, there: bool, now_ms: i64) -> Result<Option<PathBuf>, Failed> {
+    let aside = there.then(|| folder.join(format!("{REPLACED}{now_ms}")));
+    if let Some(aside) = &aside {
+        fs::create_dir(aside).map_err(|error| BackupError::Io(aside.display().to_string(), error))?;
+    }
+    let database = folder.database();
+    let exchanged = aside.as_deref().map_or(Ok(()), |aside| set_aside(folder, aside)).and_then(|()| {
+        fs::File::open(part)?.sync_all()?;
+        fs::rename(part, &database)?;
+        sync_folder(folder.path())
+    });
+    let Err(error) = exchanged else { return Ok(aside) };
+    let failed = BackupError::Io(database.display().to_string(), error);
+    match aside {
+        None => Err(failed.into()),
+        Some(aside) => match put_back(folder, &aside) {
+            Ok(()) => Err(failed.into()),
+            Err(error) => Err(Failed::Ledger(format!(
+                "{failed}; what was there is in {} and could not be put back ({error}): move it back by hand, or restore again",
+                aside.display()
+            ))),
+        },
+    }
+}
+
 /// Moves the ledger and all that follows from it into a folder of its own; contents stay where they are.
-fn set_aside(folder: &DataFolder, now_ms: i64) -> Result<(), Failed> {
-    let aside = folder.join(format!("replaced-{now_ms}"));
-    let failed = |error| Failed::File(BackupError::Io(aside.display().to_string(), error));
-    std::fs::create_dir(&aside).map_err(failed)?;
+fn set_aside(folder: &DataFolder, aside: &Path) -> std::io::Result<()> {
+    move_all(folder.path(), aside)?;
+    sync_folder(aside).and_then(|()| sync_folder(folder.path()))
+}
+
+/// Moves what was set aside back.
+fn put_back(folder: &DataFolder, aside: &Path) -> std::io::Result<()> {
+    move_all(aside, folder.path())?;
+    fs::remove_dir(aside)?;
+    sync_folder(folder.path())
+}
+
+fn move_all(from: &Path, to: &Path) -> std::io::Result<()> {
     for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "witness", "cache"] {
-        match std::fs::rename(folder.join(name), aside.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        match fs::rename(from.join(name), to.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    sync_folder(&aside).and_then(|()| sync_folder(folder.path())).map_err(failed)
+    Ok(())
+}
+
+/// Where ledgers are that were replaced, from the folder on, in the order of their names.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn replaced(folder: &DataFolder) -> std::io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder.path())? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(REPLACED) && entry.file_type()?.is_dir() {
+            found.push(name);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn scratch() -> (Scratch, DataFolder) {
+        let path = std::env::temp_dir().join(format!("desk-backup-{:016x}", Ids::system().random_u64()));
+        let folder = DataFolder::open(&path).unwrap();
+        for name in ["ledger.sqlite", "ledger.sqlite-wal", "witness"] {
+            fs::write(folder.join(name), format!("old {name}")).unwrap();
+        }
+        (Scratch(path), folder)
+    }
+
+    #[test]
+    fn a_ledger_that_cannot_be_exchanged_is_put_back_with_all_that_belongs_to_it() {
+        let (_scratch, folder) = scratch();
+        // The new one is gone.
+        let failed = exchange(&folder, &folder.join("none"), true, 7).unwrap_err().to_string();
+        assert!(!failed.contains('\n'), "{failed}");
+        for name in ["ledger.sqlite", "ledger.sqlite-wal", "witness"] {
+            assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), format!("old {name}"));
+        }
+        assert_eq!(replaced(&folder).unwrap(), [""; 0]);
+        // There is something where it was to be set aside: nothing is moved.
+        fs::create_dir(folder.join("replaced-7")).unwrap();
+        fs::write(folder.join("replaced-7").join("ledger.sqlite"), "older").unwrap();
+        fs::write(folder.join("part"), "new").unwrap();
+        assert!(exchange(&folder, &folder.join("part"), true, 7).is_err());
+        assert_eq!(fs::read_to_string(folder.database()).unwrap(), "old ledger.sqlite");
+    }
+
+    #[test]
+    fn an_exchanged_ledger_leaves_the_old_one_aside_and_that_is_told() {
+        let (_scratch, folder) = scratch();
+        fs::write(folder.join("part"), "new").unwrap();
+        let aside = exchange(&folder, &folder.join("part"), true, 8).unwrap().unwrap();
+        assert_eq!(fs::read_to_string(folder.database()).unwrap(), "new");
+        assert!(!folder.join("ledger.sqlite-wal").exists() && aside.join("witness").exists());
+        assert_eq!(replaced(&folder).unwrap(), ["replaced-8"]);
+    }
 }

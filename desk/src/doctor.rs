@@ -116,7 +116,8 @@ pub async fn examine(desk: &Desk, folder: &DataFolder, around: &Surroundings, fu
     });
     found.push(damage(desk).await);
     found.push(replicas(desk).await);
-    found.push(backups(desk, folder).await);
+    found.push(backups(desk, folder, around.backups.as_deref()).await);
+    found.extend(replaced(folder));
     found.extend(authority(folder, now_ms));
     found.extend(around.examine(folder, now_ms).await);
     found
@@ -214,14 +215,23 @@ fn authority(folder: &DataFolder, now_ms: i64) -> Option<Finding> {
 }
 
 /// Whether backups are made by themselves. A store's records are at headquarters, too; headquarters' own are nowhere else.
-async fn backups(desk: &Desk, folder: &DataFolder) -> Finding {
+async fn backups(desk: &Desk, folder: &DataFolder, into: Option<&Path>) -> Finding {
     let is_hub = match desk.ledger().identity().await {
         Ok(identity) => matches!(identity, Identity::Hub { .. }),
         Err(error) => return Finding::new("backups", Health::Fail, error.to_string()),
     };
     let Some(last) = series::last(folder.path()) else {
-        let state = if is_hub { Health::Warn } else { Health::Ok };
-        return Finding::new("backups", state, "none is made by itself: set backup.folder in the configuration file");
+        let Some(into) = into else {
+            let state = if is_hub { Health::Warn } else { Health::Ok };
+            return Finding::new(
+                "backups",
+                state,
+                "none is made by itself: set backup.folder in the configuration file",
+            );
+        };
+        let what = "look at the timer (systemctl status '*-backup.timer'), or run backup --scheduled";
+        let detail = format!("there has never been one in {}, which is configured; {what}", into.display());
+        return Finding::new("backups", Health::Warn, detail);
     };
     let (file, at) = (last.path.display(), chassis::clock::format_rfc3339(last.made_ms));
     if desk.now_ms() - last.made_ms > OLD_BACKUP_MS {
@@ -229,6 +239,19 @@ async fn backups(desk: &Desk, folder: &DataFolder) -> Finding {
         return Finding::new("backups", Health::Warn, detail);
     }
     Finding::new("backups", Health::Ok, format!("the last one is {file}, of {at}"))
+}
+
+/// Ledgers that a restore has set aside: what is erased stays in them.
+fn replaced(folder: &DataFolder) -> Option<Finding> {
+    let detail = match crate::backup::replaced(folder) {
+        Ok(found) if found.is_empty() => return None,
+        Ok(found) => format!(
+            "an old ledger, which no erasure reaches, is kept in {}; delete it when it is not needed",
+            found.join(", ")
+        ),
+        Err(error) => error.to_string(),
+    };
+    Some(Finding::new("replaced", Health::Warn, detail))
 }
 
 /// Whether there is room for some photos: the one honest question is to write.

@@ -30,10 +30,16 @@ pub struct Failed(String);
 /// # Errors
 /// One line for standard error.
 pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed> {
+    let config = match config.task {
+        Task::VerifyBackup { from, passphrase } => {
+            return say(out, &keep::verify_backup(from, passphrase, config.json).await?);
+        }
+        task => AdminConfig { task, ..config },
+    };
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
-    if let Task::Restore { from, replace } = config.task {
+    if let Task::Restore(what) = config.task {
         // Before anything makes a new hub of the folder.
-        let said = keep::restore(&folder, from, replace, config.json).await?;
+        let said = keep::restore(&folder, what, config.json).await?;
         return say(out, &said);
     }
     let (desk, _) = site::open(&folder, CancellationToken::new()).await.map_err(failed)?;
@@ -54,7 +60,7 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::ListErasures => admin.list_erasures().await?,
         Task::VerifyAudit => return admin.verify(out).await,
         Task::Verify { store } => return verify::run(&admin.desk, store, config.json, out).await,
-        Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
+        Task::Backup { to, passphrase } => keep::backup(&admin.desk, &folder, (to, passphrase), config.json).await?,
         Task::Scheduled(schedule) => keep::by_schedule(&admin.desk, &folder, schedule, config.json).await?,
         Task::Support(ask) => keep::support(&admin.desk, &admin.actor, &folder, &ask).await?,
         Task::Doctor { around, full } => {
@@ -65,7 +71,7 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::Quarantine(command) => {
             desk::quarantine::command::run(&admin.desk, command, config.json).await.map_err(explain)?
         }
-        Task::Restore { .. } => String::new(),
+        Task::Restore(_) | Task::VerifyBackup { .. } => String::new(),
     };
     say(out, &said)
 }

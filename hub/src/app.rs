@@ -53,6 +53,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     versions::catch_up(&desk).await.map_err(failed)?;
     desk.set_scrub(config.scrub);
     chassis::slow::set(config.slow);
+    chassis::backup::series::expect(config.backups);
     desk.set_notifier(Notifier::new(config.mail, config.webhooks, Box::new(pages::Letters)).map_err(failed)?);
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;

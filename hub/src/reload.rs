@@ -1,5 +1,6 @@
 //! Reading the configuration again while the hub serves.
 
+use chassis::backup::series;
 use chassis::reload::{self, Difference, Hangups};
 use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
@@ -40,6 +41,8 @@ impl Settings {
         self.desk.set_scrub(new.scrub);
         slow::set(new.slow);
         self.now.slow = new.slow;
+        series::expect(new.backups);
+        self.now.backups = new.backups;
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, ..self.now.telemetry.clone() };
         (self.now.scrub, self.now.photos) = (new.scrub, new.photos);
@@ -60,6 +63,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         scrub,
         tls,
         slow,
+        backups,
         mail,
         webhooks,
     } = new;
@@ -82,6 +86,8 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("scrub.paused", old.scrub.paused != scrub.paused, at_once),
         ("tls", old.tls != *tls, waits),
         ("slow", old.slow != *slow, at_once),
+        // The rest of [backup] is read by each backup.
+        ("backup.folder", old.backups != *backups, at_once),
         ("mail", old.mail != *mail, waits),
         ("webhooks", old.webhooks != *webhooks, waits),
     ]

@@ -54,6 +54,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     desk.open_heic_with(Opener::of_this_program());
     desk.set_scrub(config.scrub);
     chassis::slow::set(config.slow);
+    chassis::backup::series::expect(config.backups);
     desk.set_notifier(Notifier::new(config.mail, config.webhooks, Box::new(pages::Letters)).map_err(failed)?);
     if let Some(pins) = config.pins {
         desk.set_pins(pins);

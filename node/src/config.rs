@@ -348,6 +348,8 @@ pub struct ServeConfig {
     pub tls: TlsConfig,
     /// What counts as slow.
     pub slow: Thresholds,
+    /// Whether a folder for backups is set.
+    pub backups: bool,
     /// Whether the network is told that the node is here.
     pub mdns: bool,
     /// Where mail goes out.
@@ -484,6 +486,7 @@ impl ServeArgs {
             },
             cache_bytes: cache_bytes(layer.cache_mib)?,
             inbox: layer.inbox,
+            backups: backup.folder.is_some(),
             mdns: layer.mdns.unwrap_or(true),
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,

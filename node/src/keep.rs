@@ -50,9 +50,17 @@ impl From<FolderError> for KeepError {
 /// # Errors
 /// [`KeepError`].
 pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepError> {
+    if let KeepTask::VerifyBackup { from, passphrase } = config.task {
+        // It need not be of this machine.
+        let file = from.display().to_string();
+        let manifest = backup::verify(from, passphrase).await?;
+        let what = format!("{file} is a whole backup of {}", manifest.program);
+        return tell(out, &manifest, config.json, &what);
+    }
     let folder = DataFolder::open(&config.data_dir)?;
     match config.task {
-        KeepTask::Backup { to } => {
+        KeepTask::VerifyBackup { .. } => Ok(()),
+        KeepTask::Backup { to, passphrase } => {
             let (desk, _) = site::open(&folder, CancellationToken::new()).await?;
             let file = to.display().to_string();
             let progress = |files: u64| {
@@ -60,7 +68,7 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
                     let _ = writeln!(std::io::stderr(), "{files} files written");
                 }
             };
-            let manifest = backup::make(&desk, &folder, ABOUT, to, progress).await?;
+            let manifest = backup::make(&desk, &folder, ABOUT, to, passphrase, progress).await?;
             tell(out, &manifest, config.json, &format!("backed up into {file} and read back"))
         }
         KeepTask::Scheduled { schedule: None, .. } => {
@@ -75,15 +83,13 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
                 schedule.keep_weekly = theirs.keep_weekly.filter(|_| !said_here.1).unwrap_or(schedule.keep_weekly);
             }
             let round = backup::by_schedule(&desk, &folder, ABOUT, schedule, |_| ()).await?;
-            let (file, removed) = (round.file.display(), round.removed.len());
-            let what = format!("backed up into {file} and read back, {removed} older ones removed");
-            tell(out, &round.manifest, config.json, &what)
+            tell(out, &round.manifest, config.json, &round.told())
         }
-        KeepTask::Restore { from, replace } => {
+        KeepTask::Restore(what) => {
             let now_ms = SystemClock::shared().now_ms();
-            let manifest = backup::restore(&folder, Program::Node, from, replace, &Ids::system(), now_ms).await?;
+            let restored = backup::restore(&folder, Program::Node, what, &Ids::system(), now_ms).await?;
             let what = "restored; from its next start on it records under new numbers, and what it had since comes back from headquarters";
-            tell(out, &manifest, config.json, what)
+            tell(out, &restored.manifest, config.json, &restored.told(what))
         }
         KeepTask::Support(ask) => support_bundle(&folder, &config.data_dir, &ask, out).await,
         KeepTask::Doctor { around, full } => {

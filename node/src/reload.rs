@@ -1,6 +1,7 @@
 //! Taking other settings while the node serves: the configuration, read again at a SIGHUP, and what headquarters sets, whenever
 //! that changes. Both come in the same way: headquarters' settings lie beneath the configuration.
 
+use chassis::backup::series;
 use chassis::reload::{self, Difference, Hangups};
 use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
@@ -105,6 +106,8 @@ impl Settings {
         self.desk.set_scrub(new.scrub);
         slow::set(new.slow);
         self.now.slow = new.slow;
+        series::expect(new.backups);
+        self.now.backups = new.backups;
         self.replicator.keep_to(new.tempo);
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, ..self.now.telemetry.clone() };
@@ -129,6 +132,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         scrub,
         tls,
         slow,
+        backups,
         mdns,
         mail,
         webhooks,
@@ -164,6 +168,8 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("tls", old.tls != *tls, waits),
         ("mdns", old.mdns != *mdns, waits),
         ("slow", old.slow != *slow, at_once),
+        // The rest of [backup] is read by each backup.
+        ("backup.folder", old.backups != *backups, at_once),
         ("mail", old.mail != *mail, waits),
         ("webhooks", old.webhooks != *webhooks, waits),
         ("pin_days", old.pins != *pins, waits),

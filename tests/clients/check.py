@@ -1,16 +1,21 @@
 """What run.sh says: one hub and one node over TLS, looked at from outside. Ends with 0 when everything was as it should be."""
 
 import base64
+import hashlib
 import http.client
 import http.server
 import json
+import os
 import pathlib
+import pty
 import queue
 import re
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 
@@ -205,6 +210,51 @@ def tls(name, site):
     print(f"tls of the {name}: 1.2 ({len(suites['tls_1_2'])} suites, ECDHE with AEAD) and 1.3 ({len(suites['tls_1_3'])}), nothing older; a certificate for {days} days")
 
 
+def age(*words):
+    """age, which asks for the passphrase at a terminal and nowhere else."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvp("age", ["age", *map(str, words)])
+    said = b""
+    while b"assphrase" not in said:
+        said += os.read(terminal, 1024)
+    os.write(terminal, PASSWORD.encode() + b"\n")
+    try:
+        while more := os.read(terminal, 1024):
+            said += more
+    except OSError:
+        # The terminal is gone with its program.
+        pass
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, said
+
+
+def backups(folder):
+    """An encrypted file, and one of a folder of backups, opened by age and read by another tar."""
+    if not shutil.which("age"):
+        print("backups: skipped, there is no age (apt install age)")
+        return
+    secret, nightly = folder / "backup-passphrase", folder / "nightly"
+    secret.write_text(PASSWORD + "\n")
+    secret.chmod(0o600)
+    nightly.mkdir()
+    at = ["--data-dir", folder / "hub", "--passphrase-file", secret]
+    run("aincident-hub", "backup", *at, "--to", folder / "hub.backup")
+    run("aincident-hub", "backup", *at, "--scheduled", "--folder", nightly)
+    (shared,) = nightly.glob("aincident-hub-*.backup")
+    for found, words in ((folder / "hub.backup", []), (shared, ["-i", nightly / "key.age"])):
+        opened = folder / "opened.tar"
+        age("-d", *words, "-o", opened, found)
+        with tarfile.open(opened) as tar:
+            assert {"ledger.sqlite", "manifest.json"} <= set(tar.getnames()), tar.getnames()
+            manifest = json.load(tar.extractfile("manifest.json"))
+            ledger = tar.extractfile("ledger.sqlite").read()
+        assert manifest["program"] == "aincident-hub" and ledger.startswith(b"SQLite format 3\0")
+        assert hashlib.sha256(ledger).hexdigest() == manifest["members"][0]["sha256"]
+        opened.unlink()
+    print("backups: age opens an encrypted file with its passphrase, and one of a folder with its key.age")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="aincident-clients-") as folder:
         folder = pathlib.Path(folder)
@@ -237,6 +287,7 @@ def main():
             mail_and_webhooks(hub, port, letters, came)
             tls("hub", hub)
             tls("node", node)
+            backups(folder)
         finally:
             node.end()
             hub.end()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Mail, webhooks and TLS under programs that nobody here wrote: an SMTP server (aiosmtpd), a verifier of Standard Webhooks, a scanner of
-# TLS (sslyze). They are installed into target/clients, nowhere else. Which programs are looked at: BIN, the release build where it is not set.
+# Mail, webhooks, TLS and encrypted backups under programs that nobody here wrote: an SMTP server (aiosmtpd), a verifier of Standard
+# Webhooks, a scanner of TLS (sslyze), and age where it is installed. The first three are installed into target/clients, nowhere else. Which programs are looked at: BIN, the release build where it is not set.
 set -eu
 cd "$(dirname "$0")/../.."
 bin=$(cd "${BIN:-target/release}" && pwd)

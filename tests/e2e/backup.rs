@@ -242,3 +242,176 @@ async fn a_timer_s_backups_are_whole_and_make_room_only_for_each_other() {
     let both = ["backup", "--scheduled", "--to", "x"];
     assert_eq!(hub.run(&both).await.code, Some(2));
 }
+
+/// How large all files below `folder` are together, and the newest backup in it.
+fn weigh(folder: &std::path::Path) -> (u64, std::path::PathBuf) {
+    let files = walk(folder);
+    let bytes = files.iter().map(|file| std::fs::metadata(file).unwrap().len()).sum();
+    let newest = files.into_iter().filter(|file| file.extension().is_some_and(|end| end == "backup")).max().unwrap();
+    (bytes, newest)
+}
+
+/// A file with a passphrase that its owner alone may read.
+fn passphrase_file(scratch: &Scratch) -> String {
+    let file = scratch.join("passphrase");
+    std::fs::write(&file, "correct horse battery staple\n").unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nightly_backup_writes_only_what_is_new_and_each_of_them_brings_its_own_day_back() {
+    let mut rng = Rng::announced("backup-nightly");
+    let scratch = Scratch::new("backup-nightly");
+    let hub = Hub::with_stores(&scratch, &["042"]).await;
+    let node = Node::enrolled(&scratch, &hub, "042").await;
+    let manager = node.manager().await;
+    let passphrase = passphrase_file(&scratch);
+    let into = scratch.join("nightly");
+    std::fs::create_dir(&into).unwrap();
+    let folder = into.to_str().unwrap();
+    let nightly = ["backup", "--scheduled", "--folder", folder, "--passphrase-file", &passphrase];
+
+    let made = manager.post("/api/v1/incidents", &json!({ "description": "with photos" })).await.expect(201);
+    let incident = made["id"].as_str().unwrap();
+    let first = noisy_jpeg(&mut rng, 1600, 1200);
+    let added = add_photo(&manager, incident, "a.jpg", first.clone()).await.expect(201);
+    let of_first = format!("/api/v1/photos/{}/original", added["items"][0]["id"].as_str().unwrap());
+    // Its smaller pictures are contents, too.
+    let thumbnail = of_first.replace("original", "thumbnail");
+    wait_until("its thumbnail", PATIENCE, async || manager.get(&thumbnail).await.status == 200).await;
+    node.run(&nightly).await.ok("the first one");
+    let (before, older) = weigh(&into);
+    assert!(before > first.len() as u64);
+    let second = noisy_jpeg(&mut rng, 320, 240);
+    let added = add_photo(&manager, incident, "b.jpg", second.clone()).await.expect(201);
+    let of_second = format!("/api/v1/photos/{}/original", added["items"][0]["id"].as_str().unwrap());
+    wait_until("the second backup, with another second in its name", PATIENCE, async || {
+        let ran = node.run(&nightly).await;
+        assert!(ran.code == Some(0) || ran.stderr.contains("is there already"), "{}", ran.stderr);
+        ran.code == Some(0)
+    })
+    .await;
+    let (after, newer) = weigh(&into);
+    assert_ne!(older, newer);
+    assert!(after < before + first.len() as u64, "{before} became {after}: the first photo is there twice");
+    for file in walk(&into) {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(
+            bytes.is_empty() || bytes.starts_with(b"age-encryption.org/v1"),
+            "{} is not encrypted",
+            file.display()
+        );
+    }
+    // Of one day only the last one stays, but for what a person keeps.
+    let kept = into.join("a kept one.backup");
+    std::fs::copy(&newer, &kept).unwrap();
+    let _ = manager.post("/api/v1/incidents", &json!({ "description": "of the day after" })).await.expect(201);
+    wait_until("the third backup", PATIENCE, async || {
+        let ran = node.run(&nightly).await;
+        assert!(ran.code == Some(0) || ran.stderr.contains("is there already"), "{}", ran.stderr);
+        ran.code == Some(0)
+    })
+    .await;
+    let (_, newest) = weigh(&into);
+    assert_ne!(newest, kept);
+
+    // What does not open it says what to do, and changes nothing.
+    let file = newest.to_str().unwrap();
+    let looked = node.run(&["backup", "--verify", file, "--passphrase-file", &passphrase]).await.ok("verify");
+    assert!(looked.contains("is a whole backup of aincident-node"), "{looked}");
+    assert!(
+        node.run(&["backup", "--verify", file])
+            .await
+            .refused(1, "no passphrase")
+            .contains("--passphrase-file")
+    );
+    let wrong = scratch.join("wrong");
+    std::fs::write(&wrong, "another one").unwrap();
+    std::fs::set_permissions(&wrong, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let wrong = ["backup", "--verify", file, "--passphrase-file", wrong.to_str().unwrap()];
+    assert!(node.run(&wrong).await.refused(1, "another passphrase").contains("the passphrase does not open"));
+
+    for (from, name, total) in [(&kept, "older", 1), (&newest, "newer", 2)] {
+        let mut anew = Node::over(scratch.join(name), &scratch, &hub, "042", name).await;
+        let from = ["restore", "--from", from.to_str().unwrap(), "--passphrase-file", &passphrase];
+        anew.run(&from).await.ok(name);
+        // Headquarters would take it for a copy of a disk, which it is.
+        anew.link().go_down();
+        anew.start().await;
+        let manager = manager.at(anew.url());
+        assert_eq!(manager.total().await, total, "{name}");
+        assert!(manager.get(&of_first).await.body == first && manager.get(&of_second).await.body == second, "{name}");
+        anew.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headquarters_comes_back_from_an_encrypted_nightly_backup_and_its_stores_bring_the_rest() {
+    let mut rng = Rng::announced("backup-drill");
+    let scratch = Scratch::new("backup-drill");
+    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
+    let node = Node::enrolled(&scratch, &hub, "042").await;
+    let manager = node.manager().await;
+    let first = manager.post("/api/v1/incidents", &json!({ "description": "before" })).await.expect(201);
+    let photo = noisy_jpeg(&mut rng, 640, 480);
+    let _ = add_photo(&manager, first["id"].as_str().unwrap(), "a.jpg", photo.clone()).await.expect(201);
+    node.drained(&manager, PATIENCE).await;
+    let passphrase = passphrase_file(&scratch);
+    let into = scratch.join("nightly");
+    std::fs::create_dir(&into).unwrap();
+    let folder = into.to_str().unwrap();
+    hub.run(&["backup", "--scheduled", "--folder", folder, "--passphrase-file", &passphrase])
+        .await
+        .ok("nightly");
+    let second = manager.post("/api/v1/incidents", &json!({ "description": "after" })).await.expect(201);
+    node.drained(&manager, PATIENCE).await;
+
+    hub.stop().await;
+    let (_, file) = weigh(&into);
+    let restore = ["restore", "--replace", "--from", file.to_str().unwrap(), "--passphrase-file", &passphrase];
+    let told = hub.run(&restore).await.ok("restore");
+    assert!(told.contains("replaced-") && told.contains("no erasure reaches it"), "{told}");
+    let looked = json_of(&hub.run(&["doctor", "--json"]).await.ok("doctor"));
+    let replaced = looked["checks"].as_array().unwrap().iter().find(|check| check["check"] == "replaced").unwrap();
+    assert!(
+        replaced["state"] == "warn" && replaced["detail"].as_str().unwrap().contains("replaced-"),
+        "{replaced}"
+    );
+    hub.start().await;
+    node.follow(&hub);
+    let harriet = hub.harriet().await;
+    let path = format!("/api/v1/incidents/{}", second["id"].as_str().unwrap());
+    wait_until("what came after the backup", PATIENCE, async || harriet.get(&path).await.status == 200).await;
+    let path = format!("/api/v1/incidents/{}", first["id"].as_str().unwrap());
+    wait_until("the photo verified at headquarters", PATIENCE * 3, async || {
+        harriet.get(&path).await.expect(200)["photos"][0]["at_hub"] == "verified"
+    })
+    .await;
+    let photo_id = harriet.get(&path).await.expect(200)["photos"][0]["id"].as_str().unwrap().to_owned();
+    assert!(harriet.get(&format!("/api/v1/photos/{photo_id}/original")).await.body == photo);
+    store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;
+    hub.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_file_with_a_passphrase_from_standard_input_is_encrypted_and_comes_back() {
+    let scratch = Scratch::new("backup-sealed");
+    let hub = Hub::with_stores(&scratch, &["042"]).await;
+    let node = Node::enrolled(&scratch, &hub, "042").await;
+    let passphrase = passphrase_file(&scratch);
+    let file = scratch.join("sealed.backup");
+    let file = file.to_str().unwrap();
+    node.run(&["backup", "--to", file, "--passphrase-file", &passphrase]).await.ok("backup");
+    assert!(std::fs::read(file).unwrap().starts_with(b"age-encryption.org/v1"));
+    let anew = Node::over(scratch.join("anew"), &scratch, &hub, "042", "anew").await;
+    let refused = anew.run(&["restore", "--from", file]).await.refused(1, "no passphrase");
+    assert!(refused.contains("--passphrase-file"), "{refused}");
+    let command = anew.command(&["restore", "--from", file, "--passphrase-stdin"]);
+    aincident_tests::process::run(command, "correct horse battery staple\n").await.ok("restore");
+    std::fs::set_permissions(&passphrase, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let other = scratch.join("other.backup");
+    let open = ["backup", "--to", other.to_str().unwrap(), "--passphrase-file", &passphrase];
+    assert!(node.run(&open).await.refused(1, "others may read it").contains("everybody may read"));
+    assert!(!other.exists());
+}

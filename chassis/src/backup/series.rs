@@ -4,7 +4,7 @@
 //! only below the folder that is in use, and only once a newer one is whole: a file that a person put there, renamed or brought
 //! from elsewhere stays.
 
-use super::BackupError;
+use super::{BackupError, PassphraseFrom};
 use crate::clock::format_rfc3339;
 use crate::folder::sync_folder;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const KEEP: (u32, u32) = (7, 4);
 /// Most days, and most weeks, that keep one.
 const MOST: (u32, u32) = (366, 520);
+/// Whether a folder for backups is configured.
+static EXPECTED: AtomicBool = AtomicBool::new(false);
 
 /// `[backup]` of a configuration file, or what options say of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -39,6 +42,8 @@ pub struct ScheduleLayer {
     pub keep_daily: Option<u32>,
     /// How many weeks keep their last one.
     pub keep_weekly: Option<u32>,
+    /// The file that holds the passphrase which backups are encrypted with; else the systemd credential `backup-passphrase`.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// Where backups go that are made by themselves, and how many of them stay.
@@ -50,6 +55,8 @@ pub struct Schedule {
     pub keep_daily: u32,
     /// How many weeks keep their last one.
     pub keep_weekly: u32,
+    /// What they are encrypted with.
+    pub passphrase: PassphraseFrom,
 }
 
 impl ScheduleLayer {
@@ -76,7 +83,8 @@ impl ScheduleLayer {
         if !folder.is_absolute() {
             return Err(format!("backup.folder is {}; give a whole path such as /var/backups/site", folder.display()));
         }
-        Ok(Some(Schedule { folder, keep_daily, keep_weekly }))
+        let passphrase = PassphraseFrom { file: self.passphrase_file.or(below.passphrase_file), stdin: false };
+        Ok(Some(Schedule { folder, keep_daily, keep_weekly, passphrase }))
     }
 }
 
@@ -87,6 +95,9 @@ pub struct Made {
     pub path: PathBuf,
     /// When; milliseconds since 1970.
     pub made_ms: i64,
+    /// Whether something of the site was damaged then: it does not count as a backup.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_doubtful: bool,
 }
 
 impl Made {
@@ -97,26 +108,37 @@ impl Made {
     }
 }
 
-/// The last one that is there, of those that the list in `data_dir` names.
+/// The last one that is there and is whole, of those that the list in `data_dir` names.
 #[must_use]
 pub fn last(data_dir: &Path) -> Option<Made> {
     let text = fs::read(data_dir.join(LIST)).ok()?;
     let made: Vec<Made> = serde_json::from_slice(&text).ok()?;
-    made.into_iter().rev().find(Made::is_there)
+    made.into_iter().rev().find(|made| made.is_there() && !made.is_doubtful)
+}
+
+/// Says whether a folder for backups is configured: where it is and there never was one, the figure of the last one is 0.
+pub fn expect(is_configured: bool) {
+    EXPECTED.store(is_configured, Ordering::Relaxed);
 }
 
 /// Keeps the figure of when the last one was made, until `stop` is cancelled.
 pub async fn measure(data_dir: PathBuf, stop: CancellationToken) {
     loop {
-        if let Some(last) = last(&data_dir) {
-            #[allow(clippy::cast_precision_loss, reason = "seconds since 1970")]
-            metrics::gauge!("backup_last_made_time_seconds").set(last.made_ms as f64 / 1000.0);
+        if let Some(seconds) = last_made_seconds(last(&data_dir), EXPECTED.load(Ordering::Relaxed)) {
+            metrics::gauge!("backup_last_made_time_seconds").set(seconds);
         }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(MEASURED_EVERY) => {}
         }
     }
+}
+
+/// What the figure is; `None` where there is none: nobody expects a backup.
+fn last_made_seconds(last: Option<Made>, is_expected: bool) -> Option<f64> {
+    #[allow(clippy::cast_precision_loss, reason = "seconds since 1970")]
+    let made = last.map(|last| last.made_ms as f64 / 1000.0);
+    made.or_else(|| is_expected.then_some(0.0))
 }
 
 /// The list, for as long as a backup is made: nobody else makes one meanwhile.
@@ -177,13 +199,24 @@ impl Series {
         for made in self.made.iter().filter(|made| made.path.parent() == Some(folder) && !made.is_there()) {
             let _ = fs::remove_file(super::part_of(&made.path));
         }
-        self.made.push(Made { path: path.clone(), made_ms: now_ms });
+        self.made.push(Made { path: path.clone(), made_ms: now_ms, is_doubtful: false });
         while self.made.len() > MAX_LISTED {
             let gone = self.made.iter().position(|made| !made.is_there()).unwrap_or(0);
             self.made.remove(gone);
         }
         self.write()?;
         Ok(path)
+    }
+
+    /// Notes that something of the site was damaged when `path` was made: it stays, and those of before do, too.
+    ///
+    /// # Errors
+    /// When the list cannot be written.
+    pub fn doubt(&mut self, path: &Path) -> Result<(), BackupError> {
+        for made in self.made.iter_mut().filter(|made| made.path == path) {
+            made.is_doubtful = true;
+        }
+        self.write()
     }
 
     /// Takes back what [`Series::begin`] noted: there is no such backup.
@@ -203,10 +236,15 @@ impl Series {
     pub fn prune(&mut self, schedule: &Schedule) -> Result<Vec<PathBuf>, BackupError> {
         let in_use = |made: &&Made| made.path.parent() == Some(schedule.folder.as_path()) && made.is_there();
         let there: Vec<Made> = self.made.iter().filter(in_use).cloned().collect();
+        // A doubtful one takes no place of a sound one, and goes when sound ones were made since.
+        let (doubtful, there): (Vec<_>, Vec<_>) = there.into_iter().partition(|made| made.is_doubtful);
         let days: Vec<i64> = there.iter().map(|made| made.made_ms.div_euclid(DAY_MS)).collect();
         let mut removed = Vec::new();
         let mut failed = None;
-        for (made, stays) in there.iter().zip(staying(&days, schedule)) {
+        let since = there.iter().map(|made| made.made_ms).max();
+        let stay = doubtful.iter().map(|made| since.is_none_or(|since| since <= made.made_ms)).collect::<Vec<_>>();
+        let all = there.iter().zip(staying(&days, schedule)).chain(doubtful.iter().zip(stay));
+        for (made, stays) in all {
             if stays {
                 continue;
             }
@@ -259,7 +297,12 @@ mod tests {
     use crate::folder::tests::scratch;
 
     fn schedule(folder: &Path, keep_daily: u32, keep_weekly: u32) -> Schedule {
-        Schedule { folder: folder.to_owned(), keep_daily, keep_weekly }
+        Schedule {
+            folder: folder.to_owned(),
+            keep_daily,
+            keep_weekly,
+            passphrase: PassphraseFrom::default(),
+        }
     }
 
     /// As a backup is made: noted, written, and then the others are looked at.
@@ -366,5 +409,31 @@ mod tests {
         let options = ScheduleLayer { keep_weekly: Some(0), ..ScheduleLayer::default() };
         let file = crate::config::parse("folder = '/b'\nkeep_weekly = 9").unwrap();
         assert_eq!(options.over(Some(file)), Ok(Some(schedule(Path::new("/b"), 7, 0))));
+        let sealed = over("folder = '/b'\npassphrase_file = '/p'").unwrap().unwrap();
+        assert_eq!(sealed.passphrase.file.as_deref(), Some(Path::new("/p")));
+    }
+
+    #[test]
+    fn one_of_a_damaged_site_is_no_last_one_and_goes_once_a_sound_one_was_made() {
+        let (data, into) = (scratch("series-doubt"), scratch("series-doubt-into"));
+        let keep = schedule(&into, 1, 0);
+        round(&data, &keep, DAY_MS);
+        {
+            let mut series = Series::open(&data).unwrap();
+            let path = series.begin(&into, "site", 2 * DAY_MS).unwrap();
+            fs::write(&path, "of a damaged site").unwrap();
+            series.doubt(&path).unwrap();
+        }
+        assert_eq!(last(&data).unwrap().made_ms, DAY_MS);
+        assert_eq!(names(&into).len(), 2);
+        assert_eq!(round(&data, &keep, 3 * DAY_MS), ["site-19700104T000000Z.backup"]);
+    }
+
+    #[test]
+    fn the_figure_is_nothing_where_no_backup_is_expected_and_zero_where_there_never_was_one() {
+        let made = Made { path: PathBuf::from("/b"), made_ms: 5000, is_doubtful: false };
+        assert_eq!(last_made_seconds(None, false), None);
+        assert_eq!(last_made_seconds(None, true), Some(0.0));
+        assert_eq!(last_made_seconds(Some(made), true), Some(5.0));
     }
 }

@@ -22,6 +22,8 @@ const MOST_NAMED: usize = 5;
 pub struct Surroundings {
     /// The configuration file, where there is one.
     pub config: Option<PathBuf>,
+    /// The folder that backups are to be made in by themselves.
+    pub backups: Option<PathBuf>,
     /// Whether a secret stands in it.
     holds_secret: bool,
     mail: Option<MailConfig>,
@@ -52,7 +54,7 @@ impl Surroundings {
             WebhookConfig::default()
         });
         let TlsLayer { cert: certificate, key, .. } = tls.unwrap_or_default();
-        Self { config, holds_secret, mail, webhooks, certificate, key, faults }
+        Self { config, backups: None, holds_secret, mail, webhooks, certificate, key, faults }
     }
 
     /// Looks all of it over. Asks the mail server, for 10 s at most.

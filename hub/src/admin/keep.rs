@@ -2,14 +2,14 @@
 
 use super::{Failed, explain, failed, say, to_json};
 use crate::fleet::{self, SILENT_MS};
-use chassis::backup::Manifest;
 use chassis::backup::series::Schedule;
+use chassis::backup::{Manifest, PassphraseFrom};
 use chassis::clock::{SystemClock, format_rfc3339};
 use chassis::folder::DataFolder;
 use chassis::ids::Ids;
 use desk::Desk;
 use desk::actor::Actor;
-use desk::backup::{self, Program};
+use desk::backup::{self, Program, Restore};
 use desk::doctor::{self, Finding, Health, Surroundings};
 use desk::support::{self, Ask};
 use std::io::Write;
@@ -19,14 +19,19 @@ const ABOUT: (Program, &str) = (Program::Hub, env!("CARGO_PKG_VERSION"));
 /// How many files lie between two lines of progress.
 const TOLD_EVERY: u64 = 1000;
 
-pub(super) async fn backup(desk: &Desk, folder: &DataFolder, to: PathBuf, json: bool) -> Result<String, Failed> {
+pub(super) async fn backup(
+    desk: &Desk,
+    folder: &DataFolder,
+    (to, passphrase): (PathBuf, PassphraseFrom),
+    json: bool,
+) -> Result<String, Failed> {
     let file = to.display().to_string();
     let progress = |files: u64| {
         if files.is_multiple_of(TOLD_EVERY) {
             let _ = writeln!(std::io::stderr(), "{files} files written");
         }
     };
-    let manifest = backup::make(desk, folder, ABOUT, to, progress).await.map_err(failed)?;
+    let manifest = backup::make(desk, folder, ABOUT, to, passphrase, progress).await.map_err(failed)?;
     told(&manifest, json, &format!("backed up into {file} and read back"))
 }
 
@@ -40,19 +45,21 @@ pub(super) async fn by_schedule(
         return Ok("no backup.folder is set: nothing was backed up".to_owned());
     };
     let round = backup::by_schedule(desk, folder, ABOUT, schedule, |_| ()).await.map_err(failed)?;
-    let (file, removed) = (round.file.display(), round.removed.len());
-    told(&round.manifest, json, &format!("backed up into {file} and read back, {removed} older ones removed"))
+    told(&round.manifest, json, &round.told())
 }
 
-pub(super) async fn restore(folder: &DataFolder, from: PathBuf, replace: bool, json: bool) -> Result<String, Failed> {
+/// Reads a backup whole; it need not be of this machine.
+pub(super) async fn verify_backup(from: PathBuf, passphrase: PassphraseFrom, json: bool) -> Result<String, Failed> {
+    let file = from.display().to_string();
+    let manifest = backup::verify(from, passphrase).await.map_err(failed)?;
+    told(&manifest, json, &format!("{file} is a whole backup of {}", manifest.program))
+}
+
+pub(super) async fn restore(folder: &DataFolder, what: Restore, json: bool) -> Result<String, Failed> {
     let now_ms = SystemClock::shared().now_ms();
-    let restored = backup::restore(folder, Program::Hub, from, replace, &Ids::system(), now_ms).await;
-    let manifest = restored.map_err(failed)?;
-    told(
-        &manifest,
-        json,
-        "restored; at its next start the hub begins a new epoch, and the stores send again what it lacks",
-    )
+    let restored = backup::restore(folder, Program::Hub, what, &Ids::system(), now_ms).await.map_err(failed)?;
+    let what = "restored; at its next start the hub begins a new epoch, and the stores send again what it lacks";
+    told(&restored.manifest, json, &restored.told(what))
 }
 
 fn told(manifest: &Manifest, json: bool, what: &str) -> Result<String, Failed> {

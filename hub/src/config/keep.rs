@@ -1,8 +1,10 @@
 //! Options of `backup`, `restore` and `doctor`.
 
 use super::{AdminConfig, Layer, OutputArgs, PlaceArgs, Task, UsageError, needed};
-use chassis::backup::series::ScheduleLayer;
+use chassis::backup::PassphraseFrom;
+use chassis::backup::series::{Schedule, ScheduleLayer};
 use clap::Args;
+use desk::backup::Restore;
 use desk::doctor::Surroundings;
 use desk::support::Ask;
 use std::path::PathBuf;
@@ -21,8 +23,33 @@ pub struct BackupArgs {
     /// not stay.
     #[arg(long, conflicts_with = "to")]
     scheduled: bool,
+    /// Write nothing: read this backup whole, with the contents beside it, and say whether it can be restored.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "scheduled"])]
+    verify: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     #[command(flatten)]
     schedule: ScheduleArgs,
+}
+
+/// Where the passphrase is that backups are encrypted with.
+#[derive(Debug, Default, Args)]
+pub struct PassphraseArgs {
+    /// A file that holds the passphrase which the backup is encrypted with, in one line; others may not read it [default: the
+    /// systemd credential `backup-passphrase`; without one, nothing is encrypted].
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_BACKUP_PASSPHRASE_FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// The passphrase comes on standard input, one line.
+    #[arg(long, conflicts_with = "passphrase_file")]
+    passphrase_stdin: bool,
+}
+
+impl PassphraseArgs {
+    /// What is said here, else what the configuration says.
+    fn over(self, below: Option<&ScheduleLayer>) -> PassphraseFrom {
+        let below = below.and_then(|backup| backup.passphrase_file.clone());
+        PassphraseFrom { file: self.passphrase_file.or(below), stdin: self.passphrase_stdin }
+    }
 }
 
 /// Where backups go that are made by themselves, and how many of them stay.
@@ -49,6 +76,8 @@ pub struct RestoreArgs {
     /// The backup.
     #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_FROM")]
     from: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     /// Set aside what the folder holds, into a folder within it.
     #[arg(long, env = "AINCIDENT_HUB_REPLACE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     replace: Option<bool>,
@@ -85,16 +114,21 @@ impl BackupArgs {
     pub(super) fn resolve(self) -> Result<AdminConfig, UsageError> {
         let given = Layer { json: self.output.json, to: self.to, ..Layer::default() };
         let (data_dir, layer) = self.place.layered(given)?;
+        let passphrase = self.passphrase.over(layer.backup.as_ref());
         let given = self.schedule;
         let given = ScheduleLayer {
             folder: given.folder,
             keep_daily: given.keep_daily,
             keep_weekly: given.keep_weekly,
+            passphrase_file: None,
         };
         let task = if self.scheduled {
-            Task::Scheduled(given.over(layer.backup).map_err(UsageError::Range)?)
+            let schedule = given.over(layer.backup).map_err(UsageError::Range)?;
+            Task::Scheduled(schedule.map(|schedule| Schedule { passphrase, ..schedule }))
+        } else if let Some(from) = self.verify {
+            Task::VerifyBackup { from, passphrase }
         } else {
-            Task::Backup { to: needed(layer.to, "--to", "AINCIDENT_HUB_TO")? }
+            Task::Backup { to: needed(layer.to, "--to", "AINCIDENT_HUB_TO")?, passphrase }
         };
         Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
@@ -110,7 +144,8 @@ impl RestoreArgs {
         };
         let (data_dir, layer) = self.place.layered(given)?;
         let from = needed(layer.from, "--from", "AINCIDENT_HUB_FROM")?;
-        let task = Task::Restore { from, replace: layer.replace.unwrap_or(false) };
+        let passphrase = self.passphrase.over(layer.backup.as_ref());
+        let task = Task::Restore(Restore { from, passphrase, replace: layer.replace.unwrap_or(false) });
         Ok(AdminConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }
@@ -139,5 +174,8 @@ impl SupportArgs {
 
 /// What the configuration file names, for `doctor`. It holds no secret itself.
 fn around(config: Option<PathBuf>, layer: &mut Layer) -> Surroundings {
-    Surroundings::of(config, false, layer.mail.take(), layer.webhooks.take(), layer.tls.take())
+    let backups = layer.backup.take().and_then(|backup| backup.folder);
+    let mut around = Surroundings::of(config, false, layer.mail.take(), layer.webhooks.take(), layer.tls.take());
+    around.backups = backups;
+    around
 }

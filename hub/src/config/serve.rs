@@ -88,6 +88,8 @@ pub struct ServeConfig {
     pub tls: TlsConfig,
     /// What counts as slow.
     pub slow: Thresholds,
+    /// Whether a folder for backups is set.
+    pub backups: bool,
     /// Where mail goes out.
     pub mail: Option<MailConfig>,
     /// Where webhooks may go.
@@ -137,6 +139,7 @@ impl ServeArgs {
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
             webhooks: layer.webhooks.unwrap_or_default().settle().map_err(UsageError::Range)?,
+            backups: layer.backup.is_some_and(|backup| backup.folder.is_some()),
             data_dir,
         })
     }

@@ -1,5 +1,6 @@
 //! What administration commands do.
 
+use chassis::backup::PassphraseFrom;
 use desk::actor::Role;
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -75,16 +76,20 @@ pub enum Task {
     Backup {
         /// The file.
         to: PathBuf,
+        /// What it is encrypted with.
+        passphrase: PassphraseFrom,
+    },
+    /// `backup --verify`.
+    VerifyBackup {
+        /// The file.
+        from: PathBuf,
+        /// What it is encrypted with.
+        passphrase: PassphraseFrom,
     },
     /// `backup --scheduled`; without a schedule there is nothing to do.
     Scheduled(Option<chassis::backup::series::Schedule>),
     /// `restore`.
-    Restore {
-        /// The file.
-        from: PathBuf,
-        /// Whether to set aside what is there.
-        replace: bool,
-    },
+    Restore(desk::backup::Restore),
     /// `support-bundle`.
     Support(desk::support::Ask),
     /// `doctor`.

@@ -1,8 +1,10 @@
 //! Options of `backup`, `restore` and `doctor`.
 
 use super::{Layer, StatusArgs, UsageError, needed};
+use chassis::backup::PassphraseFrom;
 use chassis::backup::series::{Schedule, ScheduleLayer};
 use clap::Args;
+use desk::backup::Restore;
 use desk::doctor::Surroundings;
 use desk::support::Ask;
 use std::path::PathBuf;
@@ -19,8 +21,33 @@ pub struct BackupArgs {
     /// not stay.
     #[arg(long, conflicts_with = "to")]
     scheduled: bool,
+    /// Write nothing: read this backup whole, with the contents beside it, and say whether it can be restored.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "scheduled"])]
+    verify: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     #[command(flatten)]
     schedule: ScheduleArgs,
+}
+
+/// Where the passphrase is that backups are encrypted with.
+#[derive(Debug, Default, Args)]
+pub struct PassphraseArgs {
+    /// A file that holds the passphrase which the backup is encrypted with, in one line; others may not read it [default: the
+    /// systemd credential `backup-passphrase`; without one, nothing is encrypted].
+    #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_BACKUP_PASSPHRASE_FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// The passphrase comes on standard input, one line.
+    #[arg(long, conflicts_with = "passphrase_file")]
+    passphrase_stdin: bool,
+}
+
+impl PassphraseArgs {
+    /// What is said here, else what the configuration says.
+    fn over(self, below: Option<&ScheduleLayer>) -> PassphraseFrom {
+        let below = below.and_then(|backup| backup.passphrase_file.clone());
+        PassphraseFrom { file: self.passphrase_file.or(below), stdin: self.passphrase_stdin }
+    }
 }
 
 /// Where backups go that are made by themselves, and how many of them stay.
@@ -45,6 +72,8 @@ pub struct RestoreArgs {
     /// The backup.
     #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_FROM")]
     from: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     /// Set aside what the folder holds, into a folder within it.
     #[arg(long, env = "AINCIDENT_NODE_REPLACE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     replace: Option<bool>,
@@ -91,6 +120,15 @@ pub enum KeepTask {
     Backup {
         /// The file.
         to: PathBuf,
+        /// What it is encrypted with.
+        passphrase: PassphraseFrom,
+    },
+    /// `backup --verify`.
+    VerifyBackup {
+        /// The file.
+        from: PathBuf,
+        /// What it is encrypted with.
+        passphrase: PassphraseFrom,
     },
     /// `backup --scheduled`.
     Scheduled {
@@ -100,12 +138,7 @@ pub enum KeepTask {
         said_here: (bool, bool),
     },
     /// `restore`.
-    Restore {
-        /// The file.
-        from: PathBuf,
-        /// Whether to set aside what is there.
-        replace: bool,
-    },
+    Restore(Restore),
     /// `support-bundle`.
     Support(Ask),
     /// `doctor`.
@@ -125,19 +158,27 @@ impl BackupArgs {
     pub fn resolve(self) -> Result<KeepConfig, UsageError> {
         let given = Layer { json: self.plain.json, to: self.to, ..Layer::default() };
         let (data_dir, layer) = self.plain.place.layered(given)?;
+        let passphrase = self.passphrase.over(layer.backup.as_ref());
         let given = self.schedule;
         let given = ScheduleLayer {
             folder: given.folder,
             keep_daily: given.keep_daily,
             keep_weekly: given.keep_weekly,
+            passphrase_file: None,
         };
         let task = if self.scheduled {
             let file = layer.backup.unwrap_or_default();
             let said_here =
                 (given.keep_daily.or(file.keep_daily).is_some(), given.keep_weekly.or(file.keep_weekly).is_some());
-            KeepTask::Scheduled { schedule: given.over(Some(file)).map_err(UsageError::Range)?, said_here }
+            let schedule = given.over(Some(file)).map_err(UsageError::Range)?;
+            KeepTask::Scheduled {
+                schedule: schedule.map(|schedule| Schedule { passphrase, ..schedule }),
+                said_here,
+            }
+        } else if let Some(from) = self.verify {
+            KeepTask::VerifyBackup { from, passphrase }
         } else {
-            KeepTask::Backup { to: needed(layer.to, "--to", "AINCIDENT_NODE_TO")? }
+            KeepTask::Backup { to: needed(layer.to, "--to", "AINCIDENT_NODE_TO")?, passphrase }
         };
         Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
@@ -157,7 +198,8 @@ impl RestoreArgs {
         };
         let (data_dir, layer) = self.plain.place.layered(given)?;
         let from = needed(layer.from, "--from", "AINCIDENT_NODE_FROM")?;
-        let task = KeepTask::Restore { from, replace: layer.replace.unwrap_or(false) };
+        let passphrase = self.passphrase.over(layer.backup.as_ref());
+        let task = KeepTask::Restore(Restore { from, passphrase, replace: layer.replace.unwrap_or(false) });
         Ok(KeepConfig { data_dir, json: layer.json.unwrap_or(false), task })
     }
 }
@@ -194,5 +236,8 @@ impl SupportArgs {
 
 /// What the configuration file names, for `doctor`.
 fn around(config: Option<PathBuf>, layer: &mut Layer) -> Surroundings {
-    Surroundings::of(config, layer.code.is_some(), layer.mail.take(), layer.webhooks.take(), layer.tls.take())
+    let backups = layer.backup.take().and_then(|backup| backup.folder);
+    let mut around = Surroundings::of(config, layer.code.is_some(), layer.mail.take(), layer.webhooks.take(), layer.tls.take());
+    around.backups = backups;
+    around
 }
