@@ -9,6 +9,7 @@ mod verify;
 
 use crate::config::{AdminConfig, Task};
 use crate::site;
+use chassis::backup::series;
 use chassis::folder::DataFolder;
 use desk::accounts::{self, NewAccount};
 use desk::actor::{Actor, Role};
@@ -30,6 +31,11 @@ pub struct Failed(String);
 /// # Errors
 /// One line for standard error.
 pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed> {
+    if let Task::Scheduled(schedule) = &config.task
+        && let Some(said) = series::idle(schedule.as_ref(), &config.data_dir).map_err(Failed)?
+    {
+        return say(out, said);
+    }
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     if let Task::Restore { from, replace } = config.task {
         // Before anything makes a new hub of the folder.
@@ -55,14 +61,14 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::VerifyAudit => return admin.verify(out).await,
         Task::Verify { store } => return verify::run(&admin.desk, store, config.json, out).await,
         Task::Backup { to } => keep::backup(&admin.desk, &folder, to, config.json).await?,
-        Task::Scheduled(schedule) => keep::by_schedule(&admin.desk, &folder, schedule, config.json).await?,
+        Task::Scheduled(None) | Task::Restore { .. } => String::new(),
+        Task::Scheduled(Some(schedule)) => keep::by_schedule(&admin.desk, &folder, schedule, config.json).await?,
         Task::Support(ask) => keep::support(&admin.desk, &admin.actor, &folder, &ask).await?,
         Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
         Task::Settings { store, patch } => admin.settings(store, patch).await?,
         Task::Quarantine(command) => {
             desk::quarantine::command::run(&admin.desk, command, config.json).await.map_err(explain)?
         }
-        Task::Restore { .. } => String::new(),
     };
     say(out, &said)
 }

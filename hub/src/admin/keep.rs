@@ -33,12 +33,9 @@ pub(super) async fn backup(desk: &Desk, folder: &DataFolder, to: PathBuf, json: 
 pub(super) async fn by_schedule(
     desk: &Desk,
     folder: &DataFolder,
-    schedule: Option<Schedule>,
+    schedule: Schedule,
     json: bool,
 ) -> Result<String, Failed> {
-    let Some(schedule) = schedule else {
-        return Ok("no backup.folder is set: nothing was backed up".to_owned());
-    };
     let round = backup::by_schedule(desk, folder, ABOUT, schedule, |_| ()).await.map_err(failed)?;
     let (file, removed) = (round.file.display(), round.removed.len());
     told(&round.manifest, json, &format!("backed up into {file} and read back, {removed} older ones removed"))
