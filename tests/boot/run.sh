@@ -478,8 +478,9 @@ for one in $both; do inside mv "/var/tmp/backups-of-$one" "/var/backups/$one"; d
 install /var/tmp/latest-hub.deb /var/tmp/latest-node.deb || { cat "$work/apt.log" >&2; die "install after a purge"; }
 for one in $both; do
     inside systemctl stop "$one"
-    # They became root's.
-    inside chown -R "$one:$one" "/var/backups/$one"
+    # A purge left them to root, and the accounts that were made anew may have other numbers.
+    strange=$(inside find "/var/backups/$one" ! -user "$one")
+    [ -z "$strange" ] || die "backups are not the account's again: $strange"
     inside "$one" restore --replace --from "$(latest "$one")" >"$work/restore.log" 2>&1 || die "restore: $(cat "$work/restore.log")"
     inside systemctl start "$one" || die "$one does not start after it was restored"
 done
