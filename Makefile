@@ -22,10 +22,10 @@ need = missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 	echo "installing$$missing"; sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; }
 
-.PHONY: help build release demo test sim lint bench narrow peers axe clients deb boot alerts deny build-packages deb-packages boot-packages test-packages toolchain
+.PHONY: help build release demo test sim lint bench narrow peers axe clients deb reproduce boot alerts deny build-packages deb-packages boot-packages test-packages toolchain
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
 toolchain:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs, then try again" >&2; exit 1; }
@@ -85,10 +85,16 @@ PACKED = target/$(if $(filter dev,$(PACK)),debug,$(PACK))
 PACKING = --profile $(PACK) --no-build $(if $(filter dev,$(PACK)),--fast)
 # The same packages from the same sources: file times in them are those of the last commit.
 EPOCH = SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s)
+# And wherever they are built: no folder of this machine stands in them, of Rust code or of C. For dist alone, since other flags build
+# everything anew.
+CARGO_FOLDER = $${CARGO_HOME:-$$HOME/.cargo}
+ANYWHERE = $(if $(filter dist,$(PACK)),$(EPOCH) \
+	CARGO_ENCODED_RUSTFLAGS="$$(printf -- '--remap-path-prefix=%s=/cargo\037--remap-path-prefix=%s=/aincident' "$(CARGO_FOLDER)" "$(CURDIR)")" \
+	CFLAGS="$$CFLAGS -ffile-prefix-map=$(CARGO_FOLDER)=/cargo -ffile-prefix-map=$(CURDIR)=/aincident")
 
 deb: deb-packages ## Debian packages of both programs, in target/debian
 	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --version "^3.8" --locked
-	$(CARGO) build --workspace --bin aincident-hub --bin aincident-node --profile $(PACK) --locked
+	$(ANYWHERE) $(CARGO) build --workspace --bin aincident-hub --bin aincident-node --profile $(PACK) --locked
 	rm -rf target/manual
 	$(PACKED)/aincident-hub manual --to target/manual/aincident-hub
 	$(PACKED)/aincident-node manual --to target/manual/aincident-node
@@ -99,11 +105,17 @@ deb: deb-packages ## Debian packages of both programs, in target/debian
 	$(EPOCH) $(CARGO) deb -p aincident-node $(PACKING)
 	lintian --fail-on error target/debian/*.deb
 
+reproduce: deb-packages ## Packs twice, in two folders, and compares (an hour)
+	@packaging/reproduce.sh
+
 deb-packages: build-packages
 	@$(call need,lintian dpkg-dev)
 
 boot: boot-packages ## Boots a Debian with systemd and drives the packages: install, enrol, upgrade, kill, reboot, purge (as root)
-	@[ -n "$$(ls target/debian/*.deb 2>/dev/null)" ] || $(MAKE) deb
+	@hub=$$(ls -t target/debian/aincident-hub_*.deb 2>/dev/null | head -n 1); \
+		node=$$(ls -t target/debian/aincident-node_*.deb 2>/dev/null | head -n 1); \
+		if [ -z "$$hub" ] || [ -z "$$node" ]; then $(MAKE) deb; \
+		elif newer=$$(packaging/stale.sh "$$hub" "$$node"); then echo "the packages are older than $$newer: packing anew"; $(MAKE) deb; fi
 	@tests/boot/run.sh
 
 boot-packages: build-packages

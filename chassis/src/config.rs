@@ -4,13 +4,13 @@
 //! layers, `env = "…"`) and `serde::Deserialize` with `deny_unknown_fields` (the third). [`overlay!`](crate::overlay)
 //! joins them field by field; a field forgotten there does not compile.
 
+mod files;
 mod mistakes;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
-
+pub use files::{MAX_BYTES, MAX_FILES, folder_of, load_file, paths};
 pub use mistakes::{Mistake, check, keys_missing_in, mistakes, parse, uncommented};
 
 use crate::secret::Redacted;
@@ -38,6 +38,14 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// Whether it is not what a file says that is wrong: it cannot be read now, and may be another time.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        matches!(self, Self::Read { .. })
+    }
+}
+
 /// A line in a file, counted from 1, where it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(pub Option<usize>);
@@ -46,23 +54,6 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |line| write!(f, ", line {line}"))
     }
-}
-
-/// Reads the TOML file at `path`; `T::default()` when there is none to read.
-///
-/// # Errors
-///
-/// When the file cannot be read, is not TOML, or does not fit `T`.
-pub fn load_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T, ConfigError> {
-    let Some(path) = path else {
-        return Ok(T::default());
-    };
-    let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
-    toml::from_str(&text).map_err(|error| ConfigError::Content {
-        path: path.to_owned(),
-        place: Place(error.span().and_then(|span| line_of(&text, span.start))),
-        message: error.message().replace('\n', " "),
-    })
 }
 
 /// The most of a secret that is handed over as a file, in bytes.
@@ -143,6 +134,7 @@ macro_rules! overlay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[derive(Debug, Default, PartialEq, serde::Deserialize)]
     #[serde(deny_unknown_fields, default)]

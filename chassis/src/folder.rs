@@ -9,6 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+/// The database's name in the folder.
+const DATABASE: &str = "ledger.sqlite";
+
 /// Why a data folder cannot be used; one line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
@@ -105,7 +108,16 @@ impl DataFolder {
     /// Where the database lives: `ledger.sqlite`.
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        self.path.join("ledger.sqlite")
+        self.path.join(DATABASE)
+    }
+
+    /// Whether there is a database in the folder at `path`; makes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be found out.
+    pub fn has_database(path: &Path) -> io::Result<bool> {
+        path.join(DATABASE).try_exists()
     }
 
     /// Where files live: `blobs`.

@@ -2,7 +2,10 @@
 //!
 //! The protocol is a datagram of lines to the socket that `$NOTIFY_SOCKET` names; without it nothing is told. The
 //! watchdog (`WatchdogSec=` in the unit) is fed only while everything that a program cannot do without has answered
-//! just now: a thread that waits for ever does not feed it, and systemd begins the program anew.
+//! just now: a thread that waits for ever does not feed it, and systemd begins the program anew. Before the program serves it
+//! has no watchdog but a time in which it has to (`TimeoutStartSec=`), which is put off for as long as it works ([`Starting`]).
+
+pub mod socket;
 
 use std::ffi::OsString;
 use std::io;
@@ -10,12 +13,12 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use tokio_util::sync::CancellationToken;
 
-use crate::pulse::Pulse;
 use crate::shutdown::Shutdown;
 
 /// Something that a program cannot do without: its name, and a question that is answered, not in time, or with why not.
@@ -34,26 +37,43 @@ impl Vital {
         Self { name, ask: Arc::new(move || Box::pin(ask())) }
     }
 
-    /// A loop that has to turn.
+    /// What it is called in the log.
     #[must_use]
-    pub fn turning(name: &'static str, pulse: Pulse) -> Self {
-        Self::new(name, move || {
-            let pulse = pulse.clone();
-            async move {
-                pulse.felt().await;
-                Ok(())
-            }
-        })
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Asks it once.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not well; it may not answer at all.
+    pub async fn answers(&self) -> Result<(), String> {
+        (self.ask)().await
     }
 }
 
 /// Into how many parts its period is divided: each begins with a look, which may take as long as one.
 const FEEDS: u32 = 4;
 
+/// How often systemd is told that the start goes on, and until when from then on.
+const PUTS_OFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
+/// Processor time that a start takes between two such words if it goes on: less of it is a start that stands still, and may be
+/// ended. Whoever reads and writes a database takes more, however slow its disk.
+const LEAST_WORK: Duration = Duration::from_millis(5);
+
+/// While it is there, systemd waits for the start for as long as the process works at it. Changing the schema of a large ledger
+/// may take longer than any `TimeoutStartSec=`; ended for that, it would be begun again and again.
+#[derive(Debug)]
+pub struct Starting {
+    /// Its end ends the thread that tells.
+    _going_on: Option<Sender<()>>,
+}
+
 /// The service's side of systemd's notifications.
 #[derive(Debug, Default)]
 pub struct Systemd {
-    socket: Option<(UnixDatagram, SocketAddr)>,
+    socket: Option<Arc<(UnixDatagram, SocketAddr)>>,
     /// After how long without a word the program is begun anew.
     watchdog: Option<Duration>,
 }
@@ -74,12 +94,43 @@ impl Systemd {
             return Self::default();
         };
         match connect(&name) {
-            Ok(socket) => Self { socket: Some(socket), watchdog },
+            Ok(socket) => Self { socket: Some(Arc::new(socket)), watchdog },
             Err(error) => {
                 tracing::warn!(%error, "systemd cannot be told anything: its socket {name:?} cannot be used");
                 Self::default()
             }
         }
+    }
+
+    /// From now on the program starts, until what is answered is dropped.
+    #[must_use]
+    pub fn starting(&self) -> Starting {
+        self.starting_by(PUTS_OFF)
+    }
+
+    fn starting_by(&self, (every, until): (Duration, Duration)) -> Starting {
+        if self.socket.is_none() {
+            return Starting { _going_on: None };
+        }
+        let (going_on, ended) = channel::<()>();
+        let told = Self { socket: self.socket.clone(), watchdog: None };
+        // A thread of its own: opening the ledger holds up those that wait for it.
+        let telling = std::thread::Builder::new().name("start-teller".to_owned()).spawn(move || {
+            let mut before = processor_time();
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(every) {
+                let now = processor_time();
+                if now.saturating_sub(before) >= LEAST_WORK {
+                    told.tell(&format!("EXTEND_TIMEOUT_USEC={}", until.as_micros()));
+                } else {
+                    tracing::warn!("the start stands still; systemd ends it when that lasts");
+                }
+                before = now;
+            }
+        });
+        if let Err(error) = telling {
+            tracing::warn!(%error, "systemd is not told that the start goes on");
+        }
+        Starting { _going_on: Some(going_on) }
     }
 
     /// From now on the program serves: says so, feeds the watchdog while all of `vitals` answer, and tells when the end begins.
@@ -132,18 +183,25 @@ impl Systemd {
     }
 
     fn tell(&self, words: &str) {
-        if let Some((socket, address)) = &self.socket
-            && let Err(error) = socket.send_to_addr(words.as_bytes(), address)
+        if let Some(told) = &self.socket
+            && let Err(error) = told.0.send_to_addr(words.as_bytes(), &told.1)
         {
             tracing::warn!(%error, "systemd could not be told");
         }
     }
 }
 
+/// How long the processors have worked for this process.
+fn processor_time() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let seconds = Duration::from_secs(u64::try_from(spent.tv_sec).unwrap_or_default());
+    seconds + Duration::from_nanos(u64::try_from(spent.tv_nsec).unwrap_or_default())
+}
+
 /// Which of `vitals` did not answer within `limit`, and why.
 async fn silent(vitals: &[Vital], limit: Duration) -> Vec<String> {
     let asked = vitals.iter().map(|vital| async move {
-        match tokio::time::timeout(limit, (vital.ask)()).await {
+        match tokio::time::timeout(limit, vital.answers()).await {
             Ok(Ok(())) => None,
             Ok(Err(why)) => Some(format!("{}: {why}", vital.name)),
             Err(_) => Some(format!("{}: no answer in time", vital.name)),
@@ -228,5 +286,44 @@ mod tests {
         assert_eq!(tokio::task::spawn_blocking(move || heard(&socket)).await.unwrap(), "WATCHDOG=1");
         stop.cancel();
         feeding.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_vital_that_says_that_it_is_not_well_stops_the_feeding_too() {
+        let sound = Vital::new("one", || async { Ok(()) });
+        let broken = Vital::new("other", || async { Err("it is late".to_owned()) });
+        let limit = Duration::from_secs(8);
+        assert_eq!(silent(&[sound.clone(), broken], limit).await, ["other: it is late"]);
+        assert_eq!(silent(&[sound], limit).await, [""; 0]);
+    }
+
+    #[test]
+    fn a_start_that_works_is_waited_for_until_it_is_over() {
+        let scratch = crate::folder::tests::scratch("starting");
+        let path = scratch.join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let systemd = Systemd::at(Some(path.into_os_string()), None);
+        let starting = systemd.starting_by((Duration::from_millis(40), Duration::from_secs(7)));
+        socket.set_nonblocking(true).unwrap();
+        let begun = std::time::Instant::now();
+        let mut word = [0; 60];
+        // Nobody but this loop works.
+        let length = loop {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nothing was told");
+            if let Ok(length) = socket.recv(&mut word) {
+                break length;
+            }
+        };
+        assert_eq!(&word[..length], b"EXTEND_TIMEOUT_USEC=7000000");
+        drop(starting);
+        // The thread has ended once nobody else holds the socket.
+        let told = systemd.socket.clone().unwrap();
+        drop(systemd);
+        while Arc::strong_count(&told) > 1 {
+            assert!(begun.elapsed() < Duration::from_secs(40), "it is told for ever");
+            std::thread::yield_now();
+        }
+        // Nobody to tell: nothing begins.
+        assert!(Systemd::at(None, None).starting()._going_on.is_none());
     }
 }

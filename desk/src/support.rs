@@ -4,6 +4,7 @@ use crate::backup::Failed;
 use crate::desk::Desk;
 use crate::doctor::{Finding, Surroundings};
 use chassis::bundle::{Bundle, MAX_TEXT_BYTES, Redactor, settings};
+use chassis::config;
 use chassis::folder::DataFolder;
 use chassis::outbound::{Method, Outbound, OutboundConfig, Url};
 use serde_json::json;
@@ -106,12 +107,23 @@ fn files(blobs: &Path) -> serde_json::Value {
     json!({ "count": count, "size_bytes": bytes })
 }
 
+/// The file and those of its folder, in the order in which they are read.
 fn configuration(file: Option<&Path>) -> String {
-    match file.map(std::fs::read_to_string) {
-        None => "# no configuration file\n".to_owned(),
-        Some(Ok(text)) => settings(&text, &SHOWN),
-        Some(Err(error)) => format!("# cannot be read: {error}\n"),
-    }
+    let Some(file) = file else {
+        return "# no configuration file\n".to_owned();
+    };
+    let files = match config::paths(file) {
+        Ok(files) => files,
+        Err(error) => return format!("# {error}\n"),
+    };
+    let one = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().display();
+        match std::fs::read_to_string(file) {
+            Ok(text) => format!("# {name}\n{}", settings(&text, &SHOWN)),
+            Err(error) => format!("# {name} cannot be read: {error}\n"),
+        }
+    };
+    files.iter().map(one).collect()
 }
 
 /// Which variables are set for the programs: their names.

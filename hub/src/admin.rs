@@ -9,6 +9,7 @@ mod verify;
 
 use crate::config::{AdminConfig, Task};
 use crate::site;
+use chassis::backup::series;
 use chassis::folder::DataFolder;
 use desk::accounts::{self, NewAccount};
 use desk::actor::{Actor, Role};
@@ -36,6 +37,11 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         }
         task => AdminConfig { task, ..config },
     };
+    if let Task::Scheduled(schedule) = &config.task
+        && let Some(said) = series::idle(schedule.as_ref(), &config.data_dir).map_err(Failed)?
+    {
+        return say(out, said);
+    }
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     if let Task::Restore(what) = config.task {
         // Before anything makes a new hub of the folder.
@@ -61,7 +67,8 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::VerifyAudit => return admin.verify(out).await,
         Task::Verify { store } => return verify::run(&admin.desk, store, config.json, out).await,
         Task::Backup { to, passphrase } => keep::backup(&admin.desk, &folder, (to, passphrase), config.json).await?,
-        Task::Scheduled(schedule) => keep::by_schedule(&admin.desk, &folder, schedule, config.json).await?,
+        Task::Scheduled(None) | Task::Restore(_) | Task::VerifyBackup { .. } => String::new(),
+        Task::Scheduled(Some(schedule)) => keep::by_schedule(&admin.desk, &folder, schedule, config.json).await?,
         Task::Support(ask) => keep::support(&admin.desk, &admin.actor, &folder, &ask).await?,
         Task::Doctor { around, full } => {
             let found = keep::findings(&admin.desk, &folder, &around, full).await;
@@ -71,7 +78,6 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::Quarantine(command) => {
             desk::quarantine::command::run(&admin.desk, command, config.json).await.map_err(explain)?
         }
-        Task::Restore(_) | Task::VerifyBackup { .. } => String::new(),
     };
     say(out, &said)
 }

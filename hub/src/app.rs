@@ -6,19 +6,20 @@ use crate::reload::{Again, Settings};
 use crate::setup::Setup;
 use crate::{figures, fleet, http, site};
 use chassis::folder::DataFolder;
-use chassis::http::{Server, Tls, announce, needs_tls};
+use chassis::http::{Door, Server, Tls, announce, needs_tls};
 use chassis::outbound::Pin;
 use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
-use chassis::systemd::Systemd;
+use chassis::systemd::{Systemd, Vital, socket};
 use chassis::telemetry;
+use desk::Desk;
 use desk::notifications::Notifier;
 use desk::photos::heic::Opener;
 use desk::versions;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::lookup_host;
 
 /// Most connections at once: every node of a large company waits for news on one of its own, and people come on top.
 const MAX_CONNECTIONS: usize = 12_000;
@@ -31,18 +32,29 @@ const FIRST_CALL: Duration = Duration::from_secs(15);
 #[error("{0}")]
 pub struct Failed(String);
 
-/// Serves until the shutdown is over; `again` reads the configuration anew.
+/// What the hub cannot do without: while one of these does not answer, the watchdog is not fed.
+#[must_use]
+pub fn vitals(desk: &Desk, door: &Door, address: SocketAddr) -> Vec<Vital> {
+    vec![desk.vital(), door.vital(address)]
+}
+
+/// Serves until the shutdown is over, on `handed_over` where systemd holds the socket; `again` reads the configuration anew.
 ///
 /// # Errors
 /// One line for standard error, when it cannot start or cannot go on.
-pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
+pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: Again) -> Result<(), Failed> {
     telemetry::init(&config.telemetry, "aincident-hub").map_err(failed)?;
     let hangups = Hangups::listen().map_err(failed)?;
     let now = config.clone();
     let metrics = telemetry::install_metrics().map_err(failed)?;
     figures::begin();
     let shutdown = Shutdown::on_signals().map_err(failed)?;
-    let address = resolve(&config.listen).await?;
+    let address = match &handed_over {
+        Some(listener) => listener.local_addr().map_err(failed)?,
+        None => resolve(&config.listen).await?,
+    };
+    let systemd = Systemd::from_environment();
+    let starting = systemd.starting();
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     let mut lock = folder.lock().map_err(failed)?;
@@ -67,7 +79,10 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     let authority = Arc::new(move || Pin::of_pem(&own.as_ref()?.authority_pem()?));
     let router = http::with_setup(&desk, intake.clone(), Some(metrics), setup, authority);
 
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+    if handed_over.is_some() {
+        tracing::info!(%address, "listens on the socket that systemd holds; `listen` of the configuration counts for nothing");
+    }
+    let listener = socket::listen(handed_over, address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))
     })?;
     let address = listener.local_addr().map_err(failed)?;
@@ -90,10 +105,11 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
     }
-    let vitals = vec![desk.vital(), server.door().vital(address)];
+    let vitals = vitals(&desk, &server.door(), address);
     // For commands on the same folder.
     lock.note(address, tls.is_some()).map_err(failed)?;
-    Systemd::from_environment().serving(&format!("serves on {address}"), vitals, &shutdown);
+    drop(starting);
+    systemd.serving(&format!("serves on {address}"), vitals, &shutdown);
     announce(address, tls.is_some()).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
     server.serve(listener, router, shutdown).await.map_err(failed)?;
     if let Err(error) = measuring.await {

@@ -14,9 +14,10 @@ mod slow;
 mod task;
 mod tls;
 mod traces;
+mod usage;
 
 use chassis::backup::series::ScheduleLayer;
-use chassis::config::{ConfigError, Layered, load_file};
+use chassis::config::{Layered, load_file};
 use chassis::http::TlsLayer;
 use chassis::mail::MailLayer;
 use chassis::overlay;
@@ -38,6 +39,7 @@ pub use scrub::VerifyArgs;
 pub use serve::{ServeArgs, ServeConfig};
 pub use settings::SettingsCommand;
 pub use task::Task;
+pub use usage::UsageError;
 
 /// The A.I.ncident program at headquarters.
 #[derive(Debug, Parser)]
@@ -141,8 +143,9 @@ pub enum AuditCommand {
 /// Where things are; every command has these.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
-    /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first
-    /// [default: /etc/aincident/hub.toml, where it is there and no --data-dir is given].
+    /// A TOML file with any of the options (`-` in names becomes `_`), and over it, in the order of their names, those of the folder
+    /// beside it (hub.d/*.toml); the command line and the environment go first [default: /etc/aincident/hub.toml, where it is there and no
+    /// --data-dir is given].
     #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_CONFIG")]
     config: Option<PathBuf>,
     /// The data folder; made where there is none.
@@ -308,25 +311,6 @@ overlay!(Layer {
     mail,
     webhooks,
 });
-
-/// Why the program cannot do as told.
-#[derive(Debug, thiserror::Error)]
-pub enum UsageError {
-    /// The file.
-    #[error(transparent)]
-    File(#[from] ConfigError),
-    /// Something needed was not given.
-    #[error("{option} is missing; give it on the command line, as {variable} or in the --config file")]
-    Missing {
-        /// The option.
-        option: &'static str,
-        /// Its variable.
-        variable: &'static str,
-    },
-    /// Something given is not in range.
-    #[error("{0}")]
-    Range(String),
-}
 
 /// What every administration command has, ready to go.
 #[derive(Debug)]

@@ -26,6 +26,8 @@ fn main() -> ExitCode {
     };
     let config = match command.resolve() {
         Ok(config) => config,
+        // Tried again by whoever watches over the program.
+        Err(error) if error.is_unread() => return complain(&error, FAILED),
         Err(error) => return complain(&error, USAGE),
     };
     let folder = match &config {
@@ -39,8 +41,13 @@ fn main() -> ExitCode {
     {
         return complain(&format!("cannot work as the owner of {}: {error}", folder.display()), FAILED);
     }
+    let mut handed_over = None;
     if matches!(config, Config::Serve(_)) {
         chassis::memory::give_back_at_once();
+        match chassis::systemd::socket::inherited() {
+            Ok(listener) => handed_over = listener,
+            Err(why) => return complain(&why, FAILED),
+        }
     }
     let mut runtime = match &config {
         Config::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
@@ -53,7 +60,7 @@ fn main() -> ExitCode {
     match config {
         Config::Serve(config) => {
             let again = again.unwrap_or_default();
-            end(runtime.block_on(app::run(*config, Box::new(move || again.clone().resolve()))))
+            end(runtime.block_on(app::run(*config, handed_over, Box::new(move || again.clone().resolve()))))
         }
         Config::Admin(config) => end(runtime.block_on(admin::run(config, &mut std::io::stdout()))),
         Config::Check(args) => end(args.run(&mut std::io::stdout())),

@@ -8,10 +8,14 @@
 
 mod support;
 
+use aincident_hub::app;
+use chassis::http::Server;
+use chassis::systemd::Vital;
 use desk::accounts::{self, NewAccount};
 use desk::actor::{Actor, Role};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use support::{Hub, Reply, enrol, send};
 use sync_protocol::message::path;
 
@@ -120,4 +124,14 @@ async fn the_fleet_is_in_the_openapi_document() {
         assert!(api["paths"][path][method].is_object(), "{method} {path}");
     }
     hub.stop().await;
+}
+
+#[tokio::test]
+async fn the_watchdog_asks_for_writer_and_listener_and_believes_none_that_is_not_there() {
+    let hub = Hub::start().await;
+    let vitals = app::vitals(&hub.desk, &Server::default().door(), hub.address);
+    assert_eq!(vitals.iter().map(Vital::name).collect::<Vec<_>>(), ["writer", "listener"]);
+    assert_eq!(vitals[0].answers().await, Ok(()));
+    // Another door than the one that is served: nobody stands behind it.
+    assert!(tokio::time::timeout(Duration::from_millis(50), vitals[1].answers()).await.is_err());
 }

@@ -1,20 +1,21 @@
 //! The serving node: what is built of what, and in which order it ends.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use chassis::folder::DataFolder;
-use chassis::http::{Server, Tls, announce, needs_tls};
+use chassis::http::{Door, Server, Tls, announce, needs_tls};
 use chassis::mdns::{self, Service};
 use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
-use chassis::systemd::{Systemd, Vital};
+use chassis::systemd::{Systemd, Vital, socket};
 use chassis::telemetry;
+use desk::Desk;
 use desk::ledger::Identity;
 use desk::notifications::Notifier;
 use desk::photos::heic::Opener;
 use desk::versions;
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::lookup_host;
 
 use crate::cache::FolderCache;
 use crate::config::ServeConfig;
@@ -29,17 +30,28 @@ use crate::{figures, http, inbox, site};
 #[error("{0}")]
 pub struct Failed(String);
 
-/// Serves until the shutdown is over; `again` reads the configuration anew.
+/// What the node cannot do without: while one of these does not answer, the watchdog is not fed.
+#[must_use]
+pub fn vitals(desk: &Desk, replicator: &Replicator, door: &Door, address: SocketAddr) -> Vec<Vital> {
+    vec![desk.vital(), replicator.vital(), door.vital(address)]
+}
+
+/// Serves until the shutdown is over, on `handed_over` where systemd holds the socket; `again` reads the configuration anew.
 ///
 /// # Errors
 /// One line for standard error, when it cannot start or cannot go on.
-pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
+pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: Again) -> Result<(), Failed> {
     telemetry::init(&config.telemetry, "aincident-node").map_err(failed)?;
     let hangups = Hangups::listen().map_err(failed)?;
     let metrics = telemetry::install_metrics().map_err(failed)?;
     figures::begin();
     let shutdown = Shutdown::on_signals().map_err(failed)?;
-    let address = resolve(&config.listen).await?;
+    let address = match &handed_over {
+        Some(listener) => listener.local_addr().map_err(failed)?,
+        None => resolve(&config.listen).await?,
+    };
+    let systemd = Systemd::from_environment();
+    let starting = systemd.starting();
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     let mut lock = folder.lock().map_err(failed)?;
@@ -69,7 +81,10 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     let reach = http::Reach { secured: tls.is_some(), own_authority };
     let router = http::router(&desk, replicator.board(), replicator.view(), reach, Some(metrics));
 
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+    if handed_over.is_some() {
+        tracing::info!(%address, "listens on the socket that systemd holds; `listen` of the configuration counts for nothing");
+    }
+    let listener = socket::listen(handed_over, address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))
     })?;
     let address = listener.local_addr().map_err(failed)?;
@@ -79,7 +94,7 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
     }
-    let vitals = vec![desk.vital(), Vital::turning("replicator", replicator.pulse()), server.door().vital(address)];
+    let vitals = vitals(&desk, &replicator, &server.door(), address);
     tokio::spawn(chassis::backup::series::measure(config.data_dir, shutdown.token()));
     let settings = Settings { again, now, version, desk: desk.clone(), replicator: replicator.clone() };
     tokio::spawn(shutdown.token().run_until_cancelled_owned(settings.keep(hangups)));
@@ -104,7 +119,8 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     }
     // For commands on the same folder.
     lock.note(address, tls.is_some()).map_err(failed)?;
-    Systemd::from_environment().serving(&format!("serves on {address}"), vitals, &shutdown);
+    drop(starting);
+    systemd.serving(&format!("serves on {address}"), vitals, &shutdown);
     announce(address, tls.is_some()).map_err(|error| Failed(format!("cannot write to standard output: {error}")))?;
     server.serve(listener, router, shutdown).await.map_err(failed)?;
     if let Err(error) = dropped.await {

@@ -14,6 +14,7 @@ mod slow;
 mod tls;
 mod traces;
 mod trust;
+mod usage;
 
 pub use check::CheckArgs;
 pub use headquarters::{ALSO_HERE, Headquarters};
@@ -21,7 +22,7 @@ pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs, Suppor
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
 use chassis::backup::series::ScheduleLayer;
-use chassis::config::{ConfigError, Layered, credential, listen_address, load_file};
+use chassis::config::{Layered, credential, listen_address, load_file};
 use chassis::http::{TlsConfig, TlsLayer};
 use chassis::mail::{MailConfig, MailLayer};
 use chassis::outbound::{MAX_PINS, Pin};
@@ -44,6 +45,7 @@ use std::path::PathBuf;
 use tls::TlsArgs;
 use traces::TracesArgs;
 pub use trust::{TrustArgs, TrustConfig};
+pub use usage::UsageError;
 
 use crate::replicator::Tempo;
 
@@ -96,8 +98,9 @@ const INSTALLED: &str = "/etc/aincident/node.toml";
 /// Where things are; every command has these.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
-    /// A TOML file with any of the options (`-` in names becomes `_`); the command line and the environment go first
-    /// [default: /etc/aincident/node.toml, where it is there and no --data-dir is given].
+    /// A TOML file with any of the options (`-` in names becomes `_`), and over it, in the order of their names, those of the folder
+    /// beside it (node.d/*.toml); the command line and the environment go first [default: /etc/aincident/node.toml, where it is there and no
+    /// --data-dir is given].
     #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_CONFIG")]
     config: Option<PathBuf>,
     /// The data folder; made where there is none.
@@ -282,25 +285,6 @@ overlay!(Layer {
     webhooks,
     pin_days,
 });
-
-/// Why the program cannot do as told.
-#[derive(Debug, thiserror::Error)]
-pub enum UsageError {
-    /// The file.
-    #[error(transparent)]
-    File(#[from] ConfigError),
-    /// Something needed was not given.
-    #[error("{option} is missing; give it on the command line, as {variable} or in the --config file")]
-    Missing {
-        /// The option.
-        option: &'static str,
-        /// Its variable.
-        variable: &'static str,
-    },
-    /// Something given is not in range.
-    #[error("{0}")]
-    Range(String),
-}
 
 /// `enroll`, ready to go.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use chassis::backup::Manifest;
+use chassis::backup::{Manifest, series};
 use chassis::clock::{SystemClock, format_rfc3339};
 use chassis::folder::{DataFolder, FolderError};
 use chassis::ids::Ids;
@@ -31,6 +31,9 @@ pub enum KeepError {
     /// Backup or restore.
     #[error(transparent)]
     Backup(#[from] backup::Failed),
+    /// There is nothing to back up.
+    #[error("{0}")]
+    Empty(String),
     /// Something is broken.
     #[error("{0} of {1} checks failed; each line says what to do")]
     Broken(usize, usize),
@@ -57,6 +60,12 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
         let what = format!("{file} is a whole backup of {}", manifest.program);
         return tell(out, &manifest, config.json, &what);
     }
+    if let KeepTask::Scheduled { schedule, .. } = &config.task
+        && let Some(said) = series::idle(schedule.as_ref(), &config.data_dir).map_err(KeepError::Empty)?
+    {
+        writeln!(out, "{said}")?;
+        return Ok(());
+    }
     let folder = DataFolder::open(&config.data_dir)?;
     match config.task {
         KeepTask::VerifyBackup { .. } => Ok(()),
@@ -71,10 +80,7 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
             let manifest = backup::make(&desk, &folder, ABOUT, to, passphrase, progress).await?;
             tell(out, &manifest, config.json, &format!("backed up into {file} and read back"))
         }
-        KeepTask::Scheduled { schedule: None, .. } => {
-            writeln!(out, "no backup.folder is set: nothing was backed up")?;
-            Ok(())
-        }
+        KeepTask::Scheduled { schedule: None, .. } => Ok(()),
         KeepTask::Scheduled { schedule: Some(mut schedule), said_here } => {
             let (desk, _) = site::open(&folder, CancellationToken::new()).await?;
             if let Some(holding) = settings::holding(&desk).await {

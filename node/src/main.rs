@@ -1,6 +1,7 @@
 //! `aincident-node`: reads its options, does what they say, and says in one line why it could not.
 
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -22,8 +23,13 @@ fn main() -> ExitCode {
         return ended;
     }
     let command = Cli::parse().command;
+    let mut handed_over = None;
     if matches!(command, Command::Serve(_)) {
         chassis::memory::give_back_at_once();
+        match chassis::systemd::socket::inherited() {
+            Ok(listener) => handed_over = listener,
+            Err(why) => return complain(&why, FAILED),
+        }
     }
     let mut runtime = match &command {
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
@@ -33,21 +39,23 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, FAILED),
     };
-    match run(command, &runtime) {
+    match run(command, handed_over, &runtime) {
         Ok(()) => ExitCode::SUCCESS,
+        // Tried again by whoever watches over the program.
+        Err(Ended::Usage(error)) if error.is_unread() => complain(&error, FAILED),
         Err(Ended::Usage(error)) => complain(&error, USAGE),
         Err(Ended::Failed(why)) => complain(&why, FAILED),
     }
 }
 
-fn run(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Ended> {
+fn run(command: Command, handed_over: Option<TcpListener>, runtime: &tokio::runtime::Runtime) -> Result<(), Ended> {
     match command {
         Command::Serve(args) => {
             let again = args.clone();
             let config = args.resolve()?;
             as_owner(&config.data_dir)?;
             runtime
-                .block_on(app::run(config, Box::new(move |theirs| again.clone().resolve_over(theirs))))
+                .block_on(app::run(config, handed_over, Box::new(move |theirs| again.clone().resolve_over(theirs))))
                 .map_err(failed)
         }
         Command::Enroll(args) => {

@@ -20,6 +20,7 @@ pub mod proof;
 pub(crate) mod pull;
 mod push;
 mod retired;
+pub mod rounds;
 pub(crate) mod session;
 mod standing;
 pub mod view;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use chassis::outbound::{Backoff, Carrier};
 use chassis::pulse::Pulse;
+use chassis::systemd::Vital;
 use desk::Desk;
 use desk::ledger::{Anew, Beginning, Enrolment};
 use tokio::sync::watch;
@@ -38,6 +40,7 @@ use board::{Board, Live, Part};
 use chassis::clock::format_rfc3339;
 use hub::Hub;
 use link::{PACE, Phase, STALL, Watchdog};
+use rounds::Rounds;
 use session::Session;
 use standing::{NotFound, Parted};
 use view::View;
@@ -88,6 +91,7 @@ pub struct Replicator {
     board: Arc<Board>,
     view: watch::Sender<View>,
     pulse: Pulse,
+    rounds: Rounds,
 }
 
 impl Replicator {
@@ -102,6 +106,7 @@ impl Replicator {
             board: Arc::new(Board::new(Live::default())),
             view: watch::Sender::new(View::default()),
             pulse: Pulse::default(),
+            rounds: Rounds::default(),
         }
     }
 
@@ -136,10 +141,18 @@ impl Replicator {
         self.view.subscribe()
     }
 
-    /// Tells whether its loops still turn: all of them are one task, and so is what answers here.
+    /// Tells whether its loops still turn: all of them are one task, and so is what answers here; and each round of theirs ends in
+    /// its time.
     #[must_use]
-    pub fn pulse(&self) -> Pulse {
-        self.pulse.clone()
+    pub fn vital(&self) -> Vital {
+        let (pulse, rounds) = (self.pulse.clone(), self.rounds.clone());
+        Vital::new("replicator", move || {
+            let (pulse, rounds) = (pulse.clone(), rounds.clone());
+            async move {
+                pulse.felt().await;
+                rounds.in_time()
+            }
+        })
     }
 
     /// Syncs until `stop` is cancelled, then keeps what is known of the link and returns.
@@ -272,7 +285,8 @@ impl Replicator {
         let (ids, clock) = (self.desk.ids().clone(), Arc::clone(self.desk.clock()));
         let hub = Hub::new(outbound, &enrolment.hub_url, enrolment.node_id, secret, ids, clock)
             .on_machine(self.machine.clone());
-        Ok(Session::new(self.desk.clone(), hub, enrolment, self.board(), self.view.subscribe(), pace))
+        let session = Session::new(self.desk.clone(), hub, enrolment, self.board(), self.view.subscribe(), pace);
+        Ok(session.counted_by(self.rounds.clone()))
     }
 
     /// Goes on under a new stream from where both histories agree.

@@ -48,6 +48,8 @@ newest() { find "$packages" -maxdepth 1 -name "$1_*.deb" -printf '%T@ %p\n' | so
 hub_deb=$(newest aincident-hub)
 node_deb=$(newest aincident-node)
 [ -n "$hub_deb" ] && [ -n "$node_deb" ] || die "no packages in $packages: run make deb first"
+# A run over yesterday's packages says nothing of today's sources; make boot packs anew.
+if newer=$(packaging/stale.sh "$hub_deb" "$node_deb"); then say "warning: the packages are older than $newer"; fi
 
 # ---- the machine
 
@@ -101,7 +103,8 @@ rm -rf --one-file-system "$root"
 cp -a --reflink=auto "$base" "$root"
 echo till-1 >"$root/etc/hostname"
 
-# The same programs as an older and as a newer version: for the way up, and the way down.
+# The same programs as an older and as newer versions, for the way up and the way down: also_as NAME VERSION PACKAGE [COMMENT], which then
+# stands in its configuration file, as a new key with its explanation would.
 also_as() {
     local tree
     tree=$work/older/$(basename "$3" .deb)
@@ -109,12 +112,14 @@ also_as() {
     mkdir -p "$tree"
     dpkg-deb -R "$3" "$tree"
     sed -i "s/^Version: .*/Version: $2/" "$tree/DEBIAN/control"
+    [ -z "${4:-}" ] || printf '# %s\n' "$4" >>"$tree/etc/aincident/${1#*-}.toml"
     dpkg-deb --root-owner-group -Zgzip -z1 -b "$tree" "$root/var/tmp/$1.deb" >/dev/null
 }
 for name in hub node; do
     deb=${name}_deb
     also_as "older-$name" 0.0.9-1 "${!deb}"
     also_as "newer-$name" 999.0-1 "${!deb}"
+    also_as "latest-$name" 999.1-1 "${!deb}" "a key that is new"
 done
 cp "$hub_deb" "$root/var/tmp/hub.deb"
 cp "$node_deb" "$root/var/tmp/node.deb"
@@ -122,8 +127,11 @@ cp "$node_deb" "$root/var/tmp/node.deb"
 # ---- what an administrator does
 
 both="aincident-hub aincident-node"
-install() { inside apt-get install -y -qq --no-install-recommends "$@" >"$work/apt.log" 2>&1; }
+# Nobody is there to answer what is asked.
+install() { inside apt-get install -y -qq --no-install-recommends "$@" </dev/null >"$work/apt.log" 2>&1; }
 pid_of() { inside systemctl show -p MainPID --value "$1"; }
+# A file as a service sees it.
+seen_by() { inside nsenter -t "$(pid_of "$1")" -m cat "$2"; }
 runs() { [ "$(inside systemctl is-active "$1")" = active ]; }
 another() { local now; now=$(pid_of "$1"); runs "$1" && [ "$now" != 0 ] && [ "$now" != "$2" ]; }
 authority=/var/lib/aincident-node/tls/ca.pem
@@ -137,6 +145,13 @@ node() {
 log_in() { token=; token=$(node POST /api/v1/login '{"username":"mia","password":"long enough 042"}' | field token); [ -n "$token" ]; }
 in_step() { inside aincident-node status --json | tr -d ' ' | grep >/dev/null '"pending_changes":0,'; }
 holds() { node GET "/api/v1/incidents/$1" | grep >/dev/null 'forklift'; }
+# What headquarters itself says, and not what the node believes of it.
+hub() { inside curl -sS --fail-with-body -m 20 -H 'content-type: application/json' "$@"; }
+hub_holds() {
+    local session
+    session=$(hub -d '{"username":"kim","password":"long enough 042"}' http://127.0.0.1:7700/api/v1/login | field token)
+    hub -H "authorization: Bearer $session" "http://127.0.0.1:7700/api/v1/incidents/$1" | grep >/dev/null 'forklift'
+}
 
 boot
 ok "a Debian boots: $(inside cat /etc/debian_version), $(inside systemctl --version | head -n 1)"
@@ -151,6 +166,10 @@ for one in $both; do
     inside sh -c "gzip -dc /usr/share/doc/$one/third-party.txt.gz | grep -q '^rusqlite '" || die "$one does not say what it is made of"
     inside test -s "/usr/share/bash-completion/completions/$one" || die "$one completes nothing"
     inside systemd-analyze security --threshold=15 --no-pager "$one" >"$work/security.log" || die "$(tail -n 1 "$work/security.log")"
+    inside systemctl is-enabled -q "$one.socket" && die "$one.socket is enabled though nobody asked for it"
+    inside test -s "/etc/aincident/${one#aincident-}.d/README" || die "$one has no folder for files of the machine's own"
+    [ "$(seen_by "$one" /proc/sys/kernel/hostname)" = till-1 ] || die "$one does not see what the machine is called"
+    seen_by "$one" /proc/sys/kernel/random/boot_id | grep -Ex >/dev/null '[0-9a-f-]{36}' || die "$one does not see which start this is"
     ok "$one: private data folder, enabled, man pages, completions; $(sed -n 's/^→ //p' "$work/security.log")"
 done
 
@@ -189,6 +208,7 @@ ok "an upgrade brings schema 1 to $newest, and leaves a private copy of what was
 
 inside aincident-hub store add --code 042 --name Downtown >/dev/null
 inside sh -c 'echo "long enough 042" | aincident-hub user add --username mia --role manager --store 042 --password-stdin' >/dev/null
+inside sh -c 'echo "long enough 042" | aincident-hub user add --username kim --role hq --password-stdin' >/dev/null
 code=$(inside aincident-hub node code --store 042)
 inside aincident-node enroll --hub http://127.0.0.1:7700 --code "$code" >"$work/enrol.log" 2>&1 || die "enrol: $(cat "$work/enrol.log")"
 for one in $both; do
@@ -209,7 +229,29 @@ ok "the node serves its network with TLS, for its address and for $name; plain H
 id=$(node POST /api/v1/incidents '{"description":"a forklift hit the dock"}' | field id)
 [ -n "$id" ] || die "no incident was captured"
 until_true 60 "headquarters to have it" in_step
-ok "an incident is captured and reaches headquarters"
+hub_holds "$id" || die "headquarters does not have what the node believes it has"
+ok "an incident is captured and reaches headquarters, which shows it"
+
+# Which start of the machine headquarters' time was reckoned from is kept: a node begun anew out of reach goes on from it.
+boot_id=$(seen_by aincident-node /proc/sys/kernel/random/boot_id)
+kept() { sqlite3 -readonly "$root/var/lib/aincident-node/ledger.sqlite" "SELECT value FROM site WHERE name = 'link'" | grep >/dev/null "$boot_id"; }
+until_true 60 "the node to keep which start of the machine it is" kept
+ok "the node keeps by which start of the machine it reckons"
+
+# Over TLS, believed by its fingerprint alone: another store's node, in a folder of its own.
+inside sh -c 'printf "[tls]\nalways = true\n" >/etc/aincident/hub.d/50-tls.toml'
+inside systemctl restart aincident-hub || die "no hub with TLS: $(inside journalctl --no-pager -n 5 -u aincident-hub)"
+inside aincident-hub store add --code 043 --name Uptown >/dev/null
+code=$(inside aincident-hub node code --store 043)
+fingerprint=$({ inside aincident-hub doctor || true; } | sed -n 's/.*SHA-256 \([0-9A-Fa-f:]*\).*/\1/p' | head -n 1)
+[ -n "$fingerprint" ] || die "the hub's doctor tells no fingerprint"
+enrol_over_tls() { inside aincident-node enroll --data-dir /var/tmp/second --hub https://127.0.0.1:7700 --code "$code" --fingerprint "$1" >"$work/enrol.log" 2>&1; }
+zeros=00; for _ in $(seq 31); do zeros=$zeros:00; done
+enrol_over_tls "$zeros" && die "a hub with another fingerprint was believed"
+enrol_over_tls "$fingerprint" || die "enrol over TLS: $(cat "$work/enrol.log")"
+inside rm -r /etc/aincident/hub.d/50-tls.toml /var/tmp/second
+inside systemctl restart aincident-hub || die "no hub without TLS again"
+ok "a node enrols over TLS with the hub's fingerprint, and with no other one"
 
 # What the sandbox of the unit could get in the way of: a picture that a child opens, and a report.
 cp tests/boot/picture.heic "$root/var/tmp/picture.heic"
@@ -229,11 +271,42 @@ until_true 30 "the upgraded node" another aincident-node "$pid"
 until_true 30 "the incident after the upgrade" holds "$id"
 ok "after the upgrade to $(inside dpkg-query -W -f '${Version}' aincident-node) it runs anew, and the incident is there"
 
+# A newer version may not know a key any more.
+pid=$(pid_of aincident-node)
+inside sh -c 'echo "hubb = 1" >/etc/aincident/node.d/90-wrong.toml'
+install --reinstall /var/tmp/newer-node.deb || { cat "$work/apt.log" >&2; die "apt fails for a wrong configuration"; }
+grep >/dev/null '90-wrong.toml, line 1: ' "$work/apt.log" || { cat "$work/apt.log" >&2; die "nobody is told what is wrong"; }
+grep >/dev/null 'the service was not restarted' "$work/apt.log" || die "nobody is told that nothing was restarted"
+[ "$(pid_of aincident-node)" = "$pid" ] && runs aincident-node || die "the upgrade ended the service for a wrong configuration"
+inside dpkg --audit | grep >/dev/null . && die "something is left half done: $(inside dpkg --audit)"
+inside rm /etc/aincident/node.d/90-wrong.toml
+ok "an upgrade whose version cannot use the configuration leaves running what runs, and tells what to mend"
+
 if install --allow-downgrades /var/tmp/node.deb; then die "an older version was installed over a newer one"; fi
 grep >/dev/null 'is older than the installed' "$work/apt.log" || { cat "$work/apt.log" >&2; die "the refusal says nothing"; }
 runs aincident-node || die "the refused downgrade stopped the service"
 inside dpkg --audit | grep >/dev/null . && die "the refused downgrade left something half done: $(inside dpkg --audit)"
 ok "a downgrade is refused: $(sed -n 's/.*\(aincident-node: .* is older than .*\)/\1/p' "$work/apt.log" | head -n 1)"
+
+# The next version's configuration file differs. One that was edited by hand is asked about, which stops whoever asks nobody; settings in
+# files beside it are in nobody's way.
+inside sh -c 'echo "# by hand" >>/etc/aincident/node.toml'
+inside sh -c 'echo "company = \"By hand\"" >/etc/aincident/hub.d/50-own.toml'
+pid=$(pid_of aincident-node)
+if install /var/tmp/latest-node.deb; then die "an edited configuration file was replaced, or kept, and nobody asked"; fi
+runs aincident-node && [ "$(pid_of aincident-node)" = "$pid" ] || die "a question that nobody answers stopped the service"
+inside dpkg --force-confdef --force-confold --configure -a </dev/null >"$work/apt.log" 2>&1 || { cat "$work/apt.log" >&2; die "configure"; }
+inside grep -q '^# by hand$' /etc/aincident/node.toml || die "what was edited is gone"
+inside grep -q 'a key that is new' /etc/aincident/node.toml.dpkg-dist || die "the new file is nowhere"
+until_true 30 "the node after the answer" another aincident-node "$pid"
+install -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --reinstall /var/tmp/latest-node.deb || die "with --force-confold"
+pid=$(pid_of aincident-hub)
+install /var/tmp/latest-hub.deb || { cat "$work/apt.log" >&2; die "a file beside the configuration file is in the way of an upgrade"; }
+until_true 30 "the upgraded hub" another aincident-hub "$pid"
+inside grep -q 'a key that is new' /etc/aincident/hub.toml || die "a file that nobody edited is not the new one"
+inside grep -q 'By hand' /etc/aincident/hub.d/50-own.toml || die "what lay beside the file is gone"
+until_true 30 "the incident after that" holds "$id"
+ok "an edited configuration file stops an upgrade that asks nobody, unless it is told what to keep; a file beside it does not"
 
 pid=$(pid_of aincident-node)
 inside kill -9 "$pid"
@@ -297,13 +370,52 @@ inside systemctl restart aincident-node
 until_true 30 "the node with its own certificate again" serves_with "$authority"
 ok "a private key that only root may read is handed over by systemd (LoadCredential)"
 
+# So is a password. A server that nobody is behind: that there is a password is found out at the start.
+inside sh -c 'umask 077; echo secret >/etc/aincident/smtp-password'
+inside sh -c 'printf "[mail]\nhost = \"127.0.0.1\"\ntls = \"none\"\nfrom = \"a@example.com\"\nusername = \"a\"\n" >/etc/aincident/hub.d/60-mail.toml'
+inside mkdir -p /etc/systemd/system/aincident-hub.service.d
+inside systemctl restart aincident-hub 2>/dev/null && die "the hub has an account for mail and no password, and does not say so"
+inside sh -c 'printf "[Service]\nLoadCredential=smtp-password:/etc/aincident/smtp-password\n" >/etc/systemd/system/aincident-hub.service.d/mail.conf'
+inside systemctl daemon-reload
+inside systemctl restart aincident-hub || die "no start with a handed over password: $(inside journalctl --no-pager -n 5 -u aincident-hub)"
+inside rm /etc/systemd/system/aincident-hub.service.d/mail.conf /etc/aincident/hub.d/60-mail.toml /etc/aincident/smtp-password
+inside systemctl daemon-reload
+inside systemctl restart aincident-hub
+ok "a password that only root may read is handed over, too"
+
+# A socket that systemd holds: whoever connects while the node is begun anew, or upgraded, waits and is answered.
+inside systemctl stop aincident-node
+inside systemctl enable -q --now aincident-node.socket || die "no socket: $(inside journalctl --no-pager -n 5 -u aincident-node.socket)"
+inside systemctl start aincident-node || die "no start on systemd's socket: $(inside journalctl --no-pager -n 5 -u aincident-node)"
+inside journalctl --no-pager -u aincident-node | grep >/dev/null 'the socket that systemd holds' || die "it listens by itself"
+inside rm -f /var/tmp/enough
+# shellcheck disable=SC2016
+inside sh -c 'asked=0; while [ ! -e /var/tmp/enough ]; do asked=$((asked + 1))
+    curl -sSf -m 60 -o /dev/null --cacert '"$authority"' https://127.0.0.1:7710/healthz || echo refused; done; echo "asked $asked"' >"$work/asked.log" 2>&1 &
+asking=$!
+for how in restart reinstall restart; do
+    pid=$(pid_of aincident-node)
+    case $how in
+    restart) inside systemctl restart aincident-node ;;
+    reinstall) install --reinstall /var/tmp/latest-node.deb || die "install on a socket: $(cat "$work/apt.log")" ;;
+    esac
+    until_true 30 "the node on its socket" another aincident-node "$pid"
+done
+inside touch /var/tmp/enough
+wait "$asking"
+[ "$(wc -l <"$work/asked.log")" = 1 ] || die "not everybody was answered: $(sort "$work/asked.log" | uniq -c)"
+inside systemctl disable -q --now aincident-node.socket
+inside systemctl restart aincident-node
+until_true 30 "the incident without the socket" holds "$id"
+ok "with a socket of systemd's, two restarts and an upgrade refuse nobody: $(cat "$work/asked.log") times, one after the other"
+
 for one in $both; do
     file=/etc/aincident/${one#aincident-}.toml
     inside systemctl is-enabled -q "$one-backup.timer" || die "$one-backup.timer is not enabled"
     inside systemctl is-active -q "$one-backup.timer" || die "$one-backup.timer does not run"
     inside systemctl start "$one-backup.service" || die "a backup without a folder fails"
     inside journalctl --no-pager -u "$one-backup" | grep >/dev/null 'nothing was backed up' || die "nothing says that there is no backup"
-    inside sed -i 's/^#\[backup\]/[backup]/; s/^#\(folder = "\/var\/backups\)/\1/' "$file"
+    inside sh -c "printf '[backup]\nfolder = \"/var/backups/$one\"\n' >'${file%.toml}.d/40-backup.toml'"
     inside "$one" check-config >/dev/null || die "$file with a backup folder is wrong"
     inside systemctl start "$one-backup.service" || die "$(inside journalctl --no-pager -u "$one-backup")"
     made=$(inside find "/var/backups/$one" -name "$one-*.backup" -user "$one" -perm 600 -size +10k)
@@ -336,31 +448,39 @@ for one in $both; do
 done
 inside apt-get remove -y -qq aincident-node >"$work/apt.log" 2>&1 || die "remove: $(cat "$work/apt.log")"
 inside test -s /var/lib/aincident-node/ledger.sqlite || die "remove took the data along"
-install /var/tmp/newer-node.deb || die "install again: $(cat "$work/apt.log")"
+if install --allow-downgrades /var/tmp/newer-node.deb; then die "an older version was installed over the data of a newer one"; fi
+grep >/dev/null 'is older than the installed' "$work/apt.log" || { cat "$work/apt.log" >&2; die "the refusal says nothing"; }
+install /var/tmp/latest-node.deb || die "install again: $(cat "$work/apt.log")"
 until_true 30 "the incident after remove and install" holds "$id"
-ok "removed and installed again, the data is there"
+ok "removed and installed again, the data is there; an older version is refused then, too"
 
 purge() { inside apt-get purge -y -qq $both >"$work/apt.log" 2>&1 || die "purge: $(cat "$work/apt.log")"; }
 purge
 latest() { inside sh -c "ls /var/backups/$1/$1-*.backup" | tail -n 1; }
 for one in $both; do
     [ -n "$(latest "$one")" ] || die "purge took the backups of $one along"
+    # Whoever gets the account's number next has no right to them.
+    strange=$(inside find "/var/backups/$one" ! -user root)
+    [ -z "$strange" ] || die "backups belong to an account that is gone: $strange"
     inside mv "/var/backups/$one" "/var/tmp/backups-of-$one"
 done
 # dpkg's own notes and apt's logs are the system's.
 left=$(inside find / -xdev \( -path /proc -o -path /sys -o -path /var/tmp -o -path /var/log -o -path /var/lib/dpkg -o -path /var/cache/apt \) -prune -o -iname '*aincident*' -print)
 [ -z "$left" ] || die "purge left: $left"
-inside getent passwd $both && die "purge left the accounts"
-inside getent group $both && die "purge left the groups"
+for one in $both; do
+    inside getent passwd "$one" && die "purge left the account $one"
+    inside getent group "$one" && die "purge left the group $one"
+done
 ok "purge leaves nothing but backups: no file, no account"
 
 # The worst day: everything is gone but the backups.
 for one in $both; do inside mv "/var/tmp/backups-of-$one" "/var/backups/$one"; done
-install /var/tmp/newer-hub.deb /var/tmp/newer-node.deb || { cat "$work/apt.log" >&2; die "install after a purge"; }
+install /var/tmp/latest-hub.deb /var/tmp/latest-node.deb || { cat "$work/apt.log" >&2; die "install after a purge"; }
 for one in $both; do
     inside systemctl stop "$one"
-    # Accounts that were made anew may have other numbers.
-    inside chown -R "$one:$one" "/var/backups/$one"
+    # A purge left them to root, and the accounts that were made anew may have other numbers.
+    strange=$(inside find "/var/backups/$one" ! -user "$one")
+    [ -z "$strange" ] || die "backups are not the account's again: $strange"
     inside "$one" restore --replace --from "$(latest "$one")" >"$work/restore.log" 2>&1 || die "restore: $(cat "$work/restore.log")"
     inside systemctl start "$one" || die "$one does not start after it was restored"
 done
@@ -369,6 +489,7 @@ until_true 30 "the incident after everything was restored" holds "$id"
 third=$(node POST /api/v1/incidents '{"description":"a forklift, after everything was restored"}' | field id)
 [ -n "$third" ] || die "the restored node takes nothing"
 until_true 60 "headquarters to have what the restored node recorded" in_step
+until_true 60 "headquarters to show it" hub_holds "$third"
 inside aincident-hub audit verify >/dev/null || die "the chains of the restored headquarters are broken"
 ok "after a purge, both are installed again and restored from the nightly backups, and go on"
 purge

@@ -87,6 +87,12 @@ impl Disk {
         must("perl", &["-e", SHUTDOWN, text(&self.mount)]).await;
     }
 
+    /// Holds up everything that writes to it, until what is answered is dropped.
+    pub async fn freeze(&self) -> Frozen {
+        must("fsfreeze", &["-f", text(&self.mount)]).await;
+        Frozen(self.mount.clone())
+    }
+
     /// Unmounts it, as soon as nothing holds it any more.
     pub async fn unmount(&mut self) {
         let mount = text(&self.mount).to_owned();
@@ -102,6 +108,21 @@ impl Disk {
         let image = self.image.clone().unwrap();
         run(tool("e2fsck", &["-fn", text(&image)]), "").await
     }
+}
+
+/// A file system that stands still.
+#[derive(Debug)]
+pub struct Frozen(PathBuf);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("fsfreeze").arg("-u").arg(&self.0).status();
+    }
+}
+
+/// Lets the process `pid` open files, sockets included, only while it has fewer than `most`.
+pub async fn limit_files(pid: u32, most: u32) {
+    must("prlimit", &["--pid", &pid.to_string(), &format!("--nofile={most}:")]).await;
 }
 
 fn text(path: &Path) -> &str {

@@ -41,3 +41,4 @@ mod tls;
 mod traced;
 mod trust;
 mod versions;
+mod watchdog;

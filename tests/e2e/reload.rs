@@ -116,6 +116,12 @@ async fn a_hub_takes_limits_of_photos_while_it_runs() {
     )
     .await;
     let _ = add_photo(&harriet, id, "b.jpg", noisy_jpeg(&mut rng, 64, 48)).await.expect(201);
+    // What lies beside the file goes over it.
+    std::fs::create_dir(scratch.join("hub.d")).unwrap();
+    std::fs::write(scratch.join("hub.d/50-own.toml"), "photos_per_incident = 2\n").unwrap();
+    let text = "log_format = 'json'\nphotos_per_incident = 9\n";
+    reload(&hub, &file, text, "the configuration was read again").await;
+    let _ = add_photo(&harriet, id, "c.jpg", noisy_jpeg(&mut rng, 64, 48)).await.expect(422);
     hub.stop().await;
 }
 

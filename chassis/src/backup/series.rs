@@ -6,7 +6,7 @@
 
 use super::{BackupError, PassphraseFrom};
 use crate::clock::format_rfc3339;
-use crate::folder::sync_folder;
+use crate::folder::{DataFolder, sync_folder};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -57,6 +57,25 @@ pub struct Schedule {
     pub keep_weekly: u32,
     /// What they are encrypted with.
     pub passphrase: PassphraseFrom,
+}
+
+/// Why nothing is backed up of the folder `data_dir`, though the time for it has come; `None` where a backup is to be made. Opens and makes
+/// nothing: an empty ledger, made where a disk is not mounted, must not be backed up in the place of what is kept.
+///
+/// # Errors
+/// Where a backup is asked for, and there is nothing in the folder; one line.
+pub fn idle(schedule: Option<&Schedule>, data_dir: &Path) -> Result<Option<&'static str>, String> {
+    if schedule.is_none() {
+        return Ok(Some("no backup.folder is set: nothing was backed up"));
+    }
+    let place = data_dir.display();
+    match DataFolder::has_database(data_dir) {
+        Ok(true) => Ok(None),
+        Ok(false) => Err(format!(
+            "nothing is kept in {place}: nothing was backed up; look at data_dir, and whether its disk is mounted"
+        )),
+        Err(cause) => Err(format!("cannot look into {place}: {cause}; nothing was backed up")),
+    }
 }
 
 impl ScheduleLayer {
@@ -321,6 +340,18 @@ mod tests {
             .collect();
         found.sort();
         found
+    }
+
+    #[test]
+    fn nothing_is_made_where_no_folder_is_set_and_where_nothing_is_kept_that_is_a_failure() {
+        let folder = scratch("series-idle");
+        let (keep, data) = (schedule(&folder.join("backups"), 7, 4), folder.join("data"));
+        assert!(idle(None, &data).unwrap().unwrap().contains("no backup.folder"));
+        assert!(idle(Some(&keep), &data).unwrap_err().contains("nothing is kept"));
+        assert!(!data.exists(), "the folder was made");
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("ledger.sqlite"), "").unwrap();
+        assert_eq!(idle(Some(&keep), &data), Ok(None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A program stops at the first mistake; a person wants all of them. So each key is judged by itself, in a file that holds
 //! nothing else, by the same code that the program starts with: whatever it says belongs to that key's line. One that needs
-//! another one beside it is right when it is with any of those in its table.
+//! another one beside it is right when it is with any of those in its table, which may be in another file of the configuration.
 
 use std::fmt;
 use std::io::Write;
@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::files::{lay_over, read_all};
 use super::line_of;
 
 /// Something wrong with a file.
@@ -44,7 +45,22 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 /// All that is wrong with the TOML file `text`, in the order of its lines. `judge` says what is wrong with a file, in one line; it is
 /// asked about each key by itself, and about the whole file when no key is wrong.
 pub fn mistakes(text: &str, judge: impl Fn(&str) -> Result<(), String>) -> Vec<Mistake> {
-    let (document, errors) = DeTable::parse_recoverable(text);
+    let values = match values(text) {
+        Ok(values) => values,
+        Err(found) => return found,
+    };
+    let mut found = wrong_keys(text, &values, &judge);
+    if found.is_empty()
+        && let Err(what) = judge(text)
+    {
+        found.push(Mistake { line: None, what });
+    }
+    found
+}
+
+/// What the file says, or why it is no TOML.
+fn values(text: &str) -> Result<toml::Table, Vec<Mistake>> {
+    let (_, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let mistake = |error: &toml::de::Error| Mistake {
             line: error.span().and_then(|span| line_of(text, span.start)),
@@ -52,27 +68,28 @@ pub fn mistakes(text: &str, judge: impl Fn(&str) -> Result<(), String>) -> Vec<M
         };
         let mut found: Vec<_> = errors.iter().map(mistake).collect();
         found.sort_by_key(|mistake| mistake.line);
-        return found;
+        return Err(found);
     }
+    text.parse().map_err(|_| vec![Mistake { line: None, what: "is no TOML file".to_owned() }])
+}
+
+/// The keys of `text` that are wrong by themselves, and with any other one of `whole`, which is the configuration that it is part of.
+fn wrong_keys(text: &str, whole: &toml::Table, judge: &impl Fn(&str) -> Result<(), String>) -> Vec<Mistake> {
+    let (document, _) = DeTable::parse_recoverable(text);
     let Ok(values) = text.parse::<toml::Table>() else {
-        return vec![Mistake { line: None, what: "is no TOML file".to_owned() }];
+        return Vec::new();
     };
     let mut found = Vec::new();
-    below(text, document.get_ref(), &values, &mut Vec::new(), &judge, &mut found);
-    if found.is_empty()
-        && let Err(what) = judge(text)
-    {
-        found.push(Mistake { line: None, what });
-    }
+    below(text, document.get_ref(), (&values, whole), &mut Vec::new(), judge, &mut found);
     found.sort_by_key(|mistake| mistake.line);
     found
 }
 
-/// Judges each key of `table`, which lies below the keys `path`.
+/// Judges each key of `table`, which lies below the keys `path`; its values are those of the file, and of the whole configuration.
 fn below(
     text: &str,
     table: &DeTable<'_>,
-    values: &toml::Table,
+    (values, whole): (&toml::Table, &toml::Table),
     path: &mut Vec<String>,
     judge: &impl Fn(&str) -> Result<(), String>,
     found: &mut Vec<Mistake>,
@@ -82,18 +99,23 @@ fn below(
             continue;
         };
         path.push(key.get_ref().to_string());
+        let inner_whole =
+            whole.get(key.get_ref().as_ref()).filter(|_| plain.is_table()).and_then(toml::Value::as_table);
         let is_right_beside = |(other, beside): (&String, &toml::Value)| {
             Some(other) != path.last() && judge(&pair(path, plain, other, beside)).is_ok()
         };
-        let wrong = judge(&alone(path, plain)).err();
-        let wrong = wrong.filter(|_| plain.is_table() || !values.iter().any(is_right_beside));
+        let is_right_elsewhere = || match inner_whole {
+            Some(whole) => judge(&alone(path, &toml::Value::Table(whole.clone()))).is_ok(),
+            None => whole.iter().any(is_right_beside),
+        };
+        let wrong = judge(&alone(path, plain)).err().filter(|_| !is_right_elsewhere());
         if let Some(what) = wrong {
             let before = found.len();
             if let (DeValue::Table(inner), Some(values)) = (value.get_ref(), plain.as_table()) {
-                below(text, inner, values, path, judge, found);
+                below(text, inner, (values, inner_whole.unwrap_or(values)), path, judge, found);
             }
-            // Not one of its keys by itself: the table.
-            if found.len() == before {
+            // Not one of its keys by itself: the table. What is in other files, too, is judged as a whole in the end.
+            if found.len() == before && inner_whole.is_none_or(|whole| Some(whole) == plain.as_table()) {
                 found.push(Mistake { line: line(text, key), what });
             }
         }
@@ -129,32 +151,61 @@ fn line<T>(text: &str, key: &Spanned<T>) -> Option<usize> {
     line_of(text, key.span().start)
 }
 
-/// Tells on `out` what is wrong with the file at `path`, a line for each mistake, or one JSON object.
+/// Tells on `out` what is wrong with the file at `path` and those of its [folder](super::folder_of), a line for each mistake, or one
+/// JSON object.
 ///
 /// # Errors
 ///
-/// When anything is wrong, or the file cannot be read; one line.
+/// When anything is wrong, or a file cannot be read; one line.
 pub fn check(
     path: &Path,
     judge: impl Fn(&str) -> Result<(), String>,
     json: bool,
     out: &mut impl Write,
 ) -> Result<(), String> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|cause| format!("cannot read {name}: {cause}"))?;
-    let found = mistakes(&text, judge);
+    let files = read_all(path).map_err(|error| error.to_string())?;
+    let mut whole = toml::Table::new();
+    let mut found: Vec<(&Path, Mistake)> = Vec::new();
+    for file in &files {
+        match values(&file.text) {
+            Ok(values) => lay_over(values, &mut whole),
+            Err(mistakes) => found.extend(mistakes.into_iter().map(|mistake| (file.path.as_path(), mistake))),
+        }
+    }
+    if found.is_empty() {
+        for file in &files {
+            let wrong = wrong_keys(&file.text, &whole, &judge);
+            found.extend(wrong.into_iter().map(|mistake| (file.path.as_path(), mistake)));
+        }
+    }
+    if found.is_empty()
+        && let Err(what) = judge(&whole.to_string())
+    {
+        found.push((path, Mistake { line: None, what }));
+    }
+    let named = |(file, mistake): &(&Path, Mistake)| serde_json::json!({ "file": file, "line": mistake.line, "what": mistake.what });
     let told = if json {
-        writeln!(out, "{}", serde_json::json!({ "file": path, "mistakes": found }))
+        let files: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+        let mistakes: Vec<_> = found.iter().map(named).collect();
+        writeln!(out, "{}", serde_json::json!({ "file": path, "files": files, "mistakes": mistakes }))
     } else if found.is_empty() {
-        writeln!(out, "{name}: nothing is wrong")
+        let names: Vec<_> = files.iter().map(|file| file.path.display().to_string()).collect();
+        writeln!(out, "{}: nothing is wrong", names.join(", "))
     } else {
-        found.iter().try_for_each(|mistake| writeln!(out, "{name}, {mistake}"))
+        found.iter().try_for_each(|(file, mistake)| writeln!(out, "{}, {mistake}", file.display()))
     };
     told.map_err(|cause| format!("cannot write to standard output: {cause}"))?;
+    let Some((first, _)) = found.first() else {
+        return Ok(());
+    };
+    let where_they_are = if found.iter().all(|(file, _)| file == first) {
+        first.display().to_string()
+    } else {
+        format!("{} and beside it", path.display())
+    };
     match found.len() {
-        0 => Ok(()),
-        1 => Err(format!("1 mistake in {name}")),
-        many => Err(format!("{many} mistakes in {name}")),
+        1 => Err(format!("1 mistake in {where_they_are}")),
+        many => Err(format!("{many} mistakes in {where_they_are}")),
     }
 }
 
@@ -285,6 +336,39 @@ mod tests {
         assert_eq!(told["mistakes"][0]["line"], 2);
         std::fs::write(&file, "port = 1\n").unwrap();
         assert_eq!(check(&file, judge, false, &mut Vec::new()), Ok(()));
+        std::fs::remove_dir_all(file.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn mistakes_beside_a_file_are_told_with_their_own_names_and_what_goes_together_may_be_in_two_files() {
+        let file = crate::folder::tests::scratch("mistakes-beside").join("a.toml");
+        let beside = crate::config::folder_of(&file);
+        std::fs::create_dir_all(&beside).unwrap();
+        let judge = |text: &str| match parse::<Layer>(text)?.link {
+            Some(Link { user: Some(_), secret: None, .. } | Link { user: None, secret: Some(_), .. }) => {
+                Err("user and secret go together".to_owned())
+            }
+            Some(Link { pause_ms: Some(7), proxy: Some(true), .. }) => Err("a proxy wants longer pauses".to_owned()),
+            _ => Ok(()),
+        };
+        let told = |file: &Path| {
+            let mut out = Vec::new();
+            let verdict = check(file, judge, false, &mut out);
+            (verdict, String::from_utf8(out).unwrap())
+        };
+        std::fs::write(&file, "[link]\nuser = 'a'\n").unwrap();
+        assert!(told(&file).1.contains("a.toml, line 2: user and secret go together"), "{:?}", told(&file));
+        std::fs::write(beside.join("10.toml"), "[link]\nsecret = 'b'\n").unwrap();
+        let (verdict, out) = told(&file);
+        assert!(verdict.is_ok() && out.contains("a.d/10.toml: nothing is wrong"), "{verdict:?} {out}");
+        std::fs::write(beside.join("20.toml"), "\n[link]\npoxy = true\n").unwrap();
+        let (verdict, out) = told(&file);
+        assert!(verdict.unwrap_err().ends_with("a.d/20.toml") && out.contains("a.d/20.toml, line 3: "), "{out}");
+        // Each is right by itself, and with what lies beneath it no more.
+        std::fs::write(beside.join("20.toml"), "[link]\nproxy = true\n").unwrap();
+        std::fs::write(&file, "[link]\nuser = 'a'\npause_ms = 7\n").unwrap();
+        let (verdict, out) = told(&file);
+        assert!(verdict.is_err() && out.contains("a proxy wants longer pauses"), "{out}");
         std::fs::remove_dir_all(file.parent().unwrap()).unwrap();
     }
 }

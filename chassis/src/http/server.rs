@@ -5,7 +5,8 @@
 //! Each connection is a task that holds one of a fixed number of places; when all are taken, new connections wait in
 //! the kernel. A connection must bring its first request within [`HEADER_TIME`], and every header within
 //! the same time after that. When the shutdown begins, listening ends at once, requests in flight are
-//! finished, idle connections close, and what is left after [`Shutdown::DEADLINE`] is cut.
+//! finished, idle connections close, one that was let in just before has [`LAST_WORD`] for its first request, and what is left after
+//! [`Shutdown::DEADLINE`] is cut.
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -37,6 +38,9 @@ use crate::systemd::Vital;
 pub const MAX_CONNECTIONS: usize = 1024;
 /// How long a client may take to send a request's header; an idle connection is closed after it too.
 pub const HEADER_TIME: Duration = Duration::from_secs(10);
+/// How long a connection that has not asked for anything yet may still do so once the shutdown has begun: its client was let in, and
+/// would otherwise be turned away though another program listens a moment later.
+const LAST_WORD: Duration = Duration::from_millis(250);
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
 /// How long to wait after the system refused to accept (no file descriptors left, say).
@@ -252,6 +256,12 @@ struct Secured {
 /// The first byte of whoever speaks TLS; no method of HTTP begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
 
+/// Returns when the shutdown has begun, and whoever was let in before has had time to say what they came for.
+async fn last_word(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_WORD).await;
+}
+
 struct Connection {
     builder: Arc<Builder<TokioExecutor>>,
     router: Router,
@@ -271,7 +281,7 @@ impl Connection {
             Some(first[0] == TLS_HANDSHAKE)
         };
         let speaks_tls = tokio::select! {
-            () = stop.cancelled() => return,
+            () = last_word(&stop) => return,
             heard = tokio::time::timeout(patience, hello) => heard.ok().flatten(),
         };
         match speaks_tls {
@@ -299,6 +309,13 @@ impl Connection {
         // The header timeout starts only once the protocol is known, which takes up to 24 bytes: too late for a
         // client that sends none, or three.
         let mut first_request = std::pin::pin!(tokio::time::sleep(self.header_time));
+        let ending = async {
+            self.stop.cancelled().await;
+            if !spoken.load(Ordering::Relaxed) {
+                tokio::time::sleep(LAST_WORD).await;
+            }
+        };
+        let mut ending = std::pin::pin!(ending);
         let mut waiting = true;
         let mut stopping = false;
         loop {
@@ -315,7 +332,7 @@ impl Connection {
                         return;
                     }
                 }
-                () = self.stop.cancelled(), if !stopping => {
+                () = ending.as_mut(), if !stopping => {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }

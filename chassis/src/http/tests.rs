@@ -332,6 +332,24 @@ async fn a_shutdown_finishes_what_is_in_flight_and_takes_nothing_new() {
     tokio::time::timeout(SOON, served).await.unwrap().unwrap();
 }
 
+#[tokio::test]
+async fn who_was_let_in_just_before_the_end_is_still_answered() {
+    let (addr, shutdown, served) = start(stack(app(), config()), SOON).await;
+    let mut late = TcpStream::connect(addr).await.unwrap();
+    // Connections are accepted in their order: once this one is answered, the other one was let in.
+    let mut other = TcpStream::connect(addr).await.unwrap();
+    let ask = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    other.write_all(ask).await.unwrap();
+    other.read_to_end(&mut Vec::new()).await.unwrap();
+    shutdown.begin();
+    tokio::task::yield_now().await;
+    late.write_all(ask).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(SOON, late.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    tokio::time::timeout(SOON, served).await.unwrap().unwrap();
+}
+
 #[test]
 fn beyond_this_machine_there_is_tls_unless_plain_http_was_asked_for() {
     let needed = |addr: &str, plain| needs_tls(addr.parse().unwrap(), plain);

@@ -38,12 +38,9 @@ pub(super) async fn backup(
 pub(super) async fn by_schedule(
     desk: &Desk,
     folder: &DataFolder,
-    schedule: Option<Schedule>,
+    schedule: Schedule,
     json: bool,
 ) -> Result<String, Failed> {
-    let Some(schedule) = schedule else {
-        return Ok("no backup.folder is set: nothing was backed up".to_owned());
-    };
     let round = backup::by_schedule(desk, folder, ABOUT, schedule, |_| ()).await.map_err(failed)?;
     told(&round.manifest, json, &round.told())
 }

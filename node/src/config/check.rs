@@ -1,4 +1,4 @@
-//! `check-config`: the file as `serve` would read it, and everything that is wrong with it.
+//! `check-config`: the configuration as `serve` would read it, and everything that is wrong with it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::{Headquarters, INSTALLED, Layer, ServeArgs};
 /// Options of `check-config`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The file.
+    /// The file; those of the folder beside it (node.d/*.toml) are read, too.
     #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_CONFIG", default_value = INSTALLED)]
     config: PathBuf,
     /// For machines: one JSON object on standard output.

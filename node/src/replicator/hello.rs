@@ -30,6 +30,7 @@ pub(super) async fn run(session: &Session) {
     let mut renewed_ms = None;
     loop {
         session.until_hello(&mut view).await;
+        let _round = session.round("hello", DEADLINE);
         let (sent_ms, sent_boot_ms) = (session.desk.now_ms(), session.desk.boot_ms());
         let renew = renews(session.link(|link, _| link.phase()), renewed_ms, sent_ms);
         let (request, acknowledged) = request(session, sent_ms, renew).await;

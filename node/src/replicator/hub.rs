@@ -30,7 +30,7 @@ pub const MOST_JSON_BYTES: u64 = 8 * 1024 * 1024;
 /// How long an answer that has begun may pause.
 const STALLED: Duration = Duration::from_secs(15);
 /// How long an answer that has begun may take in all: the largest page over the slowest link.
-const MOST_TRANSFER: Duration = Duration::from_secs(600);
+pub(super) const MOST_TRANSFER: Duration = Duration::from_secs(600);
 /// The link is the client's breaker: one of its own would only hold `hello` back.
 const NEVER_OPEN: BreakerConfig = BreakerConfig {
     failures: u32::MAX,

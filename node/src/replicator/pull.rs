@@ -134,6 +134,7 @@ pub(super) async fn run(session: &Session) {
     let mut told = None;
     loop {
         let welcome = session.ready(&mut waiting).await;
+        let _round = session.round("pull", Duration::from_millis(welcome.limits.wait_ms) + STALLED);
         if welcome.scopes.is_empty() {
             // Another PC took this one's place; a `hello` that says otherwise ends the wait. No pull tells any more what is still
             // here, so a `hello` does.

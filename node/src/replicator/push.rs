@@ -28,6 +28,11 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// The slowest uplink a push is given time for, in bytes a second.
 const SLOWEST_BYTES_PER_S: u64 = 4 * 1024;
 
+/// How long a push of so many bytes may take.
+fn deadline(sent_bytes: u64) -> Duration {
+    DEADLINE + Duration::from_secs(sent_bytes / SLOWEST_BYTES_PER_S)
+}
+
 /// What an answer means for the loop.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
@@ -87,6 +92,7 @@ pub(super) async fn run(session: &Session) {
     let mut position = Position::default();
     loop {
         let welcome = session.ready(&mut waiting).await;
+        let round = session.round("push", deadline(welcome.limits.push_bytes));
         if let Err(error) = arrive(&mut position, &mut batch, &welcome, session).await {
             session.ledger_failed(&mut waiting, &error);
             continue;
@@ -103,6 +109,7 @@ pub(super) async fn run(session: &Session) {
             Ok(None) if asks(session, &mut waiting, &mut batch, &mut position, &welcome).await => {}
             Ok(None) => {
                 session.note_sent(true);
+                drop(round);
                 tokio::select! {
                     changed = view.changed() => if changed.is_err() {
                         return;
@@ -189,7 +196,7 @@ async fn send(
     let size = run.bodies.iter().map(|body| body.len() as u64).sum();
     let body = Push::encode(run.origin, run.first_seq, run.prev, &run.bodies);
     let sent_bytes = body.len() as u64;
-    let deadline = DEADLINE + Duration::from_secs(sent_bytes / SLOWEST_BYTES_PER_S);
+    let deadline = deadline(sent_bytes);
     let call = Call {
         path: path::PUSH,
         media_type: MEDIA_TYPE,

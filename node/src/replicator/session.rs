@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::board::{Board, Part};
-use super::hub::{Failure, Hub};
+use super::hub::{Failure, Hub, MOST_TRANSFER};
 use super::link::{Lane, Link, Phase, Stop, Tick};
+use super::rounds::{Round, Rounds};
 use super::standing::Parted;
 use super::view::View;
 
@@ -58,6 +59,7 @@ pub(super) struct Session {
     sent: watch::Sender<bool>,
     began: Instant,
     parted: watch::Sender<Option<Parted>>,
+    rounds: Rounds,
 }
 
 /// A lane and what it needs to know to wait.
@@ -106,7 +108,18 @@ impl Session {
             sent: watch::Sender::new(false),
             began: Instant::now(),
             parted: watch::Sender::new(None),
+            rounds: Rounds::default(),
         }
+    }
+
+    /// Its rounds are those of `rounds`.
+    pub(super) fn counted_by(self, rounds: Rounds) -> Self {
+        Self { rounds, ..self }
+    }
+
+    /// Begins a round of the loop `of`, which asks headquarters one question at most, with a deadline of `deadline`.
+    pub(super) fn round(&self, of: &'static str, deadline: Duration) -> Round {
+        self.rounds.begin(of, deadline + MOST_TRANSFER)
     }
 
     /// Milliseconds since the session began.

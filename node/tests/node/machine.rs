@@ -78,7 +78,7 @@ pub fn enrolment(hub: &FakeHub) -> Enrolment {
 pub struct Node {
     pub desk: Desk,
     pub board: Arc<Board>,
-    replicator: Replicator,
+    pub replicator: Replicator,
     folder: PathBuf,
     running: Mutex<Option<(CancellationToken, JoinHandle<()>)>>,
 }

@@ -1,12 +1,18 @@
 //! What an operator's machinery has of the program: systemd's notifications, the check of a configuration file, man pages.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::machine::scratch;
+use aincident_node::app;
+use chassis::http::Server;
+use chassis::systemd::Vital;
+
+use crate::machine::{Node, scratch};
 use crate::program::program;
 
 /// Words that systemd heard, up to and including `last`.
@@ -117,4 +123,94 @@ fn man_pages_and_completions_come_from_the_command_line_itself() {
     let bash = std::fs::read_to_string(folder.join("completions/aincident-node.bash")).unwrap();
     assert!(bash.contains("check-config"), "{bash}");
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn what_lies_beside_a_configuration_file_goes_over_it_and_is_judged_with_it() {
+    let folder = scratch();
+    let beside = folder.join("node.d");
+    std::fs::create_dir_all(&beside).unwrap();
+    let (file, own) = (folder.join("node.toml"), beside.join("50-own.toml"));
+    std::fs::write(&file, "data_dir = '/d'\nlisten = 'nowhere'\n").unwrap();
+    let check = || said(&["check-config", "--json", "--config", file.to_str().unwrap()], None);
+    let told = |out: &str| serde_json::from_str::<serde_json::Value>(out).unwrap();
+    std::fs::write(&own, "cache_mib = 64\n\ncache_mb = 1\n").unwrap();
+    let (code, out, err) = check();
+    let told = told(&out);
+    assert!(code == 1 && err.contains("2 mistakes in"), "{err}");
+    assert_eq!(told["mistakes"][0]["file"], file.to_str().unwrap(), "{told}");
+    assert_eq!(told["mistakes"][1]["file"], own.to_str().unwrap(), "{told}");
+    assert_eq!(told["mistakes"][1]["line"], 3, "{told}");
+
+    // What is beside it goes first, and so does the command line before both.
+    std::fs::write(&own, "data_dir = ''\nlisten = 'beside'\n").unwrap();
+    let (code, _, err) = said(&["serve", "--config", file.to_str().unwrap()], None);
+    assert!(code == 2 && err.contains("listen is \"beside\""), "{code} {err}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_file_that_cannot_be_read_now_ends_the_program_otherwise_than_one_that_is_wrong() {
+    let folder = scratch();
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("node.toml");
+    let serve = || said(&["serve", "--config", file.to_str().unwrap()], None);
+    // A folder in its place: it is there and cannot be read, whoever asks.
+    std::fs::create_dir(&file).unwrap();
+    let (code, _, err) = serve();
+    assert!(code == 1 && err.contains("cannot read"), "{code} {err}");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::write(&file, "hubb = 1\n").unwrap();
+    let (code, _, err) = serve();
+    assert!(code == 2 && err.contains("line 1"), "{code} {err}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn who_connects_while_nobody_serves_is_answered_by_whoever_serves_next() {
+    let folder = scratch();
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap();
+    let serve = program(&["serve", "--listen", "127.0.0.1:1"], &folder);
+    for _ in 0..2 {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        client.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        // As systemd does it: the socket is file 3, and it is said for whom.
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg("exec /usr/bin/env -i LISTEN_PID=$$ LISTEN_FDS=1 \"$@\" 3<&0 </dev/null")
+            .arg("sh");
+        command.arg(serve.get_program()).args(serve.get_args());
+        command.stdin(OwnedFd::from(held.try_clone().unwrap()));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), format!("listening on http://{address}"));
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let ended = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
+        assert!(ended.success());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_watchdog_asks_for_writer_replicator_and_listener_and_believes_none_that_is_not_there() {
+    let node = Node::unenrolled().await;
+    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let vitals = app::vitals(&node.desk, &node.replicator, &Server::default().door(), nowhere);
+    assert_eq!(vitals.iter().map(Vital::name).collect::<Vec<_>>(), ["writer", "replicator", "listener"]);
+    let answers = async |vital: &Vital, within| tokio::time::timeout(within, vital.answers()).await;
+    let (soon, patience) = (Duration::from_millis(50), Duration::from_secs(20));
+    assert_eq!(answers(&vitals[0], patience).await, Ok(Ok(())));
+    // Neither turns yet.
+    assert!(answers(&vitals[1], soon).await.is_err() && answers(&vitals[2], soon).await.is_err());
+    node.start();
+    assert_eq!(answers(&vitals[1], patience).await, Ok(Ok(())));
+    node.end().await;
+    assert!(answers(&vitals[1], soon).await.is_err(), "one that has ended is believed");
 }
