@@ -72,7 +72,7 @@ fn passphrase_file(folder: &Folder, text: &str) -> PassphraseFrom {
 /// As a restore does it: checked whole, then unpacked.
 fn restore(from: &Path, keys: &Keys, into: &Folder) -> Result<Manifest, BackupError> {
     let manifest = verify(from, keys)?;
-    let _ = crate::blobs::Blobs::open(&into.at("blobs")).unwrap();
+    let _ = Blobs::open(&into.at("blobs")).unwrap();
     unpack(from, keys, &manifest, &into.at("blobs"), &into.at("ledger.new"))?;
     Ok(manifest)
 }
