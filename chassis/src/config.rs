@@ -4,6 +4,7 @@
 //! layers, `env = "…"`) and `serde::Deserialize` with `deny_unknown_fields` (the third). [`overlay!`](crate::overlay)
 //! joins them field by field; a field forgotten there does not compile.
 
+mod files;
 mod mistakes;
 
 use std::fmt;

@@ -7,7 +7,9 @@ pub mod coding;
 pub mod etag;
 pub mod health;
 pub mod json;
+pub mod language;
 pub mod limits;
+pub mod listen;
 pub mod middleware;
 pub mod plain;
 pub mod problem;
@@ -25,7 +27,9 @@ pub use coding::{Coding, preferred_coding};
 pub use etag::{ETag, Precondition};
 pub use health::{Health, health_routes};
 pub use json::Json;
+pub use language::accepted;
 pub use limits::{JSON_LIMIT_BYTES, long_lived};
+pub use listen::listen;
 pub use middleware::{Apart, RequestId, StackConfig, stack};
 pub use problem::{FieldError, Problem};
 pub use query::{Path, Query, QueryPairs};
@@ -34,4 +38,4 @@ pub use tls::authority::{
     Followers, export as export_authority, import as import_authority, kept as own_authority, next as next_authority,
     prepare as prepare_authority, switch as switch_authority,
 };
-pub use tls::{GoodUntil, Tls, TlsConfig, TlsError, TlsLayer};
+pub use tls::{GoodUntil, Origin, Tls, TlsConfig, TlsError, TlsLayer};

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::line_of;
+use super::{files, line_of};
 
 /// Something wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -125,6 +125,22 @@ fn file(path: &[String], value: toml::Value) -> String {
     }
 }
 
+/// The line of the key at `path`, counted from 1.
+pub(super) fn line_at(text: &str, path: &[&str]) -> Option<usize> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let (key, above) = path.split_last()?;
+    let mut table = document.get_ref();
+    for name in above {
+        let (_, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+        let DeValue::Table(inner) = value.get_ref() else {
+            return None;
+        };
+        table = inner;
+    }
+    let (key, _) = table.iter().find(|(spelled, _)| spelled.get_ref() == key)?;
+    line(text, key)
+}
+
 fn line<T>(text: &str, key: &Spanned<T>) -> Option<usize> {
     line_of(text, key.span().start)
 }
@@ -142,13 +158,21 @@ pub fn check(
 ) -> Result<(), String> {
     let name = path.display();
     let text = std::fs::read_to_string(path).map_err(|cause| format!("cannot read {name}: {cause}"))?;
-    let found = mistakes(&text, judge);
+    let mut found = mistakes(&text, judge);
+    let files::Found { mistakes: in_files, notes } = files::examine(&text);
+    found.extend(in_files);
+    found.sort_by_key(|mistake| mistake.line);
     let told = if json {
-        writeln!(out, "{}", serde_json::json!({ "file": path, "mistakes": found }))
-    } else if found.is_empty() {
-        writeln!(out, "{name}: nothing is wrong")
+        writeln!(out, "{}", serde_json::json!({ "file": path, "mistakes": found, "notes": notes }))
     } else {
-        found.iter().try_for_each(|mistake| writeln!(out, "{name}, {mistake}"))
+        let lines = found.iter().try_for_each(|mistake| writeln!(out, "{name}, {mistake}"));
+        let noted = notes.iter().try_for_each(|note| writeln!(out, "{name}, {note}"));
+        let well = if found.is_empty() {
+            writeln!(out, "{name}: nothing is wrong")
+        } else {
+            Ok(())
+        };
+        lines.and(noted).and(well)
     };
     told.map_err(|cause| format!("cannot write to standard output: {cause}"))?;
     match found.len() {
