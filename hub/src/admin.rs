@@ -1,6 +1,7 @@
 //! The administration commands: each does one thing through the same features as the API, prints what came of it on
 //! standard output and ends.
 
+mod authority;
 mod erase;
 mod fleet;
 mod keep;
@@ -58,6 +59,7 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
         Task::Scheduled(schedule) => keep::by_schedule(&admin.desk, &folder, schedule, config.json).await?,
         Task::Support(ask) => keep::support(&admin.desk, &admin.actor, &folder, &ask).await?,
         Task::Doctor { full } => return keep::doctor(&admin.desk, &folder, full, config.json, out).await,
+        Task::Authority(task) => authority::run(&admin.desk, &folder, task, config.json).await?,
         Task::Settings { store, patch } => admin.settings(store, patch).await?,
         Task::Quarantine(command) => {
             desk::quarantine::command::run(&admin.desk, command, config.json).await.map_err(explain)?

@@ -4,9 +4,9 @@ use crate::config::ServeConfig;
 use crate::intake::{Intake, histories};
 use crate::reload::{Again, Settings};
 use crate::setup::Setup;
-use crate::{fleet, http, site};
+use crate::{authority, fleet, http, site};
 use chassis::folder::DataFolder;
-use chassis::http::{Server, Tls, announce, needs_tls};
+use chassis::http::{Server, Tls, announce, listen, needs_tls};
 use chassis::outbound::Pin;
 use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
@@ -18,7 +18,7 @@ use desk::versions;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::lookup_host;
 
 /// Most connections at once: every node of a large company waits for news on one of its own, and people come on top.
 const MAX_CONNECTIONS: usize = 12_000;
@@ -56,16 +56,22 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
-    let tls = is_secured
-        .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))
-        .transpose()
-        .map_err(failed)?;
+    let tls = if is_secured {
+        let followers = authority::followers(&desk, &folder.join("tls")).await;
+        Some(Arc::new(Tls::followed(config.tls.origin, desk.clock(), followers).map_err(failed)?))
+    } else {
+        None
+    };
+    if let Some(tls) = &tls {
+        // Before the first node says hello.
+        authority::announce(&intake, tls);
+    }
     let setup = Setup::prepare(desk.clone(), &folder).await.map_err(failed)?;
     let own = tls.clone();
     let authority = Arc::new(move || Pin::of_pem(&own.as_ref()?.authority_pem()?));
     let router = http::with_setup(&desk, intake.clone(), Some(metrics), setup, authority);
 
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+    let listener = listen(address).await.map_err(|error| {
         Failed(format!("cannot listen on {address}: {error}; choose another address with --listen"))
     })?;
     let address = listener.local_addr().map_err(failed)?;
@@ -87,6 +93,8 @@ pub async fn run(config: ServeConfig, again: Again) -> Result<(), Failed> {
     let server = Server::up_to(MAX_CONNECTIONS).over(tls.clone());
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
+        let followed = authority::keep(desk.clone(), intake.clone(), Arc::clone(tls));
+        tokio::spawn(shutdown.token().run_until_cancelled_owned(followed));
     }
     let vitals = vec![desk.vital(), server.door().vital(address)];
     // For commands on the same folder.

@@ -92,6 +92,7 @@ pub(super) async fn doctor(
 ) -> Result<(), Failed> {
     let mut found = doctor::examine(desk, folder, full).await;
     found.push(nodes(desk).await);
+    found.extend(super::authority::finding(desk, folder).await);
     let text = if json {
         to_json(&serde_json::json!({ "checks": found }))?
     } else {
