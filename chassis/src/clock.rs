@@ -15,7 +15,9 @@ pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the machine started, those included in which it slept. Nobody can set it; it begins anew with the machine.
     fn boot_ms(&self) -> i64;
 
-    /// Tells one start of the machine from another; empty where it has no name.
+    /// Tells one start of the machine from another; empty where it has no name. A program that may not see `/proc/sys` has none: nothing
+    /// else tells it without the clock that may be wrong, so what follows from it (headquarters' time right after a start of the
+    /// program, for one) has to wait until headquarters is heard again.
     fn boot_id(&self) -> String;
 }
 

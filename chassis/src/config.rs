@@ -6,6 +6,7 @@
 
 mod files;
 mod mistakes;
+mod named;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -15,6 +15,7 @@ pub mod heavy;
 pub mod http;
 pub mod ids;
 pub mod jobs;
+pub mod machine;
 pub mod mail;
 pub mod manual;
 pub mod mark;

@@ -1,6 +1,7 @@
 //! The administration commands: each does one thing through the same features as the API, prints what came of it on
 //! standard output and ends.
 
+mod authority;
 mod erase;
 mod fleet;
 mod keep;
@@ -74,6 +75,7 @@ pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed
             let found = keep::findings(&admin.desk, &folder, &around, full).await;
             return keep::doctor(&found, config.json, out);
         }
+        Task::Authority(task) => authority::run(&admin.desk, &folder, task, config.json).await?,
         Task::Settings { store, patch } => admin.settings(store, patch).await?,
         Task::Quarantine(command) => {
             desk::quarantine::command::run(&admin.desk, command, config.json).await.map_err(explain)?

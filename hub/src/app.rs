@@ -4,7 +4,7 @@ use crate::config::ServeConfig;
 use crate::intake::{Intake, histories};
 use crate::reload::{Again, Settings};
 use crate::setup::Setup;
-use crate::{figures, fleet, http, site};
+use crate::{authority, figures, fleet, http, site};
 use chassis::folder::DataFolder;
 use chassis::http::{Door, Server, Tls, announce, needs_tls};
 use chassis::outbound::Pin;
@@ -70,10 +70,16 @@ pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: A
     histories::after_restore(&desk).await.map_err(failed)?;
     let intake = Intake::start(desk.clone(), &identity, shutdown.token()).map_err(failed)?;
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
-    let tls = is_secured
-        .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))
-        .transpose()
-        .map_err(failed)?;
+    let tls = if is_secured {
+        let followers = authority::followers(&desk, &folder.join("tls")).await;
+        Some(Arc::new(Tls::followed(config.tls.origin, desk.clock(), followers).map_err(failed)?))
+    } else {
+        None
+    };
+    if let Some(tls) = &tls {
+        // Before the first node says hello.
+        authority::announce(&intake, tls);
+    }
     let setup = Setup::prepare(desk.clone(), &folder).await.map_err(failed)?;
     let own = tls.clone();
     let authority = Arc::new(move || Pin::of_pem(&own.as_ref()?.authority_pem()?));
@@ -104,6 +110,8 @@ pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: A
     let server = Server::up_to(MAX_CONNECTIONS).over(tls.clone());
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
+        let followed = authority::keep(desk.clone(), intake.clone(), Arc::clone(tls));
+        tokio::spawn(shutdown.token().run_until_cancelled_owned(followed));
     }
     let vitals = vitals(&desk, &server.door(), address);
     // For commands on the same folder.

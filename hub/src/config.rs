@@ -39,6 +39,7 @@ pub use scrub::VerifyArgs;
 pub use serve::{ServeArgs, ServeConfig};
 pub use settings::SettingsCommand;
 pub use task::Task;
+pub use tls::{AuthorityTask, TlsCommand};
 pub use usage::UsageError;
 
 /// The A.I.ncident program at headquarters.
@@ -88,6 +89,9 @@ pub enum Command {
     /// Changes that could not be put into their records.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// The hub's own certificate authority.
+    #[command(subcommand)]
+    Tls(TlsCommand),
     /// What headquarters sets for its nodes.
     #[command(subcommand)]
     Settings(SettingsCommand),
@@ -366,6 +370,7 @@ impl Command {
             Self::SupportBundle(args) => args.resolve().map(Config::Admin),
             Self::Quarantine(command) => command.resolve().map(Config::Admin),
             Self::Settings(command) => command.resolve().map(Config::Admin),
+            Self::Tls(command) => command.resolve().map(Config::Admin),
             Self::CheckConfig(args) => Ok(Config::Check(args)),
             Self::Manual { to } => Ok(Config::Manual { to }),
         }

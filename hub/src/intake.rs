@@ -24,15 +24,16 @@ pub use refused::Refused;
 
 use admission::Admission;
 use bell::Bell;
+use chassis::outbound::Pin;
 use chassis::uploads::Uploads;
 use contacts::Contacts;
 use credentials::Caller;
 use desk::Desk;
 use desk::ledger::{Identity, SharedLedger};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use strangers::Strangers;
-use sync_protocol::message::{Limits, NodeStatus, SettingsReport};
+use sync_protocol::message::{Limits, MAX_BELIEVED, NodeStatus, SettingsReport};
 use sync_protocol::scope::Scope;
 use throttle::Throttle;
 use tokio::sync::watch;
@@ -59,6 +60,8 @@ struct Inner {
     stop: CancellationToken,
     /// Whether a node has said hello since the start.
     called: watch::Sender<bool>,
+    /// What nodes are told of the hub's own authorities, each as PEM.
+    authorities: RwLock<Vec<String>>,
 }
 
 /// The desk's ledger is not a hub's.
@@ -98,6 +101,7 @@ impl Intake {
             uploads,
             stop,
             called: watch::Sender::new(false),
+            authorities: RwLock::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -136,6 +140,12 @@ impl Intake {
         let _ = tokio::time::timeout(longest, called.wait_for(|called| *called)).await;
     }
 
+    /// Nodes are told, with every hello from now on, that the hub is its own authority and will be another one: the certificate of the
+    /// one in use and of the one that is to come, each as PEM. Empty: it stays what it is.
+    pub fn announce(&self, authorities: Vec<String>) {
+        *self.inner.authorities.write().unwrap_or_else(PoisonError::into_inner) = authorities;
+    }
+
     /// What there is room for.
     #[must_use]
     pub fn admission(&self) -> &Admission {
@@ -154,6 +164,8 @@ impl Intake {
         let status = status.map(|mut status| {
             // Whatever a node says is shown to people.
             status.settings = status.settings.map(SettingsReport::sane);
+            status.believes.truncate(MAX_BELIEVED);
+            status.believes.retain(|text| text.parse::<Pin>().is_ok_and(|pin| pin.to_hex() == *text));
             status
         });
         let Some(status) = self.inner.contacts.note(node_id, status, Instant::now()) else {

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod authority;
 pub mod config;
 pub mod figures;
 pub mod fleet;

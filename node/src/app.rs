@@ -25,6 +25,9 @@ use crate::replicator::view::View;
 use crate::witness::Witness;
 use crate::{figures, http, inbox, site};
 
+/// Where the end of an id begins that people are shown: 8 of its 32 digits, those that are random.
+const SHORT_ID: usize = 24;
+
 /// Why the node does not serve; one line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -77,6 +80,10 @@ pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: A
         .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))
         .transpose()
         .map_err(failed)?;
+    if let Some(tls) = &tls {
+        let desk = desk.clone();
+        tls.doubted_by(move || site::is_clock_doubted(&desk));
+    }
     let own_authority = tls.as_ref().is_some_and(|tls| tls.authority_pem().is_some());
     let reach = http::Reach { secured: tls.is_some(), own_authority };
     let router = http::router(&desk, replicator.board(), replicator.view(), reach, Some(metrics));
@@ -152,8 +159,11 @@ pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: A
 /// What the network is told of the node.
 fn announced(address: SocketAddr, tls: bool, view: &View) -> Service {
     let store = view.enrolment.as_ref().map(|enrolment| enrolment.store_code.as_str());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let named = format!("A.I.ncident {} ({})", store.unwrap_or("without a store"), host.trim());
+    // Two PCs of a store are told apart by it.
+    let machine = chassis::machine::host_name()
+        .or_else(|| Some(view.enrolment.as_ref()?.node_id.simple().to_string().split_off(SHORT_ID)));
+    let machine = machine.map_or_else(String::new, |machine| format!(" ({machine})"));
+    let named = format!("A.I.ncident {}{machine}", store.unwrap_or("without a store"));
     let texts = [("version", env!("CARGO_PKG_VERSION")), ("scheme", if tls { "https" } else { "http" })];
     let texts = texts.into_iter().chain(store.map(|store| ("store", store)));
     Service {

@@ -186,10 +186,8 @@ fn node_name(given: Option<String>) -> Result<String, EnrolError> {
             Err(EnrolError::Given(format!("--name takes 1 to {MOST_NAME_CHARS} characters")))
         };
     }
-    let host =
-        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
-    let host: String =
-        host.unwrap_or_default().trim().chars().filter(|c| !c.is_control()).take(MOST_NAME_CHARS).collect();
+    let host = chassis::machine::host_name().unwrap_or_default();
+    let host: String = host.chars().filter(|c| !c.is_control()).take(MOST_NAME_CHARS).collect();
     Ok(if host.is_empty() { "node".to_owned() } else { host })
 }
 

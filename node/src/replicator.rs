@@ -9,6 +9,7 @@
 //! stuck then, client and connections included, is thrown away and begun anew. A loop that panics takes its session
 //! along and is begun anew as well.
 
+mod authorities;
 pub mod batch;
 pub mod blobs;
 pub mod board;

@@ -104,6 +104,16 @@ pub async fn reckon(desk: &Desk) -> Result<(), desk::Error> {
     Ok(())
 }
 
+/// How far this machine's clock and headquarters' may be apart before nothing lasting is done because of this one's, in milliseconds.
+const CLOCKS_APART_MS: u64 = 24 * 3_600_000;
+
+/// Whether headquarters' clock, as far as it is known, contradicts this machine's.
+#[must_use]
+pub fn is_clock_doubted(desk: &Desk) -> bool {
+    let offset_ms = desk.reckoning().offset_ms(desk.now_ms(), desk.boot_ms());
+    offset_ms.is_some_and(|offset_ms| offset_ms.unsigned_abs() > CLOCKS_APART_MS)
+}
+
 fn open_ledger(path: &Path, ids: &Ids) -> Result<SqliteLedger, SiteError> {
     let synchronous_off = std::env::var_os(TEST_SYNCHRONOUS_OFF).is_some_and(|value| value == "1");
     if synchronous_off {

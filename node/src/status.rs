@@ -68,6 +68,9 @@ pub struct Status {
     pub settings_version: Option<String>,
     /// What of that this program cannot apply, and why.
     pub settings_refused: BTreeMap<String, String>,
+    /// The certificates (SHA-256) by which headquarters is believed, where those are its own: those that were given, and those that it
+    /// announced since. Empty where any certificate authority will do.
+    pub believes: Vec<String>,
 }
 
 /// Whether this node holds what headquarters holds, as last asked, and what was found damaged here.
@@ -200,6 +203,7 @@ pub fn unenrolled() -> Status {
         proof: Proof { state: "never".to_owned(), ..Proof::default() },
         settings_version: None,
         settings_refused: BTreeMap::new(),
+        believes: Vec::new(),
     }
 }
 
@@ -214,6 +218,7 @@ fn status(
     let synced_ms = link
         .last_contact_ms
         .map(|contact| first_ms.filter(|_| backlog.pending_changes > 0).map_or(contact, |first| first.min(contact)));
+    let believes = enrolment.believed().iter().map(ToString::to_string).collect();
     Status {
         state: in_words(&link, backlog.pending_changes, contents.0),
         node_id: Some(enrolment.node_id),
@@ -240,6 +245,7 @@ fn status(
         proof: Proof::default(),
         settings_version: None,
         settings_refused: BTreeMap::new(),
+        believes,
     }
 }
 
@@ -379,6 +385,14 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
             match status.settings_refused.len() {
                 0 => or(&status.settings_version, "-"),
                 refused => format!("{}, {refused} of them cannot be applied", or(&status.settings_version, "-")),
+            },
+        ),
+        (
+            "believed by",
+            if status.believes.is_empty() {
+                "-".to_owned()
+            } else {
+                status.believes.join(", ")
             },
         ),
         ("origin", status.origin.map_or_else(|| "-".to_owned(), |origin| origin.to_string())),

@@ -67,7 +67,7 @@ pub async fn run(config: TrustConfig, out: &mut impl Write) -> Result<(), TrustE
     let asked = tokio::time::timeout(DEADLINE, outbound.request(request)).await;
     asked.map_err(|_| failed(&"no answer in time"))?.map_err(|error| failed(&error))?;
     let pinned = config.pins.len();
-    desk.ledger().set_pins(config.pins).await?;
+    desk.ledger().set_trust(config.pins, enrolment.ca_pem).await?;
     match pinned {
         0 => writeln!(out, "{hub_url} is believed by what authorities vouch for, from now on")?,
         n => writeln!(out, "{hub_url} shows what it is to be believed by; {n} certificates are pinned from now on")?,

@@ -49,18 +49,8 @@ impl Lang {
     /// The first language of an `Accept-Language` header that pages speak, by its weights.
     #[must_use]
     pub fn accepted(header: &str) -> Option<Self> {
-        let mut best: Option<(f32, Self)> = None;
-        for part in header.split(',').take(20) {
-            let (tag, rest) = part.split_once(';').unwrap_or((part, ""));
-            let weight = rest.trim().strip_prefix("q=").map_or(1.0, |q| q.parse().unwrap_or(0.0));
-            if let Some(lang) = Self::of_tag(tag)
-                && weight > 0.0
-                && best.is_none_or(|(so_far, _)| weight > so_far)
-            {
-                best = Some((weight, lang));
-            }
-        }
-        best.map(|(_, lang)| lang)
+        let at = chassis::http::accepted(header, &Self::ALL.map(Self::tag))?;
+        Self::ALL.get(at).copied()
     }
 
     /// Its messages.

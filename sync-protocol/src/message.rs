@@ -279,7 +279,17 @@ pub struct NodeStatus {
     /// What it made of headquarters' settings, where its program knows of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<SettingsReport>,
+    /// By which certificates it believes the hub, where those are the hub's own: SHA-256 of each, 64 hexadecimal characters, at most
+    /// [`MAX_BELIEVED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub believes: Vec<String>,
 }
+
+/// Most certificates that a node says it believes the hub by; a hub keeps no more.
+pub const MAX_BELIEVED: usize = 16;
+
+/// Most authorities that a hub announces; a node reads no more.
+pub const MAX_AUTHORITIES: usize = 4;
 
 /// The hub says where it stands. Not `Debug`-printed whole: it holds a secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -324,6 +334,10 @@ pub struct HelloAnswer {
     /// The node came with an old secret, as one does that was restored from a backup; since version 2.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub returned: bool,
+    /// A hub that is its own authority and will be another one: the certificate of the one in use, and of the one that is to come, each
+    /// as PEM; at most [`MAX_AUTHORITIES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -160,6 +160,7 @@ fn status() -> NodeStatus {
         clock_offset_ms: -1500,
         version: "0.1.0".to_owned(),
         settings: None,
+        believes: Vec::new(),
     }
 }
 
@@ -225,6 +226,7 @@ fn hello_answer() -> HelloAnswer {
         retired: false,
         successor: None,
         returned: false,
+        authorities: Vec::new(),
     }
 }
 

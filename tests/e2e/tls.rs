@@ -1,5 +1,7 @@
-//! A hub that is its own authority: nodes that were told to trust it sync over TLS, others do not get as far as the code.
+//! A hub that is its own authority: nodes that were told to trust it sync over TLS, others do not get as far as the code, and nobody is
+//! locked out when it becomes another one. A certificate of the company's is taken anew while the hub serves.
 
+use aincident_tests::http::plain_client;
 use aincident_tests::{Hub, Node, Scratch, wait_until};
 use serde_json::json;
 use std::time::Duration;
@@ -106,4 +108,147 @@ async fn a_node_with_a_pinned_certificate_talks_to_no_other_hub_until_it_is_told
             .contains("nothing was changed")
     );
     hub.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_whose_own_authority_becomes_another_one_tells_its_nodes_first_and_locks_none_out() {
+    let scratch = Scratch::new("next-authority");
+    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
+    hub.stop().await;
+    hub.env("AINCIDENT_HUB_TLS_ALWAYS", "true");
+    hub.start().await;
+    let url = hub.url().to_owned();
+    hub.listen_on(url.strip_prefix("https://").unwrap());
+    let file = hub.folder().join("tls/ca.pem");
+    let ca = || std::fs::read_to_string(&file).unwrap();
+    let (pin, before) = (fingerprint(&hub).await, ca());
+    let mut nodes = Vec::new();
+    for (name, told) in [("pinned", ["--fingerprint", &pin]), ("given", ["--ca", file.to_str().unwrap()])] {
+        let mut node = Node::new(&scratch, &hub, "042", name).await;
+        node.env("AINCIDENT_NODE_LINK_MAX_BACKOFF_MS", "1000");
+        let code = hub.node_code("042").await;
+        node.run(&[&["enroll", "--hub", &url, "--code", &code], &told[..]].concat()).await.ok("enroll");
+        node.start().await;
+        nodes.push(node);
+    }
+    let managers = [nodes[0].manager().await, nodes[1].manager().await];
+    for (node, manager) in nodes.iter().zip(&managers) {
+        let _ = manager.post("/api/v1/incidents", &json!({ "description": "before" })).await.expect(201);
+        node.drained(manager, Duration::from_secs(60)).await;
+        assert_eq!(node.status().await["believes"], json!([pin]));
+    }
+    // One of them is away when the hub gets a name that its authority cannot vouch for: that one waits.
+    nodes[1].stop().await;
+    hub.stop().await;
+    hub.env("AINCIDENT_HUB_TLS_NAMES", "incidents.example.com");
+    hub.start().await;
+    wait_until("the first node to believe the next authority", Duration::from_secs(60), async || {
+        nodes[0].status().await["believes"].as_array().is_some_and(|believed| believed.len() == 2)
+    })
+    .await;
+    wait_until("the hub to hear of that", Duration::from_secs(60), async || {
+        let told = hub.run(&["doctor"]).await.stdout;
+        told.lines()
+            .any(|line| line.contains("next authority") && line.contains("1 nodes have not heard of it"))
+    })
+    .await;
+    assert_eq!(ca(), before);
+    // It comes back, hears of it, and the hub changes by itself.
+    nodes[1].start().await;
+    wait_until("the hub to use the next authority", Duration::from_secs(120), async || ca() != before).await;
+    let after = fingerprint(&hub).await;
+    assert_ne!(after, pin);
+    for (node, manager) in nodes.iter().zip(&managers) {
+        assert_eq!(node.status().await["believes"], json!([pin, after]));
+        let _ = manager.post("/api/v1/incidents", &json!({ "description": "after" })).await.expect(201);
+        node.drained(manager, Duration::from_secs(60)).await;
+    }
+    // By command: prepared, told, and used at once.
+    let told = hub.run(&["tls", "prepare"]).await.ok("tls prepare");
+    assert!(told.starts_with("prepared: SHA-256 "), "{told}");
+    let third = told.split("SHA-256 ").nth(1).and_then(|rest| rest.split(';').next()).unwrap().to_owned();
+    let told = hub.run(&["tls", "switch"]).await.ok("tls switch");
+    assert!(told.contains(&third) && told.contains(&after), "{told}");
+    assert_eq!(fingerprint(&hub).await, third);
+    hub.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authority_is_carried_to_the_hubs_next_machine() {
+    let scratch = Scratch::new("carried-authority");
+    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
+    let file = scratch.join("authority.carried");
+    let file = file.to_str().unwrap();
+    hub.run(&["tls", "export", "--to", file]).await.refused(1, "there is none");
+    hub.stop().await;
+    hub.env("AINCIDENT_HUB_TLS_ALWAYS", "true");
+    hub.start().await;
+    let pin = fingerprint(&hub).await;
+    let told = hub.run(&["tls", "export", "--to", file]).await.ok("tls export");
+    assert!(told.contains(&pin), "{told}");
+    hub.run(&["tls", "export", "--to", file]).await.refused(1, "it is there already");
+    let mut next = Hub::over("next", &scratch);
+    next.env("AINCIDENT_HUB_TLS_ALWAYS", "true");
+    next.run(&["tls", "import", "--from", file]).await.ok("tls import");
+    next.start().await;
+    assert_eq!(fingerprint(&next).await, pin);
+}
+
+/// Whether the site at `url` shows `certificate`.
+async fn shows(url: &str, certificate: &str) -> bool {
+    // For what a client needs once in a program.
+    drop(plain_client());
+    let trusted = reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap();
+    // A client of its own: a new handshake.
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).build().unwrap();
+    client.get(format!("{url}/healthz")).send().await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_swapped_is_shown_at_once_and_a_bad_pair_changes_nothing_and_is_told() {
+    let scratch = Scratch::new("swapped");
+    let folder = scratch.join("certificates");
+    std::fs::create_dir(&folder).unwrap();
+    let make = || {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        (pair.cert.pem(), pair.signing_key.serialize_pem())
+    };
+    // As certbot does it: the names are links, and the links are replaced.
+    let link = |to: &str, name: &str| {
+        let part = folder.join(format!("{name}.part"));
+        std::os::unix::fs::symlink(to, &part).unwrap();
+        std::fs::rename(&part, folder.join(name)).unwrap();
+    };
+    let put = |no: usize, (certificate, key): &(String, String)| {
+        for (name, text) in [("cert", certificate), ("key", key)] {
+            std::fs::write(folder.join(format!("{name}{no}.pem")), text).unwrap();
+            link(&format!("{name}{no}.pem"), &format!("{name}.pem"));
+        }
+    };
+    let (old, new, last) = (make(), make(), make());
+    put(1, &old);
+    let mut hub = Hub::new(&scratch);
+    for (name, value) in [("ALWAYS", "true"), ("CERT", "cert.pem"), ("KEY", "key.pem")] {
+        let value = if name == "ALWAYS" {
+            value.to_owned()
+        } else {
+            folder.join(value).display().to_string()
+        };
+        hub.env(&format!("AINCIDENT_HUB_TLS_{name}"), &value);
+    }
+    hub.start().await;
+    let url = hub.url().to_owned();
+    assert!(shows(&url, &old.0).await && !shows(&url, &new.0).await);
+    // Long before the look that comes once a minute.
+    put(2, &new);
+    wait_until("the new certificate to be shown", Duration::from_secs(20), async || shows(&url, &new.0).await).await;
+    // Another's key: the one that is shown stays.
+    put(3, &(last.0.clone(), old.1.clone()));
+    wait_until("the hub to say that they do not fit", Duration::from_secs(20), async || {
+        hub.daemon().log_tail(200).contains("key.pem holds no usable key for that certificate")
+    })
+    .await;
+    assert!(shows(&url, &new.0).await && !shows(&url, &last.0).await);
+    put(4, &last);
+    wait_until("the last one to be shown", Duration::from_secs(20), async || shows(&url, &last.0).await).await;
 }

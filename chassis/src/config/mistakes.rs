@@ -13,7 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::files::{lay_over, read_all};
-use super::line_of;
+use super::{line_of, named};
 
 /// Something wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -147,6 +147,22 @@ fn file(path: &[String], value: toml::Value) -> String {
     }
 }
 
+/// The line of the key at `path`, counted from 1.
+pub(super) fn line_at(text: &str, path: &[&str]) -> Option<usize> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let (key, above) = path.split_last()?;
+    let mut table = document.get_ref();
+    for name in above {
+        let (_, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+        let DeValue::Table(inner) = value.get_ref() else {
+            return None;
+        };
+        table = inner;
+    }
+    let (key, _) = table.iter().find(|(spelled, _)| spelled.get_ref() == key)?;
+    line(text, key)
+}
+
 fn line<T>(text: &str, key: &Spanned<T>) -> Option<usize> {
     line_of(text, key.span().start)
 }
@@ -183,16 +199,31 @@ pub fn check(
     {
         found.push((path, Mistake { line: None, what }));
     }
-    let named = |(file, mistake): &(&Path, Mistake)| serde_json::json!({ "file": file, "line": mistake.line, "what": mistake.what });
+    // The last file that has the key is the one that counts.
+    let placed = |(key, what): (&[&str], String)| {
+        let last = files.iter().rev().find_map(|file| Some((file.path.as_path(), line_at(&file.text, key)?)));
+        let (file, line) = last.map_or((path, None), |(file, line)| (file, Some(line)));
+        (file, Mistake { line, what })
+    };
+    let named::Found { wrong, notes } = named::examine(&whole);
+    found.extend(wrong.into_iter().map(placed));
+    found.sort_by_key(|(file, mistake)| (files.iter().position(|one| one.path == *file), mistake.line));
+    let notes: Vec<_> = notes.into_iter().map(placed).collect();
+    let object = |(file, mistake): &(&Path, Mistake)| serde_json::json!({ "file": file, "line": mistake.line, "what": mistake.what });
     let told = if json {
         let files: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
-        let mistakes: Vec<_> = found.iter().map(named).collect();
-        writeln!(out, "{}", serde_json::json!({ "file": path, "files": files, "mistakes": mistakes }))
-    } else if found.is_empty() {
-        let names: Vec<_> = files.iter().map(|file| file.path.display().to_string()).collect();
-        writeln!(out, "{}: nothing is wrong", names.join(", "))
+        let [mistakes, notes] = [&found, &notes].map(|all| all.iter().map(object).collect::<Vec<_>>());
+        writeln!(out, "{}", serde_json::json!({ "file": path, "files": files, "mistakes": mistakes, "notes": notes }))
     } else {
-        found.iter().try_for_each(|(file, mistake)| writeln!(out, "{}, {mistake}", file.display()))
+        let mut lines = found.iter().chain(&notes);
+        lines.try_for_each(|(file, mistake)| writeln!(out, "{}, {mistake}", file.display())).and_then(|()| {
+            if found.is_empty() {
+                let names: Vec<_> = files.iter().map(|file| file.path.display().to_string()).collect();
+                writeln!(out, "{}: nothing is wrong", names.join(", "))
+            } else {
+                Ok(())
+            }
+        })
     };
     told.map_err(|cause| format!("cannot write to standard output: {cause}"))?;
     let Some((first, _)) = found.first() else {

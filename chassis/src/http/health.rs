@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use axum::{Extension, Router};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::json;
 
 use super::json::Json;
+use super::tls::Tls;
 use crate::telemetry::MetricsHandle;
 
 type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -46,7 +47,8 @@ impl Health {
         self
     }
 
-    async fn ready(&self) -> Response {
+    /// `trouble`: what keeps nobody from being served, and wants somebody's eye.
+    async fn ready(&self, trouble: Option<String>) -> Response {
         let mut failing = serde_json::Map::new();
         for (name, check) in &self.checks {
             if let Err(reason) = check().await {
@@ -54,7 +56,11 @@ impl Health {
             }
         }
         if failing.is_empty() {
-            return ([(CACHE_CONTROL, "no-store")], Json(json!({"status": "ready"}))).into_response();
+            let body = match trouble {
+                Some(trouble) => json!({"status": "ready", "notes": {"certificate": trouble}}),
+                None => json!({"status": "ready"}),
+            };
+            return ([(CACHE_CONTROL, "no-store")], Json(body)).into_response();
         }
         let body = Json(json!({"status": "not ready", "failing": failing}));
         (StatusCode::SERVICE_UNAVAILABLE, [(CACHE_CONTROL, "no-store")], body).into_response()
@@ -73,9 +79,9 @@ pub fn health_routes<S: Clone + Send + Sync + 'static>(health: Health) -> Router
         .route("/healthz", alive())
         .route(
             "/readyz",
-            get(move || {
+            get(move |tls: Option<Extension<Arc<Tls>>>| {
                 let health = health.clone();
-                async move { health.ready().await }
+                async move { health.ready(tls.and_then(|tls| tls.trouble())).await }
             }),
         )
         .route(

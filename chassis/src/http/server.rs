@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -117,7 +117,8 @@ impl Server {
         // There from the start.
         connections.increment(0.0);
         let router = match &tls {
-            Some(tls) => router.merge(trust::routes(tls)),
+            // `/readyz` tells of a certificate that could not be renewed.
+            Some(tls) => router.merge(trust::routes(tls)).layer(Extension(Arc::clone(tls))),
             None => router,
         };
         let secured = tls.map(|tls| Secured { acceptor: tls.acceptor(), plain: plain::routes(&tls) });

@@ -9,6 +9,7 @@
 pub(crate) mod addresses;
 pub mod authority;
 mod ends;
+pub(crate) mod files;
 mod settings;
 mod validity;
 mod watch;
@@ -17,16 +18,15 @@ mod watch;
 mod tests;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use authority::{Authority, Followers};
@@ -38,8 +38,6 @@ use crate::clock::SharedClock;
 
 /// How often it is looked whether there is, or has to be, another certificate, when nothing is heard of it.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// The largest PEM file that is read, in bytes.
-const MOST_PEM_BYTES: u64 = 1024 * 1024;
 
 /// Why there is no TLS; one line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +98,8 @@ pub struct Tls {
     shown: Arc<Shown>,
     maker: Maker,
     followers: Mutex<Followers>,
+    /// Rung when it is to be looked at once.
+    bell: Notify,
     doubt: OnceLock<Doubt>,
     /// Why no newer certificate is shown, for as long as that is so.
     trouble: Mutex<Option<String>>,
@@ -157,7 +157,7 @@ impl Tls {
     pub fn followed(origin: Origin, clock: &SharedClock, followers: Followers) -> Result<Self, TlsError> {
         let (maker, first) = match origin {
             Origin::Files { cert, key } => {
-                let (pair, digest) = read_pair(&cert, &key)?;
+                let (pair, digest) = files::pair(&cert, &key)?;
                 (Maker::Files { cert, key, seen: Mutex::new(Some(digest)) }, pair)
             }
             Origin::Own { folder, names } => {
@@ -181,6 +181,7 @@ impl Tls {
             shown,
             maker,
             followers: Mutex::new(followers),
+            bell: Notify::new(),
             doubt: OnceLock::new(),
             trouble: Mutex::new(None),
         })
@@ -194,7 +195,9 @@ impl Tls {
 
     /// Who follows the site now.
     pub fn followed_by(&self, followers: Followers) {
-        *locked(&self.followers) = followers;
+        if std::mem::replace(&mut *locked(&self.followers), followers) != followers {
+            self.bell.notify_one();
+        }
     }
 
     /// Why no newer certificate is shown although it is time, for people: it names no file. `None` where all is well.
@@ -260,6 +263,7 @@ impl Tls {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 () = watch.something() => {}
+                () = self.bell.notified() => {}
             }
         }
     }
@@ -298,7 +302,7 @@ impl Tls {
     fn look(&self) -> Result<bool, TlsError> {
         let fresh = match &self.maker {
             Maker::Files { cert, key, seen } => {
-                let (pair, digest) = read_pair(cert, key)?;
+                let (pair, digest) = files::pair(cert, key)?;
                 let mut seen = locked(seen);
                 if *seen == Some(digest) {
                     return Ok(false);
@@ -337,36 +341,4 @@ impl fmt::Debug for Tls {
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read_pair(cert: &Path, key: &Path) -> Result<(CertifiedKey, blake3::Hash), TlsError> {
-    let (cert_pem, key_pem) = (read(cert)?, read(key)?);
-    let wrong = |path: &Path, what| {
-        let path = path.to_owned();
-        move |why: String| TlsError::Content { path, what, why }
-    };
-    let chain = CertificateDer::pem_slice_iter(&cert_pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| wrong(cert, "certificate")(error.to_string()))?;
-    if chain.is_empty() {
-        return Err(wrong(cert, "certificate")("there is none in it".to_owned()));
-    }
-    let private = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| wrong(key, "key")(error.to_string()))?;
-    // Says so when the key is another certificate's.
-    let pair = CertifiedKey::from_der(chain, private, &ring::default_provider())
-        .map_err(|error| wrong(key, "key for that certificate")(error.to_string()))?;
-    let digest = blake3::Hasher::new().update(&cert_pem).update(b"\0").update(&key_pem).finalize();
-    Ok((pair, digest))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(MOST_PEM_BYTES + 1).read_to_end(&mut bytes));
-    read.map_err(|cause| TlsError::Io { action: "read", path: path.to_owned(), cause })?;
-    if bytes.len() as u64 > MOST_PEM_BYTES {
-        let why = format!("it is larger than {MOST_PEM_BYTES} bytes");
-        return Err(TlsError::Content { path: path.to_owned(), what: "PEM", why });
-    }
-    Ok(bytes)
 }

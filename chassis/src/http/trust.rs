@@ -2,6 +2,8 @@
 //! the authority's certificate. Both over plain HTTP too, for those who do not trust it yet; the page shows the certificate's
 //! fingerprint, for those who want to compare it.
 
+mod words;
+
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, VARY};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 use rustls::pki_types::CertificateDer;
@@ -19,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 use super::plain::is_host;
 use super::tls::{Tls, addresses};
 use crate::qr::{Code, Run};
+use words::Words;
 
 /// The routes, where the site is its own authority; none where it is not. They tell of the authority that there is when they are
 /// asked: it may be made anew while the site serves.
@@ -29,7 +32,9 @@ pub fn routes(tls: &Arc<Tls>) -> Router {
     let (for_file, for_page) = (Arc::clone(tls), Arc::clone(tls));
     let headers = [
         (CONTENT_TYPE, "application/x-x509-ca-cert"),
-        (CONTENT_DISPOSITION, "attachment; filename=\"aincident-ca.pem\""),
+        // Not `attachment`: an iPhone would put it among its files instead of offering to install it, and Firefox would not ask. What
+        // keeps it as a file calls it so that Windows and Android know what it is.
+        (CONTENT_DISPOSITION, "inline; filename=\"aincident-ca.crt\""),
         (CACHE_CONTROL, "no-store"),
     ];
     let pem = |tls: &Tls| tls.authority_pem().unwrap_or_default();
@@ -40,9 +45,13 @@ pub fn routes(tls: &Arc<Tls>) -> Router {
 }
 
 fn told(fingerprint: &str, uri: &Uri, asked: &HeaderMap) -> impl IntoResponse + use<> {
-    let page = Html(page(fingerprint, address(uri, asked).as_deref()));
+    let page = Html(page(Words::asked(asked), fingerprint, address(uri, asked).as_deref()));
     (
-        [(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"), (CACHE_CONTROL, "no-store")],
+        [
+            (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+            (CACHE_CONTROL, "no-store"),
+            (VARY, "accept-language"),
+        ],
         page,
     )
 }
@@ -72,27 +81,30 @@ pub fn address(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     Some(seen.port().map_or_else(|| found.to_string(), |port| format!("{found}:{port}")))
 }
 
-fn page(fingerprint: &str, address: Option<&str>) -> String {
+fn page(words: &Words, fingerprint: &str, address: Option<&str>) -> String {
     let code = address.map_or_else(String::new, |address| {
         let link = format!("http://{address}/trust");
-        let code = drawn(&link).unwrap_or_default();
-        format!("<p>On a phone, open <b>{link}</b>:</p>\n{code}\n")
+        let code = drawn(&link, words.code).unwrap_or_default();
+        format!("<p>{} <b>{link}</b>:</p>\n{code}\n", words.on_phone)
     });
+    let mut devices = String::new();
+    for (device, steps) in words.devices {
+        let _ = write!(devices, "<h2>{device}</h2>\n<ol>\n");
+        for step in *steps {
+            let _ = writeln!(devices, "<li>{}", step.replace('&', "&amp;"));
+        }
+        devices.push_str("</ol>\n");
+    }
+    let Words { lang, title, why, load, compare, .. } = words;
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>Trust this site</title>\n<h1>Trust this site</h1>\n\
-         <p>What is sent to this site is encrypted, and it vouches for itself. A device believes that once it has the site's \
-         certificate. It vouches for names and addresses of local networks only.</p>\n{code}\
-         <ol>\n<li><a href=\"/ca.pem\">Load the certificate</a>.\n\
-         <li>iPhone, iPad: Settings, Profile Downloaded, Install; then General, About, Certificate Trust Settings: switch it on.\n\
-         <li>Android: Settings, Security, Encryption and credentials, Install a certificate, CA certificate.\n\
-         <li>Windows: open it, Install Certificate, Local Machine, Trusted Root Certification Authorities.\n</ol>\n\
-         <p>Its fingerprint (SHA-256), to be compared with what the device shows:<br><code>{fingerprint}</code></p>\n</html>\n"
+        "<!doctype html>\n<html lang=\"{lang}\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{title}</title>\n<h1>{title}</h1>\n<p>{why}</p>\n<p><a href=\"/ca.pem\">{load}</a></p>\n\
+         <p>{compare}<br><code>{fingerprint}</code></p>\n{code}{devices}</html>\n"
     )
 }
 
-/// A code that leads to `text`, as a drawing.
-fn drawn(text: &str) -> Option<String> {
+/// A code that leads to `text`, as a drawing; `named`: what that is, for who does not see it.
+fn drawn(text: &str, named: &str) -> Option<String> {
     let code = Code::of(text)?;
     let mut path = String::new();
     for Run { x, y, length } in code.runs {
@@ -101,7 +113,7 @@ fn drawn(text: &str) -> Option<String> {
     let size = code.size;
     Some(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"240\" height=\"240\" viewBox=\"0 0 {size} {size}\" role=\"img\" \
-         aria-label=\"code\"><rect width=\"{size}\" height=\"{size}\" fill=\"#fff\"/><path d=\"{path}\"/></svg>"
+         aria-label=\"{named} {text}\"><rect width=\"{size}\" height=\"{size}\" fill=\"#fff\"/><path d=\"{path}\"/></svg>"
     ))
 }
 
@@ -128,12 +140,25 @@ mod tests {
 
     #[test]
     fn the_page_has_the_fingerprint_and_a_code_and_does_without_an_address() {
-        let told = page("AB:CD", Some("10.0.0.1:7710"));
-        assert!(
-            told.contains("AB:CD") && told.contains("http://10.0.0.1:7710/trust") && told.contains("<svg"),
-            "{told}"
-        );
-        assert!(!page("AB:CD", None).contains("<svg"));
+        for (lang, named) in [("en", "QR code that opens"), ("es", "Código QR que abre")] {
+            let asked = HeaderMap::from_iter([(http::header::ACCEPT_LANGUAGE, http::HeaderValue::from_static(lang))]);
+            let words = Words::asked(&asked);
+            let told = page(words, "AB:CD", Some("10.0.0.1:7710"));
+            let label = format!("aria-label=\"{named} http://10.0.0.1:7710/trust\"");
+            for piece in [
+                "AB:CD",
+                "<svg",
+                &label,
+                &format!("<html lang=\"{lang}\">"),
+                "iPhone",
+                "Android",
+                "Windows",
+                "Firefox",
+            ] {
+                assert!(told.contains(piece), "{piece}: {told}");
+            }
+            assert!(!page(words, "AB:CD", None).contains("<svg"));
+        }
         let print = fingerprint("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
         assert_eq!(print.len(), 95);
         assert!(print.starts_with("70:9E:80:C8"), "{print}");

@@ -36,6 +36,22 @@ impl Pin {
         use rustls::pki_types::pem::PemObject as _;
         CertificateDer::from_pem_slice(pem.as_bytes()).ok().map(|der| Self::of(&der))
     }
+
+    /// Of each certificate of a PEM text; what is none is left out.
+    #[must_use]
+    pub fn all_of_pem(pem: &str) -> Vec<Self> {
+        use rustls::pki_types::pem::PemObject as _;
+        CertificateDer::pem_slice_iter(pem.as_bytes()).flatten().map(|der| Self::of(&der)).collect()
+    }
+
+    /// As 64 hexadecimal digits in lower case, for programs.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
 }
 
 impl From<Pin> for String {
@@ -252,6 +268,7 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(pin), "{text}");
         }
+        assert_eq!(pin.to_hex(), shown.replace(':', "").to_lowercase());
         for wrong in ["", "AB:CD", &shown[..92], &format!("{shown}:00"), &shown.replace(':', "z"), "sha256:é"] {
             assert!(wrong.parse::<Pin>().is_err(), "{wrong}");
         }

@@ -7,6 +7,8 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use listenfd::ListenFd;
 use tokio::net::TcpListener;
 
+use crate::http;
+
 /// The socket that systemd has handed over to this process; `None` where there is none. To be called once, before there are
 /// other threads: what the environment says of it is taken out, so that no child believes it.
 ///
@@ -42,6 +44,6 @@ pub fn inherited() -> Result<Option<StdListener>, String> {
 pub async fn listen(inherited: Option<StdListener>, address: SocketAddr) -> io::Result<TcpListener> {
     match inherited {
         Some(listener) => TcpListener::from_std(listener),
-        None => TcpListener::bind(address).await,
+        None => http::listen(address).await,
     }
 }

@@ -109,11 +109,11 @@ where
         .with_timeout(PATIENCE)
         .build()
         .map_err(|error| failed(error.to_string()))?;
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = crate::machine::host_name().unwrap_or_default();
     let resource = Resource::builder_empty()
         .with_service_name(program)
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .with_attribute(KeyValue::new("host.name", host.trim().to_owned()))
+        .with_attribute(KeyValue::new("host.name", host))
         .build();
     let share = Sampler::TraceIdRatioBased(f64::from(traces.percent) / 100.0);
     let provider = SdkTracerProvider::builder()

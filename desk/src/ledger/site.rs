@@ -49,6 +49,18 @@ pub struct Enrolment {
     pub pins: Vec<Pin>,
 }
 
+impl Enrolment {
+    /// The certificates of the hub's own by which it is believed: the pinned ones where there are any, else of the authority that was
+    /// given. Empty where any authority will do.
+    #[must_use]
+    pub fn believed(&self) -> Vec<Pin> {
+        match &self.ca_pem {
+            Some(ca_pem) if self.pins.is_empty() => Pin::all_of_pem(ca_pem),
+            _ => self.pins.clone(),
+        }
+    }
+}
+
 /// How a node's link to its hub was when last tried. All times by the node's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkState {
@@ -143,8 +155,8 @@ pub trait Site {
     async fn credential(&self) -> Result<Option<String>, Error>;
     /// Keeps a new secret, durably.
     async fn set_credential(&self, credential: String) -> Result<(), Error>;
-    /// Node: believes the hub by other certificates from now on.
-    async fn set_pins(&self, pins: Vec<Pin>) -> Result<(), Error>;
+    /// Node: believes the hub by other certificates from now on: by `pins` alone where there are any, else by authorities and `ca_pem`.
+    async fn set_trust(&self, pins: Vec<Pin>, ca_pem: Option<String>) -> Result<(), Error>;
     /// Where the link stood when last noted.
     async fn link_state(&self) -> Result<LinkState, Error>;
     /// Notes where the link stands, but for `pulled_changes` and `notice`, which other verbs keep.

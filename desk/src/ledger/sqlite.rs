@@ -248,8 +248,8 @@ impl Site for SqliteLedger {
         self.write(move |db| site::set_photo_limits(db, &limits)).await
     }
 
-    async fn set_pins(&self, pins: Vec<Pin>) -> Result<(), Error> {
-        self.write(move |db| site::set_pins(db, pins)).await
+    async fn set_trust(&self, pins: Vec<Pin>, ca_pem: Option<String>) -> Result<(), Error> {
+        self.write(move |db| site::set_trust(db, pins, ca_pem)).await
     }
 
     async fn retirement(&self) -> Result<Option<Retirement>, Error> {

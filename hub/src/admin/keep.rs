@@ -89,6 +89,7 @@ pub(super) async fn support(desk: &Desk, actor: &Actor, folder: &DataFolder, ask
 pub(super) async fn findings(desk: &Desk, folder: &DataFolder, around: &Surroundings, full: bool) -> Vec<Finding> {
     let mut found = doctor::examine(desk, folder, around, full).await;
     found.push(nodes(desk).await);
+    found.extend(super::authority::finding(desk, folder).await);
     found
 }
 

@@ -33,7 +33,10 @@ impl CheckArgs {
 
 /// What is wrong with a file, in one line.
 fn judge(text: &str) -> Result<(), String> {
-    let layer: Layer = config::parse(text)?;
+    let mut layer: Layer = config::parse(text)?;
+    if let Some(tls) = &mut layer.tls {
+        tls.expect_key();
+    }
     let data_dir = layer.data_dir.clone().unwrap_or_default();
     ScheduleLayer::default().over(layer.backup.clone())?;
     let serve = ServeArgs::default().settle(data_dir, layer).map_err(|error| error.to_string())?;

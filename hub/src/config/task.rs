@@ -99,6 +99,8 @@ pub enum Task {
         /// Whether every file is read.
         full: bool,
     },
+    /// `tls`.
+    Authority(super::tls::AuthorityTask),
     /// `settings`.
     Settings {
         /// The store; none: the company.

@@ -5,6 +5,7 @@
 use super::credentials::{Caller, may_push};
 use super::enrolment::MAX_VERSION_CHARS;
 use super::{Intake, Refused, common_version};
+use std::sync::PoisonError;
 use sync_protocol::chain::Link;
 use sync_protocol::message::{HelloAnswer, HelloRequest, NodeStatus, Successor};
 use sync_protocol::{HISTORIES_SINCE, OLDEST_VERSION, VERSION};
@@ -71,7 +72,12 @@ impl Intake {
             retired: caller.retired,
             successor,
             returned: caller.returns && !is_first,
+            authorities: if is_first { Vec::new() } else { self.announced() },
         })
+    }
+
+    fn announced(&self) -> Vec<String> {
+        self.inner.authorities.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes the newest version that a node speaks, for the fleet list. A failure costs that and nothing else.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// How the site proves who it is.
 #[derive(Clone, Debug, Default, Args)]
 pub struct TlsArgs {
-    /// PEM file of a certificate and those between it and its authority; a newer one is taken within a minute [default: the site is
+    /// PEM file of a certificate and those between it and its authority; a newer one is shown within moments [default: the site is
     /// its own authority, for its names and addresses in the local network].
     #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_TLS_CERT")]
     tls_cert: Option<PathBuf>,

@@ -9,6 +9,7 @@ use sync_protocol::chain::Link as ChainLink;
 use sync_protocol::message::{HelloAnswer, HelloRequest, path, refusal};
 use uuid::Uuid;
 
+use super::authorities;
 use super::board::Part;
 use super::hub::Failure;
 use super::link::{Phase, Stop};
@@ -57,6 +58,7 @@ pub(super) async fn run(session: &Session) {
                 session.saw_epoch(answer.epoch).await;
                 note_durable(session, request.origin, answer.durable_seq).await;
                 retired::note(session, &answer).await;
+                authorities::note(session, &answer).await;
                 match parted(session, &request, &answer).await {
                     Ok(None) => {}
                     Ok(Some(parted)) => return session.part(parted).await,
@@ -247,6 +249,7 @@ mod tests {
             retired: false,
             successor: None,
             returned: false,
+            authorities: Vec::new(),
         };
         assert_eq!(objection(&answer(hub_id, 1), &request), None);
         assert_eq!(objection(&answer(origin, 1), &request), Some(Stop::WrongHub));

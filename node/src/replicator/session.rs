@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chassis::outbound::Backoff;
+use chassis::outbound::{Backoff, Pin};
 use desk::Desk;
 use desk::ledger::Enrolment;
-use sync_protocol::message::{Limits, NodeStatus, refusal};
+use sync_protocol::message::{Limits, MAX_BELIEVED, NodeStatus, refusal};
 use sync_protocol::scope::Scope;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
@@ -365,6 +365,7 @@ impl Session {
             pending_blobs: view.contents.0,
             pending_blob_bytes: view.contents.1,
             settings: Some(self.desk.settings_report().borrow().clone()).filter(|report| !report.version.is_empty()),
+            believes: self.enrolment.believed().into_iter().take(MAX_BELIEVED).map(Pin::to_hex).collect(),
             ..node_status(view.backlog.pending_changes, view.backlog.quarantined, self.board.now().clock_offset_ms)
         }
     }

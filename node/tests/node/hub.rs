@@ -243,6 +243,7 @@ impl State {
             retired: false,
             successor: None,
             returned: false,
+            authorities: Vec::new(),
         }
     }
 

@@ -8,9 +8,7 @@ const MOST: usize = 32;
 
 /// The machine's name, where it has one that can stand in a certificate.
 pub(crate) fn host_name() -> Option<String> {
-    let name =
-        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
-    let name = name.ok()?.trim().to_ascii_lowercase();
+    let name = crate::machine::host_name()?.to_ascii_lowercase();
     is_name(&name).then_some(name)
 }
 

@@ -152,18 +152,26 @@ impl Authority {
 
     /// Whether another certificate has to be made.
     pub(super) fn is_due(&self) -> bool {
+        self.is_due_for(&Wanted::now(&self.given))
+    }
+
+    fn is_due_for(&self, wanted: &Wanted) -> bool {
         self.last.as_ref().is_none_or(|last| {
             // A clock that was set back makes it look as if it came from the future.
             let age_ms = self.clock.now_ms() - last.at_ms;
             !(-DAY_MS..CERTIFICATE_DAYS / 2 * DAY_MS).contains(&age_ms)
                 || last.by != self.now.cert_pem
-                || last.wanted != Wanted::now(&self.given)
+                || last.wanted != *wanted
         })
     }
 
     /// Another certificate for what the machine is called and has now, as far as the authority can vouch for it.
     pub(super) fn certificate(&mut self) -> Result<CertifiedKey, TlsError> {
-        let (at_ms, wanted) = (self.clock.now_ms(), Wanted::now(&self.given));
+        self.certificate_for(Wanted::now(&self.given))
+    }
+
+    fn certificate_for(&mut self, wanted: Wanted) -> Result<CertifiedKey, TlsError> {
+        let at_ms = self.clock.now_ms();
         let pair = making::sign(&self.now, &self.now.part_of(&wanted), at_ms)?;
         self.last = Some(Signed { at_ms, wanted, by: self.now.cert_pem.clone() });
         Ok(pair)

@@ -32,6 +32,13 @@ pub struct TlsConfig {
 }
 
 impl TlsLayer {
+    /// Who only checks a file is handed no key by systemd: where the file names a certificate alone, its key counts as given.
+    pub fn expect_key(&mut self) {
+        if self.cert.is_some() && self.key.is_none() {
+            self.key = Some("tls-key".into());
+        }
+    }
+
     /// What this layer says, and where it says nothing the one `below`. An authority of the site's own is kept in `data_dir`.
     ///
     /// # Errors
@@ -69,6 +76,9 @@ mod tests {
         let files = Origin::Files { cert: "/c".into(), key: "/k".into() };
         assert_eq!(over("cert = '/c'\nkey = '/k'\nalways = true").unwrap(), TlsConfig { origin: files, always: true });
         assert!(over("cert = '/c'").unwrap_err().contains("tls.key"));
+        let mut checked: TlsLayer = crate::config::parse("cert = '/c'").unwrap();
+        checked.expect_key();
+        assert!(checked.over(None, Path::new("/d")).is_ok());
         assert!(over("key = '/k'").unwrap_err().contains("tls.cert"));
         assert!(over("names = ['a b']").unwrap_err().contains("a b"));
         assert!(over("names = ['till.example.com', '192.168.1.7']").is_ok());

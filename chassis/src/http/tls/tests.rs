@@ -6,6 +6,7 @@ use crate::http::{Health, health_routes};
 use crate::shutdown::Shutdown;
 use axum::Router;
 use std::net::SocketAddr;
+use std::path::Path;
 use tokio::net::TcpListener;
 
 /// A server over `tls`, with one page.
@@ -140,10 +141,18 @@ async fn a_certificate_of_the_companys_own_is_exchanged_without_a_restart() {
     assert!(!tls.look().unwrap());
     // Half written: the old one is shown.
     std::fs::write(&cert, &new.0).unwrap();
-    assert!(tls.look().is_err());
+    tls.tell(tls.look());
+    assert!(tls.trouble().is_some());
     assert!(trusting(&old.0).get(&url).send().await.is_ok());
+    let ready = format!("https://{address}/readyz");
+    let told = trusting(&old.0).get(&ready).send().await.unwrap();
+    assert_eq!(told.status(), 200);
+    assert!(told.text().await.unwrap().contains("newer certificate"));
     write(&new);
-    assert!(tls.look().unwrap());
+    tls.tell(tls.look());
+    assert_eq!(tls.trouble(), None);
+    let told = trusting(&new.0).get(&ready).send().await.unwrap().text().await.unwrap();
+    assert!(!told.contains("newer certificate"), "{told}");
     assert!(trusting(&new.0).get(&url).send().await.is_ok());
     assert!(trusting(&old.0).get(&url).send().await.is_err());
 }

@@ -124,11 +124,12 @@ pub(super) fn identity(db: &Connection) -> Done<Identity> {
     }
 }
 
-pub(super) fn set_pins(db: &Connection, pins: Vec<Pin>) -> Done<()> {
+pub(super) fn set_trust(db: &Connection, pins: Vec<Pin>, ca_pem: Option<String>) -> Done<()> {
     let Identity::Node(enrolment) = identity(db)? else {
         return Err(Fail::Broken("only a node has a hub to believe".to_owned()));
     };
-    let text = serde_json::to_string(&Enrolment { pins, ..enrolment }).map_err(|e| Fail::Broken(e.to_string()))?;
+    let enrolment = Enrolment { pins, ca_pem, ..enrolment };
+    let text = serde_json::to_string(&enrolment).map_err(|e| Fail::Broken(e.to_string()))?;
     set_value(db, "enrolment", &text)
 }
 

@@ -45,6 +45,25 @@ fn a_certificate_is_made_anew_in_time() {
 }
 
 #[test]
+fn a_certificate_is_made_anew_when_the_machine_gets_another_address() {
+    let (folder, clock) = (scratch("authority"), ManualClock::new(T0));
+    let mut authority = open(&folder, &[], &clock);
+    let pem = authority.pem().to_owned();
+    let at = |addresses: &[[u8; 4]]| Wanted {
+        names: vec!["hub.local".to_owned()],
+        addresses: addresses.iter().map(|address| std::net::IpAddr::from(*address)).collect(),
+    };
+    let (one, both) = (at(&[[192, 168, 7, 2]]), at(&[[192, 168, 7, 2], [10, 0, 0, 9]]));
+    authority.certificate_for(one.clone()).unwrap();
+    assert!(!authority.is_due_for(&one) && authority.is_due_for(&both));
+    let pair = authority.certificate_for(both.clone()).unwrap();
+    assert!(!authority.is_due_for(&both));
+    // It is for both, and the same authority vouches for it.
+    assert!(pair.cert[0].windows(4).any(|bytes| bytes == [10, 0, 0, 9]));
+    assert_eq!(authority.pem(), pem);
+}
+
+#[test]
 fn an_authority_for_a_new_name_waits_until_all_have_heard_of_it_and_going_back_needs_none() {
     let (folder, clock) = (scratch("authority"), ManualClock::new(T0));
     let mut authority = open(&folder, &[], &clock);
