@@ -6,6 +6,7 @@
 mod check;
 mod erasure;
 mod keep;
+mod limits;
 mod quarantine;
 mod scrub;
 mod serve;
@@ -17,7 +18,7 @@ mod traces;
 
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, load_file};
-use chassis::http::TlsLayer;
+use chassis::http::{LimitsLayer, TlsLayer};
 use chassis::mail::MailLayer;
 use chassis::overlay;
 use chassis::slow::SlowLayer;
@@ -32,6 +33,7 @@ use uuid::Uuid;
 pub use check::CheckArgs;
 pub use erasure::{EraseArgs, HoldArgs, NodeReplaceArgs, ReleaseArgs};
 pub use keep::{BackupArgs, DoctorArgs, RestoreArgs, SupportArgs};
+use limits::NodesLayer;
 pub use quarantine::QuarantineCommand;
 use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
@@ -271,6 +273,8 @@ struct Layer {
     traces: Option<TracesLayer>,
     mail: Option<MailLayer>,
     webhooks: Option<WebhookLayer>,
+    limits: Option<LimitsLayer>,
+    nodes: Option<NodesLayer>,
 }
 
 overlay!(Layer {
@@ -307,6 +311,8 @@ overlay!(Layer {
     traces,
     mail,
     webhooks,
+    limits,
+    nodes,
 });
 
 /// Why the program cannot do as told.

@@ -1,5 +1,6 @@
 //! Reading the configuration again while the hub serves.
 
+use chassis::http::{Limits, Rates};
 use chassis::reload::{self, Difference, Hangups};
 use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
@@ -18,6 +19,8 @@ pub struct Settings {
     pub now: ServeConfig,
     /// The desk.
     pub desk: Desk,
+    /// What bounds how much one of those who ask may ask.
+    pub rates: Rates,
 }
 
 impl Settings {
@@ -40,6 +43,8 @@ impl Settings {
         self.desk.set_scrub(new.scrub);
         slow::set(new.slow);
         self.now.slow = new.slow;
+        self.rates.set(new.limits.clone());
+        self.now.limits = new.limits;
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, ..self.now.telemetry.clone() };
         (self.now.scrub, self.now.photos) = (new.scrub, new.photos);
@@ -62,6 +67,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         slow,
         mail,
         webhooks,
+        limits,
     } = new;
     let (at_once, waits) = (false, true);
     [
@@ -84,6 +90,8 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("slow", old.slow != *slow, at_once),
         ("mail", old.mail != *mail, waits),
         ("webhooks", old.webhooks != *webhooks, waits),
+        ("limits", Limits { node: limits.node, ..old.limits.clone() } != *limits, at_once),
+        ("nodes", old.limits.node != limits.node, at_once),
     ]
     .into_iter()
     .filter_map(|(name, differs, waits)| differs.then_some((name, waits)))

@@ -1,6 +1,7 @@
 //! Taking other settings while the node serves: the configuration, read again at a SIGHUP, and what headquarters sets, whenever
 //! that changes. Both come in the same way: headquarters' settings lie beneath the configuration.
 
+use chassis::http::Rates;
 use chassis::reload::{self, Difference, Hangups};
 use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
@@ -30,6 +31,8 @@ pub struct Settings {
     pub desk: Desk,
     /// What syncs.
     pub replicator: Replicator,
+    /// What bounds how much one of those who ask may ask.
+    pub rates: Rates,
 }
 
 /// The configuration over what headquarters has set by now, before anything is begun by it. What cannot be used then changes
@@ -105,6 +108,8 @@ impl Settings {
         self.desk.set_scrub(new.scrub);
         slow::set(new.slow);
         self.now.slow = new.slow;
+        self.rates.set(new.limits.clone());
+        self.now.limits = new.limits;
         self.replicator.keep_to(new.tempo);
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, ..self.now.telemetry.clone() };
@@ -133,6 +138,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         mail,
         webhooks,
         pins,
+        limits,
         // What goes before headquarters' settings is among the others.
         overridden: _,
     } = new;
@@ -167,6 +173,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("mail", old.mail != *mail, waits),
         ("webhooks", old.webhooks != *webhooks, waits),
         ("pin_days", old.pins != *pins, waits),
+        ("limits", old.limits != *limits, at_once),
     ]
     .into_iter()
     .filter_map(|(name, differs, waits)| differs.then_some((name, waits)))
