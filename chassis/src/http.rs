@@ -14,7 +14,9 @@ pub mod middleware;
 pub mod plain;
 pub mod problem;
 pub mod query;
+pub mod rates;
 pub mod server;
+mod still;
 pub mod tls;
 pub mod trust;
 pub mod tus;
@@ -33,6 +35,7 @@ pub use listen::listen;
 pub use middleware::{Apart, RequestId, StackConfig, stack};
 pub use problem::{FieldError, Problem};
 pub use query::{Path, Query, QueryPairs};
+pub use rates::{Asker, Limits, LimitsLayer, Rate, Rates};
 pub use server::{Door, Server, announce, needs_tls, serve};
 pub use tls::authority::{
     Followers, export as export_authority, import as import_authority, kept as own_authority, next as next_authority,

@@ -23,6 +23,7 @@ pub mod mdns;
 pub mod memory;
 pub mod outbound;
 pub mod owner;
+pub mod pace;
 pub mod pulse;
 pub mod qr;
 pub mod reload;

@@ -19,6 +19,7 @@ use crate::blobs::{Blobs, Incoming, Kept, Sha256};
 use crate::clock::SharedClock;
 use crate::http::Problem;
 use crate::ids::Ids;
+use crate::pace::Pace;
 use async_trait::async_trait;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -94,6 +95,10 @@ pub trait Destination: Send + Sync {
     async fn admit(&self, owner: &str, length_bytes: u64, metadata: &Metadata) -> Result<Option<Sha256>, Problem>;
     /// Takes what is kept; answers what it made of it, for the client. May be asked twice.
     async fn take(&self, upload: &Upload, kept: Kept) -> Result<String, Problem>;
+    /// How fast bytes have to come; what comes more slowly is cut, and goes on from there.
+    fn pace(&self) -> Pace {
+        Pace::default()
+    }
 }
 
 /// Why something cannot be done to an upload.

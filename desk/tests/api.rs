@@ -24,6 +24,8 @@ mod incidents;
 mod jobs;
 #[path = "api/known.rs"]
 mod known;
+#[path = "api/limits.rs"]
+mod limits;
 #[path = "api/lists.rs"]
 mod lists;
 #[path = "api/login.rs"]

@@ -6,7 +6,7 @@ use crate::reload::{Again, Settings};
 use crate::setup::Setup;
 use crate::{authority, figures, fleet, http, site};
 use chassis::folder::DataFolder;
-use chassis::http::{Door, Server, Tls, announce, needs_tls};
+use chassis::http::{Door, Rates, Server, Tls, announce, needs_tls};
 use chassis::outbound::Pin;
 use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
@@ -102,12 +102,13 @@ pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: A
         own.work().await;
     });
     tokio::spawn(chassis::backup::series::measure(config.data_dir, shutdown.token()));
-    let settings = Settings { again, now, desk: desk.clone() };
+    let rates = Rates::new(config.limits);
+    let settings = Settings { again, now, desk: desk.clone(), rates: rates.clone() };
     tokio::spawn(shutdown.token().run_until_cancelled_owned(settings.keep(hangups)));
     let measuring = tokio::spawn(fleet::measure(desk.clone(), shutdown.token()));
     telemetry::introduce("aincident-hub", env!("CARGO_PKG_VERSION"), desk.now_ms());
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the hub serves");
-    let server = Server::up_to(MAX_CONNECTIONS).over(tls.clone());
+    let server = Server::up_to(MAX_CONNECTIONS).limited_by(rates).over(tls.clone());
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
         let followed = authority::keep(desk.clone(), intake.clone(), Arc::clone(tls));

@@ -6,6 +6,7 @@
 mod check;
 mod erasure;
 mod keep;
+mod limits;
 mod quarantine;
 mod scrub;
 mod serve;
@@ -18,7 +19,7 @@ mod usage;
 
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{Layered, load_file};
-use chassis::http::TlsLayer;
+use chassis::http::{LimitsLayer, TlsLayer};
 use chassis::mail::MailLayer;
 use chassis::overlay;
 use chassis::slow::SlowLayer;
@@ -33,6 +34,7 @@ use uuid::Uuid;
 pub use check::CheckArgs;
 pub use erasure::{EraseArgs, HoldArgs, NodeReplaceArgs, ReleaseArgs};
 pub use keep::{BackupArgs, DoctorArgs, RestoreArgs, SupportArgs};
+use limits::NodesLayer;
 pub use quarantine::QuarantineCommand;
 use scrub::ScrubLayer;
 pub use scrub::VerifyArgs;
@@ -278,6 +280,8 @@ struct Layer {
     traces: Option<TracesLayer>,
     mail: Option<MailLayer>,
     webhooks: Option<WebhookLayer>,
+    limits: Option<LimitsLayer>,
+    nodes: Option<NodesLayer>,
 }
 
 overlay!(Layer {
@@ -314,6 +318,8 @@ overlay!(Layer {
     traces,
     mail,
     webhooks,
+    limits,
+    nodes,
 });
 
 /// What every administration command has, ready to go.

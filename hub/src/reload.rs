@@ -1,6 +1,7 @@
 //! Reading the configuration again while the hub serves.
 
 use chassis::backup::series;
+use chassis::http::{Limits, Rates};
 use chassis::reload::{self, Difference, Hangups};
 use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
@@ -19,6 +20,8 @@ pub struct Settings {
     pub now: ServeConfig,
     /// The desk.
     pub desk: Desk,
+    /// What bounds how much one of those who ask may ask.
+    pub rates: Rates,
 }
 
 impl Settings {
@@ -43,6 +46,8 @@ impl Settings {
         self.now.slow = new.slow;
         series::expect(new.backups);
         self.now.backups = new.backups;
+        self.rates.set(new.limits.clone());
+        self.now.limits = new.limits;
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, ..self.now.telemetry.clone() };
         (self.now.scrub, self.now.photos) = (new.scrub, new.photos);
@@ -66,6 +71,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         backups,
         mail,
         webhooks,
+        limits,
     } = new;
     let (at_once, waits) = (false, true);
     [
@@ -90,6 +96,8 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("backup.folder", old.backups != *backups, at_once),
         ("mail", old.mail != *mail, waits),
         ("webhooks", old.webhooks != *webhooks, waits),
+        ("limits", Limits { node: limits.node, ..old.limits.clone() } != *limits, at_once),
+        ("nodes", old.limits.node != limits.node, at_once),
     ]
     .into_iter()
     .filter_map(|(name, differs, waits)| differs.then_some((name, waits)))

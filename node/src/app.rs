@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use chassis::folder::DataFolder;
-use chassis::http::{Door, Server, Tls, announce, needs_tls};
+use chassis::http::{Door, Rates, Server, Tls, announce, needs_tls};
 use chassis::mdns::{self, Service};
 use chassis::reload::Hangups;
 use chassis::shutdown::Shutdown;
@@ -97,13 +97,14 @@ pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: A
     let address = listener.local_addr().map_err(failed)?;
     let inbox = config.inbox.unwrap_or_else(|| folder.join("inbox"));
     desk.set_copies(vec![inbox.join("done"), inbox.join("failed")]);
-    let server = Server::default().over(tls.clone());
+    let rates = Rates::new(config.limits);
+    let server = Server::default().limited_by(rates.clone()).over(tls.clone());
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).keep(shutdown.token()));
     }
     let vitals = vitals(&desk, &replicator, &server.door(), address);
     tokio::spawn(chassis::backup::series::measure(config.data_dir, shutdown.token()));
-    let settings = Settings { again, now, version, desk: desk.clone(), replicator: replicator.clone() };
+    let settings = Settings { again, now, version, desk: desk.clone(), replicator: replicator.clone(), rates };
     tokio::spawn(shutdown.token().run_until_cancelled_owned(settings.keep(hangups)));
     let told = (config.mdns && !address.ip().is_loopback()).then(|| {
         let view = replicator.view();

@@ -6,6 +6,7 @@
 mod check;
 mod headquarters;
 mod keep;
+mod limits;
 mod line;
 mod pin;
 mod quarantine;
@@ -16,6 +17,9 @@ mod traces;
 mod trust;
 mod usage;
 
+#[cfg(test)]
+mod tests;
+
 pub use check::CheckArgs;
 pub use headquarters::{ALSO_HERE, Headquarters};
 pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs, SupportArgs};
@@ -23,7 +27,7 @@ pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{Layered, credential, listen_address, load_file};
-use chassis::http::{TlsConfig, TlsLayer};
+use chassis::http::{Limits, LimitsLayer, TlsConfig, TlsLayer};
 use chassis::mail::{MailConfig, MailLayer};
 use chassis::outbound::{MAX_PINS, Pin};
 use chassis::overlay;
@@ -36,6 +40,7 @@ use desk::House;
 use desk::accounts::pins::Pins;
 use desk::scrub::Scrub;
 use headquarters::Overridden;
+use limits::LimitsArgs;
 use line::{LinkLayer, PhotosLayer, policy, tempo};
 use pin::PinArgs;
 use scrub::{ScrubArgs, ScrubLayer};
@@ -197,6 +202,8 @@ pub struct ServeArgs {
     traces: TracesArgs,
     #[command(flatten)]
     pin: PinArgs,
+    #[command(flatten)]
+    limits: LimitsArgs,
 }
 
 /// Options of `status`.
@@ -247,6 +254,7 @@ struct Layer {
     mail: Option<MailLayer>,
     webhooks: Option<WebhookLayer>,
     pin_days: Option<i64>,
+    limits: Option<LimitsLayer>,
 }
 
 overlay!(Layer {
@@ -284,6 +292,7 @@ overlay!(Layer {
     mail,
     webhooks,
     pin_days,
+    limits,
 });
 
 /// `enroll`, ready to go.
@@ -342,6 +351,8 @@ pub struct ServeConfig {
     pub webhooks: WebhookConfig,
     /// Whether people come back to a shared device by a PIN.
     pub pins: Option<Pins>,
+    /// How much one of those who ask may ask.
+    pub limits: Limits,
     /// Settings of headquarters for which something else is said here.
     pub overridden: Vec<&'static str>,
 }
@@ -479,6 +490,7 @@ impl ServeArgs {
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
             webhooks: layer.webhooks.unwrap_or_default().settle().map_err(UsageError::Range)?,
+            limits: self.limits.over(layer.limits).map_err(UsageError::Range)?,
             overridden: told.0,
             data_dir,
             tempo: Tempo {
@@ -519,64 +531,4 @@ fn cache_bytes(mib: Option<u64>) -> Result<u64, UsageError> {
         return Err(UsageError::Range(format!("cache_mib is {mib}; give 16 to 65536")));
     }
     Ok(mib * 1024 * 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use chassis::outbound::Backoff;
-    use std::time::Duration;
-
-    fn parse(line: &str) -> Command {
-        Cli::try_parse_from(line.split_whitespace()).unwrap().command
-    }
-
-    #[test]
-    fn the_command_line_is_sound() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn one_file_serves_every_command_and_the_command_line_goes_first() {
-        let dir = std::env::temp_dir().join(format!("aincident-node-config-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let file = dir.join("node.toml");
-        std::fs::write(
-            &file,
-            "data_dir = '/d'\nlisten = '127.0.0.1:1'\nhub = 'https://h'\n[link]\nmax_backoff_ms = 500\n",
-        )
-        .unwrap();
-        let Command::Serve(args) = parse(&format!("x serve --config {} --listen 127.0.0.1:2", file.display())) else {
-            panic!()
-        };
-        let serve = args.resolve().unwrap();
-        assert_eq!((serve.listen.as_str(), serve.data_dir.to_str()), ("127.0.0.1:2", Some("/d")));
-        assert_eq!(serve.tempo.pace, Backoff { floor: Duration::from_millis(500), cap: Duration::from_millis(500) });
-        let Command::Enroll(args) = parse(&format!("x enroll --config {} --code A-B --replace", file.display())) else {
-            panic!()
-        };
-        let enroll = args.resolve().unwrap();
-        assert!(enroll.replace && !enroll.plain_http && enroll.hub == "https://h");
-        assert!(!format!("{enroll:?}").contains("A-B"));
-        std::fs::write(&file, "listen = 'x'\nhubb = 'y'\n").unwrap();
-        let Command::Status(args) = parse(&format!("x status --data-dir /d --config {}", file.display())) else {
-            panic!()
-        };
-        let error = args.resolve().unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("hubb"), "{error}");
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
-
-    #[test]
-    fn what_is_missing_or_out_of_range_is_named() {
-        let Command::Status(args) = parse("x status --json --config /dev/null") else {
-            panic!()
-        };
-        assert!(args.resolve().unwrap_err().to_string().contains("--data-dir"));
-        let Command::Serve(args) = parse("x serve --data-dir /d --link-max-backoff-ms 7") else {
-            panic!()
-        };
-        assert!(args.resolve().unwrap_err().to_string().contains("max_backoff_ms"));
-    }
 }

@@ -2,6 +2,7 @@
 //! that changes. Both come in the same way: headquarters' settings lie beneath the configuration.
 
 use chassis::backup::series;
+use chassis::http::Rates;
 use chassis::reload::{self, Difference, Hangups};
 use chassis::slow;
 use chassis::telemetry::{self, TelemetryConfig};
@@ -31,6 +32,8 @@ pub struct Settings {
     pub desk: Desk,
     /// What syncs.
     pub replicator: Replicator,
+    /// What bounds how much one of those who ask may ask.
+    pub rates: Rates,
 }
 
 /// The configuration over what headquarters has set by now, before anything is begun by it. What cannot be used then changes
@@ -108,6 +111,8 @@ impl Settings {
         self.now.slow = new.slow;
         series::expect(new.backups);
         self.now.backups = new.backups;
+        self.rates.set(new.limits.clone());
+        self.now.limits = new.limits;
         self.replicator.keep_to(new.tempo);
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, ..self.now.telemetry.clone() };
@@ -137,6 +142,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         mail,
         webhooks,
         pins,
+        limits,
         // What goes before headquarters' settings is among the others.
         overridden: _,
     } = new;
@@ -173,6 +179,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("mail", old.mail != *mail, waits),
         ("webhooks", old.webhooks != *webhooks, waits),
         ("pin_days", old.pins != *pins, waits),
+        ("limits", old.limits != *limits, at_once),
     ]
     .into_iter()
     .filter_map(|(name, differs, waits)| differs.then_some((name, waits)))

@@ -543,6 +543,8 @@ pub mod refusal {
     pub const TOO_LARGE: &str = "too-large";
     /// 429: too many wrong enrolment codes; `Retry-After` says when the next one is looked at.
     pub const TOO_MANY: &str = "too-many-attempts";
+    /// 429: the node asks too often; `Retry-After` says when its next request is taken.
+    pub const TOO_OFTEN: &str = "too-often";
     /// 503: the hub has no room now; `Retry-After` says when to come back.
     pub const BUSY: &str = "busy";
 }

@@ -15,6 +15,7 @@ mod hub_histories;
 mod inbox;
 mod keyboard;
 mod kill9;
+mod limits;
 mod link;
 mod machine;
 mod narrow;

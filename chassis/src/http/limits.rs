@@ -1,4 +1,5 @@
-//! How much, how many and how long: admission, the time a request may take, and the way out for those that wait on purpose.
+//! How much, how many and how long: admission (how often one may ask is in [`rates`](super::rates)), the time a request may take, and
+//! the way out for those that wait on purpose.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,7 @@ use futures::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
+use super::rates::meter;
 
 /// The body limit unless a route sets another one, in bytes.
 pub const JSON_LIMIT_BYTES: usize = 256 * 1024;
@@ -66,8 +68,16 @@ pub async fn streamed(request: Request, next: Next) -> Response {
 #[derive(Clone)]
 pub(super) struct LongLived;
 
-/// Takes a place or refuses, runs the request within its time, and turns a panic into a problem.
+/// Counts the request for whoever sends it or refuses, and says in the answer how they stand.
 pub(super) async fn admit(State(admission): State<Admission>, mut request: Request, next: Next) -> Response {
+    match meter(&mut request) {
+        Ok(metered) => metered.told(place(&admission, request, next).await),
+        Err(metered) => metered.refusal(),
+    }
+}
+
+/// Takes a place or refuses, runs the request within its time, and turns a panic into a problem.
+async fn place(admission: &Admission, mut request: Request, next: Next) -> Response {
     if super::health::is_health(request.uri().path()) {
         // A busy service is not a dead one: whoever restarts it must get an answer.
         return next.run(request).await;

@@ -2,7 +2,7 @@
 //!
 //! 1. `observe`: request id, log span, counters, security headers, every error a problem;
 //! 2. compression of texts, never of event streams;
-//! 3. admission: a place or 503, a time limit, panics caught;
+//! 3. admission: 429 for whoever asks too often, a place or 503, a time limit, panics caught;
 //! 4. the body limit.
 
 use std::sync::Arc;

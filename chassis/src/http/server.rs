@@ -3,30 +3,34 @@
 //! With TLS, a client that speaks plain HTTP is told where to go instead ([`plain`](super::plain)).
 //!
 //! Each connection is a task that holds one of a fixed number of places; when all are taken, new connections wait in
-//! the kernel. A connection must bring its first request within [`HEADER_TIME`], and every header within
-//! the same time after that. When the shutdown begins, listening ends at once, requests in flight are
+//! the kernel. No address holds more of them than [`Rates`] allow. A connection must bring its first request within [`HEADER_TIME`],
+//! and every header within the same time after that; where nothing is asked any more, or nothing is taken of an answer, it is closed
+//! after [`IDLE_TIME`] ([`still`](super::still)). When the shutdown begins, listening ends at once, requests in flight are
 //! finished, idle connections close, one that was let in just before has [`LAST_WORD`] for its first request, and what is left after
 //! [`Shutdown::DEADLINE`] is cut.
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::rates::{Asker, Rates};
+use super::still::{Patient, Seen, Traffic, Watch};
 use super::tls::Tls;
 use super::{plain, trust};
 use crate::figures::Held;
@@ -41,6 +45,11 @@ pub const HEADER_TIME: Duration = Duration::from_secs(10);
 /// How long a connection that has not asked for anything yet may still do so once the shutdown has begun: its client was let in, and
 /// would otherwise be turned away though another program listens a moment later.
 const LAST_WORD: Duration = Duration::from_millis(250);
+/// How long a connection may be without any request, and how long a client may take nothing of an answer. Whoever uses HTTP/2 may find
+/// that it is up to twice as long: it is looked that often.
+pub const IDLE_TIME: Duration = Duration::from_secs(60);
+/// What may wait in the kernel to be sent over one connection, in bytes: a slow reader is seen to read only when that becomes less.
+const UNSENT_BYTES: u32 = 128 * 1024;
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
 /// How long to wait after the system refused to accept (no file descriptors left, say).
@@ -61,8 +70,10 @@ pub struct Server {
     header_time: Duration,
     /// How many connections there may be at once.
     room: usize,
+    idle_time: Duration,
     door: Door,
     tls: Option<Arc<Tls>>,
+    rates: Rates,
 }
 
 impl Default for Server {
@@ -80,8 +91,10 @@ impl Server {
         Self {
             header_time: HEADER_TIME,
             room: connections,
+            idle_time: IDLE_TIME,
             door: Door { places, pulse: Pulse::default() },
             tls: None,
+            rates: Rates::default(),
         }
     }
 
@@ -89,6 +102,18 @@ impl Server {
     #[cfg(test)]
     pub(super) fn patient_for(self, header_time: Duration) -> Self {
         Self { header_time, ..self }
+    }
+
+    /// The same with another patience than [`IDLE_TIME`].
+    #[cfg(test)]
+    pub(super) fn resting_for(self, idle_time: Duration) -> Self {
+        Self { idle_time, ..self }
+    }
+
+    /// With limits for each who asks; without, those of [`Rates::default`].
+    #[must_use]
+    pub fn limited_by(self, rates: Rates) -> Self {
+        Self { rates, ..self }
     }
 
     /// With TLS, where there is some. A site that is its own authority then answers `/trust` and `/ca.pem`, too.
@@ -110,7 +135,7 @@ impl Server {
     /// As [`serve`].
     pub async fn serve(self, listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
         let stop = shutdown.token();
-        let Self { header_time, room, door, tls } = self;
+        let Self { header_time, idle_time, room, door, tls, rates } = self;
         #[allow(clippy::cast_precision_loss, reason = "no system has room for so many")]
         metrics::gauge!("http_connections_limit").set(room as f64);
         let connections = metrics::gauge!("http_connections");
@@ -139,11 +164,18 @@ impl Server {
                 }
             };
             while open.try_join_next().is_some() {}
+            // What is refused is closed at once, and its place is free again.
+            let from = origin(&stream, peer);
+            let Some(share) = rates.connect(from) else {
+                continue;
+            };
             let connection = Connection {
                 builder: Arc::clone(&builder),
                 router: router.clone(),
                 peer,
+                asker: Asker::at(&rates, from),
                 header_time,
+                idle_time,
                 stop: stop.clone(),
             };
             let (secured, counted) = (secured.clone(), Held::of(connections.clone()));
@@ -152,7 +184,7 @@ impl Server {
                     None => connection.run(stream).await,
                     Some(secured) => connection.run_secured(stream, secured).await,
                 }
-                drop((place, counted));
+                drop((place, share, counted));
             });
         }
         drop(listener);
@@ -222,6 +254,15 @@ async fn ask_health(address: SocketAddr) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
 }
 
+/// Whom a connection is counted for. Who reaches this machine from an address of its own is one of its programs, the watchdog among them,
+/// whichever address the service listens on.
+fn origin(stream: &TcpStream, peer: SocketAddr) -> IpAddr {
+    match stream.local_addr() {
+        Ok(here) if here.ip() == peer.ip() => Ipv4Addr::LOCALHOST.into(),
+        _ => peer.ip(),
+    }
+}
+
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
@@ -230,6 +271,7 @@ async fn accept(
     let (stream, peer) = listener.accept().await?;
     // Small answers must not wait for the client's acknowledgement of the one before.
     stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
     Ok((stream, peer, place))
 }
 
@@ -267,7 +309,9 @@ struct Connection {
     builder: Arc<Builder<TokioExecutor>>,
     router: Router,
     peer: SocketAddr,
+    asker: Asker,
     header_time: Duration,
+    idle_time: Duration,
     stop: CancellationToken,
 }
 
@@ -297,28 +341,33 @@ impl Connection {
     }
 
     async fn run(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        let spoken = Arc::new(AtomicBool::new(false));
-        let (heard, peer) = (Arc::clone(&spoken), self.peer);
-        let service = self.router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
-            heard.store(true, Ordering::Relaxed);
+        let Self { builder, router, peer, asker, header_time, idle_time, stop } = self;
+        let traffic = Arc::new(Traffic::default());
+        let stream = Patient::new(stream, idle_time, Arc::clone(&traffic));
+        let seen = Arc::clone(&traffic);
+        let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            let turn = seen.begin();
             request.extensions_mut().insert(ConnectInfo(peer));
-            request.map(axum::body::Body::new)
+            request.extensions_mut().insert(asker.clone());
+            let answering = router.clone().oneshot(request.map(axum::body::Body::new));
+            async move { answering.await.map(|response| response.map(|body| turn.ends_with(body))) }
         });
-        let connection =
-            self.builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         // The header timeout starts only once the protocol is known, which takes up to 24 bytes: too late for a
         // client that sends none, or three.
-        let mut first_request = std::pin::pin!(tokio::time::sleep(self.header_time));
+        let mut first_request = std::pin::pin!(tokio::time::sleep(header_time));
+        let mut next_look = std::pin::pin!(tokio::time::sleep(idle_time));
+        let mut watch = Watch::new(Arc::clone(&traffic));
         let ending = async {
-            self.stop.cancelled().await;
-            if !spoken.load(Ordering::Relaxed) {
+            stop.cancelled().await;
+            if !traffic.has_begun() {
                 tokio::time::sleep(LAST_WORD).await;
             }
         };
         let mut ending = std::pin::pin!(ending);
         let mut waiting = true;
-        let mut stopping = false;
+        let (mut stopping, mut leaving) = (false, false);
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -329,9 +378,26 @@ impl Connection {
                 }
                 () = first_request.as_mut(), if waiting => {
                     waiting = false;
-                    if !spoken.load(Ordering::Relaxed) {
+                    if !traffic.has_begun() {
                         return;
                     }
+                }
+                () = next_look.as_mut() => {
+                    match watch.look() {
+                        Seen::Busy => {}
+                        // What was said goodbye to and is still here does not listen.
+                        Seen::Idle if leaving => return,
+                        Seen::Idle => {
+                            leaving = true;
+                            metrics::counter!("http_connections_closed_total", "why" => "idle").increment(1);
+                            connection.as_mut().graceful_shutdown();
+                        }
+                        Seen::Stuck => {
+                            metrics::counter!("http_connections_closed_total", "why" => "stalled").increment(1);
+                            return;
+                        }
+                    }
+                    next_look.as_mut().reset(Instant::now() + idle_time);
                 }
                 () = ending.as_mut(), if !stopping => {
                     stopping = true;

@@ -27,7 +27,7 @@ pub enum Checksum {
 pub struct Appended {
     /// Where the upload stands now.
     pub upload: Upload,
-    /// Whether the bytes ended before their end: cut off, or a newer request took over.
+    /// Whether the bytes ended before their end: cut off, far too slow, or a newer request took over.
     pub cut: bool,
 }
 
@@ -116,7 +116,7 @@ impl Uploads {
         }
     }
 
-    /// Reads until the end (true), a cut or a newer request (false).
+    /// Reads until the end (true), a cut, a newer request, or until it comes too slowly (false).
     async fn take_in<E>(
         &self,
         upload: &mut Upload,
@@ -126,7 +126,9 @@ impl Uploads {
         turn: &Turn,
     ) -> Result<bool, UploadError> {
         let mut steps = Steps::new(Instant::now());
+        let mut pace = self.inner.destination.pace();
         loop {
+            let asked = Instant::now();
             let next = tokio::select! {
                 biased;
                 () = turn.leave.cancelled() => return Ok(false),
@@ -137,6 +139,9 @@ impl Uploads {
                 Ok(None) => return Ok(true),
                 Ok(Some(Err(_))) | Err(_) => return Ok(false),
             };
+            if !pace.keeps_up(piece.len(), asked.elapsed()) {
+                return Ok(false);
+            }
             if part.length() + piece.len() as u64 > upload.length_bytes {
                 return Err(UploadError::TooLong);
             }

@@ -14,6 +14,7 @@ const SCHEMA: &[(&str, &str)] = &[("V1__work", include_str!("../../../migrations
 struct Desk {
     taken: AtomicU32,
     ill: AtomicU32,
+    pace: Mutex<Option<Pace>>,
 }
 
 #[async_trait]
@@ -32,6 +33,10 @@ impl Destination for Desk {
         }
         self.taken.fetch_add(1, Ordering::SeqCst);
         Ok(format!("/things/{}", kept.sha256))
+    }
+
+    fn pace(&self) -> Pace {
+        self.pace.lock().unwrap().unwrap_or_default()
     }
 }
 
@@ -206,6 +211,27 @@ async fn a_newer_request_takes_over_from_one_that_waits_in_vain() {
     let rest = whole.slice(usize::try_from(at).unwrap()..);
     let done = bench.uploads.append("kim", upload.id, at, None, pieces(&rest, false)).await.unwrap();
     assert!(done.upload.result.is_some() && first.await.unwrap().unwrap().cut);
+    bench.end();
+}
+
+#[tokio::test]
+async fn what_comes_too_slowly_is_cut_and_can_go_on() {
+    let bench = Bench::new();
+    // A gigabyte a second, looked at all the time.
+    *bench.desk.pace.lock().unwrap() = Some(Pace::new(1_000_000_000, Duration::from_nanos(1)));
+    let whole = content(100_000);
+    let upload = bench.uploads.create("kim", 100_000, Metadata::new()).await.unwrap();
+    let slow = stream::StreamExt::then(pieces(&whole, false), |piece| async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        piece
+    });
+    let done = bench.uploads.append("kim", upload.id, 0, None, Box::pin(slow)).await.unwrap();
+    assert!(done.cut && done.upload.offset_bytes < 100_000);
+    *bench.desk.pace.lock().unwrap() = None;
+    let at = done.upload.offset_bytes;
+    let rest = whole.slice(usize::try_from(at).unwrap()..);
+    let done = bench.uploads.append("kim", upload.id, at, None, pieces(&rest, false)).await.unwrap();
+    assert!(!done.cut && done.upload.result.is_some());
     bench.end();
 }
 

@@ -5,7 +5,7 @@ use crate::accounts::{authenticate, sessions::token_hash};
 use crate::actor::Actor;
 use crate::desk::Desk;
 use axum::extract::{FromRef, FromRequestParts};
-use chassis::http::Problem;
+use chassis::http::{Asker, Problem};
 use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
@@ -18,7 +18,8 @@ pub const DEVICE_COOKIE: &str = "aincident_device";
 /// Longer tokens are none of ours.
 const MAX_TOKEN: usize = 128;
 
-/// Whoever is logged in. A request without a session ends here: 401; at a node that is not enrolled: 503.
+/// Whoever is logged in. A request without a session ends here: 401; one of an account that asks too often:
+/// 429; at a node that is not enrolled: 503.
 #[derive(Clone, Debug)]
 pub struct Door(pub Actor);
 
@@ -58,6 +59,9 @@ where
         let actor = authenticate(&desk, token_hash)
             .await?
             .ok_or_else(|| Problem::unauthorized("the session has ended: log in again"))?;
+        if let Some(asker) = parts.extensions.get::<Asker>() {
+            asker.account(actor.id)?;
+        }
         Ok(Self { actor, token_hash })
     }
 }

@@ -8,7 +8,7 @@ use crate::desk::Desk;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chassis::clock::format_rfc3339;
-use chassis::http::{Json, Problem};
+use chassis::http::{Asker, Json, Problem};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,8 @@ pub struct Opened {
 /// Log in
 ///
 /// Works with the hub unreachable. Sets a session cookie for browsers; programs send the token as
-/// `Authorization: Bearer TOKEN`. After five failures of a username each further try has to wait, longer each time.
+/// `Authorization: Bearer TOKEN`. After five failures of a username each further try has to wait, longer each time;
+/// after many of one address, too, a minute at most.
 #[utoipa::path(
     post, path = "/api/v1/login", tag = "session", operation_id = "login", security(()),
     request_body = Credentials,
@@ -49,6 +50,7 @@ pub struct Opened {
 )]
 pub async fn login(
     State(desk): State<Desk>,
+    asker: Asker,
     uri: Uri,
     headers: HeaderMap,
     Object(credentials): Object<Credentials>,
@@ -57,8 +59,12 @@ pub async fn login(
         return Err(Problem::forbidden("log in on a page of this site"));
     }
     check(&credentials)?;
+    asker.may_guess().map_err(Problem::too_many)?;
     match accounts::login(&desk, &credentials.username, credentials.password).await? {
-        Login::Wrong => Err(Problem::unauthorized("the username or the password is wrong").code("wrong-credentials")),
+        Login::Wrong => {
+            asker.guessed_wrong();
+            Err(Problem::unauthorized("the username or the password is wrong").code("wrong-credentials"))
+        }
         Login::Wait { retry_after_s } => Err(Problem::too_many(retry_after_s)),
         Login::Opened(session) => {
             let cookie = session_cookie(&session.token, &headers, &uri);

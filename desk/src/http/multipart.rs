@@ -4,10 +4,13 @@ use crate::desk::Desk;
 use crate::photos::{MAX_PHOTO_BYTES, NewPhoto, disk, size_in_words};
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
+use bytes::Bytes;
 use chassis::blobs::Incoming;
 use chassis::http::Problem;
+use chassis::pace::Pace;
 use http::StatusCode;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Most files of one form.
 const MAX_FILES: usize = 20;
@@ -15,6 +18,8 @@ const MAX_FILES: usize = 20;
 const MAX_NAME: usize = 200;
 /// Longest pause between two pieces of a form.
 const IDLE: Duration = Duration::from_secs(60);
+/// What the head of a field counts for, in bytes, where it is judged how fast a form comes.
+const HEAD: usize = 1024;
 /// What a form that adds photos says beside them: captions.
 const CAPTIONS: Texts = Texts { number: MAX_FILES + 1, bytes: 8 * 1024, all_bytes: 64 * 1024 };
 
@@ -47,6 +52,7 @@ pub struct Parts<'a> {
     files_seen: usize,
     texts_seen: usize,
     length: usize,
+    pace: Pace,
 }
 
 impl<'a> Parts<'a> {
@@ -56,17 +62,18 @@ impl<'a> Parts<'a> {
     /// When the ledger cannot be read.
     pub async fn new(desk: &'a Desk, form: Multipart, texts: Texts) -> Result<Self, Problem> {
         let most_bytes = desk.photo_limits().await?.max_bytes;
-        Ok(Self { desk, form, texts, most_bytes, files_seen: 0, texts_seen: 0, length: 0 })
+        let pace = Pace::default();
+        Ok(Self { desk, form, texts, most_bytes, files_seen: 0, texts_seen: 0, length: 0, pace })
     }
 
     /// The next part; `None` behind the last one. A place for a file that nobody chose, which browsers send as a file without
     /// name and content, is passed over.
     ///
     /// # Errors
-    /// Where the form is damaged, breaks off, rests for a minute or has more than it may; a file is empty or too large; the disk
+    /// Where the form is damaged, breaks off, rests for a minute, comes too slowly or has more than it may; a file is empty or too large; the disk
     /// is full.
     pub async fn next(&mut self) -> Result<Option<Part>, Problem> {
-        while let Some(field) = in_time(self.form.next_field()).await? {
+        while let Some(field) = in_time(&mut self.pace, self.form.next_field(), |_| HEAD).await? {
             let name = field.name().unwrap_or_default().to_owned();
             if name != "file" {
                 self.texts_seen += 1;
@@ -75,7 +82,7 @@ impl<'a> Parts<'a> {
                     return Err(Problem::too_large(format!("a form has at most {} fields", self.texts.number)));
                 }
                 let room = self.texts.all_bytes.saturating_sub(self.length);
-                let Some(text) = text(field, self.texts.bytes.min(room)).await? else {
+                let Some(text) = text(field, &mut self.pace, self.texts.bytes.min(room)).await? else {
                     return Err(if room < self.texts.bytes {
                         Problem::too_large(format!(
                             "the texts of a form may have at most {} bytes",
@@ -93,7 +100,7 @@ impl<'a> Parts<'a> {
             if self.files_seen == MAX_FILES {
                 return Err(Problem::invalid("file", format!("at most {MAX_FILES} files at once")));
             }
-            if let Some(file) = file(self.desk, field, self.most_bytes).await? {
+            if let Some(file) = file(self.desk, field, &mut self.pace, self.most_bytes).await? {
                 self.files_seen += 1;
                 return Ok(Some(Part::File(file)));
             }
@@ -128,10 +135,10 @@ pub async fn receive(desk: &Desk, form: Multipart) -> Result<Vec<NewPhoto>, Prob
 }
 
 /// Takes one file to the disk; `None` where it has neither a name nor any content.
-async fn file(desk: &Desk, field: Field<'_>, most_bytes: u64) -> Result<Option<NewPhoto>, Problem> {
+async fn file(desk: &Desk, field: Field<'_>, pace: &mut Pace, most_bytes: u64) -> Result<Option<NewPhoto>, Problem> {
     let filename = field.file_name().unwrap_or("file").to_owned();
     let mut incoming = desk.blobs().begin(desk.ids().new_v7(desk.now_ms())).await.map_err(disk)?;
-    let filled = fill(&mut incoming, field, most_bytes).await;
+    let filled = fill(&mut incoming, field, pace, most_bytes).await;
     if filled.is_err() || incoming.length() == 0 {
         incoming.discard().await.map_err(disk)?;
         return match filled {
@@ -144,8 +151,8 @@ async fn file(desk: &Desk, field: Field<'_>, most_bytes: u64) -> Result<Option<N
     Ok(Some(NewPhoto { kept, filename, caption: None }))
 }
 
-async fn fill(incoming: &mut Incoming, mut field: Field<'_>, most_bytes: u64) -> Result<(), Problem> {
-    while let Some(bytes) = in_time(field.chunk()).await? {
+async fn fill(incoming: &mut Incoming, mut field: Field<'_>, pace: &mut Pace, most_bytes: u64) -> Result<(), Problem> {
+    while let Some(bytes) = in_time(pace, field.chunk(), length).await? {
         if incoming.length() + bytes.len() as u64 > most_bytes {
             return Err(too_large(most_bytes));
         }
@@ -155,9 +162,9 @@ async fn fill(incoming: &mut Incoming, mut field: Field<'_>, most_bytes: u64) ->
 }
 
 /// What stands in a field; `None` where that is longer than `most` bytes.
-async fn text(mut field: Field<'_>, most: usize) -> Result<Option<Vec<u8>>, Problem> {
+async fn text(mut field: Field<'_>, pace: &mut Pace, most: usize) -> Result<Option<Vec<u8>>, Problem> {
     let mut text = Vec::new();
-    while let Some(bytes) = in_time(field.chunk()).await? {
+    while let Some(bytes) = in_time(pace, field.chunk(), length).await? {
         if text.len() + bytes.len() > most {
             return Ok(None);
         }
@@ -170,16 +177,24 @@ fn too_large(most_bytes: u64) -> Problem {
     Problem::too_large(format!("a file may have at most {}", size_in_words(most_bytes)))
 }
 
-async fn in_time<T>(piece: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Problem> {
+/// The length of a piece, in bytes.
+fn length(piece: &Option<Bytes>) -> usize {
+    piece.as_ref().map_or(0, Bytes::len)
+}
+
+/// A piece, where it comes soon enough and those before it came fast enough; `bytes` tells how many it has.
+async fn in_time<T>(
+    pace: &mut Pace,
+    piece: impl Future<Output = Result<T, MultipartError>>,
+    bytes: impl FnOnce(&T) -> usize,
+) -> Result<T, Problem> {
+    let asked = Instant::now();
+    let slow = |detail: &str| Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "Too slow", detail);
     match tokio::time::timeout(IDLE, piece).await {
-        Ok(Ok(piece)) => Ok(piece),
+        Ok(Ok(piece)) if pace.keeps_up(bytes(&piece), asked.elapsed()) => Ok(piece),
+        Ok(Ok(_)) => Err(slow("it comes too slowly; send it again over a better line")),
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large(MAX_PHOTO_BYTES)),
         Ok(Err(_)) => Err(Problem::bad_request("the form is damaged or broke off; send it again")),
-        Err(_) => Err(Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "timeout",
-            "Too slow",
-            "nothing arrived for a minute; send it again",
-        )),
+        Err(_) => Err(slow("nothing arrived for a minute; send it again")),
     }
 }

@@ -10,7 +10,8 @@ use utoipa::openapi::{Components, ContentBuilder, HeaderBuilder, Info, License, 
 use utoipa::{PartialSchema, ToSchema};
 
 const ABOUT: &str = "Incident reports of a company's stores: the same calls on a store's node and at headquarters' hub. \
-Times are RFC 3339 UTC, ids are UUIDs, money is minor units and an ISO 4217 code. Errors are `application/problem+json`.";
+Times are RFC 3339 UTC, ids are UUIDs, money is minor units and an ISO 4217 code. Errors are `application/problem+json`. Where it is \
+counted how often one asks, `RateLimit-Policy` and `RateLimit` say how much is left; on the site's own machine it is not.";
 
 /// Tags in the order in which they are read.
 const TAGS: [(&str, &str); 10] = [
@@ -110,7 +111,15 @@ fn add_problems(path: &str, method: &str, operation: &mut Operation) {
         (413, takes_body, "The body is too large"),
         (415, takes_body, "This kind of content is not read here"),
         (422, takes_body || takes_parameters || LISTS.contains(&path), "Fields that cannot be taken, by name"),
-        (429, is_login, "Too many failures: wait"),
+        (
+            429,
+            true,
+            if is_login {
+                "Too many failures, of this name or from this address: wait"
+            } else {
+                "The account or the address asks too often"
+            },
+        ),
         (
             503,
             true,

@@ -5,7 +5,7 @@ use super::object::Object;
 use crate::accounts::pins::{self, Setting};
 use crate::desk::Desk;
 use axum::extract::State;
-use chassis::http::Problem;
+use chassis::http::{Asker, Problem};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -37,11 +37,16 @@ pub struct PinRequest {
 pub async fn set(
     State(desk): State<Desk>,
     Door(actor): Door,
+    asker: Asker,
     Object(PinRequest { pin, password }): Object<PinRequest>,
 ) -> Result<StatusCode, Problem> {
+    asker.may_guess().map_err(Problem::too_many)?;
     match pins::set(&desk, &actor, password, pin).await? {
         Setting::Set => Ok(StatusCode::NO_CONTENT),
-        Setting::Wrong => Err(Problem::invalid("password", "is wrong")),
+        Setting::Wrong => {
+            asker.guessed_wrong();
+            Err(Problem::invalid("password", "is wrong"))
+        }
         Setting::Wait { retry_after_s } => Err(Problem::too_many(retry_after_s)),
     }
 }

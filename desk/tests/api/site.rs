@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use chassis::blobs::Blobs;
 use chassis::clock::ManualClock;
-use chassis::http::{StackConfig, stack};
+use chassis::http::{Asker, Rates, StackConfig, stack};
 use chassis::ids::Ids;
 use desk::Storage;
 use desk::accounts::{self, NewAccount};
@@ -108,6 +108,12 @@ impl Ask<'_> {
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
+        self
+    }
+
+    /// As if it came from that address to a server with these limits.
+    pub fn from(mut self, rates: &Rates, address: &str) -> Self {
+        self.request = self.request.extension(Asker::at(rates, address.parse().unwrap()));
         self
     }
 

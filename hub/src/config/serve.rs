@@ -1,12 +1,13 @@
 //! Options of `serve`.
 
+use super::limits::LimitsArgs;
 use super::scrub::ScrubArgs;
 use super::slow::SlowArgs;
 use super::tls::TlsArgs;
 use super::traces::TracesArgs;
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::config::listen_address;
-use chassis::http::TlsConfig;
+use chassis::http::{Limits, TlsConfig};
 use chassis::mail::MailConfig;
 use chassis::slow::Thresholds;
 use chassis::telemetry::{LogFormat, TelemetryConfig};
@@ -65,6 +66,8 @@ pub struct ServeArgs {
     slow: SlowArgs,
     #[command(flatten)]
     traces: TracesArgs,
+    #[command(flatten)]
+    limits: LimitsArgs,
 }
 
 /// `serve`, ready to go.
@@ -94,6 +97,8 @@ pub struct ServeConfig {
     pub mail: Option<MailConfig>,
     /// Where webhooks may go.
     pub webhooks: WebhookConfig,
+    /// How much one of those who ask may ask.
+    pub limits: Limits,
 }
 
 impl ServeArgs {
@@ -140,6 +145,7 @@ impl ServeArgs {
             mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
             webhooks: layer.webhooks.unwrap_or_default().settle().map_err(UsageError::Range)?,
             backups: layer.backup.is_some_and(|backup| backup.folder.is_some()),
+            limits: self.limits.over(layer.limits, layer.nodes).map_err(UsageError::Range)?,
             data_dir,
         })
     }

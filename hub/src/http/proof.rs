@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use chassis::http::Problem;
+use chassis::http::{Asker, Problem};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sync_protocol::message::{MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, path, proof};
@@ -30,6 +30,7 @@ pub(super) async fn prove(State(intake): State<Intake>, mut request: Request, ne
         Ok((mut caller, key)) => {
             let admitted = version(spoken, is_hello).and_then(|protocol| {
                 caller.protocol = protocol;
+                in_moderation(&request, &caller)?;
                 intake.admission().request(caller.node_id)
             });
             let response = match admitted {
@@ -75,6 +76,7 @@ pub(super) async fn admit(State(intake): State<Intake>, mut request: Request, ne
     let found = identify(&intake, request.headers(), false).await.map_err(|denied| denied.refused);
     let admitted = found.and_then(|(mut caller, _)| {
         caller.protocol = version(spoken(request.headers()), false)?;
+        in_moderation(&request, &caller)?;
         let line = intake.admission().request(caller.node_id)?;
         Ok((caller, line))
     });
@@ -88,6 +90,14 @@ pub(super) async fn admit(State(intake): State<Intake>, mut request: Request, ne
             response
         }
     }
+}
+
+/// Whether the node asks no more often than it may.
+fn in_moderation(request: &Request, caller: &Caller) -> Result<(), Refused> {
+    let asker = request.extensions().get::<Asker>();
+    asker
+        .map_or(Ok(()), |asker| asker.node(caller.node_id))
+        .map_err(|retry_after| Refused::TooOften { retry_after })
 }
 
 async fn identify(intake: &Intake, headers: &HeaderMap, is_hello: bool) -> Result<(Caller, [u8; 32]), Denied> {

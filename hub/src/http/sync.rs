@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use chassis::http::{Apart, Json, Problem, long_lived};
+use chassis::http::{Apart, Asker, Json, Problem, long_lived};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::LengthLimitError;
@@ -69,9 +69,20 @@ pub fn routes(intake: Intake) -> Router {
 }
 
 /// 200 [`sync_protocol::message::EnrolAnswer`]; 400, 403 `bad-code`, 413, 426, 429, 503.
-async fn enrol(State(intake): State<Intake>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+async fn enrol(
+    State(intake): State<Intake>,
+    asker: Asker,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let request: EnrolRequest = json(&headers, body).await.map_err(problem)?;
-    let answer = intake.enrol(request).await.map_err(problem)?;
+    let too_many = |seconds| Refused::TooMany { retry_after: Duration::from_secs(seconds) };
+    asker.may_guess().map_err(too_many).map_err(problem)?;
+    let answer = intake.enrol(request).await;
+    if matches!(answer, Err(Refused::BadCode)) {
+        asker.guessed_wrong();
+    }
+    let answer = answer.map_err(problem)?;
     let version = (HeaderName::from_static(PROTOCOL_HEADER), HeaderValue::from(answer.protocol));
     let keep_out = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(([version, keep_out], Json(answer)).into_response())

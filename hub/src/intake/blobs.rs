@@ -9,6 +9,7 @@ use super::{Intake, Refused};
 use async_trait::async_trait;
 use chassis::blobs::{Kept, Reading, Sha256};
 use chassis::http::Problem;
+use chassis::pace::Pace;
 use chassis::uploads::{Destination, Metadata, Upload, Uploads};
 use desk::Desk;
 use desk::ledger::AtHub;
@@ -93,6 +94,12 @@ impl Destination for Contents {
         self.desk.ledger().keep_blob(kept.sha256, kept.size_bytes, self.desk.now_ms()).await?;
         self.desk.stop_wanting(kept.sha256);
         Ok(format!("{}/{}", sync_protocol::message::path::BLOBS, kept.sha256))
+    }
+
+    /// A node may be told to take little of its line, and sends in pieces of 16 KiB; how many of its requests there may be is bounded
+    /// otherwise.
+    fn pace(&self) -> Pace {
+        Pace::new(64, Duration::from_secs(60))
     }
 }
 

@@ -33,6 +33,11 @@ pub enum Refused {
         /// When the next one is looked at.
         retry_after: Duration,
     },
+    /// The node asks more often than it may.
+    TooOften {
+        /// When its next request is taken.
+        retry_after: Duration,
+    },
     /// No room now.
     Busy {
         /// When to come back.
@@ -59,6 +64,7 @@ impl Refused {
             Self::Malformed(_) => (400, Some(refusal::MALFORMED)),
             Self::TooLarge(_) => (413, Some(refusal::TOO_LARGE)),
             Self::TooMany { .. } => (429, Some(refusal::TOO_MANY)),
+            Self::TooOften { .. } => (429, Some(refusal::TOO_OFTEN)),
             Self::Busy { .. } => (503, Some(refusal::BUSY)),
             Self::Failed(_) => (500, None),
         }
@@ -81,6 +87,7 @@ impl Refused {
             Self::BadCursor => "the cursor is not of this hub's present history: pull from the beginning".to_owned(),
             Self::Malformed(why) | Self::TooLarge(why) => why.clone(),
             Self::TooMany { .. } => "too many wrong enrolment codes: wait before the next one".to_owned(),
+            Self::TooOften { .. } => "this node asks too often: come back later".to_owned(),
             Self::Busy { .. } => "the hub has no room now: come back later".to_owned(),
             Self::Failed(_) => "the hub failed; its log says why".to_owned(),
         }
@@ -90,7 +97,9 @@ impl Refused {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooMany { retry_after } | Self::Busy { retry_after } => Some(*retry_after),
+            Self::TooMany { retry_after } | Self::TooOften { retry_after } | Self::Busy { retry_after } => {
+                Some(*retry_after)
+            }
             _ => None,
         }
     }

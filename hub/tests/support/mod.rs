@@ -4,6 +4,7 @@
 use aincident_hub::{fleet, http, intake::Intake};
 use chassis::blobs::Blobs;
 use chassis::clock::ManualClock;
+use chassis::http::{Limits, Rates, Server};
 use chassis::ids::Ids;
 use chassis::shutdown::Shutdown;
 use desk::actor::Actor;
@@ -20,7 +21,7 @@ use sync_protocol::batch::{Page, Push};
 use sync_protocol::chain::Link;
 use sync_protocol::change::Change;
 use sync_protocol::message::{
-    EnrolAnswer, HelloAnswer, Limits, MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, PushAnswer,
+    EnrolAnswer, HelloAnswer, Limits as Sizes, MACHINE_HEADER, NONCE_HEADER, PROOF_HEADER, PROTOCOL_HEADER, PushAnswer,
     PushResult, credential_keys, path, proves,
 };
 use sync_protocol::record::INCIDENT;
@@ -70,6 +71,11 @@ impl Hub {
 
     /// The same, with a look at each change that is pushed.
     pub async fn start_with(check: Check) -> Self {
+        Self::start_within(check, Limits::default()).await
+    }
+
+    /// The same, with limits for who asks.
+    pub async fn start_within(check: Check, limits: Limits) -> Self {
         let folder = Scratch::new();
         let clock = ManualClock::new(NOW_MS);
         let desk = open_with(&folder, Arc::clone(&clock), check).await;
@@ -79,7 +85,8 @@ impl Hub {
         let router = http::router(&desk, intake.clone(), None);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(chassis::http::serve(listener, router, shutdown.clone()));
+        let server = Server::default().limited_by(Rates::new(limits));
+        let serving = tokio::spawn(server.serve(listener, router, shutdown.clone()));
         for code in ["042", "043"] {
             let new = NewStore { code: code.to_owned(), name: format!("Store {code}"), timezone: None };
             stores::add(&desk, &Actor::system("test"), new).await.unwrap();
@@ -290,7 +297,7 @@ impl Node {
         let body = json!({ own.to_string(): cursors.get(&own), "company": cursors.get(&Scope::Company) });
         let reply = self.ask(path::PULL, &self.pull_body(body, wait_ms)).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
-        Page::decode(&reply.body, &Limits::default()).unwrap()
+        Page::decode(&reply.body, &Sizes::default()).unwrap()
     }
 }
 

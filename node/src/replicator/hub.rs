@@ -178,6 +178,17 @@ impl Failure {
         }
     }
 
+    /// How long to wait, where nothing is wrong but that the hub was asked too often.
+    #[must_use]
+    pub fn asked_too_often(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refused) if refused.status == 429 => {
+                Some(refused.retry_after.unwrap_or(Duration::from_secs(1)))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the hub itself did not answer.
     #[must_use]
     pub const fn is_unheard(&self) -> bool {
@@ -414,6 +425,9 @@ impl Hub {
             message::refusal::UNKNOWN_NODE | message::refusal::WRONG_HUB => format!(
                 "a hub answers at {base}, but it does not know this node: it is another one or was set up anew; nothing is sent to it"
             ),
+            "too-many-requests" => {
+                format!("too much is asked of {base} from this network at the moment; it is asked again later")
+            }
             _ => format!(
                 "something answers at {base} (status {status}) that is not this node's hub: a network's login page, a proxy or a wrong address"
             ),

@@ -27,7 +27,7 @@ const RECHECK: Duration = Duration::from_secs(5 * 60);
 /// The same for what may be a copy: a restored backup is let in once the hub has noticed that its former self is gone.
 const RECHECK_COPY: Duration = Duration::from_secs(20);
 /// The longest `Retry-After` that is believed: one wrong answer must not silence a node for a day.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// The pauses between tries unless the configuration says otherwise: short enough that a hub which comes up has
 /// everything within a minute.
@@ -139,6 +139,12 @@ impl Link {
         self.failures = self.failures.saturating_add(1);
         self.held_until = after(now, retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER));
         self.hello_at = after(now, self.pace.delay(self.failures, random)).max(self.held_until);
+    }
+
+    /// The hub is there and says that it was asked too often: the link stands as it stood, and `hello` waits.
+    pub fn hello_held(&mut self, now: Tick, wait: Duration) {
+        self.held_until = after(now, wait.min(LONGEST_RETRY_AFTER));
+        self.hello_at = self.held_until;
     }
 
     /// A lane got no proven answer: ask at once whether the hub is there.

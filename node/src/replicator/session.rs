@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::board::{Board, Part};
 use super::hub::{Failure, Hub, MOST_TRANSFER};
-use super::link::{Lane, Link, Phase, Stop, Tick};
+use super::link::{LONGEST_RETRY_AFTER, Lane, Link, Phase, Stop, Tick};
 use super::rounds::{Round, Rounds};
 use super::standing::Parted;
 use super::view::View;
@@ -279,6 +279,13 @@ impl Session {
         if self.settled(failure).await {
             return;
         }
+        if let Some(wait) = failure.asked_too_often() {
+            // Nothing is wrong: the hub is there, and the lane goes on where it was.
+            self.contact();
+            metrics::counter!("aincident_moderated_total").increment(1);
+            waiting.lane.hold(self.now(), wait.min(LONGEST_RETRY_AFTER));
+            return;
+        }
         let random = self.desk.ids().random_u64();
         waiting.lane.failed(self.now(), failure.retry_after(), random);
         waiting.failed = waiting.failed.saturating_add(1);
@@ -303,6 +310,12 @@ impl Session {
     /// `hello` failed.
     pub(super) async fn hello_failed(&self, failure: &Failure) {
         if self.settled(failure).await {
+            return;
+        }
+        if let Some(wait) = failure.asked_too_often() {
+            self.contact();
+            metrics::counter!("aincident_moderated_total").increment(1);
+            self.link(|link, now| link.hello_held(now, wait));
             return;
         }
         let random = self.desk.ids().random_u64();

@@ -7,13 +7,13 @@ use crate::page::{Page, Pages};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use chassis::http::{Problem, QueryPairs};
+use chassis::http::{Asker, Problem, QueryPairs};
 use desk::accounts::sessions::{Session, token_hash};
 use desk::accounts::{self, Login, pins};
 use desk::actor::Actor;
 use desk::http::door;
 use desk::http::login::{clear_cookie, device_cookie, session_cookie};
-use http::header::SET_COOKIE;
+use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, StatusCode, Uri};
 
 /// The login page.
@@ -68,6 +68,7 @@ fn short(username: &str) -> String {
 /// 303 to where one wanted to go; 401 or 429 with the page again.
 pub async fn login(
     State(pages): State<Pages>,
+    asker: Asker,
     uri: Uri,
     headers: HeaderMap,
     guest: Guest,
@@ -82,17 +83,22 @@ pub async fn login(
     };
     let tried = if username.is_empty() || password.is_empty() || password.chars().count() > 200 {
         Login::Wrong
+    } else if let Err(retry_after_s) = asker.may_guess() {
+        Login::Wait { retry_after_s }
     } else {
         accounts::login(&pages.desk, &username, password).await?
     };
     match tried {
         Login::Wrong => {
+            asker.guessed_wrong();
             let wrong = guest.page.t("login.wrong").to_owned();
             again(StatusCode::UNAUTHORIZED, wrong, guest.page)
         }
         Login::Wait { retry_after_s } => {
             let wrong = guest.page.n("login.wait", &retry_after_s);
-            again(StatusCode::TOO_MANY_REQUESTS, wrong, guest.page)
+            let mut answer = again(StatusCode::TOO_MANY_REQUESTS, wrong, guest.page)?;
+            answer.headers_mut().insert(RETRY_AFTER, retry_after_s.into());
+            Ok(answer)
         }
         Login::Opened(session) => {
             // Whoever was logged in here before is not any more.

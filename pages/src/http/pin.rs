@@ -9,7 +9,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::clock::format_rfc3339;
-use chassis::http::QueryPairs;
+use chassis::http::{Asker, QueryPairs};
 use desk::accounts::pins::{self, Setting};
 use desk::http::door;
 use desk::{Error, Refusal};
@@ -64,14 +64,25 @@ async fn shown(
 }
 
 /// 303 to the page; 422 or 429 with the form again.
-pub async fn set(State(pages): State<Pages>, headers: HeaderMap, person: Person, form: Form) -> Result<Response, Oops> {
+pub async fn set(
+    State(pages): State<Pages>,
+    asker: Asker,
+    headers: HeaderMap,
+    person: Person,
+    form: Form,
+) -> Result<Response, Oops> {
     let (pin, page) = (form.one("pin"), &person.page);
     let (status, wrong) = if pin != form.one("again") {
         (StatusCode::UNPROCESSABLE_ENTITY, page.t("pin.differ").to_owned())
+    } else if let Err(retry_after_s) = asker.may_guess() {
+        (StatusCode::TOO_MANY_REQUESTS, page.n("login.wait", &retry_after_s))
     } else {
         match pins::set(&pages.desk, &person.actor, form.one("password").to_owned(), pin.to_owned()).await {
             Ok(Setting::Set) => return Ok(go("/pin?said=set")),
-            Ok(Setting::Wrong) => (StatusCode::UNPROCESSABLE_ENTITY, page.t("pin.wrong_password").to_owned()),
+            Ok(Setting::Wrong) => {
+                asker.guessed_wrong();
+                (StatusCode::UNPROCESSABLE_ENTITY, page.t("pin.wrong_password").to_owned())
+            }
             Ok(Setting::Wait { retry_after_s }) => {
                 (StatusCode::TOO_MANY_REQUESTS, page.n("login.wait", &retry_after_s))
             }

@@ -8,7 +8,7 @@ use crate::page::{Page, Pages, query};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chassis::http::QueryPairs;
+use chassis::http::{Asker, QueryPairs};
 use desk::accounts::pins::{self, Person, Switch};
 use desk::http::door;
 use desk::http::login::session_cookie;
@@ -55,6 +55,7 @@ pub async fn page(
 /// 303 to where one wanted to go, as somebody else; 401 or 429 with the pad again; 303 to the login page where it takes the password.
 pub async fn switch(
     State(pages): State<Pages>,
+    asker: Asker,
     uri: Uri,
     headers: HeaderMap,
     guest: Guest,
@@ -65,19 +66,25 @@ pub async fn switch(
     let (desk, device) = (&pages.desk, door::device(&headers));
     let (username, next) = (form.one("username"), here(form.one("next")).to_owned());
     let p = guest.page;
-    let (status, wrong) =
-        match pins::switch(desk, device, username, form.one("pin").to_owned(), door::session(&headers)).await? {
-            Switch::Opened(session) => {
-                let cookie = session_cookie(&session.token, &headers, &uri);
-                return Ok(([(SET_COOKIE, cookie)], welcome(&pages, session, &next)).into_response());
-            }
-            Switch::Wrong { left } => (StatusCode::UNAUTHORIZED, p.n("switch.wrong", &left.into())),
-            Switch::Wait { retry_after_s } => (StatusCode::TOO_MANY_REQUESTS, p.n("login.wait", &retry_after_s)),
-            Switch::Password => {
-                let (who, next) = (query("username", username), query("next", &next));
-                return Ok(go(&format!("/login?pin=over&{who}&{next}")));
-            }
-        };
+    let tried = match asker.may_guess() {
+        Ok(()) => pins::switch(desk, device, username, form.one("pin").to_owned(), door::session(&headers)).await?,
+        Err(retry_after_s) => Switch::Wait { retry_after_s },
+    };
+    let (status, wrong) = match tried {
+        Switch::Opened(session) => {
+            let cookie = session_cookie(&session.token, &headers, &uri);
+            return Ok(([(SET_COOKIE, cookie)], welcome(&pages, session, &next)).into_response());
+        }
+        Switch::Wrong { left } => {
+            asker.guessed_wrong();
+            (StatusCode::UNAUTHORIZED, p.n("switch.wrong", &left.into()))
+        }
+        Switch::Wait { retry_after_s } => (StatusCode::TOO_MANY_REQUESTS, p.n("login.wait", &retry_after_s)),
+        Switch::Password => {
+            let (who, next) = (query("username", username), query("next", &next));
+            return Ok(go(&format!("/login?pin=over&{who}&{next}")));
+        }
+    };
     let who = pins::people(desk, device).await?.into_iter().find(|one| one.username == username);
     match who {
         Some(who) => html_as(status, &PinPage { p: p.at("/switch"), who, next, wrong: Some(wrong) }),

@@ -4,6 +4,7 @@ use super::HubPages;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use chassis::http::{Asker, Problem};
 use desk::accounts::{self, Login};
 use desk::http::login::session_cookie;
 use desk::{Error, Refusal};
@@ -38,15 +39,17 @@ pub async fn page(State(state): State<HubPages>, guest: Guest) -> Result<Respons
     html(&SetupPage { p: guest.page, username: String::new(), wrong: Vec::new() })
 }
 
-/// 303 to the start page, logged in; 422 with the page again.
+/// 303 to the start page, logged in; 422 with the page again; 429 after too many wrong codes.
 pub async fn first(
     State(state): State<HubPages>,
+    asker: Asker,
     uri: Uri,
     headers: HeaderMap,
     guest: Guest,
     form: Form,
 ) -> Result<Response, Oops> {
     refuse_others(&headers, &uri)?;
+    asker.may_guess().map_err(Problem::too_many)?;
     let (username, password) = (form.one("username").trim().to_owned(), form.one("password").to_owned());
     match state.setup.first(form.one("code"), username.clone(), password.clone()).await {
         Ok(account) => {
@@ -57,6 +60,12 @@ pub async fn first(
             Ok(([(SET_COOKIE, session_cookie(&session.token, &headers, &uri))], go("/")).into_response())
         }
         Err(Error::Refused(Refusal::NotFound)) => Ok(go("/login")),
-        Err(error) => html_or_wrong(true, &SetupPage { p: guest.page, username, wrong: mendable(error)? }),
+        Err(error) => {
+            let wrong = mendable(error)?;
+            if wrong.iter().any(|wrong| wrong.field == "code") {
+                asker.guessed_wrong();
+            }
+            html_or_wrong(true, &SetupPage { p: guest.page, username, wrong })
+        }
     }
 }

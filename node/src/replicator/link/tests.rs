@@ -49,6 +49,17 @@ fn retry_after_is_obeyed_by_link_and_lane_up_to_a_limit() {
 }
 
 #[test]
+fn a_hub_that_is_asked_too_often_is_no_hub_that_is_away() {
+    let mut link = Link::new(PACE, 0);
+    link.hello_succeeded(0, false);
+    link.lane_failed(1000);
+    link.hello_held(1000, Duration::from_secs(3));
+    assert_eq!((link.phase(), link.hello_at()), (Phase::Checking, 4000));
+    link.hello_held(4000, Duration::from_secs(86_400));
+    assert_eq!(link.hello_at(), 4000 + ms(LONGEST_RETRY_AFTER));
+}
+
+#[test]
 fn something_recorded_brings_the_next_try_forward_once_in_five_seconds() {
     let mut link = Link::new(PACE, 0);
     for _ in 0..10 {
