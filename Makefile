@@ -58,10 +58,18 @@ lint: build-packages ## Formatting, clippy, and the rules of the tree
 	$(CARGO) test --workspace --test tidy --locked --quiet
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check bans licenses sources; \
 		else echo "left out: licences and bans of dependencies; make deny installs what that needs"; fi
+	@if [ -x "$(PROMTOOL)" ] || command -v promtool >/dev/null; then $(ALERTS); \
+		else echo "left out: the alert rules; make alerts gets what that needs"; fi
 
-deny: toolchain ## Licences, bans and sources of all dependencies (installs cargo-deny where it is missing)
+deny: toolchain ## Licences, bans, sources and known faults of all dependencies (installs cargo-deny where it is missing)
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny --offline check bans licenses sources
+	@# The database of known faults is fetched where there is a network, else taken as it was last fetched.
+	@if $(CARGO) deny fetch db 2>/dev/null; then $(CARGO) deny --offline check advisories; \
+		elif [ -n "$$(ls -d $${CARGO_HOME:-$$HOME/.cargo}/advisory-db*/*/.git 2>/dev/null)" ]; then \
+			echo "the database of known faults cannot be fetched: the one of last time is used"; \
+			$(CARGO) deny --offline check advisories; \
+		else echo "left out: advisories, because the database of known faults cannot be fetched and was never"; fi
 
 bench: release ## How fast, how small: a table (BENCH="--json FILE" writes it for machines)
 	@target/release/bench $(BENCH)
@@ -123,10 +131,12 @@ boot-packages: build-packages
 
 # Of the package only the one tool is taken: installed, it would start a server.
 PROMTOOL = target/prometheus/usr/bin/promtool
+# By the tool that was taken, else by an installed one.
+ALERTS = tool=$(PROMTOOL); [ -x "$$tool" ] || tool=promtool; \
+	"$$tool" check rules packaging/prometheus/aincident.rules.yml && "$$tool" test rules packaging/prometheus/aincident.rules.test.yml
 
 alerts: $(PROMTOOL) ## The alert rules, against series that have to raise them and series that must not
-	$(PROMTOOL) check rules packaging/prometheus/aincident.rules.yml
-	$(PROMTOOL) test rules packaging/prometheus/aincident.rules.test.yml
+	@$(ALERTS)
 
 $(PROMTOOL):
 	@mkdir -p target/prometheus

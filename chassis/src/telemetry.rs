@@ -6,6 +6,7 @@ mod process;
 pub(crate) mod traces;
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+use journal::{Entries, Journal};
 pub use traces::{Traces, TracesLayer};
 
 /// How log lines look.
@@ -102,7 +104,13 @@ pub fn init(config: &TelemetryConfig, program: &'static str) -> Result<(), Telem
     let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter).with(traces::layer(&config.traces, program)?);
     let done = match config.format {
-        LogFormat::Text if journal::is_standard_error() => registry.with(layer.event_format(journal::Lines)).try_init(),
+        LogFormat::Text if journal::is_standard_error() => match Journal::connect(Path::new(journal::SOCKET)) {
+            Ok(journal) => {
+                let entries = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(journal);
+                registry.with(entries.event_format(Entries { program })).try_init()
+            }
+            Err(_) => registry.with(layer.event_format(journal::Lines)).try_init(),
+        },
         LogFormat::Text => registry.with(layer).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };

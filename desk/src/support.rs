@@ -46,7 +46,8 @@ pub async fn begin(
     let accounts = desk.ledger().accounts(None).await.map_err(|error| ledger(&error))?;
     let names = accounts.into_iter().flat_map(|account| [account.username, account.display_name]);
     let now_ms = desk.now_ms();
-    let mut bundle = Bundle::begin(&ask.to, program, Redactor::new(names), now_ms)?;
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut bundle = Bundle::begin(&ask.to, program, Redactor::new(names).on_host(&host), now_ms)?;
     let about = json!({
         "program": program,
         "version": version,
@@ -54,7 +55,7 @@ pub async fn begin(
         "protocols": [sync_protocol::OLDEST_VERSION, sync_protocol::VERSION],
         "served": folder.is_served(),
         "system": system(),
-        "left_out": "names, passwords, tokens, keys, and all that people wrote; of the configuration, texts",
+        "left_out": "names (the machine's, too), passwords, tokens, keys, and all that people wrote; of the configuration, texts",
     });
     bundle.add("about.json", &pretty(&about))?;
     bundle.add("doctor.json", &pretty(&json!({ "checks": found })))?;
@@ -169,7 +170,7 @@ async fn measured(folder: &DataFolder, base: &str) -> Result<String, String> {
 async fn log(program: &str, from: Option<PathBuf>) -> String {
     let unreadable = |why: &str| {
         format!(
-            "the log could not be read ({why}); as root: journalctl -u {program} -n {LINES} | {program} support-bundle --log - ...\n"
+            "the log could not be read ({why}); as root: journalctl --no-hostname -u {program} -n {LINES} | {program} support-bundle --log - ...\n"
         )
     };
     if let Some(from) = from {
@@ -181,7 +182,8 @@ async fn log(program: &str, from: Option<PathBuf>) -> String {
         };
     }
     let mut journal = tokio::process::Command::new("journalctl");
-    journal.args(["--no-pager", "--quiet", "-o", "short-iso", "-n", LINES, "-u", program]);
+    // What the machine is called stands in every line else.
+    journal.args(["--no-pager", "--quiet", "--no-hostname", "-o", "short-iso", "-n", LINES, "-u", program]);
     let ran = journal.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).output();
     match tokio::time::timeout(PATIENCE, ran).await {
         Ok(Ok(output)) if output.status.success() && !output.stdout.is_empty() => {

@@ -1,7 +1,7 @@
 //! What a program tells of itself to whoever is to help: all that helps, and nobody's data.
 
 use aincident_tests::hub::PASSWORD;
-use aincident_tests::{Hub, Node, Scratch};
+use aincident_tests::{Hub, Node, Scratch, process};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,6 +21,13 @@ fn unpacked(archive: &Path) -> BTreeMap<String, String> {
     });
     texts.collect()
 }
+
+/// As much of `journalctl` as is asked for: it puts the machine's name in front of each message unless it is told not to.
+const JOURNALCTL: &str = "#!/bin/sh\n\
+    host=$(cat /proc/sys/kernel/hostname)\n\
+    case \" $* \" in *' --no-hostname '*) named= ;; *) named=\"$host \" ;; esac\n\
+    case \" $* \" in *' -u aincident-node '*) ;; *) exit 1 ;; esac\n\
+    echo \"2026-11-29T00:00:00+0000 ${named}aincident-node[7]: it serves at ${host%%.*}.local:7710\"\n";
 
 fn secret_of(folder: &Path) -> String {
     let database = rusqlite::Connection::open(folder.join("ledger.sqlite")).unwrap();
@@ -126,6 +133,19 @@ async fn a_support_bundle_has_what_helps_and_no_name_password_or_token() {
     assert!(log.contains("file=(hidden) why=\"too large\"") && log.contains("the node serves"), "{log}");
     assert!(made["id"].is_string());
     let _ = admin.get("/api/v1/nodes").await.expect(200);
+
+    // The journal, where it can be read: without what the machine is called, at the head of each line and within.
+    let bin = scratch.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let script = bin.join("journalctl");
+    std::fs::write(&script, JOURNALCTL).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let journal = scratch.join("journal.tar.gz");
+    let mut command = node.command(&["support-bundle", "--to", journal.to_str().unwrap()]);
+    command.env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));
+    process::run(command, "").await.ok("a bundle with the journal");
+    let log = unpacked(&journal).remove("log.txt").unwrap();
+    assert!(log.contains("+0000 aincident-node[7]: it serves at (host):7710"), "{log}");
 
     // One that does not run says so, and has the rest.
     node.stop().await;

@@ -12,13 +12,22 @@ const SECRET_CHARS: usize = 22;
 #[derive(Debug)]
 pub struct Redactor {
     names: BTreeSet<String>,
+    /// What the machine is called, without its domain.
+    host: Option<String>,
 }
 
 impl Redactor {
     /// One that knows these names; upper and lower case are the same.
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
         let names = names.into_iter().map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty()).collect();
-        Self { names }
+        Self { names, host: None }
+    }
+
+    /// The same, that knows what the machine is called: it may be what a person is called. `localhost` is everybody's.
+    #[must_use]
+    pub fn on_host(self, name: &str) -> Self {
+        let host = name.trim().split('.').next().unwrap_or_default().to_lowercase();
+        Self { host: Some(host).filter(|host| !host.is_empty() && host != "localhost"), ..self }
     }
 
     /// The text without them.
@@ -57,8 +66,11 @@ impl Redactor {
 
     fn word<'a>(&self, word: &'a str) -> &'a str {
         let trimmed = word.trim_matches(|c: char| ".-_".contains(c));
-        if self.names.contains(&trimmed.to_lowercase()) {
+        let lower = trimmed.to_lowercase();
+        if self.names.contains(&lower) {
             "(name)"
+        } else if self.host.as_ref().is_some_and(|host| lower.split('.').any(|part| part == host)) {
+            "(host)"
         } else if word.contains('@') {
             "(mail)"
         } else if is_secret(word) {
@@ -203,6 +215,17 @@ mod tests {
         let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(redactor.clean(digest), digest);
         assert_eq!(redactor.clean("a\n\nb\n"), "a\n\nb\n");
+    }
+
+    #[test]
+    fn what_the_machine_is_called_is_left_out_with_and_without_its_domain() {
+        let redactor = Redactor::new([]).on_host("Ottilies-Till.store.example\n");
+        let line =
+            "2026-11-29T00:00:00+0000 ottilies-till aincident-node[7]: at https://OTTILIES-TILL.local:7710 till-1";
+        let cleaned = "2026-11-29T00:00:00+0000 (host) aincident-node[7]: at https://(host):7710 till-1";
+        assert_eq!(redactor.clean(line), cleaned);
+        assert_eq!(Redactor::new([]).on_host("localhost").clean("localhost:7710"), "localhost:7710");
+        assert_eq!(Redactor::new([]).on_host("").clean("a.b ."), "a.b .");
     }
 
     #[test]
