@@ -1,14 +1,22 @@
 //! Whom a site tells of what: rules, and what there is to tell. How it is sent is in `tests/e2e/notifications.rs`.
 
+use super::photos::until;
 use super::site::{Site, T0};
+use axum::Router;
+use chassis::http::serve;
 use chassis::mail::MailLayer;
+use chassis::outbound::BreakerConfig;
+use chassis::shutdown::Shutdown;
 use chassis::webhooks::WebhookLayer;
-use desk::ledger::{NewCode, NewNode};
-use desk::notifications::follow::{Follower, MOST_PER_HOUR};
+use desk::ledger::{NewCode, NewMessage, NewNode, Noted};
+use desk::notifications::follow::{DEAD_MS, Follower, MOST_PER_HOUR};
 use desk::notifications::letter::Wording;
 use desk::notifications::rule::{Language, What};
 use desk::notifications::{MOST_TESTS_PER_HOUR, Notifier, letter};
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use sync_protocol::batch::Push;
 use sync_protocol::chain::Link;
 use sync_protocol::message::Limits;
@@ -420,4 +428,220 @@ async fn what_waited_in_quarantine_is_told_once_it_is_in_its_incident() {
     assert_eq!(now["severity"], 5);
     look(&hub, &mut follower).await;
     assert_eq!(waiting(&hub).await, (1, 0));
+}
+
+#[tokio::test]
+async fn a_daily_message_keeps_to_the_clocks_of_its_store_or_of_the_zone_that_it_names() {
+    let hub = hub().await;
+    let node = Site::node(&hub).await;
+    able(&node);
+    let (ada, mia) = (hub.login("ada").await, hub.login("mia").await);
+    let daily = |more: Value| {
+        let mut body = json!({"name": "day", "delivery": "daily", "addresses": ["kim@example.com"]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (more, zone) in [
+        (json!({}), "UTC"),
+        (json!({"stores": ["042"]}), "America/Chicago"),
+        (json!({"stores": ["042", "007"]}), "UTC"),
+        (json!({"stores": ["042"], "timezone": "Europe/Athens"}), "Europe/Athens"),
+    ] {
+        let made = rule(&hub, &ada, &daily(more.clone())).await;
+        assert_eq!(made["digest_timezone"], zone, "{more}");
+        let one = format!("{RULES}/{}", made["id"].as_str().unwrap());
+        hub.ask("DELETE", &one).token(&ada).send().await.expect(204);
+    }
+    let at_store = rule(&node, &node.login("mia").await, &daily(json!({}))).await;
+    assert_eq!(at_store["digest_timezone"], "America/Chicago");
+    assert_eq!(hub.post(&ada, RULES, &daily(json!({"timezone": "Mars/Olympus"}))).await.fields(), ["timezone"]);
+
+    // T0 is six in the evening in Chicago: six in the morning there is twelve hours later, not six.
+    let made = rule(&hub, &ada, &daily(json!({"stores": ["042"]}))).await;
+    let mut follower = Follower::new(T0);
+    hub.incident(&mia, json!({"description": "one"})).await;
+    for (hours, told) in [(6, 0), (11, 0), (12, 1)] {
+        hub.clock.set(T0 + hours * HOUR);
+        look(&hub, &mut follower).await;
+        assert_eq!(waiting(&hub).await.0, told, "{hours} h");
+    }
+    let one = format!("{RULES}/{}", made["id"].as_str().unwrap());
+    let moved = hub.patch(&ada, &one, &json!({"timezone": "Asia/Tokyo"})).await.expect(200);
+    assert_eq!((&moved["timezone"], &moved["digest_timezone"]), (&json!("Asia/Tokyo"), &json!("Asia/Tokyo")));
+    let back = hub.patch(&ada, &one, &json!({"timezone": null})).await.expect(200);
+    assert_eq!((&back["timezone"], &back["digest_timezone"]), (&Value::Null, &json!("America/Chicago")));
+}
+
+#[tokio::test]
+async fn form_301_is_told_of_before_its_week_is_over_and_when_it_is() {
+    let hub = hub().await;
+    let (ada, mia) = (hub.login("ada").await, hub.login("mia").await);
+    rule(&hub, &ada, &mail("osha")).await;
+    let mut follower = Follower::new(T0);
+    let people = json!([{"roles": ["victim"], "name": "Ana", "injury": {"treatment": "medical"}}]);
+    hub.incident(&mia, json!({"description": "a cut", "category": "employee_injury", "people": people}))
+        .await;
+    for (hours, told) in [(0, 0), (119, 0), (120, 1), (167, 1), (168, 2), (400, 2)] {
+        hub.clock.set(T0 + hours * HOUR);
+        look(&hub, &mut follower).await;
+        assert_eq!(waiting(&hub).await, (told, 0), "{hours} h");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_arrives_late_says_of_when_it_is() {
+    let hub = hub().await;
+    let (ada, mia) = (hub.login("ada").await, hub.login("mia").await);
+    let made = rule(&hub, &ada, &json!({"name": "a", "stores": ["042"], "addresses": ["kim@example.com"]})).await;
+    let id: Uuid = made["id"].as_str().unwrap().parse().unwrap();
+    let (_, incident) = hub.incident(&mia, json!({"description": "x"})).await;
+    look(&hub, &mut Follower::new(T0)).await;
+    let what = What::Incident { incident_id: incident["id"].as_str().unwrap().parse().unwrap() };
+    let message = hub.desk.ledger().waiting_message(&what.id(id)).await.unwrap().unwrap();
+    let text = async || {
+        let rows = hub.desk.ledger().notification_rules(false).await.unwrap();
+        letter::write(&hub.desk, &Bare, &rows[0], &message).await.unwrap().unwrap().text
+    };
+    assert!(!text().await.contains("letter.late"));
+    hub.clock.set(T0 + 20 * DAY);
+    let late = text().await;
+    assert!(late.contains("letter.late 2026-11-19 18:00 CST"), "{late}");
+}
+
+/// Keeps so many messages of the rule, all set aside.
+async fn set_aside(site: &Site, rule_id: Uuid, count: i64) {
+    let messages = (0..count).map(|n| NewMessage { rule_id, what: What::Test { at_ms: n }, gathered: false }).collect();
+    let noted = Noted { messages, ..Noted::default() };
+    site.desk.ledger().note_notifications(noted, u32::MAX, site.clock.advance(0)).await.unwrap();
+    let jobs = site.desk.jobs();
+    while let Some(job) = jobs.take("notify", i64::MAX, &[]).await.unwrap() {
+        jobs.bury(job.no, "refused".to_owned()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_sent_is_listed_page_by_page_sent_again_at_once_and_forgotten_in_the_end() {
+    let hub = hub().await;
+    let (ada, hana) = (hub.login("ada").await, hub.login("hana").await);
+    let made = rule(&hub, &ada, &mail("incident")).await;
+    let id: Uuid = made["id"].as_str().unwrap().parse().unwrap();
+    set_aside(&hub, id, 130).await;
+    let first = hub.get(&ada, RULES).await.expect(200);
+    assert_eq!((first["dead"].as_array().unwrap().len(), first["dead_count"].as_u64()), (100, Some(130)));
+    let next = format!("{RULES}?dead_before={}", first["next_dead_before"]);
+    let second = hub.get(&ada, &next).await.expect(200);
+    let numbers = |page: &Value| -> Vec<i64> {
+        page["dead"].as_array().unwrap().iter().map(|dead| dead["no"].as_i64().unwrap()).collect()
+    };
+    let all = [numbers(&first), numbers(&second)].concat();
+    assert!(all.len() == 130 && all.is_sorted_by(|a, b| a > b), "{all:?}");
+    assert_eq!(second["next_dead_before"], Value::Null);
+    assert_eq!(hub.get(&ada, &format!("{RULES}?dead_before=x")).await.fields(), ["dead_before"]);
+
+    let all_again = format!("{RULES}/dead/retry");
+    hub.post(&hana, &all_again, &json!({})).await.problem(403);
+    assert_eq!(hub.post(&ada, &all_again, &json!({})).await.expect(200)["count"], 130);
+    assert_eq!(hub.post(&ada, &all_again, &json!({})).await.expect(200)["count"], 0);
+    assert_eq!(waiting(&hub).await, (130, 0));
+
+    // Nobody decides: kept for so long from when it is seen to be set aside, then counted.
+    set_aside(&hub, id, 0).await;
+    look(&hub, &mut Follower::new(T0)).await;
+    hub.clock.set(T0 + DEAD_MS);
+    look(&hub, &mut Follower::new(T0)).await;
+    let count = async || {
+        let ada = hub.login("ada").await;
+        let list = hub.get(&ada, RULES).await.expect(200);
+        (list["dead_count"].as_u64().unwrap(), list["dead_forgotten"].as_u64().unwrap())
+    };
+    assert_eq!(count().await, (130, 0));
+    hub.clock.advance(1);
+    look(&hub, &mut Follower::new(T0)).await;
+    assert_eq!(count().await, (0, 130));
+}
+
+/// A receiver of webhooks at `address`: what it gets, by its id.
+async fn receiver(address: SocketAddr, answer: StatusCode) -> (SocketAddr, Arc<Mutex<Vec<String>>>, Shutdown) {
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (came, shutdown) = (Arc::new(Mutex::new(Vec::new())), Shutdown::manual());
+    let kept = Arc::clone(&came);
+    let take = move |headers: HeaderMap| async move {
+        kept.lock().unwrap().push(headers["webhook-id"].to_str().unwrap().to_owned());
+        answer
+    };
+    tokio::spawn(serve(listener, Router::new().fallback(take), shutdown.clone()));
+    (address, came, shutdown)
+}
+
+/// The site may send webhooks to these, and asks as often as it is told to.
+fn telling(site: &Site, receivers: &[SocketAddr]) {
+    let allow = Some(receivers.iter().map(|address| format!("http://{address}")).collect());
+    let webhooks = WebhookLayer { allow, ca: None }.settle().unwrap();
+    // The breaker's time is real, and this test's is not.
+    let breaker = BreakerConfig { failures: u32::MAX, ..BreakerConfig::default() };
+    site.desk
+        .set_notifier(Notifier::new(None, webhooks, Box::new(Bare)).unwrap().with_breaker_config(breaker));
+}
+
+/// An address where nobody is.
+async fn nowhere() -> SocketAddr {
+    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+fn hook(address: SocketAddr) -> Value {
+    json!({"name": "hook", "channel": "webhook", "url": format!("http://{address}/")})
+}
+
+#[tokio::test]
+async fn a_receiver_that_was_away_for_twenty_days_gets_everything_once() {
+    let hub = Site::hub().await;
+    let away = nowhere().await;
+    telling(&hub, &[away]);
+    rule(&hub, &hub.login("ada").await, &hook(away)).await;
+    let mut follower = Follower::new(T0);
+    let running = tokio::spawn(hub.desk.runner().run(hub.stop.clone()));
+    let at_rest = async || hub.desk.jobs().counts().await.unwrap().iter().all(|count| count.state != "running");
+    let tried_at = async || hub.desk.ledger().notification_rules(false).await.unwrap()[0].last_ms;
+    for day in 0..20 {
+        hub.clock.set(T0 + day * DAY);
+        let mia = hub.login("mia").await;
+        hub.incident(&mia, json!({"description": format!("day {day}")})).await;
+        look(&hub, &mut follower).await;
+        until(async || tried_at().await == Some(T0 + day * DAY) && at_rest().await).await;
+    }
+    assert_eq!(waiting(&hub).await, (20, 0));
+    assert!(hub.desk.jobs().dead(10).await.unwrap().is_empty());
+
+    let (_, came, shutdown) = receiver(away, StatusCode::NO_CONTENT).await;
+    hub.clock.advance(10 * 60_000);
+    hub.incident(&hub.login("mia").await, json!({"description": "the last"})).await;
+    look(&hub, &mut follower).await;
+    until(async || waiting(&hub).await == (0, 0)).await;
+    let mut ids = came.lock().unwrap().clone();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), came.lock().unwrap().len()), (21, 21));
+    shutdown.begin();
+    hub.stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_receiver_refuses_for_good_is_set_aside_at_once_with_its_reason() {
+    let hub = Site::hub().await;
+    let (address, came, shutdown) = receiver("127.0.0.1:0".parse().unwrap(), StatusCode::NOT_FOUND).await;
+    telling(&hub, &[address]);
+    let (ada, mia) = (hub.login("ada").await, hub.login("mia").await);
+    rule(&hub, &ada, &hook(address)).await;
+    hub.incident(&mia, json!({"description": "x"})).await;
+    look(&hub, &mut Follower::new(T0)).await;
+    let running = tokio::spawn(hub.desk.runner().run(hub.stop.clone()));
+    until(async || hub.get(&ada, RULES).await.expect(200)["dead_count"] == 1).await;
+    let list = hub.get(&ada, RULES).await.expect(200);
+    assert_eq!((list["dead"][0]["attempts"].as_u64(), came.lock().unwrap().len()), (Some(1), 1));
+    assert!(list["dead"][0]["error"].as_str().unwrap().contains("404"), "{list}");
+    shutdown.begin();
+    hub.stop.cancel();
+    running.await.unwrap();
 }

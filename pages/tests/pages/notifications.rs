@@ -77,7 +77,7 @@ async fn a_rule_is_made_tested_changed_and_deleted_at_the_page() {
     assert!(ada.get("/notifications").await.is(200).says("kim@example.com, lee@example.com"));
 
     // One that was set aside is seen, sent again, given up.
-    let job = hub.desk.jobs().take("notify", T0 + 1).await.unwrap().unwrap();
+    let job = hub.desk.jobs().take("notify", T0 + 1, &[]).await.unwrap().unwrap();
     hub.desk.jobs().bury(job.no, "the receiver answers 410".to_owned()).await.unwrap();
     let list = ada.get("/notifications").await.is(200);
     assert!(list.says("Could not be sent") && list.says("the receiver answers 410") && list.says("A test"));
