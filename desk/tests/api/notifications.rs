@@ -1,22 +1,15 @@
-//! Whom a site tells of what: rules, and what there is to tell. How it is sent is in `tests/e2e/notifications.rs`.
+//! Whom a site tells of what: rules, and what there is to tell. How it is sent is in `receivers.rs` and in
+//! `tests/e2e/notifications.rs`.
 
-use super::photos::until;
 use super::site::{Site, T0};
-use axum::Router;
-use chassis::http::serve;
 use chassis::mail::MailLayer;
-use chassis::outbound::BreakerConfig;
-use chassis::shutdown::Shutdown;
 use chassis::webhooks::WebhookLayer;
 use desk::ledger::{NewCode, NewMessage, NewNode, Noted};
 use desk::notifications::follow::{DEAD_MS, Follower, MOST_PER_HOUR};
 use desk::notifications::letter::Wording;
 use desk::notifications::rule::{Language, What};
 use desk::notifications::{MOST_TESTS_PER_HOUR, Notifier, letter};
-use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use sync_protocol::batch::Push;
 use sync_protocol::chain::Link;
 use sync_protocol::message::Limits;
@@ -24,8 +17,8 @@ use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
 const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
-const RULES: &str = "/api/v1/notifications";
+pub const DAY: i64 = 24 * HOUR;
+pub const RULES: &str = "/api/v1/notifications";
 
 async fn hub() -> Site {
     let site = Site::hub().await;
@@ -46,7 +39,7 @@ fn able(site: &Site) {
 
 /// Keys and what is put in, without any language: how messages are worded is for `pages`.
 #[derive(Debug)]
-struct Bare;
+pub struct Bare;
 
 impl Wording for Bare {
     fn with(&self, _: Language, key: &str, values: &[&str]) -> String {
@@ -62,17 +55,17 @@ fn mail(about: &str) -> Value {
     json!({"name": "grave", "about": about, "addresses": ["kim@example.com"]})
 }
 
-async fn rule(site: &Site, token: &str, body: &Value) -> Value {
+pub async fn rule(site: &Site, token: &str, body: &Value) -> Value {
     site.post(token, RULES, body).await.expect(201)
 }
 
 /// Looks until nothing is left to be looked at.
-async fn look(site: &Site, follower: &mut Follower) {
+pub async fn look(site: &Site, follower: &mut Follower) {
     while follower.look(&site.desk, true).await.unwrap() {}
 }
 
 /// How many messages of the only rule wait to be sent, and how many things for its digest.
-async fn waiting(site: &Site) -> (u64, u64) {
+pub async fn waiting(site: &Site) -> (u64, u64) {
     let rows = site.desk.ledger().notification_rules(true).await.unwrap();
     assert_eq!(rows.len(), 1);
     (rows[0].waiting, rows[0].gathered)
@@ -558,90 +551,4 @@ async fn what_could_not_be_sent_is_listed_page_by_page_sent_again_at_once_and_fo
     hub.clock.advance(1);
     look(&hub, &mut Follower::new(T0)).await;
     assert_eq!(count().await, (0, 130));
-}
-
-/// A receiver of webhooks at `address`: what it gets, by its id.
-async fn receiver(address: SocketAddr, answer: StatusCode) -> (SocketAddr, Arc<Mutex<Vec<String>>>, Shutdown) {
-    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (came, shutdown) = (Arc::new(Mutex::new(Vec::new())), Shutdown::manual());
-    let kept = Arc::clone(&came);
-    let take = move |headers: HeaderMap| async move {
-        kept.lock().unwrap().push(headers["webhook-id"].to_str().unwrap().to_owned());
-        answer
-    };
-    tokio::spawn(serve(listener, Router::new().fallback(take), shutdown.clone()));
-    (address, came, shutdown)
-}
-
-/// The site may send webhooks to these, and asks as often as it is told to.
-fn telling(site: &Site, receivers: &[SocketAddr]) {
-    let allow = Some(receivers.iter().map(|address| format!("http://{address}")).collect());
-    let webhooks = WebhookLayer { allow, ca: None }.settle().unwrap();
-    // The breaker's time is real, and this test's is not.
-    let breaker = BreakerConfig { failures: u32::MAX, ..BreakerConfig::default() };
-    site.desk
-        .set_notifier(Notifier::new(None, webhooks, Box::new(Bare)).unwrap().with_breaker_config(breaker));
-}
-
-/// An address where nobody is.
-async fn nowhere() -> SocketAddr {
-    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
-fn hook(address: SocketAddr) -> Value {
-    json!({"name": "hook", "channel": "webhook", "url": format!("http://{address}/")})
-}
-
-#[tokio::test]
-async fn a_receiver_that_was_away_for_twenty_days_gets_everything_once() {
-    let hub = Site::hub().await;
-    let away = nowhere().await;
-    telling(&hub, &[away]);
-    rule(&hub, &hub.login("ada").await, &hook(away)).await;
-    let mut follower = Follower::new(T0);
-    let running = tokio::spawn(hub.desk.runner().run(hub.stop.clone()));
-    let at_rest = async || hub.desk.jobs().counts().await.unwrap().iter().all(|count| count.state != "running");
-    let tried_at = async || hub.desk.ledger().notification_rules(false).await.unwrap()[0].last_ms;
-    for day in 0..20 {
-        hub.clock.set(T0 + day * DAY);
-        let mia = hub.login("mia").await;
-        hub.incident(&mia, json!({"description": format!("day {day}")})).await;
-        look(&hub, &mut follower).await;
-        until(async || tried_at().await == Some(T0 + day * DAY) && at_rest().await).await;
-    }
-    assert_eq!(waiting(&hub).await, (20, 0));
-    assert!(hub.desk.jobs().dead(10).await.unwrap().is_empty());
-
-    let (_, came, shutdown) = receiver(away, StatusCode::NO_CONTENT).await;
-    hub.clock.advance(10 * 60_000);
-    hub.incident(&hub.login("mia").await, json!({"description": "the last"})).await;
-    look(&hub, &mut follower).await;
-    until(async || waiting(&hub).await == (0, 0)).await;
-    let mut ids = came.lock().unwrap().clone();
-    ids.sort();
-    ids.dedup();
-    assert_eq!((ids.len(), came.lock().unwrap().len()), (21, 21));
-    shutdown.begin();
-    hub.stop.cancel();
-    running.await.unwrap();
-}
-
-#[tokio::test]
-async fn what_a_receiver_refuses_for_good_is_set_aside_at_once_with_its_reason() {
-    let hub = Site::hub().await;
-    let (address, came, shutdown) = receiver("127.0.0.1:0".parse().unwrap(), StatusCode::NOT_FOUND).await;
-    telling(&hub, &[address]);
-    let (ada, mia) = (hub.login("ada").await, hub.login("mia").await);
-    rule(&hub, &ada, &hook(address)).await;
-    hub.incident(&mia, json!({"description": "x"})).await;
-    look(&hub, &mut Follower::new(T0)).await;
-    let running = tokio::spawn(hub.desk.runner().run(hub.stop.clone()));
-    until(async || hub.get(&ada, RULES).await.expect(200)["dead_count"] == 1).await;
-    let list = hub.get(&ada, RULES).await.expect(200);
-    assert_eq!((list["dead"][0]["attempts"].as_u64(), came.lock().unwrap().len()), (Some(1), 1));
-    assert!(list["dead"][0]["error"].as_str().unwrap().contains("404"), "{list}");
-    shutdown.begin();
-    hub.stop.cancel();
-    running.await.unwrap();
 }
