@@ -8,7 +8,12 @@
 //! program starts was cut off: it is tried again, but after [`MOST_CRASHES`] times set aside as dead, so that a job which kills
 //! the program does not kill it for ever. So a job may run twice, and must not mind.
 //!
+//! What depends on somebody else, who may be away for long, is patient by age, and goes in lanes, one for each receiver: while nobody
+//! is there, one job finds out now and then, and all others wait without being tried.
+//!
 //! What cannot be done stays in the list of dead jobs with its reason, until a person has it retried or discarded.
+
+mod lanes;
 
 use crate::clock::SharedClock;
 use crate::ids::Ids;
@@ -18,10 +23,11 @@ use crate::telemetry::traces;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use lanes::Lanes;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -56,6 +62,8 @@ pub struct NewJob {
     pub priority: i32,
     /// Not before; milliseconds since 1970.
     pub run_at_ms: i64,
+    /// To whom it goes, where that is somebody else; empty: to nobody.
+    pub lane: String,
 }
 
 /// A job at work.
@@ -71,6 +79,10 @@ pub struct Job {
     pub payload: String,
     /// Which try this is, from 1.
     pub attempt: u32,
+    /// Since when it is tried; milliseconds since 1970.
+    pub queued_ms: i64,
+    /// See [`NewJob`].
+    pub lane: String,
 }
 
 /// A job that was set aside.
@@ -108,6 +120,20 @@ pub struct JobCount {
 pub enum JobError {
     /// It may work later.
     Retry(String),
+    /// Nobody is there: nothing else of its lane will work now, either.
+    Away {
+        /// Why.
+        why: String,
+        /// No job of the lane is tried sooner; at most an hour.
+        wait: Duration,
+    },
+    /// It was not tried, because nobody of its lane would be there: that counts as no try.
+    Unasked {
+        /// Why.
+        why: String,
+        /// No job of the lane is tried sooner; at most an hour.
+        wait: Duration,
+    },
     /// It never will.
     Dead(String),
 }
@@ -122,14 +148,18 @@ pub struct QueueError(pub String);
 pub trait Queue: Send + Sync {
     /// At start, before anything runs: jobs that were running are waiting again, or dead when that happened too often.
     async fn recover(&self) -> Result<(), QueueError>;
-    /// When the next waiting job of `kind` is due; cheap. Milliseconds since 1970.
-    async fn next_due(&self, kind: &'static str) -> Result<Option<i64>, QueueError>;
-    /// Takes the due job of `kind` of smallest priority, oldest first, and marks it as running.
-    async fn take(&self, kind: &'static str, now_ms: i64) -> Result<Option<Job>, QueueError>;
+    /// When the next waiting job of `kind` is due, those in `closed` lanes left out; cheap. Milliseconds since 1970.
+    async fn next_due(&self, kind: &'static str, closed: &[String]) -> Result<Option<i64>, QueueError>;
+    /// Takes the due job of `kind` of smallest priority, oldest first, and marks it as running; none of `closed` lanes.
+    async fn take(&self, kind: &'static str, now_ms: i64, closed: &[String]) -> Result<Option<Job>, QueueError>;
     /// Removes a job that is done.
     async fn done(&self, no: i64) -> Result<(), QueueError>;
     /// Has a running job wait until `run_at_ms`.
     async fn retry(&self, no: i64, run_at_ms: i64, error: String) -> Result<(), QueueError>;
+    /// Has a running job that was not tried wait until `run_at_ms`.
+    async fn put_off(&self, no: i64, run_at_ms: i64) -> Result<(), QueueError>;
+    /// Has what waits in a lane be due at `now_ms`.
+    async fn hasten(&self, kind: String, lane: String, now_ms: i64) -> Result<(), QueueError>;
     /// Sets a running job aside.
     async fn bury(&self, no: i64, error: String) -> Result<(), QueueError>;
     /// Notes how far a running job is.
@@ -151,11 +181,59 @@ pub trait Queue: Send + Sync {
 /// Does one kind of job.
 pub type Handler = Arc<dyn Fn(Job) -> BoxFuture<'static, Result<(), JobError>> + Send + Sync>;
 
+/// For how long a kind goes on trying. A job is set aside once both are over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Tries.
+    pub tries: u32,
+    /// Since the job was queued.
+    pub lasts: Duration,
+}
+
+impl Patience {
+    /// Whether a job that has been tried so often and is waiting since `queued_ms` is tried again.
+    fn has(self, attempt: u32, queued_ms: i64, now_ms: i64) -> bool {
+        let lasts_ms = i64::try_from(self.lasts.as_millis()).unwrap_or(i64::MAX);
+        attempt < self.tries || now_ms.saturating_sub(queued_ms) < lasts_ms
+    }
+}
+
 struct Kind {
     name: &'static str,
     at_once: usize,
-    attempts: u32,
+    patience: Patience,
+    lanes: Arc<Mutex<Lanes>>,
     handler: Handler,
+}
+
+impl Kind {
+    fn lanes<T>(&self, f: impl FnOnce(&mut Lanes) -> T) -> T {
+        f(&mut self.lanes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A job's place in its lane, until it has ended, in whatever way.
+struct InLane {
+    lanes: Arc<Mutex<Lanes>>,
+    name: String,
+}
+
+impl InLane {
+    fn begin(lanes: &Arc<Mutex<Lanes>>, name: &str) -> Self {
+        let place = Self { lanes: Arc::clone(lanes), name: name.to_owned() };
+        place.with(Lanes::begin);
+        place
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Lanes, &str) -> T) -> T {
+        f(&mut self.lanes.lock().unwrap_or_else(PoisonError::into_inner), &self.name)
+    }
+}
+
+impl Drop for InLane {
+    fn drop(&mut self) {
+        self.with(Lanes::end);
+    }
 }
 
 /// Runs jobs until it is told to stop.
@@ -184,13 +262,21 @@ impl Runner {
     /// Has `handler` do jobs of `name`, at most `at_once` at a time.
     #[must_use]
     pub fn kind(self, name: &'static str, at_once: usize, handler: Handler) -> Self {
-        self.patient_kind(name, at_once, MOST_ATTEMPTS, handler)
+        let patience = Patience { tries: MOST_ATTEMPTS, lasts: Duration::ZERO };
+        self.laned_kind(name, (at_once, usize::MAX), patience, handler)
     }
 
-    /// [`Runner::kind`] for what depends on somebody else, who may be away for long: tried up to `attempts` times.
+    /// [`Runner::kind`] for what goes to others, who may be away for long: at most so many at a time, and so many in one lane.
     #[must_use]
-    pub fn patient_kind(mut self, name: &'static str, at_once: usize, attempts: u32, handler: Handler) -> Self {
-        self.kinds.push(Kind { name, at_once: at_once.max(1), attempts, handler });
+    pub fn laned_kind(
+        mut self,
+        name: &'static str,
+        (at_once, in_lane): (usize, usize),
+        patience: Patience,
+        handler: Handler,
+    ) -> Self {
+        let lanes = Arc::new(Mutex::new(Lanes::new(in_lane)));
+        self.kinds.push(Kind { name, at_once: at_once.max(1), patience, lanes, handler });
         self
     }
 
@@ -239,10 +325,10 @@ impl Runner {
                 if *at_work >= kind.at_once {
                     break;
                 }
-                match self.next(kind.name).await {
+                match self.next(kind).await {
                     Ok(Next::Job(job)) => {
                         *at_work += 1;
-                        let (name, work) = (kind.name, self.work(job, kind.attempts, Arc::clone(&kind.handler)));
+                        let (name, work) = (kind.name, self.work(job, kind));
                         running.spawn(async move {
                             work.await;
                             name
@@ -263,48 +349,90 @@ impl Runner {
         pause
     }
 
-    async fn next(&self, kind: &'static str) -> Result<Next, QueueError> {
+    async fn next(&self, kind: &Kind) -> Result<Next, QueueError> {
         let now_ms = self.clock.now_ms();
-        match self.queue.next_due(kind).await? {
-            None => Ok(Next::In(Duration::from_secs(3600))),
+        let (closed, opens_in) = kind.lanes(|lanes| (lanes.closed(now_ms), lanes.opens_in(now_ms)));
+        let pause = opens_in.unwrap_or(Duration::from_secs(3600));
+        match self.queue.next_due(kind.name, &closed).await? {
+            None => Ok(Next::In(pause)),
             Some(due_ms) if due_ms > now_ms && due_ms - now_ms <= MOST_AHEAD_MS => {
-                Ok(Next::In(Duration::from_millis((due_ms - now_ms) as u64)))
+                Ok(Next::In(pause.min(Duration::from_millis((due_ms - now_ms) as u64))))
             }
-            Some(due_ms) => match self.queue.take(kind, now_ms.max(due_ms)).await? {
+            Some(due_ms) => match self.queue.take(kind.name, now_ms.max(due_ms), &closed).await? {
                 Some(job) => Ok(Next::Job(job)),
                 None => Ok(Next::In(QUEUE_AGAIN)),
             },
         }
     }
 
-    fn work(&self, job: Job, attempts: u32, handler: Handler) -> impl Future<Output = ()> + Send + 'static + use<> {
+    fn work(&self, job: Job, kind: &Kind) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (queue, clock, random) = (Arc::clone(&self.queue), Arc::clone(&self.clock), self.ids.random_u64());
+        let (handler, patience) = (Arc::clone(&kind.handler), kind.patience);
+        let place = InLane::begin(&kind.lanes, &job.lane);
         async move {
             let begun = Instant::now();
-            let Job { no, kind, key, attempt, .. } = job.clone();
+            let Job { kind, key, .. } = job.clone();
             let span = traces::worked(&kind, &key);
-            let ended = AssertUnwindSafe(handler(job)).catch_unwind().instrument(span).await;
+            let ended = AssertUnwindSafe(handler(job.clone())).catch_unwind().instrument(span).await;
             let ended = ended.unwrap_or_else(|_| Err(JobError::Retry("the program met a fault of its own".to_owned())));
             metrics::histogram!("job_seconds", "kind" => kind.clone()).record(begun.elapsed().as_secs_f64());
             slow::note(slow::Kind::Job, begun.elapsed(), || format!("{kind} {key}"));
             let noted = match ended {
-                Ok(()) => queue.done(no).await,
-                Err(JobError::Retry(why)) if attempt < attempts => {
-                    let pause = PACE.delay(attempt, random);
-                    tracing::info!(kind, key, attempt, why, pause_ms = pause.as_millis(), "a job is tried again later");
-                    metrics::counter!("job_failures_total", "kind" => kind.clone()).increment(1);
-                    let again_ms = clock.now_ms().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
-                    queue.retry(no, again_ms, shorten(why)).await
-                }
-                Err(JobError::Retry(why) | JobError::Dead(why)) => {
-                    tracing::warn!(kind, key, attempt, why, "a job is set aside");
-                    metrics::counter!("job_failures_total", "kind" => kind.clone()).increment(1);
-                    queue.bury(no, shorten(why)).await
-                }
+                Ok(()) => done(&*queue, &job, &place, clock.now_ms()).await,
+                Err(error) => failed(&*queue, job, error, (&place, patience, random), clock.now_ms()).await,
             };
             if let Err(error) = noted {
                 tracing::error!(kind, key, %error, "what became of a job cannot be noted; it is done again at the next start");
             }
+        }
+    }
+}
+
+/// Whoever it went to is there: what was put off in its lane need not wait any longer.
+async fn done(queue: &dyn Queue, job: &Job, place: &InLane, now_ms: i64) -> Result<(), QueueError> {
+    let others_wait = place.with(Lanes::answered);
+    queue.done(job.no).await?;
+    if others_wait && !job.lane.is_empty() {
+        queue.hasten(job.kind.clone(), job.lane.clone(), now_ms).await?;
+    }
+    Ok(())
+}
+
+async fn failed(
+    queue: &dyn Queue,
+    job: Job,
+    error: JobError,
+    (place, patience, random): (&InLane, Patience, u64),
+    now_ms: i64,
+) -> Result<(), QueueError> {
+    let Job { no, kind, key, attempt, queued_ms, .. } = job;
+    // When it is tried again, where it is; the lane hears of it before anything else can be taken from it.
+    let (why, again_ms) = match error {
+        JobError::Unasked { why, wait } => {
+            let again_ms = place.with(|lanes, lane| lanes.hold(lane, wait, now_ms));
+            tracing::debug!(kind, key, why, pause_ms = again_ms - now_ms, "a job is not tried now");
+            return queue.put_off(no, again_ms).await;
+        }
+        JobError::Away { why, wait } => (why, Some(place.with(|lanes, lane| lanes.away(lane, wait, random, now_ms)))),
+        JobError::Retry(why) => {
+            place.with(Lanes::put_off);
+            let pause_ms = i64::try_from(PACE.delay(attempt, random).as_millis()).unwrap_or(i64::MAX);
+            (why, Some(now_ms.saturating_add(pause_ms)))
+        }
+        JobError::Dead(why) => {
+            place.with(Lanes::answered);
+            (why, None)
+        }
+    };
+    metrics::counter!("job_failures_total", "kind" => kind.clone()).increment(1);
+    match again_ms.filter(|_| patience.has(attempt, queued_ms, now_ms)) {
+        Some(again_ms) => {
+            tracing::info!(kind, key, attempt, why, pause_ms = again_ms - now_ms, "a job is tried again later");
+            queue.retry(no, again_ms, shorten(why)).await
+        }
+        None => {
+            tracing::warn!(kind, key, attempt, why, "a job is set aside");
+            queue.bury(no, shorten(why)).await
         }
     }
 }

@@ -32,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_TO_TRY: Duration = Duration::from_secs(10);
 /// The systemd credential that holds the password.
 const CREDENTIAL: &str = "smtp-password";
+/// Answers that are about the server or the account and not about the message: it closes; it wants another way of logging in; it does not
+/// take the password. Whoever set it up mends that, and every message waits for it.
+const NOT_OF_THE_MESSAGE: [u16; 5] = [421, 530, 534, 535, 538];
 /// Longest answer of a server that is told to people, in characters.
 const MOST_TOLD: usize = 200;
 
@@ -213,6 +216,12 @@ impl Mailer {
         })
     }
 
+    /// The same, that leaves the server alone as `breaker` says.
+    #[must_use]
+    pub fn with_breaker_config(self, breaker: BreakerConfig) -> Self {
+        Self { breaker: Mutex::new(Breaker::new(breaker)), ..self }
+    }
+
     /// Goes as far as it can without sending anything: connects, greets, has the connection secured and logs in. Takes 10 s at most.
     ///
     /// # Errors
@@ -255,7 +264,7 @@ impl Mailer {
         let message = self.message(letter)?;
         if let Err(retry_in) = self.with_breaker(|breaker, now| breaker.admit(now)) {
             counter!("outbound_requests_total", "service" => SERVICE, "outcome" => "open").increment(1);
-            return Err(Undelivered::ForNow(OutboundError::Open { retry_in }.to_string()));
+            return Err(Undelivered::Unasked { why: OutboundError::Open { retry_in }.to_string(), wait: retry_in });
         }
         let begun = Instant::now();
         let sent = tokio::time::timeout(PATIENCE, self.transport.send(message)).await;
@@ -265,11 +274,16 @@ impl Mailer {
         // A server that refuses a message is a server that is there.
         let (outcome, told) = match sent {
             Ok(Ok(_)) => ("ok", Ok(())),
+            Ok(Err(error)) if is_of_the_server(&error) => ("failed", Err(away(told(&error)))),
             Ok(Err(error)) if error.is_permanent() => {
                 ("refused", Err(Undelivered::ForGood(format!("the mail server refuses it: {}", told(&error)))))
             }
-            Ok(Err(error)) => ("failed", Err(Undelivered::ForNow(told(&error)))),
-            Err(_) => ("failed", Err(Undelivered::ForNow("no answer of the mail server in time".to_owned()))),
+            Ok(Err(error)) if error.is_transient() => (
+                "refused",
+                Err(Undelivered::ForNow(format!("the mail server does not take it now: {}", told(&error)))),
+            ),
+            Ok(Err(error)) => ("failed", Err(away(told(&error)))),
+            Err(_) => ("failed", Err(away("no answer of the mail server in time".to_owned()))),
         };
         self.with_breaker(|breaker, now| if outcome == "failed" { breaker.failed(now) } else { breaker.succeeded() });
         counter!("outbound_requests_total", "service" => SERVICE, "outcome" => outcome).increment(1);
@@ -298,6 +312,14 @@ impl Mailer {
         gauge!("outbound_breaker_open", "service" => SERVICE).set(if breaker.is_closed() { 0.0 } else { 1.0 });
         answer
     }
+}
+
+fn is_of_the_server(error: &lettre::transport::smtp::Error) -> bool {
+    error.status().is_some_and(|code| NOT_OF_THE_MESSAGE.contains(&u16::from(code)))
+}
+
+fn away(why: String) -> Undelivered {
+    Undelivered::Away { why, wait: Duration::ZERO }
 }
 
 /// The password that belongs to the account.

@@ -6,7 +6,8 @@
 //!
 //! Where a webhook may go: to a name over HTTPS, whose certificate has to be good and that leads to another machine; to anything else
 //! only where the configuration names it ([`WebhookLayer`]). Redirects are not followed. So whoever may write an address in a form
-//! cannot have this program ask what listens beside it.
+//! cannot have this program ask what listens beside it. Nor is it told more of a receiver that cannot be reached than that: whether a
+//! port is closed, silent or speaks something else is for the log.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -23,7 +24,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::ids::Ids;
-use crate::outbound::{Method, Outbound, OutboundConfig, OutboundError, Url};
+use crate::outbound::{BreakerConfig, Method, Outbound, OutboundConfig, OutboundError, Url, retry_after};
 use crate::secret::Redacted;
 
 /// What a secret begins with in text.
@@ -80,6 +81,12 @@ impl WebhookLayer {
         }
         Ok(WebhookConfig { allow, ca: self.ca })
     }
+}
+
+/// Who receives what is sent to `url`: scheme, host and port; empty where it is no address.
+#[must_use]
+pub fn receiver(url: &str) -> String {
+    Url::parse(url).ok().as_ref().and_then(origin).unwrap_or_default()
 }
 
 /// Scheme, host and port.
@@ -149,7 +156,21 @@ fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 /// Why something did not arrive; in words, for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undelivered {
-    /// It may work later.
+    /// It was not tried: the receiver failed repeatedly and is left alone for so long.
+    Unasked {
+        /// Why.
+        why: String,
+        /// Until it is asked again.
+        wait: Duration,
+    },
+    /// The receiver is not there, or takes nothing for now.
+    Away {
+        /// Why.
+        why: String,
+        /// How long it wants to be left alone; zero where it has not said.
+        wait: Duration,
+    },
+    /// The receiver may take it later.
     ForNow(String),
     /// It never will.
     ForGood(String),
@@ -160,6 +181,7 @@ pub enum Undelivered {
 pub struct Webhooks {
     config: WebhookConfig,
     ca_pem: Option<Vec<u8>>,
+    breaker: BreakerConfig,
     receivers: Mutex<HashMap<String, Arc<Outbound>>>,
 }
 
@@ -173,13 +195,20 @@ impl Webhooks {
             std::fs::read(path).map_err(|cause| format!("cannot read webhooks.ca, {}: {cause}", path.display()))
         };
         let ca_pem = config.ca.as_ref().map(read).transpose()?;
-        let webhooks = Self { config, ca_pem, receivers: Mutex::default() };
+        let webhooks = Self { config, ca_pem, breaker: BreakerConfig::default(), receivers: Mutex::default() };
         // So that a file that holds no certificate is told at the start and not with the first message. A client without one is made
         // when there is something to send: it costs milliseconds and memory.
         if webhooks.ca_pem.is_some() {
             webhooks.client("start", true).map_err(|error| format!("webhooks.ca: {error}"))?;
         }
         Ok(webhooks)
+    }
+
+    /// The same, that leave receivers alone as `breaker` says.
+    #[must_use]
+    pub fn with_breaker_config(mut self, breaker: BreakerConfig) -> Self {
+        self.breaker = breaker;
+        self
     }
 
     /// The address that `text` is, where a webhook may go to it.
@@ -225,6 +254,7 @@ impl Webhooks {
     ) -> Result<(), Undelivered> {
         // Again, though it was looked at when it was typed: the configuration may have changed since.
         let url = self.target(url).map_err(|why| Undelivered::ForGood(format!("the address {why}")))?;
+        let host = url.host_str().unwrap_or_default().to_owned();
         let client = self.receiver(&url).map_err(|error| Undelivered::ForNow(error.to_string()))?;
         let signature = secret.sign(id, timestamp_s, &body);
         let request = client
@@ -236,15 +266,18 @@ impl Webhooks {
             .body(body)
             .build()
             .map_err(|_| Undelivered::ForGood("the request cannot be made".to_owned()))?;
-        let answer = client.request(request).await.map_err(|error| Undelivered::ForNow(error.to_string()))?;
-        match answer.status() {
-            status if status.is_success() => Ok(()),
-            StatusCode::GONE => Err(Undelivered::ForGood("the receiver answers 410: it wants no more".to_owned())),
-            status if status.is_redirection() => Err(Undelivered::ForNow(format!(
-                "the receiver answers {}: redirects are not followed",
-                status.as_u16()
-            ))),
-            status => Err(Undelivered::ForNow(format!("the receiver answers {}", status.as_u16()))),
+        let answer = client.request(request).await.map_err(|error| unreached(&host, error))?;
+        let status = answer.status();
+        let says = |more: &str| format!("the receiver answers {}{more}", status.as_u16());
+        let wait = retry_after(answer.headers(), timestamp_s.saturating_mul(1000)).unwrap_or_default();
+        match status {
+            _ if status.is_success() => Ok(()),
+            StatusCode::GONE => Err(Undelivered::ForGood(says(": it wants no more"))),
+            _ if status.is_redirection() => Err(Undelivered::ForNow(says(": redirects are not followed"))),
+            StatusCode::TOO_MANY_REQUESTS => Err(Undelivered::Away { why: says(": it was asked too often"), wait }),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Err(Undelivered::ForNow(says(""))),
+            _ if status.is_client_error() => Err(Undelivered::ForGood(says(": it refuses the message"))),
+            _ => Err(Undelivered::Away { why: says(""), wait }),
         }
     }
 
@@ -278,6 +311,7 @@ impl Webhooks {
             total_timeout: Some(PATIENCE),
             extra_ca_pem: self.ca_pem.clone(),
             away_only,
+            breaker: self.breaker,
             ..OutboundConfig::default()
         };
         // Whoever knows the path may post there: many receivers ask for nothing else.
@@ -285,9 +319,27 @@ impl Webhooks {
     }
 }
 
+/// Why a receiver has not answered, as whoever typed its address is told.
+fn unreached(host: &str, error: OutboundError) -> Undelivered {
+    let away = |why: &str| Undelivered::Away { why: why.to_owned(), wait: Duration::ZERO };
+    tracing::info!(host, %error, "a webhook's receiver cannot be reached");
+    match error {
+        OutboundError::Open { retry_in } => Undelivered::Unasked { why: error.to_string(), wait: retry_in },
+        OutboundError::Connect(why) if why.contains("certificate") => {
+            away("the receiver's certificate is not accepted")
+        }
+        OutboundError::Connect(_) | OutboundError::Timeout | OutboundError::Broken(_) => {
+            away("the receiver cannot be reached")
+        }
+        OutboundError::Setup(why) => Undelivered::ForNow(why),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -378,5 +430,97 @@ mod tests {
         assert!(metrics.render().contains(&says(1)), "{}", metrics.render());
         webhooks.keep_only(["https://example.com/hook"].into_iter());
         assert!(metrics.render().contains(&says(0)), "{}", metrics.render());
+    }
+
+    /// A receiver on a port of this machine, that gives `answers` one after the other, and how many connections it took.
+    async fn receiver_that(answers: &'static [&'static str]) -> (u16, Arc<std::sync::atomic::AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, taken) = (listener.local_addr().unwrap().port(), Arc::<std::sync::atomic::AtomicUsize>::default());
+        let count = Arc::clone(&taken);
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let mut head = [0_u8; 4096];
+                let _ = stream.read(&mut head).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (port, taken)
+    }
+
+    async fn sent(webhooks: &Webhooks, url: &str) -> Result<(), Undelivered> {
+        webhooks.send(url, &Secret::make(&Ids::seeded(1)), "msg_1", 1_614_265_330, b"{}".to_vec()).await
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_followed_however_it_is_called() {
+        let (port, taken) = receiver_that(&["HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"]).await;
+        // Every machine has this name; it stands for any that somebody has lead here. Who gets that far, the form does not know.
+        let url = Url::parse(&format!("http://localhost:{port}/")).unwrap();
+        let client = webhooks(&[]).receiver(&url).unwrap();
+        let request = client.build(Method::POST, url.clone()).build().unwrap();
+        let error = client.request(request).await.unwrap_err();
+        assert!(matches!(&error, OutboundError::Connect(why) if why.contains("no other machine")), "{error}");
+        assert_eq!(taken.load(std::sync::atomic::Ordering::SeqCst), 0, "it was connected to");
+        // Where the configuration says so, it is.
+        let open = webhooks(&[&format!("http://localhost:{port}")]);
+        assert_eq!(sent(&open, url.as_str()).await, Ok(()));
+        assert_eq!(taken.load(std::sync::atomic::Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_receiver_says_decides_whether_and_when_a_message_is_sent_again() {
+        let closing = |head: &'static str| -> &'static [&'static str] {
+            Box::leak(Box::new([&*Box::leak(
+                format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").into_boxed_str(),
+            )]))
+        };
+        let said = async |head| {
+            let (port, _) = receiver_that(closing(head)).await;
+            let origin = format!("http://127.0.0.1:{port}");
+            sent(&webhooks(&[&origin]), &origin).await
+        };
+        assert_eq!(said("200 OK").await, Ok(()));
+        for refused in ["400 Bad Request", "401 Unauthorized", "404 Not Found", "410 Gone", "422 Unprocessable"] {
+            let answer = said(refused).await;
+            assert!(matches!(&answer, Err(Undelivered::ForGood(why)) if why.contains(&refused[..3])), "{answer:?}");
+        }
+        for later in ["302 Found", "408 Request Timeout", "425 Too Early"] {
+            let answer = said(later).await;
+            assert!(matches!(&answer, Err(Undelivered::ForNow(why)) if why.contains(&later[..3])), "{answer:?}");
+        }
+        let waits = |answer: &Result<(), Undelivered>| match answer {
+            Err(Undelivered::Away { wait, .. }) => Some(wait.as_secs()),
+            _ => None,
+        };
+        assert_eq!(waits(&said("503 Unavailable\r\nretry-after: 600").await), Some(600));
+        assert_eq!(waits(&said("429 Too Many\r\nretry-after: 7").await), Some(7));
+        assert_eq!(waits(&said("500 Oops").await), Some(0));
+    }
+
+    #[tokio::test]
+    async fn whoever_typed_an_address_does_not_learn_what_listens_there() {
+        let why = async |port: u16| {
+            let origin = format!("http://127.0.0.1:{port}");
+            match sent(&webhooks(&[&origin]), &origin).await {
+                Err(Undelivered::Away { why, .. }) => why,
+                other => panic!("{other:?}"),
+            }
+        };
+        // Nobody; somebody who hangs up; somebody who speaks something else.
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let (silent, _) = receiver_that(&[""]).await;
+        let (other, _) = receiver_that(&["SSH-2.0-OpenSSH_9.2\r\n"]).await;
+        let (closed, silent, other) = (why(closed).await, why(silent).await, why(other).await);
+        assert_eq!((closed.as_str(), &closed), (silent.as_str(), &other));
+        assert_eq!(closed, "the receiver cannot be reached");
+    }
+
+    #[test]
+    fn messages_to_one_origin_have_one_receiver() {
+        assert_eq!(receiver("https://example.com/a?b"), receiver("https://example.com:443/c"));
+        assert_ne!(receiver("https://example.com/"), receiver("https://example.com:8443/"));
+        assert_eq!(receiver("nonsense"), "");
     }
 }

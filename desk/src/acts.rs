@@ -31,10 +31,12 @@ pub struct ActItem {
     /// Username; `system:cli` is whoever sat at the hub's prompt.
     pub by: String,
     /// `account_added`, `account_changed`, `store_added`, `store_changed`, `code_made`, `replacement_code_made`, `node_revoked`,
-    /// `settled`, `erasure_ordered`, `held`, `released`, `settings_changed`, `exported` or `acts_exported`.
+    /// `settled`, `erasure_ordered`, `held`, `released`, `settings_changed`, `exported`, `acts_exported`, `notification_added`,
+    /// `notification_changed`, `notification_removed`, `notification_secret_renewed`, `notification_tested`, `job_retried`,
+    /// `jobs_retried`, `job_discarded`, `backed_up` or `restored`.
     #[schema(example = "node_revoked")]
     pub act: String,
-    /// What it is about: a node's or incident's id, a username, a store's code, a change in quarantine.
+    /// What it is about: a node's, incident's or rule's id, a username, a store's code, a change in quarantine, a job's number.
     pub subject: String,
     /// The store it is about; empty: no one store.
     pub store_code: String,
@@ -121,16 +123,33 @@ pub async fn export(desk: &Desk, actor: &Actor, mut query: ActQuery) -> Result<B
 /// # Errors
 /// When the ledger cannot be written.
 pub(crate) async fn note(desk: &Desk, actor: &Actor, act: &'static str, details: Value) -> Result<(), Error> {
-    if !matches!(desk.identity().await?, Identity::Hub { .. }) {
-        return Ok(());
+    match draft(desk, actor, act, String::new(), details).await? {
+        Some(act) => desk.ledger().note_act(act).await,
+        None => Ok(()),
     }
-    let noted = NewAct {
+}
+
+/// An act that is noted with what it does; none at a store's node, which keeps none.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(crate) async fn draft(
+    desk: &Desk,
+    actor: &Actor,
+    act: &'static str,
+    subject: String,
+    details: Value,
+) -> Result<Option<NewAct>, Error> {
+    if !matches!(desk.identity().await?, Identity::Hub { .. }) {
+        return Ok(None);
+    }
+    let store_code = rules::sight(actor).unwrap_or_default();
+    Ok(Some(NewAct {
         at_ms: desk.now_ms(),
         by: actor.username.clone(),
         act,
-        subject: String::new(),
-        store_code: rules::sight(actor).unwrap_or_default(),
+        subject,
+        store_code,
         details,
-    };
-    desk.ledger().note_act(noted).await
+    }))
 }

@@ -4,16 +4,20 @@
 //! on they are in two places. A restored ledger is marked before it gets its name, so that whoever serves it first knows: a hub
 //! begins a new epoch, a node a new stream, and neither gives out a number a second time.
 
+use crate::actor::Actor;
 use crate::desk::Desk;
+use crate::ledger::acts::name;
 use crate::ledger::sqlite::SqliteLedger;
-use crate::ledger::{Histories as _, Identity, Site as _};
+use crate::ledger::{Acts as _, Histories as _, Identity, NewAct, Site as _};
 use chassis::backup::series::{Schedule, Series};
 use chassis::backup::{
     self, BackupError, Keys, Manifest, PassphraseFrom, Store, Subject, Swept, Written, copies, room,
 };
 use chassis::blobs::Blobs;
+use chassis::clock::format_rfc3339;
 use chassis::folder::{DataFolder, FolderError, sync_folder};
 use chassis::ids::Ids;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -191,8 +195,16 @@ async fn make_from(
     }
     if program == Program::Hub {
         desk.ledger().note_durable(heads).await.map_err(ledger)?;
+        let details = json!({ "files": written.manifest.members.len(), "size_bytes": written.manifest.size_bytes() });
+        desk.ledger().note_act(act(name::BACKED_UP, desk.now_ms(), details)).await.map_err(ledger)?;
     }
     Ok(written.manifest)
+}
+
+/// An act of whoever sits at the machine's prompt, or of its timer. It names no file: a path may say who somebody is.
+fn act(act: &'static str, at_ms: i64, details: Value) -> NewAct {
+    let by = Actor::system("cli").username;
+    NewAct { at_ms, by, act, subject: String::new(), store_code: String::new(), details }
 }
 
 /// A backup made by the schedule.
@@ -363,7 +375,7 @@ pub async fn restore(
         Ok(manifest)
     })
     .await?;
-    let settled = match mark(&part, program, ids).await {
+    let settled = match mark(&part, program, ids, (manifest.made_ms, now_ms)).await {
         Ok(()) => exchange(folder, &part, there, now_ms),
         Err(error) => Err(error),
     };
@@ -371,10 +383,15 @@ pub async fn restore(
     settled.map(|aside| Restored { manifest, aside })
 }
 
-async fn mark(part: &Path, program: Program, ids: &Ids) -> Result<(), Failed> {
+async fn mark(part: &Path, program: Program, ids: &Ids, (made_ms, now_ms): (i64, i64)) -> Result<(), Failed> {
     let opened = SqliteLedger::open(part, ids.clone()).map_err(ledger)?;
-    if !program.fits(&opened.identity().await.map_err(ledger)?) {
+    let identity = opened.identity().await.map_err(ledger)?;
+    if !program.fits(&identity) {
         return Err(Failed::Ledger("the backup's ledger is another program's; nothing was restored".to_owned()));
+    }
+    if matches!(identity, Identity::Hub { .. }) {
+        let details = json!({ "made_at": format_rfc3339(made_ms) });
+        opened.note_act(act(name::RESTORED, now_ms, details)).await.map_err(ledger)?;
     }
     opened.mark_restored().await.map_err(ledger)
 }

@@ -267,10 +267,10 @@ impl Desk {
         Runner::new(Arc::clone(self.jobs()), Arc::clone(self.clock()), self.ids().clone())
             .kind(photos::job::KIND, photos::job::at_once(), photos::job::handler(self.clone()))
             .kind(reports::job::KIND, 1, reports::job::handler(self.clone()))
-            .patient_kind(
+            .laned_kind(
                 notifications::job::KIND,
-                notifications::job::AT_ONCE,
-                notifications::job::MOST_ATTEMPTS,
+                (notifications::job::AT_ONCE, notifications::job::TO_ONE),
+                notifications::job::PATIENCE,
                 notifications::job::handler(self.clone()),
             )
     }

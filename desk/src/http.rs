@@ -103,6 +103,7 @@ pub fn router(desk: Desk) -> OpenApiRouter {
         .routes(routes!(events::events).layer(from_fn(streamed)))
         .routes(routes!(notifications::list, notifications::add))
         .routes(routes!(notifications::edit, notifications::remove))
+        .routes(routes!(notifications::retry_all))
         .routes(routes!(notifications::test))
         .routes(routes!(notifications::secret))
         .with_state(desk)

@@ -1,11 +1,14 @@
 //! What the site does by itself, for people: how much of it waits, and what could not be done.
 
 use crate::actor::Actor;
+use crate::acts;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
+use crate::ledger::acts::name;
 use crate::photos;
 use crate::rules::{self, Act};
 use chassis::jobs::{DeadJob, JobCount, QueueError};
+use serde_json::json;
 use std::collections::HashSet;
 use std::time::Duration;
 use uuid::Uuid;
@@ -43,6 +46,7 @@ pub async fn list(desk: &Desk, actor: &Actor) -> Result<Jobs, Error> {
 /// As [`list`]; [`Refusal::NotFound`]; [`Refusal::Conflict`] where another one does the same already.
 pub async fn retry(desk: &Desk, actor: &Actor, no: i64) -> Result<(), Error> {
     let job = find(desk, actor, no).await?;
+    note(desk, actor, name::JOB_RETRIED, &job).await?;
     if job.kind == photos::job::KIND
         && let Ok(id) = Uuid::try_parse(&job.key)
     {
@@ -67,6 +71,7 @@ pub async fn retry(desk: &Desk, actor: &Actor, no: i64) -> Result<(), Error> {
 /// As [`list`]; [`Refusal::NotFound`].
 pub async fn discard(desk: &Desk, actor: &Actor, no: i64) -> Result<(), Error> {
     let job = find(desk, actor, no).await?;
+    note(desk, actor, name::JOB_DISCARDED, &job).await?;
     if !desk.jobs().discard(no).await.map_err(queue)? {
         return Err(Refusal::NotFound.into());
     }
@@ -78,6 +83,15 @@ pub async fn discard(desk: &Desk, actor: &Actor, no: i64) -> Result<(), Error> {
         "a job that was set aside is given up"
     );
     Ok(())
+}
+
+/// What a person decides about a job is an act. It is noted before it is done: the queue knows nothing of acts.
+async fn note(desk: &Desk, actor: &Actor, act: &'static str, job: &DeadJob) -> Result<(), Error> {
+    let details = json!({ "kind": job.kind, "attempts": job.attempts });
+    match acts::draft(desk, actor, act, job.no.to_string(), details).await? {
+        Some(act) => desk.ledger().note_act(act).await,
+        None => Ok(()),
+    }
 }
 
 async fn find(desk: &Desk, actor: &Actor, no: i64) -> Result<DeadJob, Error> {

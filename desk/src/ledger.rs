@@ -43,7 +43,8 @@ pub use incidents::{
     Whole,
 };
 pub use notifications::{
-    Changed, DeadMessage, DueClock, Gathered, MOST_COUNTED, MessageRow, NewMessage, Noted, Notifications, RuleRow,
+    Changed, DeadCount, DeadMessage, DueClock, Gathered, MOST_COUNTED, MessageRow, NewMessage, Noted, Notifications,
+    RuleRow,
 };
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use proof::{Checkpoint, Damage, DamageCount, DamageKind, Holding, Proof, ScrubPart, ScrubState, ScrubStep, total};

@@ -12,18 +12,22 @@ pub mod follow;
 pub mod job;
 pub mod letter;
 pub mod rule;
+pub mod zone;
 
 use crate::actor::Actor;
+use crate::acts;
 use crate::desk::Desk;
 use crate::error::{Error, Refusal};
-use crate::ledger::{DeadMessage, NewMessage, Noted, RuleRow};
+use crate::ledger::acts::name;
+use crate::ledger::{DeadCount, DeadMessage, NewAct, NewMessage, Noted, RuleRow};
 use crate::rules::{self, Act};
 use chassis::mail::{MailConfig, Mailer};
+use chassis::outbound::BreakerConfig;
 use chassis::webhooks::{Secret, WebhookConfig, Webhooks};
 use clocks::HOUR_MS;
 use letter::Wording;
 use rule::{Channel, Rule, What};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use uuid::Uuid;
@@ -32,8 +36,8 @@ use uuid::Uuid;
 pub const MOST_RULES: usize = 50;
 /// Most tests of all rules of a site within an hour: they go to whomever a rule names, and nobody is to be flooded with them.
 pub const MOST_TESTS_PER_HOUR: usize = 20;
-/// Messages set aside that are shown.
-const MOST_DEAD: u32 = 100;
+/// Messages set aside that are shown at once.
+pub const MOST_DEAD: u32 = 100;
 
 /// How messages leave the site.
 #[derive(Debug)]
@@ -59,6 +63,13 @@ impl Notifier {
         })
     }
 
+    /// The same, that leaves receivers which fail alone as `breaker` says.
+    #[must_use]
+    pub fn with_breaker_config(self, breaker: BreakerConfig) -> Self {
+        let mailer = self.mailer.map(|mailer| mailer.with_breaker_config(breaker));
+        Self { mailer, webhooks: self.webhooks.with_breaker_config(breaker), ..self }
+    }
+
     /// Counts a test; where there were too many within an hour, the milliseconds until there may be another one.
     fn count_test(&self, now_ms: i64) -> Result<(), i64> {
         let mut tests = self.tests.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,8 +88,12 @@ impl Notifier {
 pub struct Listing {
     /// Every rule, oldest first.
     pub rules: Vec<RuleRow>,
-    /// Messages that could not be sent, newest first, at most 100.
+    /// Messages that could not be sent, newest first, at most [`MOST_DEAD`].
     pub dead: Vec<DeadMessage>,
+    /// Behind which job the next page of them begins; none: this is the last.
+    pub dead_before: Option<i64>,
+    /// How many there are of them in all.
+    pub dead_count: DeadCount,
     /// Whether the site can send mail.
     pub mail: bool,
     /// Whether the site is headquarters.
@@ -94,20 +109,36 @@ pub struct Kept {
     pub secret: Option<Secret>,
 }
 
-/// Every rule, and what could not be sent.
+/// Every rule, and what could not be sent: the page of that whose jobs are before `dead_before`, newest first.
 ///
 /// # Errors
 /// [`Refusal::Forbidden`]; when the ledger cannot be read.
-pub async fn list(desk: &Desk, actor: &Actor) -> Result<Listing, Error> {
+pub async fn list(desk: &Desk, actor: &Actor, dead_before: Option<i64>) -> Result<Listing, Error> {
     let at_hub = may(desk, actor).await?;
     let rules = desk.ledger().notification_rules(true).await?;
-    let dead = desk.ledger().dead_messages(MOST_DEAD).await?;
+    let mut dead = desk.ledger().dead_messages(dead_before, MOST_DEAD + 1).await?;
+    let more = dead.len() > MOST_DEAD as usize;
+    dead.truncate(MOST_DEAD as usize);
     Ok(Listing {
         rules,
+        dead_before: dead.last().filter(|_| more).map(|last| last.no),
         dead,
+        dead_count: desk.ledger().dead_count().await?,
         mail: desk.notifier().is_some_and(|notifier| notifier.mailer.is_some()),
         at_hub,
     })
+}
+
+/// Has every message that could not be sent tried again; answers how many they are.
+///
+/// # Errors
+/// [`Refusal::Forbidden`]; when the ledger cannot be written.
+pub async fn retry_all(desk: &Desk, actor: &Actor) -> Result<u64, Error> {
+    may(desk, actor).await?;
+    let act = acts::draft(desk, actor, name::JOBS_RETRIED, String::new(), Value::Null).await?;
+    let count = desk.ledger().revive_messages(act, desk.now_ms()).await?;
+    tracing::info!(count, by = actor.username, "all messages that were set aside are sent again");
+    Ok(count)
 }
 
 /// Makes a rule. It tells of what happens from now on.
@@ -119,7 +150,8 @@ pub async fn create(desk: &Desk, actor: &Actor, rule: Rule) -> Result<Kept, Erro
     check(desk, &rule, at_hub)?;
     let id = desk.ids().new_v7(desk.now_ms());
     let secret = (rule.channel == Channel::Webhook).then(|| Secret::make(desk.ids()));
-    keep(desk, actor, id, rule, secret).await
+    let act = act(desk, actor, name::NOTIFICATION_ADDED, id, &rule, Value::Null).await?;
+    keep(desk, actor, (id, rule, secret), act).await
 }
 
 /// Changes a rule: `patch` holds the members that become others.
@@ -131,8 +163,43 @@ pub async fn change(desk: &Desk, actor: &Actor, id: Uuid, patch: Map<String, Val
     let row = find(desk, id).await?;
     let rule = patched(&row.rule, patch)?;
     check(desk, &rule, at_hub)?;
+    let fields = json!(differing(&row.rule, &rule)?);
     let secret = (rule.channel == Channel::Webhook && row.secret.is_none()).then(|| Secret::make(desk.ids()));
-    keep(desk, actor, id, rule, secret).await
+    let act = act(desk, actor, name::NOTIFICATION_CHANGED, id, &rule, fields).await?;
+    keep(desk, actor, (id, rule, secret), act).await
+}
+
+/// The names of the fields in which two rules differ.
+fn differing(one: &Rule, other: &Rule) -> Result<Vec<String>, Error> {
+    let read =
+        |rule| serde_json::to_value(rule).map_err(|error| Error::Fault(format!("a notification's rule: {error}")));
+    let (one, other) = (read(one)?, read(other)?);
+    let members = other.as_object().into_iter().flatten();
+    Ok(members
+        .filter(|(name, value)| one.get(name.as_str()) != Some(*value))
+        .map(|(name, _)| name.clone())
+        .collect())
+}
+
+/// What is noted of a rule: what it tells of and to where, but nobody's address and nothing that somebody typed.
+async fn act(
+    desk: &Desk,
+    actor: &Actor,
+    act: &'static str,
+    id: Uuid,
+    rule: &Rule,
+    fields: Value,
+) -> Result<Option<NewAct>, Error> {
+    let mut details = json!({ "about": rule.about, "channel": rule.channel, "enabled": rule.enabled });
+    if rule.channel == Channel::Webhook {
+        details["receiver"] = json!(rule.url.as_deref().map(chassis::webhooks::receiver));
+    } else {
+        details["addresses"] = json!(rule.addresses.len());
+    }
+    if !fields.is_null() {
+        details["fields"] = fields;
+    }
+    acts::draft(desk, actor, act, id.hyphenated().to_string(), details).await
 }
 
 /// A JSON merge patch over a rule.
@@ -159,11 +226,16 @@ fn patched(rule: &Rule, patch: Map<String, Value>) -> Result<Rule, Error> {
     serde_json::from_value(Value::Object(members)).map_err(fault)
 }
 
-async fn keep(desk: &Desk, actor: &Actor, id: Uuid, rule: Rule, secret: Option<Secret>) -> Result<Kept, Error> {
+async fn keep(
+    desk: &Desk,
+    actor: &Actor,
+    (id, rule, secret): (Uuid, Rule, Option<Secret>),
+    act: Option<NewAct>,
+) -> Result<Kept, Error> {
     let (by, now_ms) = (actor.username.clone(), desk.now_ms());
     let name = rule.name.clone();
     let spelt = secret.as_ref().map(Secret::spell);
-    desk.ledger().save_notification_rule(id, rule, spelt, by, now_ms).await?;
+    desk.ledger().save_notification_rule(id, rule, spelt, by, act, now_ms).await?;
     tracing::info!(rule = %id, name, by = actor.username, "a notification rule was made or changed");
     Ok(Kept { row: find(desk, id).await?, secret })
 }
@@ -174,7 +246,9 @@ async fn keep(desk: &Desk, actor: &Actor, id: Uuid, rule: Rule, secret: Option<S
 /// [`Refusal::Forbidden`], [`Refusal::NotFound`].
 pub async fn remove(desk: &Desk, actor: &Actor, id: Uuid) -> Result<(), Error> {
     may(desk, actor).await?;
-    if !desk.ledger().remove_notification_rule(id).await? {
+    let row = find(desk, id).await?;
+    let act = act(desk, actor, name::NOTIFICATION_REMOVED, id, &row.rule, Value::Null).await?;
+    if !desk.ledger().remove_notification_rule(id, act).await? {
         return Err(Refusal::NotFound.into());
     }
     tracing::info!(rule = %id, by = actor.username, "a notification rule was removed");
@@ -191,7 +265,8 @@ pub async fn renew_secret(desk: &Desk, actor: &Actor, id: Uuid) -> Result<Kept, 
     if row.rule.channel != Channel::Webhook {
         return Err(Refusal::Conflict("mail is not signed: only a webhook has a secret".to_owned()).into());
     }
-    keep(desk, actor, id, row.rule, Some(Secret::make(desk.ids()))).await
+    let act = act(desk, actor, name::NOTIFICATION_SECRET_RENEWED, id, &row.rule, Value::Null).await?;
+    keep(desk, actor, (id, row.rule, Some(Secret::make(desk.ids()))), act).await
 }
 
 /// Sends a message that says nothing, to see whether it arrives: by the same way as any other, also where the rule is disabled. Answers
@@ -205,6 +280,9 @@ pub async fn test(desk: &Desk, actor: &Actor, id: Uuid) -> Result<String, Error>
     if let Some(Err(wait_ms)) = desk.notifier().map(|notifier| notifier.count_test(desk.now_ms())) {
         let retry_after_s = crate::accounts::lockout::retry_after_s(wait_ms);
         return Err(Refusal::TooOften { retry_after_s }.into());
+    }
+    if let Some(act) = act(desk, actor, name::NOTIFICATION_TESTED, id, &row.rule, Value::Null).await? {
+        desk.ledger().note_act(act).await?;
     }
     let what = What::Test { at_ms: desk.now_ms() };
     let message = what.id(row.id);

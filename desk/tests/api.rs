@@ -38,6 +38,8 @@ mod patches;
 mod photos;
 #[path = "api/quarantine.rs"]
 mod quarantine;
+#[path = "api/receivers.rs"]
+mod receivers;
 #[path = "api/reports.rs"]
 mod reports;
 #[path = "api/reviews.rs"]

@@ -63,6 +63,7 @@ pub fn router(pages: Pages, own: Router) -> Router {
         .route("/notifications/{id}/test", post(notifications::test))
         .route("/notifications/{id}/secret", post(notifications::secret))
         .route("/notifications/{id}/delete", post(notifications::remove))
+        .route("/notifications/messages", post(notifications::settle_all))
         .route("/notifications/messages/{no}", post(notifications::settle))
         .route("/quarantine", get(quarantine::page))
         .route("/quarantine/{id}", post(quarantine::settle))

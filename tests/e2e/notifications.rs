@@ -291,3 +291,38 @@ async fn a_stores_own_manager_is_told_of_a_follow_up_whose_time_is_over() {
     let told = came(&hooks, 1).await.remove(0).json();
     assert_eq!((told["type"].as_str(), &told["data"]["incident"]["id"]), (Some("incident.overdue"), &made["id"]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stores_manager_gets_mail_of_a_grave_incident_though_headquarters_is_gone() {
+    let scratch = Scratch::new("notified-store-mail");
+    let mail = Smtp::start().await;
+    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
+    let mut node = Node::new(&scratch, &hub, "042", "node-042").await;
+    let file = scratch.join("node.toml");
+    let settings = format!(
+        "[mail]\nhost = '127.0.0.1'\nport = {}\ntls = 'none'\nfrom = 'Store 042 <042@example.com>'\n",
+        mail.port()
+    );
+    std::fs::write(&file, settings).unwrap();
+    node.env("AINCIDENT_NODE_CONFIG", file.to_str().unwrap());
+    node.enroll(&hub.node_code("042").await).await.ok("enroll");
+    node.start().await;
+    let (manager, employee) = (node.manager().await, node.employee().await);
+    rule(&manager, &json!({"name": "Grave", "severity_min": 4, "addresses": ["mia@example.com"]})).await;
+    hub.stop().await;
+
+    let body = json!({"description": "Ana Lopez was hit", "category": "assault", "severity": 4});
+    let made = employee.post("/api/v1/incidents", &body).await.expect(201);
+    let _ = employee.post("/api/v1/incidents", &json!({"description": "mild", "severity": 1})).await.expect(201);
+    let letter = wait_for("a letter", LIMIT, async || mail.came().first().cloned()).await;
+    assert_eq!(
+        (letter.from.as_str(), letter.to.as_slice()),
+        ("042@example.com", &["mia@example.com".to_owned()][..])
+    );
+    let reference = made["reference"].as_str().unwrap();
+    assert!(letter.header("Subject").starts_with(&format!("[042] {reference}: ")), "{}", letter.text);
+    assert!(!letter.text.contains("Lopez"), "{}", letter.text);
+    wait_until("nothing to wait", LIMIT, async || manager.get(RULES).await.expect(200)["items"][0]["waiting"] == 0)
+        .await;
+    assert_eq!(mail.came().len(), 1, "once, and of nothing else");
+}

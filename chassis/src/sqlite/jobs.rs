@@ -13,11 +13,11 @@ use tokio::sync::watch;
 /// When SQLite says so.
 pub fn enqueue(db: &Connection, job: &NewJob, now_ms: i64) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO jobs (kind, key, payload, priority, run_at_ms, state, queued_ms) \
-         VALUES (?1, ?2, ?3, ?4, ?5, 'waiting', ?6) \
+        "INSERT INTO jobs (kind, key, payload, priority, run_at_ms, state, queued_ms, lane) \
+         VALUES (?1, ?2, ?3, ?4, ?5, 'waiting', ?6, ?7) \
          ON CONFLICT (kind, key) WHERE state <> 'dead' DO UPDATE SET priority = min(priority, excluded.priority)",
     )?
-    .execute(params![job.kind, job.key, job.payload, job.priority, job.run_at_ms, now_ms])?;
+    .execute(params![job.kind, job.key, job.payload, job.priority, job.run_at_ms, now_ms, job.lane])?;
     Ok(())
 }
 
@@ -75,6 +75,11 @@ fn failed<E: std::fmt::Display>(error: &E) -> QueueError {
     QueueError(error.to_string())
 }
 
+/// As SQL reads them.
+fn names(lanes: &[String]) -> String {
+    serde_json::Value::from(lanes).to_string()
+}
+
 fn dead_job(row: &Row<'_>) -> rusqlite::Result<DeadJob> {
     Ok(DeadJob {
         no: row.get(0)?,
@@ -101,31 +106,39 @@ impl Queue for SqliteQueue {
         .await
     }
 
-    async fn next_due(&self, kind: &'static str) -> Result<Option<i64>, QueueError> {
+    async fn next_due(&self, kind: &'static str, closed: &[String]) -> Result<Option<i64>, QueueError> {
+        let closed = names(closed);
         self.look(move |db| {
             Ok(db
-                .prepare_cached("SELECT min(run_at_ms) FROM jobs WHERE kind = ?1 AND state = 'waiting'")?
-                .query_row([kind], |row| row.get(0))?)
+                .prepare_cached(
+                    "SELECT min(run_at_ms) FROM jobs WHERE kind = ?1 AND state = 'waiting' \
+                     AND lane NOT IN (SELECT value FROM json_each(?2))",
+                )?
+                .query_row(params![kind, closed], |row| row.get(0))?)
         })
         .await
     }
 
-    async fn take(&self, kind: &'static str, now_ms: i64) -> Result<Option<Job>, QueueError> {
+    async fn take(&self, kind: &'static str, now_ms: i64, closed: &[String]) -> Result<Option<Job>, QueueError> {
+        let closed = names(closed);
         self.write(move |db| {
             Ok(db
                 .prepare_cached(
                     "UPDATE jobs SET state = 'running', attempts = attempts + 1, done = 0, total = 0 WHERE job_no = \
                      (SELECT job_no FROM jobs WHERE kind = ?1 AND state = 'waiting' AND run_at_ms <= ?2 \
+                      AND lane NOT IN (SELECT value FROM json_each(?3)) \
                       ORDER BY priority, run_at_ms, job_no LIMIT 1) \
-                     RETURNING job_no, kind, key, payload, attempts",
+                     RETURNING job_no, kind, key, payload, attempts, queued_ms, lane",
                 )?
-                .query_row(params![kind, now_ms], |row| {
+                .query_row(params![kind, now_ms, closed], |row| {
                     Ok(Job {
                         no: row.get(0)?,
                         kind: row.get(1)?,
                         key: row.get(2)?,
                         payload: row.get(3)?,
                         attempt: row.get(4)?,
+                        queued_ms: row.get(5)?,
+                        lane: row.get(6)?,
                     })
                 })
                 .optional()?)
@@ -144,9 +157,34 @@ impl Queue for SqliteQueue {
     async fn retry(&self, no: i64, run_at_ms: i64, error: String) -> Result<(), QueueError> {
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE jobs SET state = 'waiting', run_at_ms = ?2, error = ?3 WHERE job_no = ?1 AND state = 'running'",
+                // A try that has ended did not end the program. What a clock that was ahead queued is no younger than its next try.
+                "UPDATE jobs SET state = 'waiting', run_at_ms = ?2, error = ?3, crashes = 0, queued_ms = min(queued_ms, ?2) \
+                 WHERE job_no = ?1 AND state = 'running'",
             )?
             .execute(params![no, run_at_ms, error])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_off(&self, no: i64, run_at_ms: i64) -> Result<(), QueueError> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE jobs SET state = 'waiting', run_at_ms = ?2, attempts = max(attempts - 1, 0), crashes = 0 \
+                 WHERE job_no = ?1 AND state = 'running'",
+            )?
+            .execute(params![no, run_at_ms])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn hasten(&self, kind: String, lane: String, now_ms: i64) -> Result<(), QueueError> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE jobs SET run_at_ms = ?3 WHERE kind = ?1 AND lane = ?2 AND state = 'waiting' AND run_at_ms > ?3",
+            )?
+            .execute(params![kind, lane, now_ms])?;
             Ok(())
         })
         .await
@@ -196,7 +234,7 @@ impl Queue for SqliteQueue {
         self.write(move |db| {
             let changed = db
                 .prepare_cached(
-                    "UPDATE OR IGNORE jobs SET state = 'waiting', run_at_ms = ?2, attempts = 0, crashes = 0 \
+                    "UPDATE OR IGNORE jobs SET state = 'waiting', run_at_ms = ?2, queued_ms = ?2, attempts = 0, crashes = 0, died_ms = NULL \
                      WHERE job_no = ?1 AND state = 'dead'",
                 )?
                 .execute(params![no, now_ms])?;

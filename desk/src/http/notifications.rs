@@ -4,12 +4,12 @@ use super::door::Door;
 use super::object::Object;
 use crate::desk::Desk;
 use crate::ledger::{DeadMessage, RuleRow};
-use crate::notifications::rule::{Rule, What};
-use crate::notifications::{self, Kept};
+use crate::notifications::rule::Rule;
+use crate::notifications::{self, Kept, zone};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chassis::clock::format_rfc3339;
-use chassis::http::{Json, Path, Problem};
+use chassis::http::{Json, Path, Problem, QueryPairs};
 use chassis::webhooks::Secret;
 use http::StatusCode;
 use serde::Serialize;
@@ -24,6 +24,12 @@ pub struct NotificationList {
     items: Vec<Notification>,
     /// Messages that were set aside, newest first, at most 100: retry or discard their jobs.
     dead: Vec<DeadNotification>,
+    /// The `dead_before` of the next page of them; null: this is the last.
+    next_dead_before: Option<i64>,
+    /// How many they are in all.
+    dead_count: u64,
+    /// How many were kept for 90 days and are forgotten.
+    dead_forgotten: u64,
     /// Whether the site can send mail.
     mail: bool,
 }
@@ -35,6 +41,9 @@ pub struct Notification {
     id: Uuid,
     #[serde(flatten)]
     rule: Rule,
+    /// By whose clocks its daily message goes out: `timezone`, or what goes for it.
+    #[schema(example = "America/Chicago")]
+    digest_timezone: String,
     /// Who made it.
     created_by: String,
     /// When.
@@ -67,7 +76,7 @@ pub struct DeadNotification {
     id: String,
     /// Its rule.
     rule_id: Uuid,
-    /// What it tells of: `incident`, `overdue`, `osha`, `silent`, `digest` or `test`.
+    /// What it tells of: `incident`, `overdue`, `osha`, `form301`, `silent`, `digest` or `test`.
     about: String,
     /// The incident that it is about.
     incident_id: Option<Uuid>,
@@ -80,6 +89,13 @@ pub struct DeadNotification {
     made_at: String,
 }
 
+/// Messages that are sent again.
+#[derive(Serialize, ToSchema)]
+pub struct Retried {
+    /// How many.
+    count: u64,
+}
+
 /// A message on its way.
 #[derive(Serialize, ToSchema)]
 pub struct TestSent {
@@ -88,9 +104,10 @@ pub struct TestSent {
 }
 
 impl Notification {
-    fn of(row: RuleRow, secret: Option<&Secret>) -> Self {
-        Self {
+    async fn of(desk: &Desk, row: RuleRow, secret: Option<&Secret>) -> Result<Self, Problem> {
+        Ok(Self {
             id: row.id,
+            digest_timezone: zone::name(desk, &row.rule).await?,
             rule: row.rule,
             created_by: row.created_by,
             created_at: format_rfc3339(row.created_ms),
@@ -100,29 +117,21 @@ impl Notification {
             waiting: row.waiting,
             gathered: row.gathered,
             secret: secret.map(Secret::spell),
-        }
+        })
     }
 
-    fn kept(kept: Kept) -> Self {
-        Self::of(kept.row, kept.secret.as_ref())
+    async fn kept(desk: &Desk, kept: Kept) -> Result<Self, Problem> {
+        Self::of(desk, kept.row, kept.secret.as_ref()).await
     }
 }
 
 impl From<DeadMessage> for DeadNotification {
     fn from(dead: DeadMessage) -> Self {
-        let about = match dead.what {
-            What::Incident { .. } => "incident",
-            What::Overdue { .. } => "overdue",
-            What::Osha { .. } => "osha",
-            What::Silent { .. } => "silent",
-            What::Digest { .. } => "digest",
-            What::Test { .. } => "test",
-        };
         Self {
             no: dead.no,
             id: dead.id,
             rule_id: dead.rule_id,
-            about: about.to_owned(),
+            about: dead.what.about().to_owned(),
             incident_id: dead.what.incident(),
             error: dead.error,
             attempts: dead.attempts,
@@ -136,15 +145,41 @@ impl From<DeadMessage> for DeadNotification {
 /// Whom this site tells of what, and what could not be sent. For administrators at headquarters, for managers at a store.
 #[utoipa::path(
     get, path = "/api/v1/notifications", tag = "site", operation_id = "list_notifications",
+    params(("dead_before" = Option<i64>, Query, description = "Only messages set aside whose job is before this one: `next_dead_before` of the page before")),
     responses((status = 200, description = "Rules, oldest first", body = NotificationList))
 )]
-pub async fn list(State(desk): State<Desk>, Door(actor): Door) -> Result<Json<NotificationList>, Problem> {
-    let listing = notifications::list(&desk, &actor).await?;
+pub async fn list(
+    State(desk): State<Desk>,
+    Door(actor): Door,
+    pairs: QueryPairs,
+) -> Result<Json<NotificationList>, Problem> {
+    pairs.only(&["dead_before"])?;
+    let before = pairs.one("dead_before")?.map(str::parse::<i64>).transpose();
+    let before = before.map_err(|_| Problem::invalid("dead_before", "must be a number of this list"))?;
+    let listing = notifications::list(&desk, &actor, before).await?;
+    let mut items = Vec::with_capacity(listing.rules.len());
+    for row in listing.rules {
+        items.push(Notification::of(&desk, row, None).await?);
+    }
     Ok(Json(NotificationList {
-        items: listing.rules.into_iter().map(|row| Notification::of(row, None)).collect(),
+        items,
         dead: listing.dead.into_iter().map(DeadNotification::from).collect(),
+        next_dead_before: listing.dead_before,
+        dead_count: listing.dead_count.count,
+        dead_forgotten: listing.dead_count.forgotten,
         mail: listing.mail,
     }))
+}
+
+/// Send all again
+///
+/// Every message that was set aside, from the first page to the last; at once.
+#[utoipa::path(
+    post, path = "/api/v1/notifications/dead/retry", tag = "site", operation_id = "retry_notifications",
+    responses((status = 200, description = "They wait for their turn", body = Retried))
+)]
+pub async fn retry_all(State(desk): State<Desk>, Door(actor): Door) -> Result<Json<Retried>, Problem> {
+    Ok(Json(Retried { count: notifications::retry_all(&desk, &actor).await? }))
 }
 
 /// Make a notification rule
@@ -156,7 +191,7 @@ pub async fn list(State(desk): State<Desk>, Door(actor): Door) -> Result<Json<No
 )]
 pub async fn add(State(desk): State<Desk>, Door(actor): Door, Object(rule): Object<Rule>) -> Result<Response, Problem> {
     let kept = notifications::create(&desk, &actor, rule).await?;
-    Ok((StatusCode::CREATED, Json(Notification::kept(kept))).into_response())
+    Ok((StatusCode::CREATED, Json(Notification::kept(&desk, kept).await?)).into_response())
 }
 
 /// Change a notification rule
@@ -174,7 +209,8 @@ pub async fn edit(
     Path(id): Path<Uuid>,
     Object(patch): Object<Map<String, Value>>,
 ) -> Result<Json<Notification>, Problem> {
-    Ok(Json(Notification::kept(notifications::change(&desk, &actor, id, patch).await?)))
+    let kept = notifications::change(&desk, &actor, id, patch).await?;
+    Ok(Json(Notification::kept(&desk, kept).await?))
 }
 
 /// Delete a notification rule
@@ -220,5 +256,6 @@ pub async fn secret(
     Door(actor): Door,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Notification>, Problem> {
-    Ok(Json(Notification::kept(notifications::renew_secret(&desk, &actor, id).await?)))
+    let kept = notifications::renew_secret(&desk, &actor, id).await?;
+    Ok(Json(Notification::kept(&desk, kept).await?))
 }

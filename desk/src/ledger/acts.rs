@@ -34,9 +34,29 @@ pub mod name {
     pub const EXPORTED: &str = "exported";
     /// What is kept of acts was exported.
     pub const ACTS_EXPORTED: &str = "acts_exported";
+    /// A rule of notifications was made.
+    pub const NOTIFICATION_ADDED: &str = "notification_added";
+    /// A rule of notifications was changed; which of its fields.
+    pub const NOTIFICATION_CHANGED: &str = "notification_changed";
+    /// A rule of notifications was removed.
+    pub const NOTIFICATION_REMOVED: &str = "notification_removed";
+    /// What a webhook is signed with was made anew.
+    pub const NOTIFICATION_SECRET_RENEWED: &str = "notification_secret_renewed";
+    /// A test was sent to those whom a rule names.
+    pub const NOTIFICATION_TESTED: &str = "notification_tested";
+    /// A job that was set aside is tried again.
+    pub const JOB_RETRIED: &str = "job_retried";
+    /// Every message that was set aside is sent again.
+    pub const JOBS_RETRIED: &str = "jobs_retried";
+    /// A job that was set aside was given up.
+    pub const JOB_DISCARDED: &str = "job_discarded";
+    /// A backup of headquarters' folder was made: everything that it holds is in one file.
+    pub const BACKED_UP: &str = "backed_up";
+    /// Headquarters' folder was restored from a backup.
+    pub const RESTORED: &str = "restored";
 
     /// All of them.
-    pub const ALL: [&str; 14] = [
+    pub const ALL: [&str; 24] = [
         ACCOUNT_ADDED,
         ACCOUNT_CHANGED,
         STORE_ADDED,
@@ -51,6 +71,16 @@ pub mod name {
         SETTINGS_CHANGED,
         EXPORTED,
         ACTS_EXPORTED,
+        NOTIFICATION_ADDED,
+        NOTIFICATION_CHANGED,
+        NOTIFICATION_REMOVED,
+        NOTIFICATION_SECRET_RENEWED,
+        NOTIFICATION_TESTED,
+        JOB_RETRIED,
+        JOBS_RETRIED,
+        JOB_DISCARDED,
+        BACKED_UP,
+        RESTORED,
     ];
 }
 

@@ -1,5 +1,6 @@
 //! Whom this site tells of what, and what it has told. A site's own: nothing of it replicates.
 
+use super::NewAct;
 use crate::error::Error;
 use crate::notifications::clocks::Facts;
 use crate::notifications::rule::{Rule, What};
@@ -127,23 +128,33 @@ pub struct DeadMessage {
     pub made_ms: i64,
 }
 
+/// How many messages were set aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadCount {
+    /// That are kept.
+    pub count: u64,
+    /// That were kept for too long, and are forgotten.
+    pub forgotten: u64,
+}
+
 /// Rules and messages.
 #[async_trait]
 pub trait Notifications {
     /// Every rule, oldest first; with how much waits where that is `counted`, else with noughts.
     async fn notification_rules(&self, counted: bool) -> Result<Vec<RuleRow>, Error>;
-    /// Keeps a rule, a new one (with its secret) where there is none of that id. Once it is enabled it tells of what is after.
-    /// [`crate::Refusal::Conflict`] where there are too many.
+    /// Keeps a rule, a new one (with its secret) where there is none of that id, and notes the act. Once it is enabled it tells of what
+    /// is after. [`crate::Refusal::Conflict`] where there are too many.
     async fn save_notification_rule(
         &self,
         id: Uuid,
         rule: Rule,
         secret: Option<String>,
         by: String,
+        act: Option<NewAct>,
         now_ms: i64,
     ) -> Result<(), Error>;
-    /// Removes a rule and what it had to tell; false where there is none.
-    async fn remove_notification_rule(&self, id: Uuid) -> Result<bool, Error>;
+    /// Removes a rule and what it had to tell, and notes the act; false where there is none.
+    async fn remove_notification_rule(&self, id: Uuid, act: Option<NewAct>) -> Result<bool, Error>;
     /// Up to which change incidents have been looked at; none while no rule is enabled.
     async fn notification_cursor(&self) -> Result<Option<i64>, Error>;
     /// Incidents that changed behind change `after`, as they are now; at most `limit` changes.
@@ -163,8 +174,14 @@ pub trait Notifications {
     async fn waiting_message(&self, id: &str) -> Result<Option<MessageRow>, Error>;
     /// Notes what became of a try.
     async fn note_try(&self, id: &str, error: Option<String>, now_ms: i64) -> Result<(), Error>;
-    /// Messages set aside, newest first, at most `limit`.
-    async fn dead_messages(&self, limit: u32) -> Result<Vec<DeadMessage>, Error>;
+    /// Messages set aside, newest first, those whose job is before `before`; at most `limit`.
+    async fn dead_messages(&self, before: Option<i64>, limit: u32) -> Result<Vec<DeadMessage>, Error>;
+    /// How many they are.
+    async fn dead_count(&self) -> Result<DeadCount, Error>;
+    /// Has every message that was set aside tried again from `now_ms`, and notes the act where there are any; answers how many.
+    async fn revive_messages(&self, act: Option<NewAct>, now_ms: i64) -> Result<u64, Error>;
+    /// Forgets messages that were set aside before `before_ms`, and counts them.
+    async fn forget_dead(&self, before_ms: i64, now_ms: i64) -> Result<(), Error>;
     /// Forgets some messages that were made before `before_ms`.
     async fn forget_messages(&self, before_ms: i64) -> Result<u64, Error>;
 }

@@ -1,10 +1,12 @@
 //! Finds what there is to tell: what changed, and what the clock brings.
 
-use super::clocks::{Clock, Facts, HOUR_MS, OSHA, OVERDUE};
+use super::clocks::{Clock, FORM_301, FORM_301_PASSED, Facts, HOUR_MS, OSHA, OVERDUE};
 use super::rule::{About, Delivery, Rule, What};
+use super::zone;
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::{DueClock, Gathered, NewMessage, Noted, RuleRow};
+use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -29,6 +31,8 @@ pub const MOST_PER_HOUR: u32 = 30;
 pub const NEWS_MS: i64 = 7 * 24 * HOUR_MS;
 /// What was told is remembered so long, and of an older incident nothing is told: 400 days, in milliseconds.
 pub const MEMORY_MS: i64 = 400 * 24 * HOUR_MS;
+/// What could not be sent is kept for a person so long: 90 days, in milliseconds.
+pub const DEAD_MS: i64 = 90 * 24 * HOUR_MS;
 /// Silent stores that are remembered as told, so that they are not noted with every look.
 const MOST_REMEMBERED: usize = 20_000;
 
@@ -148,13 +152,14 @@ impl Follower {
         self.silence(desk, rules, now_ms).await?;
         for row in rules {
             if let Some(gathered) = desk.ledger().gathered(row.id).await?
-                && is_digest_due(&row.rule, gathered, now_ms)
+                && is_digest_due(&row.rule, &zone::of(desk, &row.rule).await?, gathered, now_ms)
             {
                 desk.ledger().begin_digest(row.id, gathered.to, now_ms).await?;
             }
         }
         if self.forgot.is_none_or(|at| at.elapsed() >= FORGET) {
             desk.ledger().forget_messages(now_ms - MEMORY_MS).await?;
+            desk.ledger().forget_dead(now_ms - DEAD_MS, now_ms).await?;
             self.forgot = Some(Instant::now());
         }
         Ok(false)
@@ -223,6 +228,9 @@ fn run_out<'a>(rules: &'a [RuleRow], due: &'a DueClock, now_ms: i64) -> impl Ite
         }
         let what = match about {
             About::Overdue => What::Overdue { incident_id: facts.id, at_ms: end_ms },
+            _ if matches!(what, FORM_301 | FORM_301_PASSED) => {
+                What::Form301 { incident_id: facts.id, at_ms: end_ms, passed: what == FORM_301_PASSED }
+            }
             _ => What::Osha { incident_id: facts.id, at_ms: end_ms, passed: what != OSHA },
         };
         message(row, facts, what, now_ms)
@@ -238,8 +246,7 @@ fn message(row: &RuleRow, facts: &Facts, what: What, now_ms: i64) -> Option<NewM
 }
 
 /// Whether what is gathered is to be told: daily at the rule's hour, what was too much or too old an hour after the first of it.
-fn is_digest_due(rule: &Rule, gathered: Gathered, now_ms: i64) -> bool {
-    const DAY_MS: i64 = 24 * HOUR_MS;
+fn is_digest_due(rule: &Rule, zone: &TimeZone, gathered: Gathered, now_ms: i64) -> bool {
     // Gathered by a clock that was ahead.
     if gathered.first_ms > now_ms + HOUR_MS {
         return true;
@@ -247,9 +254,7 @@ fn is_digest_due(rule: &Rule, gathered: Gathered, now_ms: i64) -> bool {
     match rule.delivery {
         Delivery::AtOnce => now_ms - gathered.first_ms >= HOUR_MS,
         Delivery::Daily => {
-            let hour_ms = i64::from(rule.digest_hour) * HOUR_MS;
-            let next_ms = (gathered.first_ms - hour_ms).div_euclid(DAY_MS) * DAY_MS + DAY_MS + hour_ms;
-            next_ms <= now_ms
+            zone::next_hour(gathered.first_ms, rule.digest_hour, zone).is_none_or(|next_ms| next_ms <= now_ms)
         }
     }
 }
@@ -270,9 +275,9 @@ mod tests {
             (6 * HOUR_MS, day + 6 * HOUR_MS, true),
             (10 * day, day, true),
         ] {
-            assert_eq!(is_digest_due(&daily, gathered(first), now), due, "{first} {now}");
+            assert_eq!(is_digest_due(&daily, &TimeZone::UTC, gathered(first), now), due, "{first} {now}");
         }
-        assert!(!is_digest_due(&Rule::default(), gathered(0), HOUR_MS - 1));
-        assert!(is_digest_due(&Rule::default(), gathered(0), HOUR_MS));
+        assert!(!is_digest_due(&Rule::default(), &TimeZone::UTC, gathered(0), HOUR_MS - 1));
+        assert!(is_digest_due(&Rule::default(), &TimeZone::UTC, gathered(0), HOUR_MS));
     }
 }

@@ -1,32 +1,47 @@
 //! Sends one message.
 
-use super::rule::{Channel, What};
+use super::rule::{Channel, Rule, What};
 use super::{Notifier, letter};
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::RuleRow;
-use chassis::jobs::{Handler, Job, JobError, NewJob};
+use chassis::jobs::{Handler, Job, JobError, NewJob, Patience};
 use chassis::mail::Letter;
-use chassis::webhooks::{Secret, Undelivered};
+use chassis::webhooks::{Secret, Undelivered, receiver};
 use futures::FutureExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The job's kind; its key is the message's id.
 pub const KIND: &str = "notify";
-/// Messages on their way at once: one receiver that is slow does not hold up the others.
-pub const AT_ONCE: usize = 4;
-/// With pauses that grow to ten minutes: about a day.
-pub const MOST_ATTEMPTS: u32 = 150;
+/// Messages on their way at once, to all receivers.
+pub const AT_ONCE: usize = 16;
+/// Those to one of them: one that never answers does not hold up the others.
+pub const TO_ONE: usize = 4;
+/// A line that is cut for weeks loses no message: tries go on for 30 days.
+pub const PATIENCE: Patience = Patience { tries: 12, lasts: Duration::from_secs(30 * 24 * 3600) };
+/// What people call mail's only receiver, the company's server.
+const MAIL: &str = "mail";
 
-/// The job that sends the message `id`.
+/// To whom messages of `rule` go: those to one receiver wait for it together.
 #[must_use]
-pub fn of(id: &str, now_ms: i64) -> NewJob {
+pub fn lane(rule: &Rule) -> String {
+    match rule.channel {
+        Channel::Mail => MAIL.to_owned(),
+        Channel::Webhook => rule.url.as_deref().map(receiver).unwrap_or_default(),
+    }
+}
+
+/// The job that sends the message `id` of `rule`.
+#[must_use]
+pub fn of(id: &str, rule: &Rule, now_ms: i64) -> NewJob {
     NewJob {
         kind: KIND,
         key: id.to_owned(),
         payload: "{}".to_owned(),
         priority: 5,
         run_at_ms: now_ms,
+        lane: lane(rule),
     }
 }
 
@@ -67,11 +82,17 @@ async fn deliver(desk: &Desk, id: &str) -> Result<(), JobError> {
     let sent = send(desk, notifier, &row, id, message.made_ms, told).await;
     let error = match &sent {
         Ok(()) => None,
-        Err(Undelivered::ForNow(why) | Undelivered::ForGood(why)) => Some(why.clone()),
+        // Why it was not tried says less than why the last try failed.
+        Err(Undelivered::Unasked { why, wait }) => {
+            return Err(JobError::Unasked { why: why.clone(), wait: *wait });
+        }
+        Err(Undelivered::Away { why, .. } | Undelivered::ForNow(why) | Undelivered::ForGood(why)) => Some(why.clone()),
     };
     // Where this fails it is sent again, under the same id.
     ledger.note_try(id, error, desk.now_ms()).await.map_err(later)?;
     sent.map_err(|undelivered| match undelivered {
+        Undelivered::Unasked { why, wait } => JobError::Unasked { why, wait },
+        Undelivered::Away { why, wait } => JobError::Away { why, wait },
         Undelivered::ForNow(why) => JobError::Retry(why),
         Undelivered::ForGood(why) => JobError::Dead(why),
     })

@@ -1,7 +1,9 @@
 //! What a message says, to people and to programs. As little as serves: which incident, where, what kind, how grave, and where to read on.
 //! What people wrote, and who they are, is read behind a login.
 
+use super::clocks::HOUR_MS;
 use super::rule::{Language, What};
+use super::zone;
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::{Identity, MessageRow, RuleRow, Store};
@@ -14,6 +16,9 @@ use uuid::Uuid;
 
 /// Things that a digest names one by one.
 const MOST_LINES: u32 = 100;
+
+/// A message that was made so long ago says so: two hours, in milliseconds.
+const LATE_MS: i64 = 2 * HOUR_MS;
 
 /// A message.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +89,7 @@ pub async fn write(
     let base = desk.reached_at();
     let link = |path: &str| base.as_ref().map(|base| format!("{base}{path}"));
     let (kind, subject, lines, data, path) = match &message.what {
-        What::Incident { .. } | What::Overdue { .. } | What::Osha { .. } => {
+        What::Incident { .. } | What::Overdue { .. } | What::Osha { .. } | What::Form301 { .. } => {
             let Some(id) = message.what.incident() else {
                 return Ok(None);
             };
@@ -126,6 +131,10 @@ pub async fn write(
             ("test", subject, vec![say.t("letter.test_what")], json!({}), "/notifications".to_owned())
         }
     };
+    let mut lines = lines;
+    if desk.now_ms().saturating_sub(message.made_ms) >= LATE_MS {
+        lines.push(say.with("letter.late", &[&local(message.made_ms, &zone::of(desk, &row.rule).await?)]));
+    }
     let link = link(&path);
     let text = text(say, &lines, link.as_deref(), &row.rule.name, &place(desk, say).await?);
     let mut data = data;
@@ -146,6 +155,12 @@ fn of_incident(say: Say<'_>, what: &What, incident: &Incident) -> Parts {
         }
         What::Osha { at_ms, .. } => {
             ("incident.osha_passed", say.t("letter.osha_passed"), Some(("letter.to_report_by", *at_ms)))
+        }
+        What::Form301 { at_ms, passed: false, .. } => {
+            ("incident.form301_due", say.t("letter.form301"), Some(("letter.form301_by", *at_ms)))
+        }
+        What::Form301 { at_ms, .. } => {
+            ("incident.form301_passed", say.t("letter.form301_passed"), Some(("letter.form301_by", *at_ms)))
         }
         _ => ("incident.reported", String::new(), None),
     };
@@ -328,6 +343,17 @@ mod tests {
         );
         let passed = of_incident(SAY, &What::Osha { incident_id: id, at_ms, passed: true }, &incident());
         assert_eq!(passed.0, "incident.osha_passed");
+        for (passed, kind, key) in [
+            (false, "incident.form301_due", "letter.form301 ("),
+            (true, "incident.form301_passed", "letter.form301_passed ("),
+        ] {
+            let form = of_incident(SAY, &What::Form301 { incident_id: id, at_ms, passed }, &incident());
+            assert_eq!(form.0, kind);
+            assert!(
+                form.1.contains(key) && form.2.last().unwrap().starts_with("letter.form301_by 2026-11-19"),
+                "{form:?}"
+            );
+        }
         assert_eq!(of_incident(SAY, &What::Overdue { incident_id: id, at_ms }, &incident()).0, "incident.overdue");
     }
 

@@ -15,6 +15,8 @@ pub const MOST_NAME: usize = 100;
 pub const MOST_STORES: usize = 500;
 /// Most addresses of one rule.
 pub const MOST_ADDRESSES: usize = 20;
+/// Longest name of a time zone, in bytes.
+const MOST_ZONE: usize = 64;
 /// Longest address, in bytes: what SMTP takes.
 const MOST_ADDRESS: usize = 254;
 /// A store is not called silent sooner, in minutes: a router that begins anew takes a while.
@@ -31,7 +33,7 @@ pub enum About {
     Incident,
     /// A follow-up whose time is over.
     Overdue,
-    /// An OSHA deadline that is near, and one that is over.
+    /// An OSHA deadline that is near, and one that is over: to report it, and to fill in form 301.
     Osha,
     /// A store that headquarters no longer hears of.
     Silent,
@@ -99,9 +101,12 @@ pub struct Rule {
     pub silent_minutes: u32,
     /// When.
     pub delivery: Delivery,
-    /// The hour, UTC, of a daily message.
+    /// The hour of a daily message, by the clocks of `timezone`.
     #[schema(minimum = 0, maximum = 23)]
     pub digest_hour: u8,
+    /// An IANA time zone; left out: that of the only store of the rule, else that of the site's store, at headquarters UTC.
+    #[schema(max_length = 64, example = "America/Chicago")]
+    pub timezone: Option<String>,
     /// How.
     pub channel: Channel,
     /// Where a webhook goes; left out for mail.
@@ -126,6 +131,7 @@ impl Default for Rule {
             silent_minutes: 60,
             delivery: Delivery::default(),
             digest_hour: 6,
+            timezone: None,
             channel: Channel::default(),
             url: None,
             addresses: Vec::new(),
@@ -163,6 +169,10 @@ impl Rule {
         }
         if self.digest_hour > 23 {
             wrong("digest_hour", "must be a whole number from 0 to 23".to_owned());
+        }
+        let is_zone = |name: &String| name.len() <= MOST_ZONE && jiff::tz::TimeZone::get(name).is_ok();
+        if !self.timezone.as_ref().is_none_or(is_zone) {
+            wrong("timezone", "must be an IANA time zone, such as America/Chicago".to_owned());
         }
         if self.about == About::Silent && !at_hub {
             wrong("about", "silent is for headquarters: a store does not hear of the others".to_owned());
@@ -233,6 +243,15 @@ pub enum What {
         /// Whether that is over.
         passed: bool,
     },
+    /// The day by which form 301 has to be filled in.
+    Form301 {
+        /// Of which incident.
+        incident_id: Uuid,
+        /// When it ends.
+        at_ms: i64,
+        /// Whether that is over.
+        passed: bool,
+    },
     /// A store that is not heard of.
     Silent {
         /// The store.
@@ -265,13 +284,28 @@ impl What {
         format!("msg_{}", chassis::secret::to_base64url(&digest[..18]))
     }
 
+    /// What is told, in a word.
+    #[must_use]
+    pub const fn about(&self) -> &'static str {
+        match self {
+            Self::Incident { .. } => "incident",
+            Self::Overdue { .. } => "overdue",
+            Self::Osha { .. } => "osha",
+            Self::Form301 { .. } => "form301",
+            Self::Silent { .. } => "silent",
+            Self::Digest { .. } => "digest",
+            Self::Test { .. } => "test",
+        }
+    }
+
     /// The incident that it is about.
     #[must_use]
     pub const fn incident(&self) -> Option<Uuid> {
         match self {
-            Self::Incident { incident_id } | Self::Overdue { incident_id, .. } | Self::Osha { incident_id, .. } => {
-                Some(*incident_id)
-            }
+            Self::Incident { incident_id }
+            | Self::Overdue { incident_id, .. }
+            | Self::Osha { incident_id, .. }
+            | Self::Form301 { incident_id, .. } => Some(*incident_id),
             Self::Silent { .. } | Self::Digest { .. } | Self::Test { .. } => None,
         }
     }
@@ -333,6 +367,7 @@ mod tests {
             stores: vec!["a b".to_owned()],
             silent_minutes: 1,
             digest_hour: 24,
+            timezone: Some("Mars/Olympus".to_owned()),
             about: About::Silent,
             url: Some("https://example.com".to_owned()),
             addresses: vec!["kim".to_owned()],
@@ -349,6 +384,7 @@ mod tests {
             "stores",
             "silent_minutes",
             "digest_hour",
+            "timezone",
             "about",
             "url",
             "addresses",

@@ -18,7 +18,14 @@ const PRIORITY: i32 = 50;
 #[must_use]
 pub fn of(incident_id: Uuid) -> NewJob {
     let key = incident_id.hyphenated().to_string();
-    NewJob { kind: KIND, key, payload: "{}".to_owned(), priority: PRIORITY, run_at_ms: 0 }
+    NewJob {
+        kind: KIND,
+        key,
+        payload: "{}".to_owned(),
+        priority: PRIORITY,
+        run_at_ms: 0,
+        lane: String::new(),
+    }
 }
 
 /// What does the job.

@@ -29,7 +29,7 @@ async fn what_could_not_be_done_is_seen_tried_again_or_given_up() {
 
     // The photo's own job fails for good: it is marked, and can be shown again once it is tried anew.
     let queue = node.desk.jobs();
-    let job = queue.take("derive", i64::MAX).await.unwrap().unwrap();
+    let job = queue.take("derive", i64::MAX, &[]).await.unwrap().unwrap();
     queue.bury(job.no, "no memory".to_owned()).await.unwrap();
     let running = tokio::spawn(node.desk.clone().work());
     let status = format!("/api/v1/photos/{id}");

@@ -1,10 +1,11 @@
-//! Whom a site tells of what: rules, and what there is to tell. How it is sent is in `tests/e2e/notifications.rs`.
+//! Whom a site tells of what: rules, and what there is to tell. How it is sent is in `receivers.rs` and in
+//! `tests/e2e/notifications.rs`.
 
 use super::site::{Site, T0};
 use chassis::mail::MailLayer;
 use chassis::webhooks::WebhookLayer;
-use desk::ledger::{NewCode, NewNode};
-use desk::notifications::follow::{Follower, MOST_PER_HOUR};
+use desk::ledger::{NewCode, NewMessage, NewNode, Noted};
+use desk::notifications::follow::{DEAD_MS, Follower, MOST_PER_HOUR};
 use desk::notifications::letter::Wording;
 use desk::notifications::rule::{Language, What};
 use desk::notifications::{MOST_TESTS_PER_HOUR, Notifier, letter};
@@ -16,8 +17,8 @@ use sync_protocol::scope::Scope;
 use uuid::Uuid;
 
 const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
-const RULES: &str = "/api/v1/notifications";
+pub const DAY: i64 = 24 * HOUR;
+pub const RULES: &str = "/api/v1/notifications";
 
 async fn hub() -> Site {
     let site = Site::hub().await;
@@ -38,7 +39,7 @@ fn able(site: &Site) {
 
 /// Keys and what is put in, without any language: how messages are worded is for `pages`.
 #[derive(Debug)]
-struct Bare;
+pub struct Bare;
 
 impl Wording for Bare {
     fn with(&self, _: Language, key: &str, values: &[&str]) -> String {
@@ -54,17 +55,17 @@ fn mail(about: &str) -> Value {
     json!({"name": "grave", "about": about, "addresses": ["kim@example.com"]})
 }
 
-async fn rule(site: &Site, token: &str, body: &Value) -> Value {
+pub async fn rule(site: &Site, token: &str, body: &Value) -> Value {
     site.post(token, RULES, body).await.expect(201)
 }
 
 /// Looks until nothing is left to be looked at.
-async fn look(site: &Site, follower: &mut Follower) {
+pub async fn look(site: &Site, follower: &mut Follower) {
     while follower.look(&site.desk, true).await.unwrap() {}
 }
 
 /// How many messages of the only rule wait to be sent, and how many things for its digest.
-async fn waiting(site: &Site) -> (u64, u64) {
+pub async fn waiting(site: &Site) -> (u64, u64) {
     let rows = site.desk.ledger().notification_rules(true).await.unwrap();
     assert_eq!(rows.len(), 1);
     (rows[0].waiting, rows[0].gathered)
@@ -420,4 +421,134 @@ async fn what_waited_in_quarantine_is_told_once_it_is_in_its_incident() {
     assert_eq!(now["severity"], 5);
     look(&hub, &mut follower).await;
     assert_eq!(waiting(&hub).await, (1, 0));
+}
+
+#[tokio::test]
+async fn a_daily_message_keeps_to_the_clocks_of_its_store_or_of_the_zone_that_it_names() {
+    let hub = hub().await;
+    let node = Site::node(&hub).await;
+    able(&node);
+    let (ada, mia) = (hub.login("ada").await, hub.login("mia").await);
+    let daily = |more: Value| {
+        let mut body = json!({"name": "day", "delivery": "daily", "addresses": ["kim@example.com"]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (more, zone) in [
+        (json!({}), "UTC"),
+        (json!({"stores": ["042"]}), "America/Chicago"),
+        (json!({"stores": ["042", "007"]}), "UTC"),
+        (json!({"stores": ["042"], "timezone": "Europe/Athens"}), "Europe/Athens"),
+    ] {
+        let made = rule(&hub, &ada, &daily(more.clone())).await;
+        assert_eq!(made["digest_timezone"], zone, "{more}");
+        let one = format!("{RULES}/{}", made["id"].as_str().unwrap());
+        hub.ask("DELETE", &one).token(&ada).send().await.expect(204);
+    }
+    let at_store = rule(&node, &node.login("mia").await, &daily(json!({}))).await;
+    assert_eq!(at_store["digest_timezone"], "America/Chicago");
+    assert_eq!(hub.post(&ada, RULES, &daily(json!({"timezone": "Mars/Olympus"}))).await.fields(), ["timezone"]);
+
+    // T0 is six in the evening in Chicago: six in the morning there is twelve hours later, not six.
+    let made = rule(&hub, &ada, &daily(json!({"stores": ["042"]}))).await;
+    let mut follower = Follower::new(T0);
+    hub.incident(&mia, json!({"description": "one"})).await;
+    for (hours, told) in [(6, 0), (11, 0), (12, 1)] {
+        hub.clock.set(T0 + hours * HOUR);
+        look(&hub, &mut follower).await;
+        assert_eq!(waiting(&hub).await.0, told, "{hours} h");
+    }
+    let one = format!("{RULES}/{}", made["id"].as_str().unwrap());
+    let moved = hub.patch(&ada, &one, &json!({"timezone": "Asia/Tokyo"})).await.expect(200);
+    assert_eq!((&moved["timezone"], &moved["digest_timezone"]), (&json!("Asia/Tokyo"), &json!("Asia/Tokyo")));
+    let back = hub.patch(&ada, &one, &json!({"timezone": null})).await.expect(200);
+    assert_eq!((&back["timezone"], &back["digest_timezone"]), (&Value::Null, &json!("America/Chicago")));
+}
+
+#[tokio::test]
+async fn form_301_is_told_of_before_its_week_is_over_and_when_it_is() {
+    let hub = hub().await;
+    let (ada, mia) = (hub.login("ada").await, hub.login("mia").await);
+    rule(&hub, &ada, &mail("osha")).await;
+    let mut follower = Follower::new(T0);
+    let people = json!([{"roles": ["victim"], "name": "Ana", "injury": {"treatment": "medical"}}]);
+    hub.incident(&mia, json!({"description": "a cut", "category": "employee_injury", "people": people}))
+        .await;
+    for (hours, told) in [(0, 0), (119, 0), (120, 1), (167, 1), (168, 2), (400, 2)] {
+        hub.clock.set(T0 + hours * HOUR);
+        look(&hub, &mut follower).await;
+        assert_eq!(waiting(&hub).await, (told, 0), "{hours} h");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_arrives_late_says_of_when_it_is() {
+    let hub = hub().await;
+    let (ada, mia) = (hub.login("ada").await, hub.login("mia").await);
+    let made = rule(&hub, &ada, &json!({"name": "a", "stores": ["042"], "addresses": ["kim@example.com"]})).await;
+    let id: Uuid = made["id"].as_str().unwrap().parse().unwrap();
+    let (_, incident) = hub.incident(&mia, json!({"description": "x"})).await;
+    look(&hub, &mut Follower::new(T0)).await;
+    let what = What::Incident { incident_id: incident["id"].as_str().unwrap().parse().unwrap() };
+    let message = hub.desk.ledger().waiting_message(&what.id(id)).await.unwrap().unwrap();
+    let text = async || {
+        let rows = hub.desk.ledger().notification_rules(false).await.unwrap();
+        letter::write(&hub.desk, &Bare, &rows[0], &message).await.unwrap().unwrap().text
+    };
+    assert!(!text().await.contains("letter.late"));
+    hub.clock.set(T0 + 20 * DAY);
+    let late = text().await;
+    assert!(late.contains("letter.late 2026-11-19 18:00 CST"), "{late}");
+}
+
+/// Keeps so many messages of the rule, all set aside.
+async fn set_aside(site: &Site, rule_id: Uuid, count: i64) {
+    let messages = (0..count).map(|n| NewMessage { rule_id, what: What::Test { at_ms: n }, gathered: false }).collect();
+    let noted = Noted { messages, ..Noted::default() };
+    site.desk.ledger().note_notifications(noted, u32::MAX, site.clock.advance(0)).await.unwrap();
+    let jobs = site.desk.jobs();
+    while let Some(job) = jobs.take("notify", i64::MAX, &[]).await.unwrap() {
+        jobs.bury(job.no, "refused".to_owned()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_sent_is_listed_page_by_page_sent_again_at_once_and_forgotten_in_the_end() {
+    let hub = hub().await;
+    let (ada, hana) = (hub.login("ada").await, hub.login("hana").await);
+    let made = rule(&hub, &ada, &mail("incident")).await;
+    let id: Uuid = made["id"].as_str().unwrap().parse().unwrap();
+    set_aside(&hub, id, 130).await;
+    let first = hub.get(&ada, RULES).await.expect(200);
+    assert_eq!((first["dead"].as_array().unwrap().len(), first["dead_count"].as_u64()), (100, Some(130)));
+    let next = format!("{RULES}?dead_before={}", first["next_dead_before"]);
+    let second = hub.get(&ada, &next).await.expect(200);
+    let numbers = |page: &Value| -> Vec<i64> {
+        page["dead"].as_array().unwrap().iter().map(|dead| dead["no"].as_i64().unwrap()).collect()
+    };
+    let all = [numbers(&first), numbers(&second)].concat();
+    assert!(all.len() == 130 && all.is_sorted_by(|a, b| a > b), "{all:?}");
+    assert_eq!(second["next_dead_before"], Value::Null);
+    assert_eq!(hub.get(&ada, &format!("{RULES}?dead_before=x")).await.fields(), ["dead_before"]);
+
+    let all_again = format!("{RULES}/dead/retry");
+    hub.post(&hana, &all_again, &json!({})).await.problem(403);
+    assert_eq!(hub.post(&ada, &all_again, &json!({})).await.expect(200)["count"], 130);
+    assert_eq!(hub.post(&ada, &all_again, &json!({})).await.expect(200)["count"], 0);
+    assert_eq!(waiting(&hub).await, (130, 0));
+
+    // Nobody decides: kept for so long from when it is seen to be set aside, then counted.
+    set_aside(&hub, id, 0).await;
+    look(&hub, &mut Follower::new(T0)).await;
+    hub.clock.set(T0 + DEAD_MS);
+    look(&hub, &mut Follower::new(T0)).await;
+    let count = async || {
+        let ada = hub.login("ada").await;
+        let list = hub.get(&ada, RULES).await.expect(200);
+        (list["dead_count"].as_u64().unwrap(), list["dead_forgotten"].as_u64().unwrap())
+    };
+    assert_eq!(count().await, (130, 0));
+    hub.clock.advance(1);
+    look(&hub, &mut Follower::new(T0)).await;
+    assert_eq!(count().await, (0, 130));
 }

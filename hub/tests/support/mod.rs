@@ -1,6 +1,8 @@
 //! A hub on a real port over a real ledger, and a node that is nothing but its protocol.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod person;
+
 use aincident_hub::{fleet, http, intake::Intake};
 use chassis::blobs::Blobs;
 use chassis::clock::ManualClock;

@@ -12,8 +12,8 @@ use axum::extract::State;
 use axum::response::Response;
 use chassis::http::{Path, QueryPairs};
 use desk::ledger::RuleRow;
-use desk::notifications::rule::{About, Channel, Delivery, Language, Rule, What};
-use desk::notifications::{self, Kept, Listing};
+use desk::notifications::rule::{About, Channel, Delivery, Language, Rule};
+use desk::notifications::{self, Kept, Listing, zone};
 use desk::{Refusal, jobs};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
@@ -27,6 +27,9 @@ struct ListPage {
     p: Page,
     rules: Vec<Card>,
     dead: Vec<Dead>,
+    dead_count: u64,
+    forgotten: u64,
+    older: Option<i64>,
     form: Sheet,
     wrong: Vec<FieldError>,
     said: Option<&'static str>,
@@ -77,6 +80,9 @@ struct Sheet {
     silent_minutes: String,
     delivery: Vec<Choice>,
     digest_hour: String,
+    timezone: String,
+    /// The time zone that goes for the hour.
+    zone: String,
     channel: Vec<Choice>,
     url: String,
     addresses: String,
@@ -99,7 +105,7 @@ impl Sheet {
         self.categories.iter().any(|category| category.on)
     }
 
-    fn of(rule: &Rule, listing: &Listing, page: &Page) -> Self {
+    fn of(rule: &Rule, listing: &Listing, page: &Page, zone: String) -> Self {
         let kinds = if listing.at_hub { &About::ALL[..] } else { &About::ALL[..3] };
         let chosen: Vec<&str> = rule.categories.iter().map(String::as_str).collect();
         let words = page.words;
@@ -113,6 +119,8 @@ impl Sheet {
             silent_minutes: rule.silent_minutes.to_string(),
             delivery: choices(words, "delivery", &["at_once", "daily"], &[&word(rule.delivery)]),
             digest_hour: rule.digest_hour.to_string(),
+            timezone: rule.timezone.clone().unwrap_or_default(),
+            zone,
             channel: choices(words, "channel", &["mail", "webhook"], &[&word(rule.channel)]),
             url: rule.url.clone().unwrap_or_default(),
             addresses: rule.addresses.join(" "),
@@ -152,6 +160,7 @@ fn sent(form: &Form) -> Map<String, Value> {
         ("silent_minutes", number("silent_minutes")),
         ("delivery", json!(text("delivery"))),
         ("digest_hour", number("digest_hour")),
+        ("timezone", json!(Some(text("timezone")).filter(|name| !name.is_empty()))),
         ("channel", json!(text("channel"))),
         ("url", json!(url)),
         ("addresses", json!(if is_mail { list("addresses") } else { Vec::new() })),
@@ -198,24 +207,27 @@ pub async fn page(State(pages): State<Pages>, person: Person, query: QueryPairs)
     let said = match query.one("said")? {
         Some("tested") => Some("notifications.tested"),
         Some("retried") => Some("notifications.retried"),
+        Some("retried_all") => Some("notifications.retried_all"),
         Some(_) => Some("said.saved"),
         None => None,
     };
     // Whoever reads these pages in a language probably wants mail in it.
     let spoken = serde_json::from_value(json!(person.page.words.lang().tag())).unwrap_or_default();
     let blank = Rule { language: spoken, ..Rule::default() };
-    list(&pages, person, &blank, Vec::new(), said).await
+    // A number that is none is the first page.
+    let before = query.one("before")?.and_then(|no| no.parse().ok());
+    list(&pages, person, (&blank, Vec::new()), said, before).await
 }
 
 async fn list(
     pages: &Pages,
     person: Person,
-    blank: &Rule,
-    wrong: Vec<FieldError>,
+    (blank, wrong): (&Rule, Vec<FieldError>),
     said: Option<&'static str>,
+    before: Option<i64>,
 ) -> Result<Response, Oops> {
     let page = person.page.at("/notifications");
-    let listing = notifications::list(&pages.desk, &person.actor).await?;
+    let listing = notifications::list(&pages.desk, &person.actor, before).await?;
     let zone = match pages.desk.own_store().await? {
         Some(code) => pages.stores().await?.zone(&code),
         None => TimeZone::UTC,
@@ -224,29 +236,32 @@ async fn list(
     let dead = listing.dead.iter().map(|dead| Dead {
         no: dead.no,
         rule: name(dead.rule_id).unwrap_or_default(),
-        about: page.of("told", what(&dead.what)).into_owned(),
+        about: page.of("told", dead.what.about()).into_owned(),
         incident: dead.what.incident(),
         error: dead.error.clone(),
         at: moment::at(dead.made_ms, &zone, page.words),
     });
     let dead = dead.collect();
-    let rules = listing.rules.iter().map(|row| card(row, &zone, &page)).collect();
-    let form = Sheet::of(blank, &listing, &page);
-    html_or_wrong(!wrong.is_empty(), &ListPage { rules, dead, form, wrong, said, p: page })
-}
-
-fn what(what: &What) -> &'static str {
-    match what {
-        What::Incident { .. } => "incident",
-        What::Overdue { .. } => "overdue",
-        What::Osha { .. } => "osha",
-        What::Silent { .. } => "silent",
-        What::Digest { .. } => "digest",
-        What::Test { .. } => "test",
+    let mut rules = Vec::with_capacity(listing.rules.len());
+    for row in &listing.rules {
+        rules.push(card(row, &zone, &zone::name(&pages.desk, &row.rule).await?, &page));
     }
+    let form = Sheet::of(blank, &listing, &page, zone::name(&pages.desk, blank).await?);
+    let view = ListPage {
+        rules,
+        dead,
+        dead_count: listing.dead_count.count,
+        forgotten: listing.dead_count.forgotten,
+        older: listing.dead_before,
+        form,
+        wrong,
+        said,
+        p: page,
+    };
+    html_or_wrong(!view.wrong.is_empty(), &view)
 }
 
-fn card(row: &RuleRow, zone: &TimeZone, page: &Page) -> Card {
+fn card(row: &RuleRow, zone: &TimeZone, clocks: &str, page: &Page) -> Card {
     let rule = &row.rule;
     let to = match rule.channel {
         Channel::Mail => rule.addresses.join(", "),
@@ -254,7 +269,7 @@ fn card(row: &RuleRow, zone: &TimeZone, page: &Page) -> Card {
     };
     let mut about = page.of("told", &word(rule.about)).into_owned();
     if rule.delivery == Delivery::Daily {
-        about = format!("{about} · {}", page.t("delivery.daily"));
+        about = format!("{about} · {}, {:02}:00 {clocks}", page.t("delivery.daily"), rule.digest_hour);
     }
     Card {
         id: row.id,
@@ -273,11 +288,11 @@ fn card(row: &RuleRow, zone: &TimeZone, page: &Page) -> Card {
 pub async fn add(State(pages): State<Pages>, person: Person, form: Form) -> Result<Response, Oops> {
     let rule = match read(&form) {
         Ok(rule) => rule,
-        Err(wrong) => return list(&pages, person, &shown(&form), wrong, None).await,
+        Err(wrong) => return list(&pages, person, (&shown(&form), wrong), None, None).await,
     };
     match notifications::create(&pages.desk, &person.actor, rule).await {
         Ok(kept) => after(&pages, person, kept).await,
-        Err(error) => list(&pages, person, &shown(&form), mendable(error)?, None).await,
+        Err(error) => list(&pages, person, (&shown(&form), mendable(error)?), None, None).await,
     }
 }
 
@@ -290,7 +305,7 @@ async fn after(pages: &Pages, person: Person, kept: Kept) -> Result<Response, Oo
 }
 
 async fn found(pages: &Pages, person: &Person, id: Uuid) -> Result<RuleRow, Oops> {
-    let listing = notifications::list(&pages.desk, &person.actor).await?;
+    let listing = notifications::list(&pages.desk, &person.actor, None).await?;
     listing.rules.into_iter().find(|row| row.id == id).ok_or_else(|| Refusal::NotFound.into())
 }
 
@@ -303,8 +318,9 @@ async fn one_page(
     secret: Option<String>,
 ) -> Result<Response, Oops> {
     let page = person.page.at(format!("/notifications/{}", row.id.hyphenated()));
-    let listing = notifications::list(&pages.desk, &person.actor).await?;
-    let form = Sheet::of(typed.as_ref().unwrap_or(&row.rule), &listing, &page);
+    let listing = notifications::list(&pages.desk, &person.actor, None).await?;
+    let rule = typed.as_ref().unwrap_or(&row.rule);
+    let form = Sheet::of(rule, &listing, &page, zone::name(&pages.desk, rule).await?);
     let is_wrong = !wrong.is_empty();
     html_or_wrong(is_wrong, &OnePage { id: row.id, name: row.rule.name, form, wrong, secret, p: page })
 }
@@ -363,4 +379,10 @@ pub async fn settle(
     }
     jobs::retry(&pages.desk, &person.actor, no).await?;
     Ok(go("/notifications?said=retried"))
+}
+
+/// 303: every message that was set aside is sent again.
+pub async fn settle_all(State(pages): State<Pages>, person: Person) -> Result<Response, Oops> {
+    notifications::retry_all(&pages.desk, &person.actor).await?;
+    Ok(go("/notifications?said=retried_all"))
 }

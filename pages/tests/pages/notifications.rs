@@ -77,14 +77,33 @@ async fn a_rule_is_made_tested_changed_and_deleted_at_the_page() {
     assert!(ada.get("/notifications").await.is(200).says("kim@example.com, lee@example.com"));
 
     // One that was set aside is seen, sent again, given up.
-    let job = hub.desk.jobs().take("notify", T0 + 1).await.unwrap().unwrap();
+    let job = hub.desk.jobs().take("notify", T0 + 1, &[]).await.unwrap().unwrap();
     hub.desk.jobs().bury(job.no, "the receiver answers 410".to_owned()).await.unwrap();
     let list = ada.get("/notifications").await.is(200);
     assert!(list.says("Could not be sent") && list.says("the receiver answers 410") && list.says("A test"));
     let dead = format!("/notifications/messages/{}", job.no);
     assert_eq!(ada.post(&dead, &[("do", "retry")]).await.leads(), "/notifications?said=retried");
     assert!(!ada.get("/notifications").await.is(200).says("Could not be sent"));
+    // All at once.
+    let job = hub.desk.jobs().take("notify", T0 + 1, &[]).await.unwrap().unwrap();
+    hub.desk.jobs().bury(job.no, "the receiver answers 410".to_owned()).await.unwrap();
+    assert!(ada.get("/notifications").await.is(200).says("1 in all"));
+    assert_eq!(ada.post("/notifications/messages", &[]).await.leads(), "/notifications?said=retried_all");
+    assert!(ada.get("/notifications?said=retried_all").await.is(200).says("They are all on their way again."));
     ada.post(&dead, &[("do", "discard")]).await.is(404);
+
+    // The label says whose clocks the hour is of.
+    assert!(ada.get(&path).await.is(200).says("Hour of the daily message (UTC)"));
+    let daily = [("channel", "mail"), ("addresses", "kim@example.com"), ("timezone", "America/Chicago")];
+    let mut daily = with(&daily);
+    daily.retain(|(name, _)| *name != "delivery");
+    daily.push(("delivery", "daily"));
+    assert_eq!(ada.post(&path, &daily).await.leads(), "/notifications?said=saved");
+    assert!(ada.get("/notifications").await.is(200).says("Once a day, 06:00 America/Chicago"));
+    assert!(ada.get(&path).await.is(200).says("Hour of the daily message (America/Chicago)"));
+    daily.push(("timezone", "Mars/Olympus"));
+    daily.retain(|field| *field != ("timezone", "America/Chicago"));
+    assert!(ada.post(&path, &daily).await.is(422).says("Time zone"));
 
     let mut spanish = Browser::of(&hub, "ada").await.speaks("es");
     assert!(spanish.get("/notifications").await.is(200).says("Avisos"));

@@ -1,12 +1,14 @@
 //! Rules, what they have told, and clocks. `counters` holds `notified`: the last change that was looked at; no row while no
-//! rule is enabled, so that a site that tells nobody anything does no work for it.
+//! rule is enabled, so that a site that tells nobody anything does no work for it; and `notifications_forgotten`.
 
 use super::SqliteLedger;
+use super::acts;
 use super::fail::{Done, Fail};
 use super::site::{counter, set_counter};
 use crate::error::{Error, Refusal};
 use crate::ledger::{
-    Changed, DeadMessage, DueClock, Gathered, MOST_COUNTED, MessageRow, NewMessage, Noted, Notifications, RuleRow,
+    Changed, DeadCount, DeadMessage, DueClock, Gathered, MOST_COUNTED, MessageRow, NewAct, NewMessage, Noted,
+    Notifications, RuleRow,
 };
 use crate::notifications::clocks::Facts;
 use crate::notifications::job;
@@ -19,6 +21,8 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 const CURSOR: &str = "notified";
+/// Messages set aside that were forgotten.
+const FORGOT: &str = "notifications_forgotten";
 /// Messages that are forgotten at once.
 const FORGOTTEN: u32 = 500;
 
@@ -105,6 +109,10 @@ fn save(db: &Connection, id: Uuid, rule: &Rule, secret: Option<&str>, by: &str, 
             let sql = "UPDATE notification_rules SET since_ms = ?2, since_no = ?3 WHERE rule_id = ?1";
             db.prepare_cached(sql)?.execute(params![id, now_ms, last_change(db)?])?;
         }
+        // What waits goes to where the rule leads now, and soon.
+        let sql = "UPDATE jobs SET lane = ?3, run_at_ms = min(run_at_ms, ?4) WHERE kind = ?1 AND state = 'waiting' AND key IN \
+                   (SELECT message_id FROM notification_messages WHERE rule_id = ?2 AND state = 'waiting')";
+        db.prepare_cached(sql)?.execute(params![job::KIND, id, job::lane(rule), now_ms])?;
     }
     begin_or_end(db)
 }
@@ -237,17 +245,21 @@ fn count_lately(db: &Connection, rule_id: Uuid, now_ms: i64) -> Done<u32> {
 
 /// Keeps a message and queues it, unless it is there or its rule is gone; false then.
 fn add(db: &Connection, message: &NewMessage, gathered: bool, now_ms: i64) -> Done<bool> {
+    let sql = "SELECT rule FROM notification_rules WHERE rule_id = ?1";
+    let rule: Option<String> = db.prepare_cached(sql)?.query_row([message.rule_id], |row| row.get(0)).optional()?;
+    let Some(rule) = rule else {
+        return Ok(false);
+    };
     let id = message.what.id(message.rule_id);
     let state = if gathered { "gathered" } else { "waiting" };
-    let sql = "INSERT INTO notification_messages (message_id, rule_id, what, state, made_ms) \
-               SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM notification_rules WHERE rule_id = ?2) \
+    let sql = "INSERT INTO notification_messages (message_id, rule_id, what, state, made_ms) VALUES (?1, ?2, ?3, ?4, ?5) \
                ON CONFLICT (message_id) DO NOTHING";
     let values = params![id, message.rule_id, json(&message.what)?, state, now_ms];
     if db.prepare_cached(sql)?.execute(values)? == 0 {
         return Ok(false);
     }
     if !gathered {
-        enqueue(db, &job::of(&id, now_ms), now_ms)?;
+        enqueue(db, &job::of(&id, &parse("the rule", &rule)?, now_ms), now_ms)?;
     }
     Ok(true)
 }
@@ -313,12 +325,12 @@ fn note_try(db: &Connection, id: &str, error: Option<&str>, now_ms: i64) -> Done
     Ok(())
 }
 
-fn dead(db: &Connection, limit: u32) -> Done<Vec<DeadMessage>> {
+fn dead(db: &Connection, before: i64, limit: u32) -> Done<Vec<DeadMessage>> {
     let sql = "SELECT j.job_no, m.message_id, m.rule_id, m.what, coalesce(j.error, ''), j.attempts, m.made_ms FROM jobs j \
                CROSS JOIN notification_messages m ON m.message_id = j.key \
-               WHERE j.state = 'dead' AND j.kind = ?1 ORDER BY j.job_no DESC LIMIT ?2";
+               WHERE j.state = 'dead' AND j.kind = ?1 AND j.job_no < ?2 ORDER BY j.job_no DESC LIMIT ?3";
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(params![job::KIND, limit], |row| {
+    let rows = statement.query_map(params![job::KIND, before, limit], |row| {
         let what: String = row.get(3)?;
         Ok((what, (row.get(0)?, row.get(1)?, row.get(2)?, row.get(4)?, row.get(5)?, row.get(6)?)))
     })?;
@@ -328,6 +340,32 @@ fn dead(db: &Connection, limit: u32) -> Done<Vec<DeadMessage>> {
         all.push(DeadMessage { no, id, rule_id, what: parse("the message", &what)?, error, attempts, made_ms });
     }
     Ok(all)
+}
+
+fn count_dead(db: &Connection) -> Done<DeadCount> {
+    let sql = "SELECT count(*) FROM jobs WHERE kind = ?1 AND state = 'dead'";
+    let count: i64 = db.prepare_cached(sql)?.query_row([job::KIND], |row| row.get(0))?;
+    let forgotten = counter(db, FORGOT)?.unwrap_or(0);
+    Ok(DeadCount { count: count.unsigned_abs(), forgotten: forgotten.unsigned_abs() })
+}
+
+/// All at once: they are as many as there were, and each is one row.
+fn revive(db: &Connection, now_ms: i64) -> Done<u64> {
+    let sql = "UPDATE OR IGNORE jobs SET state = 'waiting', run_at_ms = ?2, queued_ms = ?2, attempts = 0, crashes = 0, \
+               died_ms = NULL WHERE kind = ?1 AND state = 'dead'";
+    Ok(db.prepare_cached(sql)?.execute(params![job::KIND, now_ms])? as u64)
+}
+
+/// Messages stay remembered, so that nothing is told twice; what is forgotten is that somebody might still send them.
+fn forget_dead(db: &Connection, before_ms: i64, now_ms: i64) -> Done<()> {
+    let sql = "UPDATE jobs SET died_ms = ?2 WHERE kind = ?1 AND state = 'dead' AND (died_ms IS NULL OR died_ms > ?2)";
+    db.prepare_cached(sql)?.execute(params![job::KIND, now_ms])?;
+    let sql = "DELETE FROM jobs WHERE kind = ?1 AND state = 'dead' AND died_ms < ?2";
+    let forgotten = db.prepare_cached(sql)?.execute(params![job::KIND, before_ms])?;
+    if forgotten > 0 {
+        set_counter(db, FORGOT, counter(db, FORGOT)?.unwrap_or(0) + forgotten as i64)?;
+    }
+    Ok(())
 }
 
 fn forget(db: &Connection, before_ms: i64) -> Done<u64> {
@@ -348,13 +386,25 @@ impl Notifications for SqliteLedger {
         rule: Rule,
         secret: Option<String>,
         by: String,
+        act: Option<NewAct>,
         now_ms: i64,
     ) -> Result<(), Error> {
-        self.write(move |db| save(db, id, &rule, secret.as_deref(), &by, now_ms)).await
+        self.write(move |db| {
+            save(db, id, &rule, secret.as_deref(), &by, now_ms)?;
+            act.map_or(Ok(()), |act| acts::note(db, &act))
+        })
+        .await
     }
 
-    async fn remove_notification_rule(&self, id: Uuid) -> Result<bool, Error> {
-        self.write(move |db| remove(db, id)).await
+    async fn remove_notification_rule(&self, id: Uuid, act: Option<NewAct>) -> Result<bool, Error> {
+        self.write(move |db| {
+            let removed = remove(db, id)?;
+            if let Some(act) = act.filter(|_| removed) {
+                acts::note(db, &act)?;
+            }
+            Ok(removed)
+        })
+        .await
     }
 
     async fn notification_cursor(&self) -> Result<Option<i64>, Error> {
@@ -395,8 +445,28 @@ impl Notifications for SqliteLedger {
         self.write(move |db| note_try(db, &id, error.as_deref(), now_ms)).await
     }
 
-    async fn dead_messages(&self, limit: u32) -> Result<Vec<DeadMessage>, Error> {
-        self.read(move |db| dead(db, limit)).await
+    async fn dead_messages(&self, before: Option<i64>, limit: u32) -> Result<Vec<DeadMessage>, Error> {
+        self.read(move |db| dead(db, before.unwrap_or(i64::MAX), limit)).await
+    }
+
+    async fn dead_count(&self) -> Result<DeadCount, Error> {
+        self.read(count_dead).await
+    }
+
+    async fn revive_messages(&self, act: Option<NewAct>, now_ms: i64) -> Result<u64, Error> {
+        self.write(move |db| {
+            let count = revive(db, now_ms)?;
+            if let Some(mut act) = act.filter(|_| count > 0) {
+                act.details = serde_json::json!({ "jobs": count });
+                acts::note(db, &act)?;
+            }
+            Ok(count)
+        })
+        .await
+    }
+
+    async fn forget_dead(&self, before_ms: i64, now_ms: i64) -> Result<(), Error> {
+        self.write(move |db| forget_dead(db, before_ms, now_ms)).await
     }
 
     async fn forget_messages(&self, before_ms: i64) -> Result<u64, Error> {

@@ -59,6 +59,14 @@ pub(super) fn line(item: ActItem, stores: &Stores, words: &Words) -> ActLine {
             None => "/settings".to_owned(),
         },
         name::ACCOUNT_ADDED | name::ACCOUNT_CHANGED => format!("/users?{}", query("q", &item.subject)),
+        name::NOTIFICATION_ADDED
+        | name::NOTIFICATION_CHANGED
+        | name::NOTIFICATION_SECRET_RENEWED
+        | name::NOTIFICATION_TESTED
+            if is_id =>
+        {
+            format!("/notifications/{}", item.subject)
+        }
         _ => String::new(),
     };
     let store = match item.store_code.as_str() {
