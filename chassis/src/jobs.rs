@@ -34,6 +34,8 @@ pub const MOST_CRASHES: u32 = 3;
 pub const MOST_ATTEMPTS: u32 = 12;
 /// The pauses between tries.
 const PACE: Backoff = Backoff { floor: Duration::from_secs(2), cap: Duration::from_secs(600) };
+/// The pause of a job whose time has not come, in milliseconds.
+const WAIT_MS: i64 = 30_000;
 /// No job is put off for longer; one that is due later than this after now was queued by a clock that has been set back since.
 const MOST_AHEAD_MS: i64 = 3_600_000;
 /// How long running jobs may take to end when the program stops.
@@ -108,6 +110,8 @@ pub struct JobCount {
 pub enum JobError {
     /// It may work later.
     Retry(String),
+    /// Its time has not come, and it was not tried: that may go on for as long as it takes.
+    Wait(String),
     /// It never will.
     Dead(String),
 }
@@ -130,6 +134,8 @@ pub trait Queue: Send + Sync {
     async fn done(&self, no: i64) -> Result<(), QueueError>;
     /// Has a running job wait until `run_at_ms`.
     async fn retry(&self, no: i64, run_at_ms: i64, error: String) -> Result<(), QueueError>;
+    /// Has a running job wait until `run_at_ms`, as if it had not been taken.
+    async fn put_off(&self, no: i64, run_at_ms: i64, error: String) -> Result<(), QueueError>;
     /// Sets a running job aside.
     async fn bury(&self, no: i64, error: String) -> Result<(), QueueError>;
     /// Notes how far a running job is.
@@ -289,6 +295,10 @@ impl Runner {
             slow::note(slow::Kind::Job, begun.elapsed(), || format!("{kind} {key}"));
             let noted = match ended {
                 Ok(()) => queue.done(no).await,
+                Err(JobError::Wait(why)) => {
+                    tracing::debug!(kind, key, why, "a job has to wait");
+                    queue.put_off(no, clock.now_ms().saturating_add(WAIT_MS), shorten(why)).await
+                }
                 Err(JobError::Retry(why)) if attempt < attempts => {
                     let pause = PACE.delay(attempt, random);
                     tracing::info!(kind, key, attempt, why, pause_ms = pause.as_millis(), "a job is tried again later");

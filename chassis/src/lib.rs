@@ -9,6 +9,7 @@ pub mod blobs;
 pub mod bundle;
 pub mod clock;
 pub mod config;
+pub mod disk;
 pub mod folder;
 pub mod heavy;
 pub mod http;

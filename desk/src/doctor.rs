@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::ledger::{Identity, NodeRow};
 use chassis::backup::series;
 use chassis::blobs::Sha256;
+use chassis::disk::{Bounds, Room};
 use chassis::folder::DataFolder;
 use serde::Serialize;
 use std::path::Path;
@@ -13,8 +14,6 @@ use uuid::Uuid;
 
 /// Clocks outside these years were never set: 2024-01-01 to 2100-01-01, milliseconds since 1970.
 const SANE_MS: std::ops::Range<i64> = 1_704_067_200_000..4_102_444_800_000;
-/// Room that a store needs for a day of photos, in bytes.
-const ROOM_BYTES: usize = 64 * 1024 * 1024;
 /// A backup made by itself that is older than this was to be followed by another, milliseconds.
 const OLD_BACKUP_MS: i64 = 3 * 24 * 60 * 60 * 1000;
 /// Damaged things that are named.
@@ -229,15 +228,30 @@ async fn backups(desk: &Desk, folder: &DataFolder) -> Finding {
     Finding::new("backups", Health::Ok, format!("the last one is {file}, of {at}"))
 }
 
-/// Whether there is room for some photos: the one honest question is to write.
+/// Whether there is room, asked without taking any: a disk that is full must not become fuller by being looked at.
 fn room(folder: &Path) -> Finding {
-    let path = folder.join(format!("room-{}.tmp", std::process::id()));
-    let written = std::fs::write(&path, vec![0x5a; ROOM_BYTES]);
-    let _ = std::fs::remove_file(&path);
-    match written {
-        Ok(()) => Finding::new("disk", Health::Ok, format!("takes {} MiB more at least", ROOM_BYTES >> 20)),
+    let report = match chassis::disk::survey(folder, Bounds::default()) {
+        Ok(report) => report,
         Err(error) => {
-            Finding::new("disk", Health::Fail, format!("takes no {} MiB more ({error}); make room", ROOM_BYTES >> 20))
+            let detail = format!("the file system does not say how much room it has ({error}); look at it");
+            return Finding::new("disk", Health::Warn, detail);
+        }
+    };
+    let (free_mib, floor_mib) = (report.free_bytes >> 20, report.floor_bytes >> 20);
+    let what = "remove what is not needed, move backups elsewhere, or give it a larger disk";
+    match report.state {
+        Room::Plenty => Finding::new("disk", Health::Ok, format!("{free_mib} MiB free")),
+        // A folder that was never served has none yet.
+        Room::Reserve if report.free_bytes > 2 * report.floor_bytes => Finding::new(
+            "disk",
+            Health::Ok,
+            format!("{free_mib} MiB free; the reserve is made when the folder is served"),
+        ),
+        Room::Low | Room::Reserve => {
+            let detail = format!(
+                "{free_mib} MiB free: below {floor_mib} MiB (disk.floor_mib) photos and files are not taken, reports still are; {what}"
+            );
+            Finding::new("disk", Health::Fail, detail)
         }
     }
 }

@@ -4,6 +4,7 @@
 //! refused with their line.
 
 mod check;
+mod disk;
 mod erasure;
 mod keep;
 mod quarantine;
@@ -17,6 +18,7 @@ mod traces;
 
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, load_file};
+use chassis::disk::DiskLayer;
 use chassis::http::TlsLayer;
 use chassis::mail::MailLayer;
 use chassis::overlay;
@@ -268,6 +270,7 @@ struct Layer {
     tls: Option<TlsLayer>,
     backup: Option<ScheduleLayer>,
     slow: Option<SlowLayer>,
+    disk: Option<DiskLayer>,
     traces: Option<TracesLayer>,
     mail: Option<MailLayer>,
     webhooks: Option<WebhookLayer>,
@@ -304,6 +307,7 @@ overlay!(Layer {
     tls,
     backup,
     slow,
+    disk,
     traces,
     mail,
     webhooks,

@@ -39,7 +39,8 @@ impl Settings {
         let differs = differences(&self.now, &new);
         self.desk.set_scrub(new.scrub);
         slow::set(new.slow);
-        self.now.slow = new.slow;
+        self.desk.blobs().guard().set(new.disk);
+        (self.now.slow, self.now.disk) = (new.slow, new.disk);
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, ..self.now.telemetry.clone() };
         (self.now.scrub, self.now.photos) = (new.scrub, new.photos);
@@ -60,6 +61,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         scrub,
         tls,
         slow,
+        disk,
         mail,
         webhooks,
     } = new;
@@ -82,6 +84,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("scrub.paused", old.scrub.paused != scrub.paused, at_once),
         ("tls", old.tls != *tls, waits),
         ("slow", old.slow != *slow, at_once),
+        ("disk", old.disk != *disk, at_once),
         ("mail", old.mail != *mail, waits),
         ("webhooks", old.webhooks != *webhooks, waits),
     ]

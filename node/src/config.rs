@@ -4,6 +4,7 @@
 //! refused with their line.
 
 mod check;
+mod disk;
 mod headquarters;
 mod keep;
 mod line;
@@ -22,6 +23,7 @@ pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{ConfigError, Layered, credential, listen_address, load_file};
+use chassis::disk::{Bounds, DiskLayer};
 use chassis::http::{TlsConfig, TlsLayer};
 use chassis::mail::{MailConfig, MailLayer};
 use chassis::outbound::{MAX_PINS, Pin};
@@ -34,6 +36,7 @@ use clap::{Args, Parser, Subcommand};
 use desk::House;
 use desk::accounts::pins::Pins;
 use desk::scrub::Scrub;
+use disk::DiskArgs;
 use headquarters::Overridden;
 use line::{LinkLayer, PhotosLayer, policy, tempo};
 use pin::PinArgs;
@@ -191,6 +194,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     slow: SlowArgs,
     #[command(flatten)]
+    disk: DiskArgs,
+    #[command(flatten)]
     traces: TracesArgs,
     #[command(flatten)]
     pin: PinArgs,
@@ -239,6 +244,7 @@ struct Layer {
     tls: Option<TlsLayer>,
     backup: Option<ScheduleLayer>,
     slow: Option<SlowLayer>,
+    disk: Option<DiskLayer>,
     traces: Option<TracesLayer>,
     mdns: Option<bool>,
     mail: Option<MailLayer>,
@@ -276,6 +282,7 @@ overlay!(Layer {
     tls,
     backup,
     slow,
+    disk,
     traces,
     mdns,
     mail,
@@ -348,6 +355,8 @@ pub struct ServeConfig {
     pub tls: TlsConfig,
     /// What counts as slow.
     pub slow: Thresholds,
+    /// From when on the disk has too little room.
+    pub disk: Bounds,
     /// Whether the network is told that the node is here.
     pub mdns: bool,
     /// Where mail goes out.
@@ -367,6 +376,8 @@ pub struct StatusConfig {
     pub data_dir: PathBuf,
     /// Whether a machine reads it.
     pub json: bool,
+    /// From when on the disk has too little room.
+    pub disk: Bounds,
 }
 
 impl PlaceArgs {
@@ -488,6 +499,7 @@ impl ServeArgs {
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,
             slow: self.slow.layer().over(layer.slow).map_err(UsageError::Range)?,
+            disk: self.disk.layer().over(layer.disk).map_err(UsageError::Range)?,
             pins: self.pin.over(layer.pin_days)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
@@ -510,7 +522,8 @@ impl StatusArgs {
     /// A file that cannot be used; an option that is missing.
     pub fn resolve(self) -> Result<StatusConfig, UsageError> {
         let (data_dir, layer) = self.place.layered(Layer { json: self.json, ..Layer::default() })?;
-        Ok(StatusConfig { data_dir, json: layer.json.unwrap_or(false) })
+        let disk = DiskLayer::default().over(layer.disk).map_err(UsageError::Range)?;
+        Ok(StatusConfig { data_dir, json: layer.json.unwrap_or(false), disk })
     }
 }
 
@@ -535,61 +548,4 @@ fn cache_bytes(mib: Option<u64>) -> Result<u64, UsageError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chassis::outbound::Backoff;
-    use std::time::Duration;
-
-    fn parse(line: &str) -> Command {
-        Cli::try_parse_from(line.split_whitespace()).unwrap().command
-    }
-
-    #[test]
-    fn the_command_line_is_sound() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn one_file_serves_every_command_and_the_command_line_goes_first() {
-        let dir = std::env::temp_dir().join(format!("aincident-node-config-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let file = dir.join("node.toml");
-        std::fs::write(
-            &file,
-            "data_dir = '/d'\nlisten = '127.0.0.1:1'\nhub = 'https://h'\n[link]\nmax_backoff_ms = 500\n",
-        )
-        .unwrap();
-        let Command::Serve(args) = parse(&format!("x serve --config {} --listen 127.0.0.1:2", file.display())) else {
-            panic!()
-        };
-        let serve = args.resolve().unwrap();
-        assert_eq!((serve.listen.as_str(), serve.data_dir.to_str()), ("127.0.0.1:2", Some("/d")));
-        assert_eq!(serve.tempo.pace, Backoff { floor: Duration::from_millis(500), cap: Duration::from_millis(500) });
-        let Command::Enroll(args) = parse(&format!("x enroll --config {} --code A-B --replace", file.display())) else {
-            panic!()
-        };
-        let enroll = args.resolve().unwrap();
-        assert!(enroll.replace && !enroll.plain_http && enroll.hub == "https://h");
-        assert!(!format!("{enroll:?}").contains("A-B"));
-        std::fs::write(&file, "listen = 'x'\nhubb = 'y'\n").unwrap();
-        let Command::Status(args) = parse(&format!("x status --data-dir /d --config {}", file.display())) else {
-            panic!()
-        };
-        let error = args.resolve().unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("hubb"), "{error}");
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
-
-    #[test]
-    fn what_is_missing_or_out_of_range_is_named() {
-        let Command::Status(args) = parse("x status --json --config /dev/null") else {
-            panic!()
-        };
-        assert!(args.resolve().unwrap_err().to_string().contains("--data-dir"));
-        let Command::Serve(args) = parse("x serve --data-dir /d --link-max-backoff-ms 7") else {
-            panic!()
-        };
-        assert!(args.resolve().unwrap_err().to_string().contains("max_backoff_ms"));
-    }
-}
+mod tests;

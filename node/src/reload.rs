@@ -104,7 +104,8 @@ impl Settings {
         let differs = differences(&self.now, &new);
         self.desk.set_scrub(new.scrub);
         slow::set(new.slow);
-        self.now.slow = new.slow;
+        self.desk.blobs().guard().set(new.disk);
+        (self.now.slow, self.now.disk) = (new.slow, new.disk);
         self.replicator.keep_to(new.tempo);
         let log = new.telemetry.log;
         self.now.telemetry = TelemetryConfig { log, ..self.now.telemetry.clone() };
@@ -129,6 +130,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         scrub,
         tls,
         slow,
+        disk,
         mdns,
         mail,
         webhooks,
@@ -164,6 +166,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("tls", old.tls != *tls, waits),
         ("mdns", old.mdns != *mdns, waits),
         ("slow", old.slow != *slow, at_once),
+        ("disk", old.disk != *disk, at_once),
         ("mail", old.mail != *mail, waits),
         ("webhooks", old.webhooks != *webhooks, waits),
         ("pin_days", old.pins != *pins, waits),

@@ -279,6 +279,9 @@ pub struct NodeStatus {
     /// What it made of headquarters' settings, where its program knows of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<SettingsReport>,
+    /// Whether its disk has no room for photos and files; reports are taken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disk_low: bool,
 }
 
 /// The hub says where it stands. Not `Debug`-printed whole: it holds a secret.

@@ -160,6 +160,7 @@ fn status() -> NodeStatus {
         clock_offset_ms: -1500,
         version: "0.1.0".to_owned(),
         settings: None,
+        disk_low: false,
     }
 }
 

@@ -212,3 +212,17 @@ async fn a_job_that_a_clock_years_ahead_queued_is_done_once_the_clock_is_right()
     stop.cancel();
     running.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_job_that_has_to_wait_is_not_counted_as_tried_however_often_it_has_to() {
+    let folder = Folder::new();
+    let db = open(&folder.0);
+    queue_up(&db, vec![job("a", 5)]).await;
+    let queue = SqliteQueue::new(db);
+    for now_ms in 0..20 {
+        let job = queue.take("test", now_ms).await.unwrap().unwrap();
+        assert_eq!(job.attempt, 1);
+        queue.put_off(job.no, now_ms + 1, "no room".to_owned()).await.unwrap();
+    }
+    assert_eq!(queue.next_due("test").await.unwrap(), Some(20));
+}

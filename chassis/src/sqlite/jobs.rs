@@ -152,6 +152,18 @@ impl Queue for SqliteQueue {
         .await
     }
 
+    async fn put_off(&self, no: i64, run_at_ms: i64, error: String) -> Result<(), QueueError> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE jobs SET state = 'waiting', run_at_ms = ?2, error = ?3, attempts = max(attempts - 1, 0) \
+                 WHERE job_no = ?1 AND state = 'running'",
+            )?
+            .execute(params![no, run_at_ms, error])?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn bury(&self, no: i64, error: String) -> Result<(), QueueError> {
         self.write(move |db| {
             db.prepare_cached("UPDATE jobs SET state = 'dead', error = ?2 WHERE job_no = ?1 AND state = 'running'")?

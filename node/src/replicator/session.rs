@@ -351,6 +351,7 @@ impl Session {
         NodeStatus {
             pending_blobs: view.contents.0,
             pending_blob_bytes: view.contents.1,
+            disk_low: self.desk.blobs().guard().is_low(),
             settings: Some(self.desk.settings_report().borrow().clone()).filter(|report| !report.version.is_empty()),
             ..node_status(view.backlog.pending_changes, view.backlog.quarantined, self.board.now().clock_offset_ms)
         }
