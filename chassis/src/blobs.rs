@@ -24,6 +24,7 @@ pub use incoming::{Incoming, Kept};
 pub use read::Reading;
 pub use steps::Steps;
 
+use crate::disk::Guard;
 use crate::heavy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
@@ -115,6 +116,7 @@ pub struct Blobs {
     root: Arc<PathBuf>,
     /// Held for the moment in which a content is found to be there, or removed because nobody named it for long.
     gate: Arc<Mutex<()>>,
+    guard: Guard,
 }
 
 impl Blobs {
@@ -130,7 +132,20 @@ impl Blobs {
             make(&root.join(format!("{first:02x}")))?;
         }
         File::open(root)?.sync_all()?;
-        Ok(Self { root: Arc::new(root.to_owned()), gate: Arc::default() })
+        Ok(Self { root: Arc::new(root.to_owned()), gate: Arc::default(), guard: Guard::default() })
+    }
+
+    /// The same folder, into which nothing is written while `guard` says that there is no room.
+    #[must_use]
+    pub fn guarded(mut self, guard: Guard) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// What watches the room of its disk.
+    #[must_use]
+    pub const fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Where the content with that digest is, or would be.

@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod clock;
 pub mod config;
 pub mod figures;
+pub mod disk;
 pub mod folder;
 pub mod heavy;
 pub mod http;

@@ -19,6 +19,7 @@ mod lookout;
 mod migrate;
 mod open;
 mod readers;
+mod relief;
 mod survey;
 pub mod tidy;
 pub mod uploads;
@@ -40,6 +41,7 @@ pub use error::{OpenError, ReadError, StoreError, WriteError};
 pub use in_place::{Disk, Moment};
 pub use migrate::{before_upgrade, runner};
 pub use refinery;
+pub use relief::Relief;
 pub use rusqlite;
 
 pub use survey::{Survey, survey};
@@ -47,7 +49,7 @@ pub use survey::{Survey, survey};
 use in_place::InPlace;
 use lookout::Lookout;
 use readers::Readers;
-use writer::{Message, Shared, TypedJob};
+use writer::{Manner, Message, Shared, TypedJob};
 
 /// How long a read may take before it is interrupted, unless it says otherwise.
 pub const READ_DEADLINE: Duration = Duration::from_secs(10);
@@ -68,6 +70,8 @@ pub struct OpenOptions {
     pub newest_schema: i32,
     /// What the writing connection is like.
     pub writing: Writing,
+    /// What makes room where the disk is full.
+    pub relief: Option<Arc<dyn Relief>>,
     /// Everything is done where it is asked for, on no thread of its own, as far as this disk lets it: for simulations.
     /// Commits of other processes are not noticed then.
     pub in_place: Option<Arc<dyn Disk>>,
@@ -84,6 +88,7 @@ impl OpenOptions {
             migrations,
             readers: 4,
             writing: Writing::default(),
+            relief: None,
             in_place: None,
         }
     }
@@ -151,7 +156,8 @@ impl Database {
         }
         let (queue, jobs) = mpsc::channel(QUEUE_JOBS);
         let lookout = Lookout::start(&path, queue.clone())?;
-        let writer = writer::start(path.clone(), connection, options.writing, jobs, Arc::clone(&shared))?;
+        let relief = options.relief;
+        let writer = writer::start(path.clone(), connection, options.writing, relief, jobs, Arc::clone(&shared))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
@@ -190,7 +196,7 @@ impl Database {
         T: Send + 'static,
         E: StoreError + Send + 'static,
     {
-        self.line_up(job, false).await
+        self.line_up(job, Manner { is_tidy: false, again: None }).await
     }
 
     /// [`Database::write`] for a job that leaves nothing behind when it returns `Err`: what it may be refused for it looks at
@@ -208,17 +214,32 @@ impl Database {
         T: Send + 'static,
         E: StoreError + Send + 'static,
     {
-        self.line_up(job, true).await
+        self.line_up(job, Manner { is_tidy: true, again: None }).await
     }
 
-    async fn line_up<T, E>(
+    /// [`Database::write`], or with `is_tidy` [`Database::write_tidily`], for a job that there can be another one of: where the disk is
+    /// full and [`Relief`] makes room, it is run once more before it is answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::write`].
+    pub async fn write_stubbornly<T, E>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Clone + Send + 'static,
         is_tidy: bool,
     ) -> Result<Result<T, E>, WriteError>
     where
         T: Send + 'static,
         E: StoreError + Send + 'static,
+    {
+        self.line_up(job, Manner { is_tidy, again: Some(Clone::clone) }).await
+    }
+
+    async fn line_up<T, E, F>(&self, job: F, manner: Manner<F>) -> Result<Result<T, E>, WriteError>
+    where
+        T: Send + 'static,
+        E: StoreError + Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
     {
         if let Some(in_place) = &self.inner.in_place {
             return in_place.write(job, &self.inner.shared);
@@ -233,7 +254,7 @@ impl Database {
                 .map_err(|_| WriteError::Stopped)?,
         };
         let (reply, answer) = oneshot::channel();
-        place.send(Message::Job(TypedJob::boxed(job, is_tidy, reply)));
+        place.send(Message::Job(TypedJob::boxed(job, manner, reply)));
         self.inner.shared.note_queue(queue);
         answer.await.unwrap_or(Err(WriteError::Stopped))
     }
@@ -257,7 +278,7 @@ impl Database {
         let queue = self.queue()?;
         let place = block_on(queue.reserve()).map_err(|_| WriteError::Stopped)?;
         let (reply, answer) = oneshot::channel();
-        place.send(Message::Job(TypedJob::boxed(job, false, reply)));
+        place.send(Message::Job(TypedJob::boxed(job, Manner { is_tidy: false, again: None }, reply)));
         block_on(answer).unwrap_or(Err(WriteError::Stopped))
     }
 

@@ -17,6 +17,7 @@ pub use append::{Appended, Checksum};
 
 use crate::blobs::{Blobs, Incoming, Kept, Sha256};
 use crate::clock::SharedClock;
+use crate::disk::Content;
 use crate::http::Problem;
 use crate::ids::Ids;
 use crate::pace::Pace;
@@ -150,6 +151,7 @@ struct Inner {
     ids: Ids,
     owners: &'static str,
     lifetime: Duration,
+    content: Content,
     slots: Mutex<HashMap<Uuid, Slot>>,
 }
 
@@ -181,10 +183,19 @@ impl Uploads {
         owners: &'static str,
         lifetime: Duration,
     ) -> Self {
-        let slots = Mutex::default();
+        let (content, slots) = (Content::Upload, Mutex::default());
         Self {
-            inner: Arc::new(Inner { store, blobs, destination, clock, ids, owners, lifetime, slots }),
+            inner: Arc::new(Inner { store, blobs, destination, clock, ids, owners, lifetime, content, slots }),
         }
+    }
+
+    /// The same, counted as `content` where there is no room for them; before the first one.
+    #[must_use]
+    pub fn counted_as(mut self, content: Content) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.content = content;
+        }
+        self
     }
 
     fn expiry(&self) -> i64 {
@@ -197,6 +208,7 @@ impl Uploads {
     /// # Errors
     /// [`UploadError::Refused`], [`UploadError::TooMany`], or when it cannot be kept.
     pub async fn create(&self, owner: &str, length_bytes: u64, metadata: Metadata) -> Result<Upload, UploadError> {
+        self.inner.blobs.guard().admit(self.inner.content).map_err(io::Error::from)?;
         let admitted = self.inner.destination.admit(owner, length_bytes, &metadata).await;
         admitted.map_err(|problem| UploadError::Refused(Box::new(problem)))?;
         let upload = Upload {

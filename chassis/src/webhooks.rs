@@ -416,12 +416,12 @@ mod tests {
     async fn a_receiver_that_no_rule_names_any_more_is_forgotten_with_what_its_figure_says() {
         let metrics = crate::telemetry::install_metrics().unwrap();
         // Bound and dropped: a port where nobody listens.
-        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let layer = WebhookLayer { allow: Some(vec![format!("http://localhost:{}", free.port())]), ca: None };
         let webhooks = Webhooks::new(layer.settle().unwrap()).unwrap();
         let url = format!("http://localhost:{}/hook", free.port());
         let secret = Secret::make(&Ids::seeded(1));
-        for _ in 0..crate::outbound::BreakerConfig::default().failures {
+        for _ in 0..BreakerConfig::default().failures {
             webhooks.send(&url, &secret, "msg_1", 1, b"{}".to_vec()).await.unwrap_err();
         }
         let says = |open: u8| format!("outbound_breaker_open{{service=\"webhook:localhost\"}} {open}\n");

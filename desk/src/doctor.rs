@@ -8,14 +8,13 @@ use crate::error::Error;
 use crate::ledger::{Identity, NodeRow};
 use chassis::backup::series;
 use chassis::blobs::Sha256;
+use chassis::disk::{Bounds, Room};
 use chassis::folder::DataFolder;
 use serde::Serialize;
 use std::path::Path;
 use sync_protocol::checksum::Compared;
 use uuid::Uuid;
 
-/// Room that a store needs for a day of photos, in bytes.
-const ROOM_BYTES: usize = 64 * 1024 * 1024;
 /// A backup made by itself that is older than this was to be followed by another, milliseconds.
 const OLD_BACKUP_MS: i64 = 3 * 24 * 60 * 60 * 1000;
 /// What to do about a database that is damaged.
@@ -254,15 +253,30 @@ fn replaced(folder: &DataFolder) -> Option<Finding> {
     Some(Finding::new("replaced", Health::Warn, detail))
 }
 
-/// Whether there is room for some photos: the one honest question is to write.
+/// Whether there is room, asked without taking any: a disk that is full must not become fuller by being looked at.
 fn room(folder: &Path) -> Finding {
-    let path = folder.join(format!("room-{}.tmp", std::process::id()));
-    let written = std::fs::write(&path, vec![0x5a; ROOM_BYTES]);
-    let _ = std::fs::remove_file(&path);
-    match written {
-        Ok(()) => Finding::new("disk", Health::Ok, format!("takes {} MiB more at least", ROOM_BYTES >> 20)),
+    let report = match chassis::disk::survey(folder, Bounds::default()) {
+        Ok(report) => report,
         Err(error) => {
-            Finding::new("disk", Health::Fail, format!("takes no {} MiB more ({error}); make room", ROOM_BYTES >> 20))
+            let detail = format!("the file system does not say how much room it has ({error}); look at it");
+            return Finding::new("disk", Health::Warn, detail);
+        }
+    };
+    let (free_mib, floor_mib) = (report.free_bytes >> 20, report.floor_bytes >> 20);
+    let what = "remove what is not needed, move backups elsewhere, or give it a larger disk";
+    match report.state {
+        Room::Plenty => Finding::new("disk", Health::Ok, format!("{free_mib} MiB free")),
+        // A folder that was never served has none yet.
+        Room::Reserve if report.free_bytes > 2 * report.floor_bytes => Finding::new(
+            "disk",
+            Health::Ok,
+            format!("{free_mib} MiB free; the reserve is made when the folder is served"),
+        ),
+        Room::Low | Room::Reserve => {
+            let detail = format!(
+                "{free_mib} MiB free: below {floor_mib} MiB (disk.floor_mib) photos and files are not taken, reports still are; {what}"
+            );
+            Finding::new("disk", Health::Fail, detail)
         }
     }
 }

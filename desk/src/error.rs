@@ -1,6 +1,7 @@
 //! What can go wrong at the desk: a request is refused, or the storage failed. Two audiences, two texts: what the
 //! client sees says what to do; what the log gets says what happened.
 
+use chassis::disk::NoRoom;
 use sync_protocol::record::FieldError;
 
 /// Why a request is refused. Each is a decision, not a fault.
@@ -44,6 +45,9 @@ pub enum Error {
     /// Nothing was written: the disk is full.
     #[error("the disk is full")]
     Full,
+    /// Nothing was taken: the disk has no room for photos and files. Reports are taken.
+    #[error("{NoRoom}")]
+    NoRoom,
     /// Nothing was written, and it is worth trying again soon.
     #[error("the ledger cannot be used now: {0}")]
     Unavailable(String),
@@ -57,6 +61,12 @@ pub enum Error {
     /// A fault in the program or the data; the text is for the log only.
     #[error("{0}")]
     Fault(String),
+}
+
+impl From<NoRoom> for Error {
+    fn from(_: NoRoom) -> Self {
+        Self::NoRoom
+    }
 }
 
 impl From<Refusal> for Error {

@@ -145,6 +145,7 @@ impl From<Error> for Problem {
         match error {
             Error::Refused(refusal) => refusal.into(),
             Error::Full => Self::insufficient_storage(),
+            Error::NoRoom => Self::no_room(),
             Error::Unavailable(cause) => {
                 tracing::warn!(%cause, "not available");
                 Self::unavailable("busy", "this cannot be done at the moment; try again", 1)

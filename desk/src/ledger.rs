@@ -49,7 +49,7 @@ pub use notifications::{
 pub use photos::{AtHub, Lane, Photo, PhotoFile, Photos, Piece};
 pub use proof::{Checkpoint, Damage, DamageCount, DamageKind, Holding, Proof, ScrubPart, ScrubState, ScrubStep, total};
 pub use quarantine::{Judgement, Quarantine, QuarantineQuery, Quarantined, Settling, Standing, Verdict, Word};
-pub use records::{Claim, Draft, Earlier, Plan, Recording, Records, Staged, StagedRecord, When};
+pub use records::{Claim, Draft, Earlier, Plan, Planning, Recording, Records, Staged, StagedRecord, When};
 pub use refusals::{Refusals, RefusedRow};
 pub use settings::{Settings, SettingsRow};
 pub use site::{Backlog, Booted, Enrolment, Identity, LinkState, Notice, Retirement, Site};

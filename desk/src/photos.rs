@@ -27,6 +27,7 @@ use crate::recall::{Question, What};
 use crate::rules::{self, Act};
 use chassis::blobs::{Kept, Sha256};
 use chassis::clock::format_rfc3339;
+use chassis::disk::NoRoom;
 use chassis::jobs::NewJob;
 use header::{Inspection, Verdict};
 use jiff::tz::TimeZone;
@@ -290,7 +291,9 @@ async fn inspect(desk: &Desk, sha256: Sha256) -> Result<Inspection, Error> {
 
 /// A disk that fails, as a feature says it.
 pub fn disk(error: std::io::Error) -> Error {
-    if matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
+    if NoRoom::is_behind(&error) {
+        Error::NoRoom
+    } else if matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
         Error::Full
     } else {
         Error::Unavailable(format!("a file: {error}"))
@@ -365,7 +368,7 @@ async fn record(
     by: &str,
     records: Vec<Uuid>,
     jobs: Vec<NewJob>,
-    plan: impl FnOnce(&Staged) -> Result<Vec<Draft>, Refusal> + Send + 'static,
+    plan: impl FnOnce(&Staged) -> Result<Vec<Draft>, Refusal> + Clone + Send + 'static,
 ) -> Result<(), Error> {
     let (by, when, plan) = (by.to_owned(), desk.when(), Box::new(plan));
     desk.ledger().record(Recording { records, by, when, claim: None, jobs, plan }).await?;

@@ -5,6 +5,7 @@ use crate::intake::{Intake, histories};
 use crate::reload::{Again, Settings};
 use crate::setup::Setup;
 use crate::{authority, figures, fleet, http, site};
+use chassis::disk::Guard;
 use chassis::folder::DataFolder;
 use chassis::http::{Door, Rates, Server, Tls, announce, needs_tls};
 use chassis::outbound::Pin;
@@ -58,7 +59,9 @@ pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: A
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     let mut lock = folder.lock().map_err(failed)?;
-    let (desk, identity) = site::open(&folder, shutdown.token()).await.map_err(failed)?;
+    let guard = Guard::open(folder.path(), config.disk);
+    tokio::spawn(guard.clone().keep(shutdown.token()));
+    let (desk, identity) = site::open_guarded(&folder, shutdown.token(), guard).await.map_err(failed)?;
     desk.set_house(config.house);
     desk.open_heic_with(Opener::of_this_program());
     desk.take_photo_limits(config.photos).await.map_err(failed)?;

@@ -4,6 +4,7 @@
 //! refused with their line.
 
 mod check;
+mod disk;
 mod erasure;
 mod keep;
 mod limits;
@@ -20,6 +21,7 @@ mod usage;
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{Layered, load_file};
 use chassis::http::{LimitsLayer, TlsLayer};
+use chassis::disk::DiskLayer;
 use chassis::mail::MailLayer;
 use chassis::overlay;
 use chassis::slow::SlowLayer;
@@ -277,6 +279,7 @@ struct Layer {
     tls: Option<TlsLayer>,
     backup: Option<ScheduleLayer>,
     slow: Option<SlowLayer>,
+    disk: Option<DiskLayer>,
     traces: Option<TracesLayer>,
     mail: Option<MailLayer>,
     webhooks: Option<WebhookLayer>,
@@ -315,6 +318,7 @@ overlay!(Layer {
     tls,
     backup,
     slow,
+    disk,
     traces,
     mail,
     webhooks,

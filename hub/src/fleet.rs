@@ -76,6 +76,8 @@ pub struct NodeItem {
     pub quarantined: u64,
     /// Its clock minus the hub's, in milliseconds.
     pub clock_offset_ms: i64,
+    /// Whether it takes no photos and files, as it last told: its disk has no room for them.
+    pub disk_low: bool,
     /// When it last came back from a backup.
     pub restored_at: Option<String>,
     /// Pushes of it that contradicted what the hub holds: kept aside, and recorded again by the node under new numbers.
@@ -297,6 +299,7 @@ fn item(row: NodeRow, now_ms: i64) -> NodeItem {
         applied_changes: row.applied_changes,
         quarantined: row.status.quarantined.max(row.quarantined),
         clock_offset_ms: row.clock_offset_ms,
+        disk_low: row.status.disk_low,
         restored_at: row.restored_ms.map(format_rfc3339),
         forks: row.forks,
         forked_at: row.forked_ms.map(format_rfc3339),

@@ -52,7 +52,8 @@ fn health(desk: &Desk, metrics: Option<MetricsHandle>) -> Health {
             }
         }
     };
-    let health = Health::new().check("ledger", writable);
+    let guard = desk.blobs().guard().clone();
+    let health = Health::new().check("ledger", writable).note("disk", move || guard.note());
     match metrics {
         Some(metrics) => health.metrics(metrics),
         None => health,

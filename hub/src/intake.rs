@@ -179,7 +179,7 @@ impl Intake {
     /// A failure of the ledger as the node hears of it: come back, where that helps.
     fn failed(&self, error: desk::Error) -> Refused {
         match error {
-            desk::Error::Unavailable(_) | desk::Error::TooLong | desk::Error::Full => {
+            desk::Error::Unavailable(_) | desk::Error::TooLong | desk::Error::Full | desk::Error::NoRoom => {
                 tracing::warn!(%error, "a node's request has to wait");
                 self.inner.admission.busy()
             }

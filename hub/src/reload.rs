@@ -43,7 +43,8 @@ impl Settings {
         let differs = differences(&self.now, &new);
         self.desk.set_scrub(new.scrub);
         slow::set(new.slow);
-        self.now.slow = new.slow;
+        self.desk.blobs().guard().set(new.disk);
+        (self.now.slow, self.now.disk) = (new.slow, new.disk);
         series::expect(new.backups);
         self.now.backups = new.backups;
         self.rates.set(new.limits.clone());
@@ -69,6 +70,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         tls,
         slow,
         backups,
+        disk,
         mail,
         webhooks,
         limits,
@@ -94,6 +96,7 @@ fn differences(old: &ServeConfig, new: &ServeConfig) -> Vec<Difference> {
         ("slow", old.slow != *slow, at_once),
         // The rest of [backup] is read by each backup.
         ("backup.folder", old.backups != *backups, at_once),
+        ("disk", old.disk != *disk, at_once),
         ("mail", old.mail != *mail, waits),
         ("webhooks", old.webhooks != *webhooks, waits),
         ("limits", Limits { node: limits.node, ..old.limits.clone() } != *limits, at_once),

@@ -3,6 +3,7 @@
 
 use chassis::blobs::Blobs;
 use chassis::clock::SystemClock;
+use chassis::disk::Guard;
 use chassis::folder::{DataFolder, FolderError};
 use chassis::ids::Ids;
 use desk::cache::Memory;
@@ -40,12 +41,24 @@ pub enum SiteError {
 /// # Errors
 /// When the database cannot be used, or belongs to a node.
 pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk, Identity), SiteError> {
+    open_guarded(folder, stop, Guard::default()).await
+}
+
+/// [`open`], where `guard` watches the folder's disk.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_guarded(
+    folder: &DataFolder,
+    stop: CancellationToken,
+    guard: Guard,
+) -> Result<(Desk, Identity), SiteError> {
     let (clock, ids) = (SystemClock::shared(), Ids::system());
-    let ledger =
-        SqliteLedger::open(&folder.database(), ids.clone()).map_err(|error| SiteError::Ledger(error.to_string()))?;
+    let ledger = SqliteLedger::open_relieved(&folder.database(), ids.clone(), false, Arc::new(guard.clone()))
+        .map_err(|error| SiteError::Ledger(error.to_string()))?;
     let blobs =
         Blobs::open(&folder.blobs()).map_err(|error| SiteError::Blobs(folder.blobs().display().to_string(), error))?;
-    let storage = Storage::sqlite(ledger, blobs, Arc::new(Memory::new(CACHE_BYTES)));
+    let storage = Storage::sqlite(ledger, blobs.guarded(guard), Arc::new(Memory::new(CACHE_BYTES)));
     let ledger = Arc::clone(&storage.ledger);
     let now_ms = clock.now_ms();
     let found = ledger.identity().await.map_err(explain)?;

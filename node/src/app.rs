@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use chassis::disk::Guard;
 use chassis::folder::DataFolder;
 use chassis::http::{Door, Rates, Server, Tls, announce, needs_tls};
 use chassis::mdns::{self, Service};
@@ -58,8 +59,10 @@ pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: A
 
     let folder = DataFolder::open(&config.data_dir).map_err(failed)?;
     let mut lock = folder.lock().map_err(failed)?;
-    let cache = FolderCache::opening(&folder.join("cache"), config.cache_bytes);
-    let (desk, identity) = site::open_with(&folder, shutdown.token(), cache.clone()).await.map_err(failed)?;
+    let guard = Guard::open(folder.path(), config.disk);
+    tokio::spawn(guard.clone().keep(shutdown.token()));
+    let cache = FolderCache::opening(&folder.join("cache"), config.cache_bytes, guard.clone());
+    let (desk, identity) = site::open_with(&folder, shutdown.token(), cache.clone(), guard).await.map_err(failed)?;
     let witness = Arc::new(Witness::new(&folder));
     witness.check(&desk).await.map_err(failed)?;
     versions::catch_up(&desk).await.map_err(failed)?;

@@ -17,6 +17,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chassis::disk::{Content, Guard};
 use desk::cache::{Cache, Key, Kind, Memory, count};
 use std::fs;
 use std::io;
@@ -53,6 +54,7 @@ type Waiting = (u64, Key, Bytes);
 pub struct FolderCache {
     memory: Arc<Memory>,
     disk: Arc<Disk>,
+    guard: Guard,
     queue: Mutex<Option<SyncSender<Waiting>>>,
     queued_bytes: Arc<AtomicUsize>,
     /// What was handed to the disk or came from it lately.
@@ -66,17 +68,17 @@ impl FolderCache {
     pub fn open(folder: &Path, max_bytes: u64) -> Arc<Self> {
         let disk = Arc::new(Disk::new(folder, max_bytes));
         disk.begin();
-        Self::over(disk)
+        Self::over(disk, Guard::default())
     }
 
     /// [`FolderCache::open`] without waiting: until the folder is open, which takes longer the fuller it is, answers are kept in
-    /// memory only.
+    /// memory only. So they are while `guard` says that there is no room.
     #[must_use]
-    pub fn opening(folder: &Path, max_bytes: u64) -> Arc<Self> {
-        Self::over(Arc::new(Disk::new(folder, max_bytes)))
+    pub fn opening(folder: &Path, max_bytes: u64, guard: Guard) -> Arc<Self> {
+        Self::over(Arc::new(Disk::new(folder, max_bytes)), guard)
     }
 
-    fn over(disk: Arc<Disk>) -> Arc<Self> {
+    fn over(disk: Arc<Disk>, guard: Guard) -> Arc<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let (writing, queued) = (Arc::clone(&disk), Arc::clone(&queued_bytes));
@@ -89,6 +91,7 @@ impl FolderCache {
         Arc::new(Self {
             memory: Arc::new(Memory::new(MEMORY_BYTES)),
             disk,
+            guard,
             queue: Mutex::new(Some(queue)),
             queued_bytes,
             on_disk: quick_cache::sync::Cache::new(REMEMBERED),
@@ -152,6 +155,9 @@ impl FolderCache {
     /// Hands a value to the thread that keeps it, once. `since`: how many times everything had been forgotten when it was got.
     fn keep_on_disk(&self, since: u64, key: Key, value: Bytes) {
         if value.len() > MAX_VALUE_BYTES || self.on_disk.get(&key).is_some() {
+            return;
+        }
+        if self.guard.admit(Content::Kept).is_err() {
             return;
         }
         self.on_disk.insert(key, ());

@@ -4,6 +4,7 @@
 //! refused with their line.
 
 mod check;
+mod disk;
 mod headquarters;
 mod keep;
 mod limits;
@@ -27,6 +28,7 @@ pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{Layered, credential, listen_address, load_file};
+use chassis::disk::{Bounds, DiskLayer};
 use chassis::http::{Limits, LimitsLayer, TlsConfig, TlsLayer};
 use chassis::mail::{MailConfig, MailLayer};
 use chassis::outbound::{MAX_PINS, Pin};
@@ -39,6 +41,7 @@ use clap::{Args, Parser, Subcommand};
 use desk::House;
 use desk::accounts::pins::Pins;
 use desk::scrub::Scrub;
+use disk::DiskArgs;
 use headquarters::Overridden;
 use limits::LimitsArgs;
 use line::{LinkLayer, PhotosLayer, policy, tempo};
@@ -199,6 +202,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     slow: SlowArgs,
     #[command(flatten)]
+    disk: DiskArgs,
+    #[command(flatten)]
     traces: TracesArgs,
     #[command(flatten)]
     pin: PinArgs,
@@ -249,6 +254,7 @@ struct Layer {
     tls: Option<TlsLayer>,
     backup: Option<ScheduleLayer>,
     slow: Option<SlowLayer>,
+    disk: Option<DiskLayer>,
     traces: Option<TracesLayer>,
     mdns: Option<bool>,
     mail: Option<MailLayer>,
@@ -287,6 +293,7 @@ overlay!(Layer {
     tls,
     backup,
     slow,
+    disk,
     traces,
     mdns,
     mail,
@@ -343,6 +350,8 @@ pub struct ServeConfig {
     pub slow: Thresholds,
     /// Whether a folder for backups is set.
     pub backups: bool,
+    /// From when on the disk has too little room.
+    pub disk: Bounds,
     /// Whether the network is told that the node is here.
     pub mdns: bool,
     /// Where mail goes out.
@@ -364,6 +373,8 @@ pub struct StatusConfig {
     pub data_dir: PathBuf,
     /// Whether a machine reads it.
     pub json: bool,
+    /// From when on the disk has too little room.
+    pub disk: Bounds,
 }
 
 impl PlaceArgs {
@@ -486,6 +497,7 @@ impl ServeArgs {
             house: House::new(layer.company, layer.public_url, layer.images_url).map_err(UsageError::Range)?,
             scrub: self.scrub.over(layer.scrub)?,
             slow: self.slow.layer().over(layer.slow).map_err(UsageError::Range)?,
+            disk: self.disk.layer().over(layer.disk).map_err(UsageError::Range)?,
             pins: self.pin.over(layer.pin_days)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
@@ -509,7 +521,8 @@ impl StatusArgs {
     /// A file that cannot be used; an option that is missing.
     pub fn resolve(self) -> Result<StatusConfig, UsageError> {
         let (data_dir, layer) = self.place.layered(Layer { json: self.json, ..Layer::default() })?;
-        Ok(StatusConfig { data_dir, json: layer.json.unwrap_or(false) })
+        let disk = DiskLayer::default().over(layer.disk).map_err(UsageError::Range)?;
+        Ok(StatusConfig { data_dir, json: layer.json.unwrap_or(false), disk })
     }
 }
 

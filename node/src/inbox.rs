@@ -17,6 +17,7 @@ mod folder;
 mod heard;
 
 use chassis::blobs::Kept;
+use chassis::disk::Content;
 use desk::actor::Actor;
 use desk::photos::{self, MAX_PHOTO_BYTES, NewPhoto};
 use desk::{Desk, Error, Refusal};
@@ -150,7 +151,8 @@ async fn pass(
                 continue;
             }
             Err(error) => {
-                if !matches!(error, Error::Refused(Refusal::NotEnrolled)) {
+                // The guard of the disk has said so already.
+                if !matches!(error, Error::Refused(Refusal::NotEnrolled) | Error::NoRoom) {
                     tracing::warn!(%error, "files of the drop folder have to wait");
                 }
                 return Some(AGAIN);
@@ -196,6 +198,7 @@ async fn put_away(
 /// Takes one file in. Errors are this site's; what is wrong with the file is an outcome.
 async fn take(desk: &Desk, file: &Found) -> Result<Taken, Error> {
     desk.own_store().await?;
+    desk.blobs().guard().admit(Content::Dropped)?;
     if file.seen.size_bytes > MAX_PHOTO_BYTES {
         let most = MAX_PHOTO_BYTES / (1024 * 1024);
         return Ok(Taken::Failed(format!("the file is larger than {most} MiB")));

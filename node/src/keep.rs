@@ -4,6 +4,7 @@ use std::io::Write;
 
 use chassis::backup::{Manifest, series};
 use chassis::clock::{SystemClock, format_rfc3339};
+use chassis::disk::Bounds;
 use chassis::folder::{DataFolder, FolderError};
 use chassis::ids::Ids;
 use desk::Desk;
@@ -164,7 +165,8 @@ async fn support_bundle(
     let (desk, identity) = site::open(folder, CancellationToken::new()).await?;
     let found = findings(&desk, &identity, folder, &ask.around, false).await;
     let mut bundle = support::begin(&desk, folder, (ABOUT.0.name(), ABOUT.1), ask, &found).await?;
-    let status = report::status_of(&StatusConfig { data_dir: data_dir.to_owned(), json: true }).await;
+    let status =
+        report::status_of(&StatusConfig { data_dir: data_dir.to_owned(), json: true, disk: Bounds::default() }).await;
     let status = match status {
         Ok(status) => serde_json::json!(status),
         Err(error) => serde_json::json!({ "error": error.to_string() }),
@@ -176,7 +178,7 @@ async fn support_bundle(
 }
 
 async fn link(data_dir: &std::path::Path) -> Finding {
-    let config = StatusConfig { data_dir: data_dir.to_owned(), json: true };
+    let config = StatusConfig { data_dir: data_dir.to_owned(), json: true, disk: Bounds::default() };
     match report::status_of(&config).await {
         Ok(status) if status.hub_reachable && status.last_error.is_none() => {
             Finding::new("link", Health::Ok, status.state)

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use chassis::disk;
 use chassis::folder::DataFolder;
 use desk::Desk;
 use desk::ledger::{Identity, LinkState};
@@ -63,15 +64,16 @@ pub async fn status_of(config: &StatusConfig) -> Result<Status, ReportError> {
     if !config.data_dir.is_dir() {
         return Err(ReportError::NoFolder(config.data_dir.display().to_string()));
     }
+    let disk = disk::survey(&config.data_dir, config.disk).ok();
     if !config.data_dir.join("ledger.sqlite").exists() {
-        return Ok(status::unenrolled());
+        return Ok(Status { disk: disk.map(Into::into), ..status::unenrolled() });
     }
     let folder = DataFolder::open(&config.data_dir).map_err(SiteError::from)?;
     let (desk, _) = site::open(&folder, CancellationToken::new()).await?;
     let kept = desk.ledger().link_state().await?;
     let is_served = folder.is_served();
     let link = if is_served { kept } else { probed(&desk, kept).await? };
-    let status = status::read(desk.ledger(), link).await?;
+    let status = status::read(desk.ledger(), link, disk).await?;
     Ok(if is_served { status } else { status::unserved(status) })
 }
 

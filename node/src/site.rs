@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chassis::blobs::Blobs;
 use chassis::clock::SystemClock;
+use chassis::disk::Guard;
 use chassis::folder::{DataFolder, FolderError};
 use chassis::ids::Ids;
 use desk::cache::{Memory, SharedCache};
@@ -54,10 +55,10 @@ pub fn machine(folder: &DataFolder) -> Option<String> {
 /// # Errors
 /// When the database cannot be used, or belongs to a hub.
 pub async fn open(folder: &DataFolder, stop: CancellationToken) -> Result<(Desk, Identity), SiteError> {
-    open_with(folder, stop, Arc::new(Memory::new(COMMAND_CACHE_BYTES))).await
+    open_with(folder, stop, Arc::new(Memory::new(COMMAND_CACHE_BYTES)), Guard::default()).await
 }
 
-/// Opens the ledger in `folder`. The desk's endless answers end when `stop` is cancelled.
+/// Opens the ledger in `folder`, whose disk `guard` watches. The desk's endless answers end when `stop` is cancelled.
 ///
 /// # Errors
 /// When the database cannot be used, or belongs to a hub.
@@ -65,12 +66,13 @@ pub async fn open_with(
     folder: &DataFolder,
     stop: CancellationToken,
     cache: SharedCache,
+    guard: Guard,
 ) -> Result<(Desk, Identity), SiteError> {
     let ids = Ids::system();
-    let ledger = open_ledger(&folder.database(), &ids)?;
+    let ledger = open_ledger(&folder.database(), &ids, guard.clone())?;
     let blobs =
         Blobs::open(&folder.blobs()).map_err(|error| SiteError::Blobs(folder.blobs().display().to_string(), error))?;
-    let storage = Storage::sqlite(ledger, blobs, cache);
+    let storage = Storage::sqlite(ledger, blobs.guarded(guard), cache);
     match storage.ledger.identity().await.map_err(|error| SiteError::Ledger(error.to_string()))? {
         Identity::Hub { .. } => Err(SiteError::NotANode),
         identity => {
@@ -114,11 +116,11 @@ pub fn is_clock_doubted(desk: &Desk) -> bool {
     offset_ms.is_some_and(|offset_ms| offset_ms.unsigned_abs() > CLOCKS_APART_MS)
 }
 
-fn open_ledger(path: &Path, ids: &Ids) -> Result<SqliteLedger, SiteError> {
+fn open_ledger(path: &Path, ids: &Ids, guard: Guard) -> Result<SqliteLedger, SiteError> {
     let synchronous_off = std::env::var_os(TEST_SYNCHRONOUS_OFF).is_some_and(|value| value == "1");
     if synchronous_off {
         tracing::warn!("{TEST_SYNCHRONOUS_OFF} is set: A POWER CUT LOSES WHAT WAS ACKNOWLEDGED; it is for a test only");
     }
-    let ledger = SqliteLedger::open_with(path, ids.clone(), synchronous_off);
+    let ledger = SqliteLedger::open_relieved(path, ids.clone(), synchronous_off, Arc::new(guard));
     ledger.map_err(|error| SiteError::Ledger(error.to_string()))
 }

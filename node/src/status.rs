@@ -2,6 +2,7 @@
 
 use crate::replicator::link::Stop;
 use chassis::clock::format_rfc3339;
+use chassis::disk::DiskReport;
 use desk::ledger::{Backlog, Enrolment, HubProgram, Identity, LinkState, Notice, Retirement, ScrubPart, SharedLedger};
 use desk::settings::{Holding, public};
 use serde::Serialize;
@@ -71,6 +72,43 @@ pub struct Status {
     /// The certificates (SHA-256) by which headquarters is believed, where those are its own: those that were given, and those that it
     /// announced since. Empty where any certificate authority will do.
     pub believes: Vec<String>,
+    /// The room on the disk; null where the system does not say.
+    #[schema(required = true)]
+    pub disk: Option<Disk>,
+}
+
+/// The room on the disk of the data folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Disk {
+    /// What may still be written, in bytes.
+    pub free_bytes: u64,
+    /// Below this photos and files are not taken, in bytes; 0: they always are.
+    pub floor_bytes: u64,
+    /// Room that is kept for reports, in bytes.
+    pub reserve_bytes: u64,
+    /// `plenty`, `low` (photos and files are not taken, reports are) or `reserve` (nor is the reserve whole).
+    #[schema(example = "plenty")]
+    pub state: String,
+}
+
+impl From<DiskReport> for Disk {
+    fn from(report: DiskReport) -> Self {
+        let DiskReport { free_bytes, floor_bytes, reserve_bytes, state } = report;
+        Self { free_bytes, floor_bytes, reserve_bytes, state: state.as_str().to_owned() }
+    }
+}
+
+/// How it stands with the disk, for people.
+fn disk_in_words(disk: Option<&Disk>) -> String {
+    let Some(disk) = disk else {
+        return "not known".to_owned();
+    };
+    let what = match disk.state.as_str() {
+        "plenty" => "everything is taken",
+        _ if disk.floor_bytes == 0 => "the reserve is not whole: make room",
+        _ => "photos and files are not taken, reports are: make room",
+    };
+    format!("{} MiB free, the floor is at {} MiB; {what}", disk.free_bytes >> 20, disk.floor_bytes >> 20)
 }
 
 /// Whether this node holds what headquarters holds, as last asked, and what was found damaged here.
@@ -107,13 +145,14 @@ pub fn unserved(status: Status) -> Status {
     Status { state, ..status }
 }
 
-/// Reads the status from the ledger; `link`: where the link stands.
+/// Reads the status from the ledger; `link`: where the link stands; `disk`: what room there is.
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk::Error> {
+pub async fn read(ledger: &SharedLedger, link: LinkState, disk: Option<DiskReport>) -> Result<Status, desk::Error> {
+    let disk = disk.map(Disk::from);
     let Identity::Node(enrolment) = ledger.identity().await? else {
-        return Ok(unenrolled());
+        return Ok(Status { disk, ..unenrolled() });
     };
     let (backlog, contents) = (ledger.backlog().await?, ledger.pieces_pending().await?);
     let kept = ledger.link_state().await?;
@@ -135,6 +174,7 @@ pub async fn read(ledger: &SharedLedger, link: LinkState) -> Result<Status, desk
     let replaced = ledger.retirement().await?.map(|retirement| in_place_of(&retirement, &backlog, contents.0));
     let status = Status { durable_changes, proof, ..status(enrolment, &backlog, contents, first_ms, link) };
     let mut status = with_program(status, hub);
+    status.disk = disk;
     status.settings_version = Some(holding.version());
     status.settings_refused = holding.refused().into_iter().map(|(field, why)| (public(&field), why)).collect();
     if let Some(replaced) = replaced {
@@ -204,6 +244,7 @@ pub fn unenrolled() -> Status {
         settings_version: None,
         settings_refused: BTreeMap::new(),
         believes: Vec::new(),
+        disk: None,
     }
 }
 
@@ -246,6 +287,7 @@ fn status(
         settings_version: None,
         settings_refused: BTreeMap::new(),
         believes,
+        disk: None,
     }
 }
 
@@ -379,6 +421,7 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
                 or(&status.proof.equal_at, "never")
             ),
         ),
+        ("disk", disk_in_words(status.disk.as_ref())),
         ("damage", format!("{} found and not mended, {} mended", status.proof.damaged, status.proof.mended)),
         (
             "settings",
@@ -432,6 +475,26 @@ mod tests {
         assert_eq!(up_to(2, Some(120_000)), "1970-01-01T00:01:30Z");
         let never = status(enrolment(), &Backlog::default(), (0, 0), None, LinkState::default());
         assert_eq!((never.synced_up_to, never.hub_reachable), (None, false));
+    }
+
+    #[test]
+    fn a_disk_without_room_says_what_is_not_taken_and_what_to_do() {
+        let disk = |state: &str, floor_bytes| Disk {
+            free_bytes: 40 << 20,
+            floor_bytes,
+            reserve_bytes: 0,
+            state: state.to_owned(),
+        };
+        assert!(disk_in_words(Some(&disk("plenty", 30 << 20))).ends_with("everything is taken"));
+        for state in ["low", "reserve"] {
+            let words = disk_in_words(Some(&disk(state, 50 << 20)));
+            assert_eq!(
+                words,
+                "40 MiB free, the floor is at 50 MiB; photos and files are not taken, reports are: make room"
+            );
+        }
+        assert!(disk_in_words(Some(&disk("reserve", 0))).contains("the reserve is not whole"));
+        assert_eq!(disk_in_words(None), "not known");
     }
 
     #[test]

@@ -166,6 +166,7 @@ impl Pages {
             personal: actor.map_or_else(Vec::new, |_| self.shell.personal()),
             home,
             pill,
+            no_room: actor.is_some() && self.desk.blobs().guard().is_low(),
         })
     }
 }
@@ -199,6 +200,8 @@ pub struct Page {
     pub home: &'static str,
     /// A few words.
     pub pill: Option<Pill>,
+    /// Whether photos and files are not taken: the disk has no room for them.
+    pub no_room: bool,
 }
 
 impl Page {

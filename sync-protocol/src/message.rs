@@ -283,6 +283,9 @@ pub struct NodeStatus {
     /// [`MAX_BELIEVED`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub believes: Vec<String>,
+    /// Whether its disk has no room for photos and files; reports are taken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disk_low: bool,
 }
 
 /// Most certificates that a node says it believes the hub by; a hub keeps no more.

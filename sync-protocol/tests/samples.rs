@@ -161,6 +161,7 @@ fn status() -> NodeStatus {
         version: "0.1.0".to_owned(),
         settings: None,
         believes: Vec::new(),
+        disk_low: false,
     }
 }
 

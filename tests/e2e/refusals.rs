@@ -3,9 +3,13 @@
 use crate::machine::{Disk, has_root};
 use aincident_tests::http::{Answer, Client};
 use aincident_tests::load::{self, new_id, post_all};
+use aincident_tests::pictures::{add_photo, noisy_jpeg};
 use aincident_tests::{Hub, Node, Rng, Scratch, wait_until};
 use serde_json::{Value, json};
 use std::time::Duration;
+
+/// How long things may take that are tried again now and then.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Posts `body` as it is.
 async fn raw(client: &Client, body: impl Into<Vec<u8>>, media: &str) -> Answer {
@@ -158,31 +162,79 @@ async fn a_request_that_is_repeated_records_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_refuses_what_is_new_and_loses_nothing_that_is_there() {
+async fn a_disk_that_fills_up_takes_no_photos_first_and_reports_to_the_last_and_loses_nothing() {
     if !has_root("the full disk").await {
         return;
     }
     let scratch = Scratch::new("full");
     let hub = Hub::with_stores(&scratch, &["042"]).await;
-    let mut disk = Disk::memory(&scratch, 24).await;
+    let mut disk = Disk::memory(&scratch, 64).await;
     let mut node = Node::over(disk.path().join("node"), &scratch, &hub, "042", "node").await;
     node.enroll(&hub.node_code("042").await).await.ok("enroll");
     node.start().await;
     let manager = node.manager().await;
     let mut rng = Rng::announced("full disk");
     let bodies = (0..20).map(|_| load::incident(&mut rng, 5)).collect();
-    let promised = post_all(std::slice::from_ref(&manager), bodies).await;
+    let mut acknowledged = post_all(std::slice::from_ref(&manager), bodies).await;
+    let illustrated = acknowledged.keys().next().unwrap().clone();
+    let before = add_photo(&manager, &illustrated, "before.jpg", noisy_jpeg(&mut rng, 120, 90)).await;
+    assert_eq!(before.status, 201);
+    let room = async || manager.get("/api/v1/sync").await.expect(200)["disk"].clone();
+    let whole = room().await;
+    assert_eq!(whole["state"], "plenty", "{whole}");
+    let reserve_bytes = whole["reserve_bytes"].as_u64().unwrap();
+    assert!(reserve_bytes > 3_000_000 && reserve_bytes <= (64 << 20) / 20, "{whole}");
+    // Photos and their pictures are at headquarters: what follows is about the disk alone.
+    wait_until("nothing to wait for headquarters", PATIENCE, async || {
+        let sync = manager.get("/api/v1/sync").await.expect(200);
+        sync["pending_changes"] == 0 && sync["pending_blobs"] == 0 && sync["disk"]["state"] == "plenty"
+    })
+    .await;
 
-    // Fill what is left, to the last block.
+    // Below the floor: no photos, in none of the ways in which they come; reports as ever.
     let filler = disk.path().join("filler");
+    let now = room().await;
+    let left = now["floor_bytes"].as_u64().unwrap() * 3 / 4;
+    let taken = now["free_bytes"].as_u64().unwrap() - left;
+    std::fs::write(&filler, vec![7; taken as usize]).unwrap();
+    wait_until("the node to say that there is little room", PATIENCE, async || room().await["state"] == "low").await;
+    let photo = noisy_jpeg(&mut rng, 100, 75);
+    let refused = add_photo(&manager, &illustrated, "after.jpg", photo.clone()).await.problem(507);
+    assert!(refused["type"].as_str().unwrap().ends_with(":disk-low"), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("reports still are"), "{refused}");
+    let upload = manager.request("POST", "/api/v1/uploads").header("tus-resumable", "1.0.0");
+    let upload = upload.header("upload-length", photo.len());
+    let _ = manager.send(upload).await.problem(507);
+    for _ in 0..5 {
+        let body = load::incident(&mut rng, 5);
+        let _ = manager.post("/api/v1/incidents", &body).await.expect(201);
+        acknowledged.insert(body["id"].as_str().unwrap().to_owned(), body);
+    }
+    let ready = manager.get("/readyz").await.expect(200);
+    assert!(ready["notes"]["disk"].as_str().unwrap().contains("photos"), "{ready}");
+    assert!(node.status().await["disk"]["state"] == "low");
+    let harriet = hub.harriet().await;
+    wait_until("headquarters to hear of it", PATIENCE, async || {
+        let nodes = harriet.get("/api/v1/nodes").await.expect(200);
+        nodes["items"][0]["alarms"].as_array().unwrap().contains(&json!({ "alarm": "disk", "number": 1 }))
+    })
+    .await;
+
+    // Not a block left, and none comes back: reports are written in what is kept for them.
     let fill = || {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&filler).unwrap();
         while std::io::Write::write_all(&mut file, &[7; 4096]).is_ok() {}
     };
-    fill();
-    let mut acknowledged = promised;
+    for _ in 0..36 {
+        fill();
+        let body = load::incident(&mut rng, 5);
+        let _ = manager.post("/api/v1/incidents", &body).await.expect(201);
+        acknowledged.insert(body["id"].as_str().unwrap().to_owned(), body);
+    }
+    assert_eq!(room().await["state"], "reserve");
     let mut refused = 0;
-    for _ in 0..400 {
+    for _ in 0..5000 {
+        fill();
         let body = load::incident(&mut rng, 5);
         let answer = manager.post("/api/v1/incidents", &body).await;
         match answer.status {
@@ -196,7 +248,6 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing_that_is_there() {
         if refused >= 10 {
             break;
         }
-        fill();
     }
     assert!(refused >= 10, "the disk was never full");
     // Reading goes on, and the process lives.
@@ -204,7 +255,7 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing_that_is_there() {
     assert!(manager.total().await >= acknowledged.len() as u64);
 
     std::fs::remove_file(&filler).unwrap();
-    wait_until("the node to take reports again", Duration::from_secs(30), async || {
+    wait_until("the node to take reports again", PATIENCE, async || {
         let body = load::incident(&mut rng, 5);
         let taken = manager.post("/api/v1/incidents", &body).await.status == 201;
         if taken {
@@ -213,8 +264,25 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing_that_is_there() {
         taken
     })
     .await;
-    node.drained(&manager, Duration::from_secs(60)).await;
-    let harriet = hub.harriet().await;
+    wait_until("the reserve to be whole again", PATIENCE, async || {
+        let now = room().await;
+        now["state"] == "plenty" && now["reserve_bytes"] == reserve_bytes
+    })
+    .await;
+    assert_eq!(add_photo(&manager, &illustrated, "after.jpg", photo).await.status, 201);
+    wait_until("both photos to be at headquarters, with their pictures", PATIENCE, async || {
+        let sync = manager.get("/api/v1/sync").await.expect(200);
+        let path = format!("/api/v1/incidents/{illustrated}");
+        let (here, there) = (manager.get(&path).await.expect(200), harriet.get(&path).await.expect(200));
+        let are_made = here["photos"].as_array().unwrap().iter().all(|photo| photo["state"] == "ready");
+        let number = here["photos"].as_array().unwrap().len();
+        sync["pending_changes"] == 0
+            && sync["pending_blobs"] == 0
+            && are_made
+            && number == 2
+            && here["version"] == there["version"]
+    })
+    .await;
     aincident_tests::agree::store_and_headquarters("042", &manager, &harriet, &acknowledged, &[]).await;
     hub.audit().await;
     node.stop().await;

@@ -95,8 +95,9 @@ impl Incoming {
     /// Appends `bytes`.
     ///
     /// # Errors
-    /// When the disk fails or is full; then only [`Incoming::discard`] is left.
+    /// When the disk fails or is full, or has no room for contents ([`crate::disk::NoRoom`]); then only [`Incoming::discard`] is left.
     pub async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.blobs.guard.go_on()?;
         self.length += bytes.len() as u64;
         self.gathered.extend_from_slice(&bytes);
         if self.gathered.len() >= GATHER_BYTES {
@@ -119,7 +120,11 @@ impl Incoming {
 
     async fn take_part(&mut self) -> io::Result<Part> {
         if let Some(working) = self.working.take() {
-            return working.await.unwrap_or_else(|gone| Err(io::Error::other(gone)));
+            let worked = working.await.unwrap_or_else(|gone| Err(io::Error::other(gone)));
+            if worked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+                self.blobs.guard.doubt();
+            }
+            return worked;
         }
         self.part.take().ok_or_else(|| io::Error::other("writing this part has failed before"))
     }

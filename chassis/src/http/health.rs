@@ -15,11 +15,13 @@ use super::tls::Tls;
 use crate::telemetry::MetricsHandle;
 
 type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+type Note = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// What readiness means for a program.
 #[derive(Clone, Default)]
 pub struct Health {
     checks: Vec<(&'static str, Check)>,
+    notes: Vec<(&'static str, Note)>,
     metrics: Option<MetricsHandle>,
 }
 
@@ -40,6 +42,13 @@ impl Health {
         self
     }
 
+    /// Says what `note` has to say, ready or not; it is shown to whoever asks, so it must hold no secrets or paths.
+    #[must_use]
+    pub fn note(mut self, name: &'static str, note: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.notes.push((name, Arc::new(note)));
+        self
+    }
+
     /// Serves what is measured at `/metrics`.
     #[must_use]
     pub fn metrics(mut self, handle: MetricsHandle) -> Self {
@@ -55,14 +64,19 @@ impl Health {
                 failing.insert((*name).to_owned(), reason.into());
             }
         }
-        if failing.is_empty() {
-            let body = match trouble {
-                Some(trouble) => json!({"status": "ready", "notes": {"certificate": trouble}}),
-                None => json!({"status": "ready"}),
-            };
-            return ([(CACHE_CONTROL, "no-store")], Json(body)).into_response();
+        let mut notes: serde_json::Map<_, _> =
+            self.notes.iter().filter_map(|(name, note)| Some(((*name).to_owned(), note()?.into()))).collect();
+        notes.extend(trouble.map(|trouble| ("certificate".to_owned(), trouble.into())));
+        let mut told = serde_json::Map::new();
+        told.insert("status".to_owned(), if failing.is_empty() { "ready" } else { "not ready" }.into());
+        if !notes.is_empty() {
+            told.insert("notes".to_owned(), notes.into());
         }
-        let body = Json(json!({"status": "not ready", "failing": failing}));
+        if failing.is_empty() {
+            return ([(CACHE_CONTROL, "no-store")], Json(told)).into_response();
+        }
+        told.insert("failing".to_owned(), failing.into());
+        let body = Json(told);
         (StatusCode::SERVICE_UNAVAILABLE, [(CACHE_CONTROL, "no-store")], body).into_response()
     }
 }

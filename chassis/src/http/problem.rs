@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
+use crate::disk::NoRoom;
 use crate::sqlite::{ReadError, WriteError};
 
 /// What every problem's `type` starts with.
@@ -49,6 +50,9 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// The code of [`Problem::no_room`].
+    pub const NO_ROOM: &str = "disk-low";
+
     /// A problem with a code and title of its own.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
@@ -163,6 +167,14 @@ impl Problem {
     pub fn insufficient_storage() -> Self {
         let detail = "the disk of this machine is full, so nothing was saved; free some space and try again";
         Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk is full", detail).retry_after(30)
+    }
+
+    /// 507: the disk has no room for photos and files; reports are taken.
+    #[must_use]
+    pub fn no_room() -> Self {
+        let detail = "the disk of this machine is nearly full, so no photos and files are taken; reports still are, \
+                      and photos can follow when there is room";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, Self::NO_ROOM, "No room for photos", detail).retry_after(60)
     }
 
     /// 500: our fault. The log gets `cause`, the client a plain sentence and the request's id.
@@ -280,6 +292,12 @@ impl From<WriteError> for Problem {
     }
 }
 
+impl From<NoRoom> for Problem {
+    fn from(_: NoRoom) -> Self {
+        Self::no_room()
+    }
+}
+
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
@@ -316,6 +334,13 @@ mod tests {
         assert_eq!(response.status(), StatusCode::INSUFFICIENT_STORAGE);
         assert_eq!(response.headers()[RETRY_AFTER], "30");
         assert_eq!(response.headers()[CONTENT_TYPE], MEDIA_TYPE);
+    }
+
+    #[test]
+    fn a_disk_without_room_for_photos_says_that_reports_are_taken() {
+        let problem = Problem::from(NoRoom);
+        assert_eq!((problem.status, problem.code), (StatusCode::INSUFFICIENT_STORAGE, "disk-low"));
+        assert!(problem.detail.contains("reports still are") && problem.retry_after_s.is_some());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! (<https://tus.io/protocols/resumable-upload>). A site's handlers say who asks and where uploads live.
 
 use super::Problem;
+use crate::disk::NoRoom;
 use crate::uploads::{Appended, Checksum, Metadata, Upload, UploadError, Uploads};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -57,7 +58,7 @@ impl Tus {
         (StatusCode::NO_CONTENT, headers).into_response()
     }
 
-    /// `POST`: begins an upload, with its first bytes where there are any. 201 with `Location`; 400, 412, 413, 415, 422, 460.
+    /// `POST`: begins an upload, with its first bytes where there are any. 201 with `Location`; 400, 412, 413, 415, 422, 460, 507.
     pub async fn create(&self, owner: &str, headers: &HeaderMap, body: Body) -> Response {
         self.answer(self.begin(owner, headers, body).await)
     }
@@ -71,7 +72,7 @@ impl Tus {
         self.answer(looked)
     }
 
-    /// `PATCH`: more of it. 204; 404, 409, 410, 412, 413, 415, 460.
+    /// `PATCH`: more of it. 204; 404, 409, 410, 412, 413, 415, 460, 507.
     pub async fn patch(&self, owner: &str, id: Uuid, headers: &HeaderMap, body: Body) -> Response {
         self.answer(self.more(owner, id, headers, body).await)
     }
@@ -273,6 +274,7 @@ fn problem(error: UploadError) -> Problem {
         UploadError::Digest => of(422, "digest", "Not what it was said to be", &error),
         UploadError::TooMany => of(429, "too-many-uploads", "Too many uploads", &error).retry_after(60),
         UploadError::Refused(problem) => *problem,
+        UploadError::Disk(cause) if NoRoom::is_behind(&cause) => Problem::no_room(),
         UploadError::Disk(cause)
             if matches!(cause.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) =>
         {

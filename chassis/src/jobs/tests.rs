@@ -372,3 +372,17 @@ fn patience_ends_when_both_the_tries_and_the_time_are_over() {
     let tries_alone = Patience { tries: 2, lasts: Duration::ZERO };
     assert!(tries_alone.has(1, 0, 0) && !tries_alone.has(2, 0, 0) && !tries_alone.has(2, 10, 0));
 }
+
+#[tokio::test]
+async fn a_job_that_has_to_wait_is_not_counted_as_tried_however_often_it_has_to() {
+    let folder = Folder::new();
+    let db = open(&folder.0);
+    queue_up(&db, vec![job("a", 5)]).await;
+    let queue = SqliteQueue::new(db);
+    for now_ms in 0..20 {
+        let job = queue.take("test", now_ms, &[]).await.unwrap().unwrap();
+        assert_eq!(job.attempt, 1);
+        queue.put_off(job.no, now_ms + 1).await.unwrap();
+    }
+    assert_eq!(queue.next_due("test", &[]).await.unwrap(), Some(20));
+}

@@ -9,11 +9,13 @@
 //! Nobody is answered before COMMIT has returned. What is dearer job by job than together (a savepoint makes a full-text
 //! index write out what it has gathered) is left to the statements of [`Writing::before_commit`].
 //!
-//! A fatal error (disk full, I/O, damage, memory) aborts the batch: rolled back, everyone in it gets the error.
+//! A fatal error (disk full, I/O, damage, memory) aborts the batch: rolled back, everyone in it gets the error. Where the disk was full
+//! and [`Relief`] makes room, those of its jobs that can be run again are, in one transaction, before they are answered.
 //! After an I/O error the state of the log on disk is unknown, and a flush that failed once must not be
 //! believed when it is tried again (the kernel may have dropped the pages). So the connection is dropped, and
 //! writing goes on only after a fresh one has copied the whole log into the database and flushed that.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{Fault, OpenError, StoreError, WriteError, one_line};
+use super::relief::{Relief, make_room};
 use super::{Writing, block_on_until, lookout, open};
 use crate::slow::{self, Kind};
 
@@ -108,7 +111,10 @@ pub(super) trait Job: Send {
     fn abandoned(&self) -> bool;
     /// It leaves nothing behind when it fails.
     fn is_tidy(&self) -> bool;
-    fn run(&mut self, transaction: &Transaction<'_>) -> Verdict;
+    /// Runs it. `keeps`: so that it can be run again, where it is of that kind.
+    fn run(&mut self, transaction: &Transaction<'_>, keeps: bool) -> Verdict;
+    /// Whether running it would do it, after it ran.
+    fn can_run_again(&self) -> bool;
     fn finish(self: Box<Self>, batch: Result<(), WriteError>);
 }
 
@@ -120,9 +126,17 @@ pub(super) enum Verdict {
     Abort(Fault),
 }
 
+/// What a job is like.
+pub(super) struct Manner<F> {
+    /// It leaves nothing behind when it fails.
+    pub is_tidy: bool,
+    /// How there is another one of it, where that can be.
+    pub again: Option<fn(&F) -> F>,
+}
+
 pub(super) struct TypedJob<T, E, F> {
     job: Option<F>,
-    is_tidy: bool,
+    manner: Manner<F>,
     answer: Result<Result<T, E>, WriteError>,
     reply: oneshot::Sender<Result<Result<T, E>, WriteError>>,
 }
@@ -135,10 +149,10 @@ where
 {
     pub(super) fn boxed(
         job: F,
-        is_tidy: bool,
+        manner: Manner<F>,
         reply: oneshot::Sender<Result<Result<T, E>, WriteError>>,
     ) -> Box<dyn Job> {
-        Box::new(Self { job: Some(job), is_tidy, answer: Err(WriteError::Stopped), reply })
+        Box::new(Self { job: Some(job), manner, answer: Err(WriteError::Stopped), reply })
     }
 }
 
@@ -153,15 +167,22 @@ where
     }
 
     fn is_tidy(&self) -> bool {
-        self.is_tidy
+        self.manner.is_tidy
     }
 
-    fn run(&mut self, transaction: &Transaction<'_>) -> Verdict {
+    fn can_run_again(&self) -> bool {
+        self.job.is_some()
+    }
+
+    fn run(&mut self, transaction: &Transaction<'_>, keeps: bool) -> Verdict {
         let Some(job) = self.job.take() else {
             return Verdict::Undo;
         };
+        if keeps {
+            self.job = self.manner.again.map(|again| again(&job));
+        }
         let (answer, verdict) = match catch_unwind(AssertUnwindSafe(|| job(transaction))) {
-            Err(_) if self.is_tidy => (Err(WriteError::Panicked), Verdict::Unknown),
+            Err(_) if self.manner.is_tidy => (Err(WriteError::Panicked), Verdict::Unknown),
             Err(_) => (Err(WriteError::Panicked), Verdict::Undo),
             Ok(Ok(value)) => (Ok(Ok(value)), Verdict::Keep),
             Ok(Err(error)) => {
@@ -183,12 +204,13 @@ pub(super) fn start(
     path: PathBuf,
     connection: Connection,
     writing: Writing,
+    relief: Option<Arc<dyn Relief>>,
     jobs: mpsc::Receiver<Message>,
     shared: Arc<Shared>,
 ) -> Result<JoinHandle<()>, OpenError> {
     let seen = lookout::data_version(&connection).unwrap_or(0);
     let failed_path = path.clone();
-    let mut writer = Writer { path, writing, jobs, shared, previous: 0, seen };
+    let mut writer = Writer { path, writing, relief, jobs, shared, previous: 0, seen };
     std::thread::Builder::new()
         .name("sqlite-writer".to_owned())
         .spawn(move || writer.work(connection))
@@ -198,6 +220,7 @@ pub(super) fn start(
 struct Writer {
     path: PathBuf,
     writing: Writing,
+    relief: Option<Arc<dyn Relief>>,
     jobs: mpsc::Receiver<Message>,
     shared: Arc<Shared>,
     /// How many jobs the last batch had.
@@ -237,7 +260,12 @@ impl Writer {
     fn batch(&mut self, connection: &mut Connection, first: Box<dyn Job>) -> Result<(), Fault> {
         let mut taken = Vec::new();
         let before = connection.total_changes();
-        let mut outcome = self.transaction(connection, first, &mut taken);
+        let keeps = self.relief.as_ref().is_some_and(|relief| relief.is_near());
+        let mut waiting = VecDeque::from([first]);
+        let mut outcome = self.transaction(connection, &mut waiting, Run { gathers: true, keeps }, &mut taken);
+        if outcome.as_ref().is_err_and(|fault| fault.error == WriteError::Full) && connection.is_autocommit() {
+            self.relieve(connection, &mut outcome, &mut taken);
+        }
         if let Err(fault) = &mut outcome {
             // A rollback that failed as well leaves a connection which could never begin again.
             fault.reopen |= !connection.is_autocommit();
@@ -266,15 +294,39 @@ impl Writer {
         outcome
     }
 
+    /// After a full disk: makes room where that can be, and runs what can be run again of what was `taken`, once. Who cannot is
+    /// answered here, and taken off.
+    fn relieve(&mut self, connection: &mut Connection, outcome: &mut Result<(), Fault>, taken: &mut Vec<Box<dyn Job>>) {
+        let Some(relief) = &self.relief else { return };
+        if !make_room(connection, relief.as_ref()) {
+            return;
+        }
+        let (again, lost): (Vec<_>, Vec<_>) = taken.drain(..).partition(|job| job.can_run_again());
+        if again.is_empty() {
+            *taken = lost;
+            return;
+        }
+        metrics::counter!("sqlite_relieved_batches_total").increment(1);
+        for job in lost {
+            job.finish(Err(WriteError::Full));
+        }
+        let mut waiting = VecDeque::from(again);
+        *outcome = self.transaction(connection, &mut waiting, Run { gathers: false, keeps: false }, taken);
+        // Those that it did not come to.
+        taken.extend(waiting);
+    }
+
+    /// Runs the jobs that are `waiting`, and leaves in `taken` whom there is to answer.
     #[allow(clippy::cast_precision_loss, reason = "a batch is never that long")]
     fn transaction(
         &mut self,
         connection: &mut Connection,
-        first: Box<dyn Job>,
+        waiting: &mut VecDeque<Box<dyn Job>>,
+        how: Run,
         taken: &mut Vec<Box<dyn Job>>,
     ) -> Result<(), Fault> {
         let begun = Instant::now();
-        taken.push(first);
+        taken.extend(waiting.pop_front());
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|cause| Fault::of(&cause))?;
@@ -284,10 +336,11 @@ impl Writer {
         let mut next = taken.pop();
         let mut is_empty = true;
         while let Some(mut job) = next.take() {
-            let ran = run(&transaction, job.as_mut(), is_empty);
+            let ran = run(&transaction, job.as_mut(), is_empty, how.keeps);
             taken.push(job);
             is_empty &= !ran?;
-            while next.is_none() && taken.len() < BATCH_JOBS && begun.elapsed() < BATCH_TIME {
+            next = waiting.pop_front();
+            while how.gathers && next.is_none() && taken.len() < BATCH_JOBS && begun.elapsed() < BATCH_TIME {
                 match self.jobs.try_recv() {
                     Ok(message) => next = message.job(),
                     Err(_) if taken.len() >= company => break,
@@ -327,7 +380,13 @@ impl Writer {
                     tracing::info!("the database takes writes again");
                     return Some(connection);
                 }
-                Err(cause) => tracing::error!(%cause, "the database takes no writes, trying to reopen it"),
+                Err(cause) => {
+                    tracing::error!(%cause, "the database takes no writes, trying to reopen it");
+                    // Copying the log needs room; a disk that has none reports it in several ways.
+                    if let Some(relief) = self.relief.as_ref().filter(|relief| relief.is_full()) {
+                        relief.give();
+                    }
+                }
             }
             if !self.turn_away(Instant::now() + pause) {
                 return None;
@@ -366,8 +425,17 @@ impl Writer {
     }
 }
 
+/// How a transaction is run.
+#[derive(Clone, Copy)]
+struct Run {
+    /// It takes in who comes meanwhile.
+    gathers: bool,
+    /// Its jobs are kept to be run again.
+    keeps: bool,
+}
+
 /// Runs one job so that it can be undone alone; whether what it did stays. `is_empty`: the transaction holds nothing yet.
-fn run(transaction: &Transaction<'_>, job: &mut dyn Job, is_empty: bool) -> Result<bool, Fault> {
+fn run(transaction: &Transaction<'_>, job: &mut dyn Job, is_empty: bool, keeps: bool) -> Result<bool, Fault> {
     let statement = |sql| -> Result<(), Fault> {
         let done = transaction.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
         done.map(|_| ()).map_err(|cause| Fault::of(&cause))
@@ -380,7 +448,7 @@ fn run(transaction: &Transaction<'_>, job: &mut dyn Job, is_empty: bool) -> Resu
     if is_guarded {
         statement("SAVEPOINT job")?;
     }
-    let verdict = job.run(transaction);
+    let verdict = job.run(transaction, keeps);
     // SQLite gives up the whole transaction by itself after some errors, whatever the job made of them.
     if transaction.is_autocommit() {
         return Err(match verdict {

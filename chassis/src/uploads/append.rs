@@ -88,6 +88,9 @@ impl Uploads {
         if upload.result.is_some() {
             return Ok(Appended { upload, cut: false });
         }
+        if upload.offset_bytes < upload.length_bytes {
+            self.inner.blobs.guard().admit(self.inner.content).map_err(io::Error::from)?;
+        }
         let mut part = self.part(&upload, &mut turn).await?;
         let summed = checksum.is_some();
         let mut sum = Sum::new(checksum);
@@ -169,6 +172,7 @@ impl Uploads {
     }
 }
 
+/// A disk that fails while more is taken in.
 fn full(error: io::Error) -> UploadError {
     UploadError::Disk(error)
 }

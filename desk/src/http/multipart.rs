@@ -6,6 +6,7 @@ use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
 use bytes::Bytes;
 use chassis::blobs::Incoming;
+use chassis::disk::Content;
 use chassis::http::Problem;
 use chassis::pace::Pace;
 use http::StatusCode;
@@ -41,6 +42,8 @@ pub enum Part {
     Text(String, String),
     /// A file, from a field that is called `file`; it is on the disk.
     File(NewPhoto),
+    /// A file of that name that was not taken: there is no room for files. What else the form says is taken.
+    LeftOut(String),
 }
 
 /// The parts of a form, in their order.
@@ -100,9 +103,18 @@ impl<'a> Parts<'a> {
             if self.files_seen == MAX_FILES {
                 return Err(Problem::invalid("file", format!("at most {MAX_FILES} files at once")));
             }
-            if let Some(file) = file(self.desk, field, &mut self.pace, self.most_bytes).await? {
-                self.files_seen += 1;
-                return Ok(Some(Part::File(file)));
+            let filename = field.file_name().unwrap_or("file").to_owned();
+            match file(self.desk, field, &mut self.pace, self.most_bytes).await {
+                Ok(None) => {}
+                Ok(Some(file)) => {
+                    self.files_seen += 1;
+                    return Ok(Some(Part::File(file)));
+                }
+                Err(problem) if problem.code == Problem::NO_ROOM => {
+                    self.files_seen += 1;
+                    return Ok(Some(Part::LeftOut(filename)));
+                }
+                Err(problem) => return Err(problem),
             }
         }
         Ok(None)
@@ -112,13 +124,14 @@ impl<'a> Parts<'a> {
 /// Takes the files of a form to the disk. `caption` is about the files behind it, or, as the last field, about all.
 ///
 /// # Errors
-/// As [`Parts::next`]; where there is no file, or anything else.
+/// As [`Parts::next`]; where there is no file, or anything else; where there is no room for files.
 pub async fn receive(desk: &Desk, form: Multipart) -> Result<Vec<NewPhoto>, Problem> {
     let (mut files, mut caption) = (Vec::new(), None);
     let mut parts = Parts::new(desk, form, CAPTIONS).await?;
     while let Some(part) = parts.next().await? {
         match part {
             Part::File(file) => files.push(NewPhoto { caption: caption.clone(), ..file }),
+            Part::LeftOut(_) => return Err(Problem::no_room()),
             Part::Text(name, text) if name == "caption" => caption = Some(text),
             Part::Text(name, _) => {
                 return Err(Problem::invalid(name, "there is no such field: send file and caption"));
@@ -138,7 +151,7 @@ pub async fn receive(desk: &Desk, form: Multipart) -> Result<Vec<NewPhoto>, Prob
 async fn file(desk: &Desk, field: Field<'_>, pace: &mut Pace, most_bytes: u64) -> Result<Option<NewPhoto>, Problem> {
     let filename = field.file_name().unwrap_or("file").to_owned();
     let mut incoming = desk.blobs().begin(desk.ids().new_v7(desk.now_ms())).await.map_err(disk)?;
-    let filled = fill(&mut incoming, field, pace, most_bytes).await;
+    let filled = fill(desk, &mut incoming, field, pace, most_bytes).await;
     if filled.is_err() || incoming.length() == 0 {
         incoming.discard().await.map_err(disk)?;
         return match filled {
@@ -151,8 +164,18 @@ async fn file(desk: &Desk, field: Field<'_>, pace: &mut Pace, most_bytes: u64) -
     Ok(Some(NewPhoto { kept, filename, caption: None }))
 }
 
-async fn fill(incoming: &mut Incoming, mut field: Field<'_>, pace: &mut Pace, most_bytes: u64) -> Result<(), Problem> {
+async fn fill(
+    desk: &Desk,
+    incoming: &mut Incoming,
+    mut field: Field<'_>,
+    pace: &mut Pace,
+    most_bytes: u64,
+) -> Result<(), Problem> {
     while let Some(bytes) = in_time(pace, field.chunk(), length).await? {
+        // Not before: a place for a file that nobody chose is no file.
+        if incoming.length() == 0 {
+            desk.blobs().guard().admit(Content::Photo)?;
+        }
         if incoming.length() + bytes.len() as u64 > most_bytes {
             return Err(too_large(most_bytes));
         }

@@ -9,6 +9,7 @@ use crate::photos::travels::{self, Whereabouts};
 use crate::photos::{self, Delivery, Variant, Wait};
 use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Response};
+use chassis::disk::Content;
 use chassis::http::{ETag, Json, Path, Problem};
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -55,6 +56,7 @@ pub async fn add(
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Result<Response, Problem> {
     photos::admit(&desk, &actor, incident_id).await?;
+    desk.blobs().guard().admit(Content::Photo)?;
     let _room = arriving(&desk)?;
     let form = form
         .map_err(|_| Problem::unsupported_media("send the files as multipart/form-data, each in a field named file"))?;

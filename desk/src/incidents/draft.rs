@@ -92,7 +92,7 @@ pub async fn create(desk: &Desk, actor: &Actor, mut request: Body, key: Option<S
 }
 
 /// What has to be looked up beside the incident itself.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     /// What is wrong with `assigned_to`, by store; `None` where it is not given.
     assignee: Option<Option<Actor>>,

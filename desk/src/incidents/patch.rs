@@ -69,6 +69,7 @@ fn references(request: &Body) -> body::Fields {
     ["assigned_to", "duplicate_of"].into_iter().filter_map(text).collect()
 }
 
+#[derive(Clone)]
 struct Request {
     actor: Actor,
     if_match: IfMatch,

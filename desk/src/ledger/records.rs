@@ -65,8 +65,36 @@ pub struct Draft {
     pub number_year: Option<i16>,
 }
 
-/// Decides, from what is there, what to record. Pure; runs inside the transaction.
-pub type Plan = Box<dyn FnOnce(&Staged) -> Result<Vec<Draft>, Refusal> + Send>;
+/// Decides, from what is there, what to record. Pure; runs inside the transaction, and once more where that met a full disk and
+/// room could be made.
+pub type Plan = Box<dyn Planning>;
+
+/// What is a plan.
+pub trait Planning: Send {
+    /// Decides.
+    ///
+    /// # Errors
+    /// What it refuses.
+    fn decide(self: Box<Self>, staged: &Staged) -> Result<Vec<Draft>, Refusal>;
+    /// Another one that decides the same.
+    fn another(&self) -> Plan;
+}
+
+impl<F: FnOnce(&Staged) -> Result<Vec<Draft>, Refusal> + Clone + Send + 'static> Planning for F {
+    fn decide(self: Box<Self>, staged: &Staged) -> Result<Vec<Draft>, Refusal> {
+        self(staged)
+    }
+
+    fn another(&self) -> Plan {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Plan {
+    fn clone(&self) -> Self {
+        (**self).another()
+    }
+}
 
 /// What a request says of itself, so that a repeat is recognised.
 #[derive(Clone, Debug)]
@@ -99,6 +127,7 @@ impl From<i64> for When {
 }
 
 /// A writing request: which records, by whom, when, and the plan.
+#[derive(Clone)]
 pub struct Recording {
     /// Records the plan looks at.
     pub records: Vec<Uuid>,

@@ -63,7 +63,7 @@ use chassis::outbound::Pin;
 use chassis::sqlite::jobs::SqliteQueue;
 use chassis::sqlite::rusqlite::{self, Connection};
 use chassis::sqlite::uploads::SqliteUploads;
-use chassis::sqlite::{Database, Disk, OpenError, OpenOptions, StoreError, Writing, runner};
+use chassis::sqlite::{Database, Disk, OpenError, OpenOptions, Relief, StoreError, Writing, runner};
 pub use check::Check;
 use fail::Fail;
 use std::collections::BTreeMap;
@@ -144,6 +144,19 @@ impl SqliteLedger {
     /// As [`SqliteLedger::open`].
     pub fn open_with(path: &Path, ids: Ids, synchronous_off: bool) -> Result<Self, OpenError> {
         Self::open_as(path, ids, synchronous_off, |options| options)
+    }
+
+    /// [`SqliteLedger::open_with`], for whoever serves: `relief` makes room where the disk is full.
+    ///
+    /// # Errors
+    /// As [`SqliteLedger::open`].
+    pub fn open_relieved(
+        path: &Path,
+        ids: Ids,
+        synchronous_off: bool,
+        relief: Arc<dyn Relief>,
+    ) -> Result<Self, OpenError> {
+        Self::open_as(path, ids, synchronous_off, |options| OpenOptions { relief: Some(relief), ..options })
     }
 
     /// [`SqliteLedger::open`] for simulations: everything is done where it is asked for, as far as `disk` lets it, and nothing

@@ -8,6 +8,7 @@ use crate::error::{Error, Refusal};
 use crate::incidents::body::Fields;
 use crate::ledger::{Draft, Lane, Staged};
 use chassis::blobs::Kept;
+use chassis::disk::Content;
 use chassis::jobs::{Handler, Job, JobError, MOST_ATTEMPTS, NewJob};
 use futures::FutureExt as _;
 use serde_json::Value;
@@ -88,6 +89,11 @@ async fn work(desk: &Desk, id: Uuid) -> Result<(), JobError> {
     let Some(original) = file.piece(Lane::Original).filter(|_| file.photo.state == "processing") else {
         return Ok(());
     };
+    // It is made when there is room: that is no failure of the picture's.
+    desk.blobs()
+        .guard()
+        .admit(Content::Picture)
+        .map_err(|no_room| JobError::Wait(no_room.to_string()))?;
     // The file is in memory besides.
     let found = super::inspect(desk, original.sha256).await.map_err(retry)?;
     let _room = memory_for(found.cost_bytes + original.size_bytes).await?;
@@ -107,7 +113,10 @@ async fn work(desk: &Desk, id: Uuid) -> Result<(), JobError> {
         _ => guarded(move || make(&path)).await?,
     };
     let set = match made {
-        Ok(made) => keep(desk, made).await.map_err(retry)?,
+        Ok(made) => match keep(desk, made).await {
+            Err(error @ Error::NoRoom) => return Err(JobError::Wait(error.to_string())),
+            kept => kept.map_err(retry)?,
+        },
         Err(Undecodable(why)) => {
             Fields::from([("state".to_owned(), Value::from("undecodable")), ("reason".to_owned(), Value::from(why))])
         }

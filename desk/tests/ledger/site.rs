@@ -140,7 +140,7 @@ impl TestSite {
     }
 
     pub async fn try_record(&self, by: &str, at_ms: i64, draft: Draft) -> Result<(), desk::Error> {
-        let recording = Recording::of(vec![draft.id], by, at_ms, Box::new(move |_| Ok(vec![draft])));
+        let recording = Recording::of(vec![draft.id], by, at_ms, Box::new(move |_: &_| Ok(vec![draft])));
         self.ledger.record(recording).await.map(|_| ())
     }
 

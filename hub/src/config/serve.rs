@@ -1,5 +1,6 @@
 //! Options of `serve`.
 
+use super::disk::DiskArgs;
 use super::limits::LimitsArgs;
 use super::scrub::ScrubArgs;
 use super::slow::SlowArgs;
@@ -7,6 +8,7 @@ use super::tls::TlsArgs;
 use super::traces::TracesArgs;
 use super::{Layer, PlaceArgs, UsageError};
 use chassis::config::listen_address;
+use chassis::disk::Bounds;
 use chassis::http::{Limits, TlsConfig};
 use chassis::mail::MailConfig;
 use chassis::slow::Thresholds;
@@ -65,6 +67,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     slow: SlowArgs,
     #[command(flatten)]
+    disk: DiskArgs,
+    #[command(flatten)]
     traces: TracesArgs,
     #[command(flatten)]
     limits: LimitsArgs,
@@ -93,6 +97,8 @@ pub struct ServeConfig {
     pub slow: Thresholds,
     /// Whether a folder for backups is set.
     pub backups: bool,
+    /// From when on the disk has too little room.
+    pub disk: Bounds,
     /// Where mail goes out.
     pub mail: Option<MailConfig>,
     /// Where webhooks may go.
@@ -141,6 +147,7 @@ impl ServeArgs {
             photos,
             scrub: self.scrub.over(layer.scrub)?,
             slow: self.slow.layer().over(layer.slow).map_err(UsageError::Range)?,
+            disk: self.disk.layer().over(layer.disk).map_err(UsageError::Range)?,
             tls: self.tls.layer().over(layer.tls, &data_dir).map_err(UsageError::Range)?,
             mail: layer.mail.unwrap_or_default().settle().map_err(UsageError::Range)?,
             webhooks: layer.webhooks.unwrap_or_default().settle().map_err(UsageError::Range)?,

@@ -21,7 +21,7 @@ pub(super) const HISTORY: u32 = 100;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Alarm {
     /// `silent` (for an hour), `quarantined`, `clock` (more than five minutes off), `different` (it holds other data), `damaged`,
-    /// `version` (its program and the hub's are not of one age), `settings` (it could not apply some of them) or `forked` (within
+    /// `version` (its program and the hub's are not of one age), `settings` (it could not apply some of them), `disk` (it takes no photos and files for want of room) or `forked` (within
     /// the last week it sent what contradicts what the hub holds of it: a copied disk, or an old backup).
     #[schema(example = "silent")]
     pub alarm: String,
@@ -81,6 +81,7 @@ pub(super) fn of(item: &NodeItem, now_ms: i64) -> Vec<Alarm> {
         ("damaged", damaged),
         ("version", u64::from(item.versions.is_some())),
         ("forked", u64::from(forked_lately(item, now_ms))),
+        ("disk", u64::from(item.disk_low)),
         ("settings", if is_refused { item.settings.refused.len() as u64 } else { 0 }),
     ];
     let wrong = all.into_iter().filter(|(_, number)| *number > 0);

@@ -8,6 +8,7 @@ use super::credentials::Caller;
 use super::{Intake, Refused};
 use async_trait::async_trait;
 use chassis::blobs::{Kept, Reading, Sha256};
+use chassis::disk::Content;
 use chassis::http::Problem;
 use chassis::pace::Pace;
 use chassis::uploads::{Destination, Metadata, Upload, Uploads};
@@ -42,6 +43,7 @@ pub(super) fn uploads(desk: &Desk) -> Uploads {
         OWNERS,
         LIFETIME,
     )
+    .counted_as(Content::Pushed)
 }
 
 /// Finishes and forgets uploads at start, and then now and then.

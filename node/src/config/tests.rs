@@ -1,3 +1,5 @@
+//! One file for all commands, and what goes before it.
+
 use super::*;
 use chassis::outbound::Backoff;
 use std::time::Duration;

@@ -24,5 +24,6 @@ pub fn routes(site: Site) -> OpenApiRouter {
     )
 )]
 async fn get_sync(State(site): State<Site>, Door(_actor): Door) -> Result<Json<Status>, Problem> {
-    Ok(Json(status::read(site.desk.ledger(), site.board.now().to_kept()).await?))
+    let disk = site.desk.blobs().guard().report();
+    Ok(Json(status::read(site.desk.ledger(), site.board.now().to_kept(), disk).await?))
 }

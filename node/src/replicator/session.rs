@@ -377,6 +377,7 @@ impl Session {
         NodeStatus {
             pending_blobs: view.contents.0,
             pending_blob_bytes: view.contents.1,
+            disk_low: self.desk.blobs().guard().is_low(),
             settings: Some(self.desk.settings_report().borrow().clone()).filter(|report| !report.version.is_empty()),
             believes: self.enrolment.believed().into_iter().take(MAX_BELIEVED).map(Pin::to_hex).collect(),
             ..node_status(view.backlog.pending_changes, view.backlog.quarantined, self.board.now().clock_offset_ms)

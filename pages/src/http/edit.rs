@@ -148,7 +148,7 @@ pub async fn record(
     // Before anything is taken to the disk.
     rules::check(&person.actor, Act::Record)?;
     let desk = &pages.desk;
-    let NewForm { form, files, _room } = NewForm::take(&pages, request).await?;
+    let NewForm { form, files, left_out, _room } = NewForm::take(&pages, request).await?;
     let (actor, page) = (&person.actor, &person.page);
     // A report that waited on a device is its writer's, whoever is logged in there by now.
     let writer = form.one("username");
@@ -186,7 +186,7 @@ pub async fn record(
                 if by_script {
                     return recorded(&shown.json);
                 }
-                return added(&pages, person, shown.id, files, "recorded").await;
+                return added(&pages, person, shown.id, (files, left_out), "recorded").await;
             }
             Err(Error::Refused(refusal)) if by_script => {
                 // It was sent before, with another text: the first one stands.
@@ -211,7 +211,7 @@ pub async fn record(
         let told = sheet.all_complaints().into_iter().map(|(field, message)| FieldError { field, message }).collect();
         return Ok(Problem::unprocessable(told).into_response());
     }
-    if !files.is_empty() {
+    if !files.is_empty() || !left_out.is_empty() {
         wrong = Some(page.t("new.photos_again").to_owned());
     }
     let n = NewSheet {
@@ -247,6 +247,8 @@ fn recorded(json: &str) -> Result<Response, Oops> {
 struct NewForm {
     form: Form,
     files: Vec<NewPhoto>,
+    /// Names of files for which there is no room.
+    left_out: Vec<String>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -255,19 +257,22 @@ impl NewForm {
     async fn take(pages: &Pages, request: Request) -> Result<Self, Oops> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !kind.to_ascii_lowercase().starts_with("multipart/form-data") {
-            return Ok(Self { form: Form::from_request(request, pages).await?, files: Vec::new(), _room: None });
+            let form = Form::from_request(request, pages).await?;
+            return Ok(Self { form, files: Vec::new(), left_out: Vec::new(), _room: None });
         }
         let room = arriving::arriving(&pages.desk)?;
         let form: Result<Multipart, MultipartRejection> = Multipart::from_request(request, pages).await;
         let form = form.map_err(|_| Problem::unsupported_media("send a form"))?;
         let mut parts = Parts::new(&pages.desk, form, TEXTS).await?;
-        let (mut pairs, mut files) = (Vec::new(), Vec::new());
+        let (mut pairs, mut files, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(part) = parts.next().await? {
             match part {
                 Part::File(file) => files.push(file),
+                // The report is not lost for that.
+                Part::LeftOut(name) => left_out.push(name),
                 Part::Text(name, text) => pairs.push((name, text)),
             }
         }
-        Ok(Self { form: Form::sent(pairs), files, _room: Some(room) })
+        Ok(Self { form: Form::sent(pairs), files, left_out, _room: Some(room) })
     }
 }

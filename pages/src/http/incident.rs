@@ -13,6 +13,7 @@ use askama::Template;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{Multipart, State};
 use axum::response::Response;
+use chassis::disk::Content;
 use chassis::http::{Path, Problem, QueryPairs};
 use desk::actor::Actor;
 use desk::comments::{self, NewComment};
@@ -277,28 +278,39 @@ pub async fn photos(
 ) -> Result<Response, Oops> {
     let desk = &pages.desk;
     photos::admit(desk, &person.actor, id).await?;
+    // Before they are sent in vain, as far as a browser lets that be.
+    if desk.blobs().guard().admit(Content::Photo).is_err() {
+        let wrong = Some(person.page.t("disk.photos").to_owned());
+        return show(&pages, person, id, Shown { wrong, ..Shown::default() }).await;
+    }
     let _room = arriving::arriving(desk)?;
     let form = form.map_err(|_| Problem::unsupported_media("send a form with files"))?;
     let files = match multipart::receive(desk, form).await {
         Ok(files) => files,
+        Err(problem) if problem.code == Problem::NO_ROOM => {
+            let wrong = Some(person.page.t("disk.photos").to_owned());
+            return show(&pages, person, id, Shown { wrong, ..Shown::default() }).await;
+        }
         Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
             let wrong = Some(problem.detail);
             return show(&pages, person, id, Shown { wrong, ..Shown::default() }).await;
         }
         Err(problem) => return Err(problem.into()),
     };
-    added(&pages, person, id, files, "photos").await
+    added(&pages, person, id, (files, Vec::new()), "photos").await
 }
 
-/// Adds files to an incident, each of them that can be: 303 to it, or 422 with its page and what is wrong with the others.
+/// Adds files to an incident, each of them that can be, and says of those that were left out that there was no room: 303 to it, or 422 with its page and what is wrong with the others.
 pub(super) async fn added(
     pages: &Pages,
     person: Person,
     id: Uuid,
-    files: Vec<NewPhoto>,
+    (files, left_out): (Vec<NewPhoto>, Vec<String>),
     done: &str,
 ) -> Result<Response, Oops> {
-    let mut wrong = Vec::new();
+    let no_room = person.page.t("disk.photos");
+    let name = |name: String| format!("{}: {no_room}", photos::tidy_name(&name));
+    let mut wrong: Vec<String> = left_out.into_iter().map(name).collect();
     for file in files {
         let name = photos::tidy_name(&file.filename);
         if let Err(error) = photos::add(&pages.desk, &person.actor, id, file).await {

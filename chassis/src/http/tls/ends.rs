@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
-use super::{TlsError, validity};
+use super::{TlsError, files, validity};
 
 /// The figure that says it; seconds since 1970.
 const FIGURE: &str = "tls_certificate_not_after_seconds";
@@ -46,12 +45,13 @@ fn told(chain: &[CertificateDer<'_>], is_own: bool) -> Vec<(&'static str, Option
 /// # Errors
 /// [`TlsError`] where it cannot be read, or holds none.
 pub fn file_until_ms(path: &Path) -> Result<i64, TlsError> {
-    let pem = super::read(path)?;
-    let wrong = |why: &str| TlsError::Content { path: path.to_owned(), what: "certificate", why: why.to_owned() };
-    let chain = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| wrong(&error.to_string()))?;
-    let until_s = all_until_s(&chain).ok_or_else(|| wrong("there is none in it that can be read"))?;
+    let chain = files::certificates(path)?;
+    let none = || TlsError::Content {
+        path: path.to_owned(),
+        what: "certificate",
+        why: "there is none in it that can be read".to_owned(),
+    };
+    let until_s = all_until_s(&chain).ok_or_else(none)?;
     Ok(until_s.saturating_mul(1000))
 }
 
@@ -59,6 +59,7 @@ pub fn file_until_ms(path: &Path) -> Result<i64, TlsError> {
 mod tests {
     use super::*;
     use crate::folder::tests::scratch;
+    use rustls::pki_types::pem::PemObject as _;
 
     /// A certificate that is good until `year` begins, PEM.
     fn until(year: i32) -> String {

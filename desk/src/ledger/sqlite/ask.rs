@@ -9,6 +9,14 @@ use chassis::sqlite::{ReadError, WriteError};
 impl SqliteLedger {
     pub(super) async fn write<T: Send + 'static>(
         &self,
+        job: impl FnOnce(&Connection) -> Done<T> + Clone + Send + 'static,
+    ) -> Result<T, Error> {
+        self.written(self.db.write_stubbornly(move |tx| job(tx), false).await)
+    }
+
+    /// For a job that there is only one of: where the disk is full it is not tried again.
+    pub(super) async fn write_once<T: Send + 'static>(
+        &self,
         job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
     ) -> Result<T, Error> {
         self.written(self.db.write(move |tx| job(tx)).await)
@@ -17,9 +25,9 @@ impl SqliteLedger {
     /// For a job that leaves nothing behind when it fails.
     pub(super) async fn write_tidily<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> Done<T> + Send + 'static,
+        job: impl FnOnce(&Connection) -> Done<T> + Clone + Send + 'static,
     ) -> Result<T, Error> {
-        self.written(self.db.write_tidily(move |tx| job(tx)).await)
+        self.written(self.db.write_stubbornly(move |tx| job(tx), true).await)
     }
 
     fn written<T>(&self, result: Result<Done<T>, WriteError>) -> Result<T, Error> {

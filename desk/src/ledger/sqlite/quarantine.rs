@@ -439,7 +439,7 @@ impl Quarantine for SqliteLedger {
 
     async fn settle(&self, settling: Settling) -> Result<Quarantined, Error> {
         let ids = self.ids.clone();
-        self.write(move |db| {
+        self.write_once(move |db| {
             let fresh = Fresh { ids, when: settling.when };
             settle(db, settling, &fresh)
         })

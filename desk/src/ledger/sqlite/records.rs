@@ -33,6 +33,7 @@ const HUB_NUMBERS_FROM: i64 = 500_000;
 const MAX_CLEARED_BYTES: usize = MAX_BODY_BYTES / 8;
 
 /// What nobody else has or can guess, for changes made at one moment.
+#[derive(Clone)]
 pub(super) struct Fresh {
     pub(super) ids: Ids,
     pub(super) when: When,
@@ -65,7 +66,7 @@ pub(super) fn record(db: &Connection, recording: Recording, fresh: &Fresh) -> Do
         }
     }
     let known_before = staged.earlier.is_some();
-    let drafts = plan(&staged)?;
+    let drafts = plan.decide(&staged)?;
     if drafts.is_empty() {
         return Ok(None);
     }

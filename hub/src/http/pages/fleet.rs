@@ -166,6 +166,7 @@ pub(super) fn alarm_words(alarm: &str, number: u64, words: &Words) -> String {
         "version" => words.t("fleet.alarm_version").to_owned(),
         "settings" => words.n("fleet.alarm_settings", number),
         "forked" => words.t("fleet.alarm_forked").to_owned(),
+        "disk" => words.t("fleet.alarm_disk").to_owned(),
         // One of a later version.
         other => other.replace('_', " "),
     }

@@ -29,7 +29,7 @@ struct SyncPage {
 /// 200, for everybody who is logged in.
 pub async fn page(State(state): State<NodePages>, person: Person) -> Result<Response, Oops> {
     let site = &state.site;
-    let s = status::read(site.desk.ledger(), site.board.now().to_kept()).await?;
+    let s = status::read(site.desk.ledger(), site.board.now().to_kept(), site.desk.blobs().guard().report()).await?;
     let zone = state.pages.stores().await?.zone(s.store_code.as_deref().unwrap_or_default());
     let page = person.page;
     let at = |text: &Option<String>| text.as_deref().map(|text| moment::of(text, &zone, page.words));

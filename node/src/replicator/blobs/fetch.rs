@@ -6,6 +6,7 @@ use crate::replicator::board::Part;
 use crate::replicator::hub::Failure;
 use crate::replicator::session::{Session, Waiting};
 use chassis::blobs::{Incoming, Sha256, Steps};
+use chassis::disk::Content;
 use desk::photos::travels::Travel;
 use std::collections::HashSet;
 use std::io;
@@ -52,6 +53,10 @@ async fn round(session: &Session, lanes: &Lanes, resting: &mut Resting) -> Resul
     digests.extend(missing.iter().map(|piece| piece.sha256));
     let mut seen = HashSet::new();
     digests.retain(|digest| !resting.rests(*digest) && seen.insert(*digest));
+    // They are there when there is room again: nobody failed.
+    if !digests.is_empty() && session.desk.blobs().guard().admit(Content::Pulled).is_err() {
+        return Ok(false);
+    }
     for sha256 in &digests {
         if adopt(session, *sha256).await? {
             session.desk.stop_wanting(*sha256);
