@@ -20,8 +20,8 @@ mod usage;
 
 use chassis::backup::series::ScheduleLayer;
 use chassis::config::{Layered, load_file};
-use chassis::http::{LimitsLayer, TlsLayer};
 use chassis::disk::DiskLayer;
+use chassis::http::{LimitsLayer, TlsLayer};
 use chassis::mail::MailLayer;
 use chassis::overlay;
 use chassis::slow::SlowLayer;
@@ -343,7 +343,7 @@ pub enum Config {
     /// Serve until told to stop.
     Serve(Box<ServeConfig>),
     /// Do one thing and end.
-    Admin(AdminConfig),
+    Admin(Box<AdminConfig>),
     /// Say what is wrong with a file.
     Check(CheckArgs),
     /// Write what goes along with the program.
@@ -351,6 +351,12 @@ pub enum Config {
         /// The folder.
         to: PathBuf,
     },
+}
+
+impl Config {
+    fn admin(config: AdminConfig) -> Self {
+        Self::Admin(Box::new(config))
+    }
 }
 
 impl Command {
@@ -361,26 +367,26 @@ impl Command {
     pub fn resolve(self) -> Result<Config, UsageError> {
         match self {
             Self::Serve(args) => args.resolve().map(Box::new).map(Config::Serve),
-            Self::Store(StoreCommand::Add(args)) => args.resolve().map(Config::Admin),
-            Self::User(UserCommand::Add(args)) => args.resolve().map(Config::Admin),
-            Self::Node(NodeCommand::Code(args)) => args.resolve().map(Config::Admin),
-            Self::Node(NodeCommand::List(args)) => args.resolve(Task::ListNodes).map(Config::Admin),
-            Self::Node(NodeCommand::Refused(args)) => args.resolve(Task::ListRefused).map(Config::Admin),
-            Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::Admin),
-            Self::Node(NodeCommand::Replace(args)) => args.resolve().map(Config::Admin),
-            Self::Erase(args) => args.resolve().map(Config::Admin),
-            Self::Hold(args) => args.resolve().map(Config::Admin),
-            Self::Release(args) => args.resolve().map(Config::Admin),
-            Self::Erasures(args) => args.resolve(Task::ListErasures).map(Config::Admin),
-            Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::Admin),
-            Self::Verify(args) => args.resolve().map(Config::Admin),
-            Self::Backup(args) => args.resolve().map(Config::Admin),
-            Self::Restore(args) => args.resolve().map(Config::Admin),
-            Self::Doctor(args) => args.resolve().map(Config::Admin),
-            Self::SupportBundle(args) => args.resolve().map(Config::Admin),
-            Self::Quarantine(command) => command.resolve().map(Config::Admin),
-            Self::Settings(command) => command.resolve().map(Config::Admin),
-            Self::Tls(command) => command.resolve().map(Config::Admin),
+            Self::Store(StoreCommand::Add(args)) => args.resolve().map(Config::admin),
+            Self::User(UserCommand::Add(args)) => args.resolve().map(Config::admin),
+            Self::Node(NodeCommand::Code(args)) => args.resolve().map(Config::admin),
+            Self::Node(NodeCommand::List(args)) => args.resolve(Task::ListNodes).map(Config::admin),
+            Self::Node(NodeCommand::Refused(args)) => args.resolve(Task::ListRefused).map(Config::admin),
+            Self::Node(NodeCommand::Revoke(args)) => args.resolve().map(Config::admin),
+            Self::Node(NodeCommand::Replace(args)) => args.resolve().map(Config::admin),
+            Self::Erase(args) => args.resolve().map(Config::admin),
+            Self::Hold(args) => args.resolve().map(Config::admin),
+            Self::Release(args) => args.resolve().map(Config::admin),
+            Self::Erasures(args) => args.resolve(Task::ListErasures).map(Config::admin),
+            Self::Audit(AuditCommand::Verify(args)) => args.resolve(Task::VerifyAudit).map(Config::admin),
+            Self::Verify(args) => args.resolve().map(Config::admin),
+            Self::Backup(args) => args.resolve().map(Config::admin),
+            Self::Restore(args) => args.resolve().map(Config::admin),
+            Self::Doctor(args) => args.resolve().map(Config::admin),
+            Self::SupportBundle(args) => args.resolve().map(Config::admin),
+            Self::Quarantine(command) => command.resolve().map(Config::admin),
+            Self::Settings(command) => command.resolve().map(Config::admin),
+            Self::Tls(command) => command.resolve().map(Config::admin),
             Self::CheckConfig(args) => Ok(Config::Check(args)),
             Self::Manual { to } => Ok(Config::Manual { to }),
         }

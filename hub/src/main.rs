@@ -62,7 +62,7 @@ fn main() -> ExitCode {
             let again = again.unwrap_or_default();
             end(runtime.block_on(app::run(*config, handed_over, Box::new(move || again.clone().resolve()))))
         }
-        Config::Admin(config) => end(runtime.block_on(admin::run(config, &mut std::io::stdout()))),
+        Config::Admin(config) => end(runtime.block_on(admin::run(*config, &mut std::io::stdout()))),
         Config::Check(args) => end(args.run(&mut std::io::stdout())),
         Config::Manual { to } => end(chassis::manual::write(&Cli::command(), &to)),
     }

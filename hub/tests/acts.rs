@@ -8,11 +8,12 @@
 
 mod support;
 
+use chassis::backup::PassphraseFrom;
 use chassis::folder::DataFolder;
 use chassis::ids::Ids;
 use chassis::webhooks::WebhookLayer;
 use desk::actor::Role;
-use desk::backup::{self, Program};
+use desk::backup::{self, Program, Restore};
 use desk::ledger::sqlite::SqliteLedger;
 use desk::ledger::{ActQuery, Acts as _};
 use desk::notifications::Notifier;
@@ -52,7 +53,9 @@ async fn rules_jobs_backups_and_restores_are_acts_that_tell_no_address_no_secret
     assert_eq!(ada.ask("DELETE", &path, None).await.status, 204);
     assert_eq!(ada.ask("DELETE", &path, None).await.status, 404);
     let (folder, file) = (DataFolder::open(&hub.folder.0).unwrap(), hub.folder.0.join("annas.backup"));
-    backup::make(&hub.desk, &folder, (Program::Hub, "1"), file.clone(), |_| ()).await.unwrap();
+    backup::make(&hub.desk, &folder, (Program::Hub, "1"), file.clone(), PassphraseFrom::default(), |_| ())
+        .await
+        .unwrap();
 
     let acts = ada.ask("GET", "/api/v1/acts", None).await.json();
     let told: Vec<(&str, &str)> = acts["items"]
@@ -92,7 +95,8 @@ async fn rules_jobs_backups_and_restores_are_acts_that_tell_no_address_no_secret
     // Whoever puts it back is in the list of what was put back.
     let other = Scratch::new();
     let restored = DataFolder::open(&other.0).unwrap();
-    backup::restore(&restored, Program::Hub, file, false, &Ids::system(), NOW_MS + 1000).await.unwrap();
+    let what = Restore { from: file, passphrase: PassphraseFrom::default(), replace: false };
+    backup::restore(&restored, Program::Hub, what, &Ids::system(), NOW_MS + 1000).await.unwrap();
     let ledger = SqliteLedger::open(&restored.database(), Ids::system()).unwrap();
     let last = ledger.acts(ActQuery::default(), 1).await.unwrap().remove(0);
     assert_eq!((last.act.as_str(), last.by.as_str(), last.at_ms), ("restored", "system:cli", NOW_MS + 1000));

@@ -237,7 +237,8 @@ impl SupportArgs {
 /// What the configuration file names, for `doctor`.
 fn around(config: Option<PathBuf>, layer: &mut Layer) -> Surroundings {
     let backups = layer.backup.take().and_then(|backup| backup.folder);
-    let mut around = Surroundings::of(config, layer.code.is_some(), layer.mail.take(), layer.webhooks.take(), layer.tls.take());
+    let mut around =
+        Surroundings::of(config, layer.code.is_some(), layer.mail.take(), layer.webhooks.take(), layer.tls.take());
     around.backups = backups;
     around
 }

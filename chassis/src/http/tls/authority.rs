@@ -250,7 +250,7 @@ impl Authority {
         if !self.now.covers(wanted) {
             return Some(Cause::Names);
         }
-        let by_clock = if now_ms < self.now.from_ms() {
+        let by_clock = if now_ms < self.now.since_ms() {
             Some(Cause::Future)
         } else {
             (self.now.until_ms().saturating_sub(now_ms) <= AUTHORITY_PREPARED_DAYS * DAY_MS).then_some(Cause::Age)
@@ -283,7 +283,7 @@ impl Authority {
 
 /// Whether an authority is good, and will be for long enough to be worth asking for trust in it.
 const fn is_fit(kept: &Kept, now_ms: i64) -> bool {
-    kept.from_ms() <= now_ms && kept.until_ms().saturating_sub(now_ms) > AUTHORITY_PREPARED_DAYS * DAY_MS
+    kept.since_ms() <= now_ms && kept.until_ms().saturating_sub(now_ms) > AUTHORITY_PREPARED_DAYS * DAY_MS
 }
 
 /// When an authority is said to be made, where the clock says `now_ms`.

@@ -39,7 +39,7 @@ impl Kept {
     }
 
     /// From when it is good, milliseconds since 1970.
-    pub(super) const fn from_ms(&self) -> i64 {
+    pub(super) const fn since_ms(&self) -> i64 {
         self.made_ms.saturating_sub(BEFORE_DAYS * DAY_MS)
     }
 

@@ -150,7 +150,7 @@ fn an_authority_made_while_the_clock_was_ahead_is_made_anew_and_one_made_in_1970
     clock.set(T0);
     turn_held(&mut authority, &clock, &local, Followers::default(), false);
     assert_ne!(authority.pem(), ahead);
-    assert!(authority.now.from_ms() <= T0);
+    assert!(authority.now.since_ms() <= T0);
     // Before anybody could have set it right, it says nothing.
     let (folder, clock) = (scratch("authority"), ManualClock::new(5 * DAY_MS));
     let mut authority = open(&folder, &[], &clock);
