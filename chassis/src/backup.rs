@@ -179,6 +179,11 @@ pub enum BackupError {
         "{0} needs the key.age of the folder that it was made in, and contents, too; put it back there; nothing was changed"
     )]
     NoKey(String),
+    /// Files in a folder are encrypted with its key, and that is not there.
+    #[error(
+        "{0} is encrypted with a key.age that is not in its folder any more; put that file back, or name another folder"
+    )]
+    LostKey(String),
     /// The passphrase cannot be used.
     #[error("{0}")]
     Passphrase(String),

@@ -40,10 +40,10 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Whether it is not what a file says that is wrong: it cannot be read now, and may be another time.
+    /// Whether it is not what a file says that is wrong, nor its name: it is there, cannot be read now, and may be another time.
     #[must_use]
     pub fn is_unread(&self) -> bool {
-        matches!(self, Self::Read { .. })
+        matches!(self, Self::Read { cause, .. } if cause.kind() != std::io::ErrorKind::NotFound)
     }
 }
 

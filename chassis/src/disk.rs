@@ -42,7 +42,7 @@ pub enum Room {
     Plenty,
     /// Below the floor: contents are not taken.
     Low,
-    /// The reserve is not whole: what is written was given room from it, or there is none to make it.
+    /// The reserve is not whole, and there is no room to make it so: what is written may have been given room from it.
     Reserve,
 }
 
@@ -61,10 +61,12 @@ impl Room {
 
     /// What follows from figures, where it was `self` before. Who was below the floor has to come an eighth above it, so that it does
     /// not go to and fro.
-    fn after(self, free_bytes: u64, floor_bytes: u64, reserve_is_whole: bool) -> Self {
-        if !reserve_is_whole {
+    /// A reserve that is missing says nothing by itself: it may not have been made yet, or only just not have found room.
+    fn after(self, free_bytes: u64, floor_bytes: u64, missing_bytes: u64) -> Self {
+        let is_short = free_bytes < self.enough(floor_bytes);
+        if missing_bytes > 0 && (is_short || free_bytes < 2 * missing_bytes) {
             Self::Reserve
-        } else if free_bytes < self.enough(floor_bytes) {
+        } else if is_short {
             Self::Low
         } else {
             Self::Plenty
@@ -157,7 +159,7 @@ pub fn survey(folder: &Path, bounds: Bounds) -> io::Result<DiskReport> {
     let space = Space::of(folder)?;
     let bounds = bounds.on(space.total_bytes);
     let reserve = Reserve::found(folder, bounds.reserve_bytes);
-    let state = Room::Plenty.after(space.free_bytes, bounds.floor_bytes, reserve.missing_bytes() == 0);
+    let state = Room::Plenty.after(space.free_bytes, bounds.floor_bytes, reserve.missing_bytes());
     Ok(DiskReport {
         free_bytes: space.free_bytes,
         floor_bytes: bounds.floor_bytes,
@@ -388,7 +390,7 @@ impl Watched {
             reserve.fill();
             space = Space::of(&self.folder)?;
         }
-        let now = before.after(space.free_bytes, bounds.floor_bytes, reserve.missing_bytes() == 0);
+        let now = before.after(space.free_bytes, bounds.floor_bytes, reserve.missing_bytes());
         self.free_bytes.store(space.free_bytes, Ordering::Relaxed);
         self.floor_bytes.store(bounds.floor_bytes, Ordering::Relaxed);
         self.reserve_bytes.store(reserve.held_bytes(), Ordering::Relaxed);

@@ -73,7 +73,7 @@ pub async fn examine(desk: &Desk, folder: &DataFolder, around: &Surroundings, fu
     let mut found = Vec::new();
     let served = if folder.is_served() { "served now" } else { "not served now" };
     found.push(Finding::new("folder", Health::Ok, format!("{} can be used; {served}", folder.path().display())));
-    found.push(room(folder.path()));
+    found.push(room(folder.path(), around.disk));
     let now_ms = desk.now_ms();
     found.push(clock::examine(desk).await);
     let database = folder.database();
@@ -254,8 +254,8 @@ fn replaced(folder: &DataFolder) -> Option<Finding> {
 }
 
 /// Whether there is room, asked without taking any: a disk that is full must not become fuller by being looked at.
-fn room(folder: &Path) -> Finding {
-    let report = match chassis::disk::survey(folder, Bounds::default()) {
+fn room(folder: &Path, bounds: Bounds) -> Finding {
+    let report = match chassis::disk::survey(folder, bounds) {
         Ok(report) => report,
         Err(error) => {
             let detail = format!("the file system does not say how much room it has ({error}); look at it");
@@ -266,12 +266,9 @@ fn room(folder: &Path) -> Finding {
     let what = "remove what is not needed, move backups elsewhere, or give it a larger disk";
     match report.state {
         Room::Plenty => Finding::new("disk", Health::Ok, format!("{free_mib} MiB free")),
-        // A folder that was never served has none yet.
-        Room::Reserve if report.free_bytes > 2 * report.floor_bytes => Finding::new(
-            "disk",
-            Health::Ok,
-            format!("{free_mib} MiB free; the reserve is made when the folder is served"),
-        ),
+        Room::Low | Room::Reserve if report.floor_bytes == 0 => {
+            Finding::new("disk", Health::Fail, format!("{free_mib} MiB free: reports will be refused soon; {what}"))
+        }
         Room::Low | Room::Reserve => {
             let detail = format!(
                 "{free_mib} MiB free: below {floor_mib} MiB (disk.floor_mib) photos and files are not taken, reports still are; {what}"

@@ -145,7 +145,7 @@ async fn findings(
 ) -> Vec<Finding> {
     let mut found = doctor::examine(desk, folder, around, full).await;
     found.push(match identity {
-        Identity::Node(_) => link(folder.path()).await,
+        Identity::Node(_) => link(folder.path(), around.disk).await,
         Identity::Hub { .. } | Identity::Unenrolled => Finding::new(
             "enrolment",
             Health::Warn,
@@ -166,7 +166,7 @@ async fn support_bundle(
     let found = findings(&desk, &identity, folder, &ask.around, false).await;
     let mut bundle = support::begin(&desk, folder, (ABOUT.0.name(), ABOUT.1), ask, &found).await?;
     let status =
-        report::status_of(&StatusConfig { data_dir: data_dir.to_owned(), json: true, disk: Bounds::default() }).await;
+        report::status_of(&StatusConfig { data_dir: data_dir.to_owned(), json: true, disk: ask.around.disk }).await;
     let status = match status {
         Ok(status) => serde_json::json!(status),
         Err(error) => serde_json::json!({ "error": error.to_string() }),
@@ -177,8 +177,8 @@ async fn support_bundle(
     Ok(())
 }
 
-async fn link(data_dir: &std::path::Path) -> Finding {
-    let config = StatusConfig { data_dir: data_dir.to_owned(), json: true, disk: Bounds::default() };
+async fn link(data_dir: &std::path::Path, disk: Bounds) -> Finding {
+    let config = StatusConfig { data_dir: data_dir.to_owned(), json: true, disk };
     match report::status_of(&config).await {
         Ok(status) if status.hub_reachable && status.last_error.is_none() => {
             Finding::new("link", Health::Ok, status.state)

@@ -161,6 +161,10 @@ impl Keys {
             };
         };
         if key(folder, &passphrase)?.is_none() {
+            // With another key those would be lost, and nobody would notice before they are needed.
+            if let Some(sealed) = sealed_in(folder)? {
+                return Err(BackupError::LostKey(sealed.display().to_string()));
+            }
             make_key(folder, &passphrase)?;
         }
         // Also the one that was just made is read back before anything depends on it.
@@ -251,6 +255,37 @@ impl Write for Sealing {
             Self::Sealed(stream) => stream.flush(),
         }
     }
+}
+
+/// A file in `folder` that the folder's key alone opens: a backup, or a content of one.
+fn sealed_in(folder: &Path) -> Result<Option<PathBuf>, BackupError> {
+    let shared = folder.join(super::BESIDE);
+    let parts = (0..=u8::MAX).map(|first| shared.join(format!("{first:02x}")));
+    for place in std::iter::once(folder.to_owned()).chain(parts) {
+        let entries = match fs::read_dir(&place) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(io_at(&place)(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(io_at(&place))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let needs_key = if place == folder {
+                name.ends_with(".backup") && is_sealed(&path)? && !is_of_passphrase(&path)?
+            } else {
+                name.ends_with(super::SEALED)
+            };
+            if needs_key {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a passphrase alone opens what is encrypted in the file at `path`.
+fn is_of_passphrase(path: &Path) -> Result<bool, BackupError> {
+    Ok(Decryptor::new_buffered(buffered(path)?).is_ok_and(|decryptor| decryptor.is_scrypt()))
 }
 
 fn buffered(path: &Path) -> Result<BufReader<File>, BackupError> {

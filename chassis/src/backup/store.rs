@@ -32,7 +32,7 @@ pub struct Store {
     folder: PathBuf,
     keys: Keys,
     /// None where the folder is on a share that has no locks.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 /// What became of contents that no backup names any more.
@@ -52,6 +52,13 @@ enum Content {
     Damaged(u64, Sha256),
     /// It was removed meanwhile: nothing named it.
     Gone,
+}
+
+/// Gives a content that cannot be opened a name that nothing is written to and nothing removed from.
+fn set_aside(path: &Path) -> Result<(), BackupError> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".unopened");
+    fs::rename(path, &aside).map_err(io_at(path))
 }
 
 impl Store {
@@ -76,11 +83,7 @@ impl Store {
                 None
             }
         };
-        Ok(Self {
-            folder: folder.to_owned(),
-            keys: Keys::of_folder(folder, passphrase)?,
-            _lock: lock,
-        })
+        Ok(Self { folder: folder.to_owned(), keys: Keys::of_folder(folder, passphrase)?, lock })
     }
 
     /// How much of the contents below `blobs` the folder does not have yet, in bytes.
@@ -139,6 +142,12 @@ impl Store {
                 }
             }
             finish(tar, part)?;
+            // Somebody may have tidied the folder meanwhile.
+            if let Some(gone) =
+                manifest.members.iter().skip(inside.len()).find(|one| !self.folder.join(&one.name).is_file())
+            {
+                return Err(damaged(to, format!("{} was removed while it was made", gone.name)));
+            }
             Ok(Written { manifest, damaged: bad })
         })
     }
@@ -148,6 +157,10 @@ impl Store {
     /// # Errors
     /// When the folder cannot be read, or one cannot be removed.
     pub fn sweep(&self) -> Result<Swept, BackupError> {
+        if self.lock.is_none() {
+            let why = "its file system knows no locks, so another site may be writing into it";
+            return Ok(Swept::Kept(format!("{}: {why}", self.folder.display())));
+        }
         let mut named = HashSet::new();
         for entry in fs::read_dir(&self.folder).map_err(io_at(&self.folder))? {
             let path = entry.map_err(io_at(&self.folder))?.path();
@@ -199,7 +212,8 @@ impl Store {
         };
         match bytes {
             Ok(bytes) => Ok(digest(bytes).is_ok_and(|(_, sha256)| sha256 == name)),
-            Err(BackupError::Io(place, error)) => Err(BackupError::Io(place, error)),
+            // It may be whole, for somebody who has the other key.
+            Err(error @ (BackupError::Io(..) | BackupError::AnotherKey(..))) => Err(error),
             Err(_) => Ok(false),
         }
     }
@@ -217,7 +231,14 @@ impl Store {
         let to = self.folder.join(&member.name);
         let is_there = to.is_file();
         let is_due = i64::from(name.as_bytes()[0]) % READ_AGAIN_DAYS == today.rem_euclid(READ_AGAIN_DAYS);
-        if is_there && (!is_due || self.is_whole(&to, name)?) {
+        let is_kept = match is_there {
+            true if is_due => self.is_whole(&to, name).or_else(|error| match error {
+                BackupError::AnotherKey(_) => set_aside(&to).map(|()| false),
+                error => Err(error),
+            })?,
+            is_there => is_there,
+        };
+        if is_kept {
             let Ok(about) = from.metadata() else {
                 return Ok(Content::Gone);
             };

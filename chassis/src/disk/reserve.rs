@@ -24,6 +24,8 @@ pub(super) struct Reserve {
     held_bytes: u64,
     /// Whether the file system can keep room for a file.
     is_possible: bool,
+    /// Whether it was said that it cannot be made.
+    is_told: bool,
 }
 
 impl Reserve {
@@ -31,7 +33,7 @@ impl Reserve {
     pub fn found(folder: &Path, wanted_bytes: u64) -> Self {
         let path = folder.join(NAME);
         let held_bytes = held(&path);
-        Self { path, wanted_bytes, held_bytes, is_possible: true }
+        Self { path, wanted_bytes, held_bytes, is_possible: true, is_told: false }
     }
 
     /// What is in it, in bytes.
@@ -72,8 +74,17 @@ impl Reserve {
                 self.is_possible = false;
                 tracing::info!(%cause, "this file system keeps no room for a file: there is no reserve");
             }
-            Err(cause) => tracing::warn!(%cause, "the reserve cannot be made; it is tried again"),
-            Ok(()) => {}
+            Err(cause) => {
+                if !std::mem::replace(&mut self.is_told, true) {
+                    tracing::warn!(%cause, file = %self.path.display(), "the reserve cannot be made; it is tried again");
+                }
+            }
+            // Some file systems say that they have, and keep nothing.
+            Ok(()) if self.held_bytes < self.wanted_bytes => {
+                self.is_possible = false;
+                tracing::info!("this file system keeps no room for a file: there is no reserve");
+            }
+            Ok(()) => self.is_told = false,
         }
     }
 

@@ -28,15 +28,19 @@ fn what_a_layer_says_goes_before_the_one_below_and_is_checked() {
 
 #[test]
 fn who_was_below_the_floor_has_to_come_well_above_it() {
-    let after = |was: Room, free_bytes| was.after(free_bytes, 800, true);
+    let after = |was: Room, free_bytes| was.after(free_bytes, 800, 0);
     assert_eq!(after(Room::Plenty, 800), Room::Plenty);
     assert_eq!(after(Room::Plenty, 799), Room::Low);
     assert_eq!(after(Room::Low, 899), Room::Low);
     assert_eq!(after(Room::Low, 900), Room::Plenty);
     assert_eq!(after(Room::Reserve, 899), Room::Low);
-    assert_eq!(Room::Plenty.after(10_000, 800, false), Room::Reserve);
+    // A reserve that is not there matters where there is no room for it.
+    assert_eq!(Room::Plenty.after(10_000, 800, 100), Room::Plenty);
+    assert_eq!(Room::Plenty.after(800, 800, 400), Room::Plenty);
+    assert_eq!(Room::Plenty.after(799, 800, 1), Room::Reserve);
+    assert_eq!(Room::Plenty.after(799, 0, 400), Room::Reserve);
     // Without a floor nothing is too little.
-    assert_eq!(Room::Low.after(0, 0, true), Room::Plenty);
+    assert_eq!(Room::Low.after(0, 0, 0), Room::Plenty);
     for room in Room::ALL {
         assert_eq!(Room::ALL[usize::from(room as u8)], room);
     }

@@ -156,10 +156,9 @@ impl Rates {
     }
 
     fn may_guess(&self, address: IpAddr) -> Result<(), u64> {
-        let free = self.limits().login_failures;
-        if free == 0 {
+        let Some(free) = self.free_guesses(address) else {
             return Ok(());
-        }
+        };
         let now = self.now();
         let (wait_ns, tells) = self.inner.guesses.with(address, now, |guesses| guesses.wait(free, now));
         if wait_ns == 0 {
@@ -173,8 +172,23 @@ impl Rates {
     }
 
     fn guessed_wrong(&self, address: IpAddr) {
-        let (free, now) = (self.limits().login_failures, self.now());
-        self.inner.guesses.with(address, now, |guesses| guesses.count(free, now));
+        if let Some(free) = self.free_guesses(address) {
+            let now = self.now();
+            self.inner.guesses.with(address, now, |guesses| guesses.count(free, now));
+        }
+    }
+
+    /// How often `address` may guess wrong before it has to wait; none where that does not count. Behind this machine's own address there
+    /// may be a proxy that nobody named, and everybody behind that: each name slows down by itself.
+    fn free_guesses(&self, address: IpAddr) -> Option<u32> {
+        let limits = self.limits();
+        let is_spared = limits.login_failures == 0 || (address.is_loopback() && !limits.loopback);
+        (!is_spared).then_some(limits.login_failures)
+    }
+
+    /// Whether `peer` is a proxy that is believed.
+    pub(super) fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.limits().proxies.contains(&peer.to_canonical())
     }
 }
 

@@ -165,7 +165,7 @@ impl Server {
             };
             while open.try_join_next().is_some() {}
             // What is refused is closed at once, and its place is free again.
-            let from = origin(&stream, peer);
+            let from = origin(&stream, peer, &rates);
             let Some(share) = rates.connect(from) else {
                 continue;
             };
@@ -255,10 +255,10 @@ async fn ask_health(address: SocketAddr) -> io::Result<String> {
 }
 
 /// Whom a connection is counted for. Who reaches this machine from an address of its own is one of its programs, the watchdog among them,
-/// whichever address the service listens on.
-fn origin(stream: &TcpStream, peer: SocketAddr) -> IpAddr {
+/// whichever address the service listens on; a proxy that is named by that address is what it is named.
+fn origin(stream: &TcpStream, peer: SocketAddr, rates: &Rates) -> IpAddr {
     match stream.local_addr() {
-        Ok(here) if here.ip() == peer.ip() => Ipv4Addr::LOCALHOST.into(),
+        Ok(here) if here.ip() == peer.ip() && !rates.is_proxy(peer.ip()) => Ipv4Addr::LOCALHOST.into(),
         _ => peer.ip(),
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{Finding, Health};
 use chassis::clock::format_rfc3339;
+use chassis::disk::Bounds;
 use chassis::folder::DataFolder;
 use chassis::http::{TlsLayer, file_until_ms};
 use chassis::mail::{MailConfig, MailLayer, Mailer};
@@ -24,6 +25,8 @@ pub struct Surroundings {
     pub config: Option<PathBuf>,
     /// The folder that backups are to be made in by themselves.
     pub backups: Option<PathBuf>,
+    /// From when on the disk has too little room.
+    pub disk: Bounds,
     /// Whether a secret stands in it.
     holds_secret: bool,
     mail: Option<MailConfig>,
@@ -54,7 +57,17 @@ impl Surroundings {
             WebhookConfig::default()
         });
         let TlsLayer { cert: certificate, key, .. } = tls.unwrap_or_default();
-        Self { config, backups: None, holds_secret, mail, webhooks, certificate, key, faults }
+        Self {
+            config,
+            backups: None,
+            disk: Bounds::default(),
+            holds_secret,
+            mail,
+            webhooks,
+            certificate,
+            key,
+            faults,
+        }
     }
 
     /// Looks all of it over. Asks the mail server, for 10 s at most.

@@ -5,6 +5,9 @@ use clap::Args;
 use serde::Deserialize;
 use std::net::IpAddr;
 
+/// Connections of one address where nothing else is said: all stores of a company may come from one.
+const CONNECTIONS_PER_ADDRESS: u32 = 4096;
+
 /// How much one address and one account, and one node, may ask.
 #[derive(Clone, Debug, Default, Args)]
 pub struct LimitsArgs {
@@ -24,7 +27,7 @@ pub struct LimitsArgs {
     /// never do [default: 30].
     #[arg(long, value_name = "NUMBER", env = "AINCIDENT_HUB_LIMITS_LOGIN_FAILURES")]
     limits_login_failures: Option<u32>,
-    /// Connections of one address at once; 0: any number [default: 256].
+    /// Connections of one address at once; 0: any number [default: 4096].
     #[arg(long, value_name = "NUMBER", env = "AINCIDENT_HUB_LIMITS_CONNECTIONS_PER_ADDRESS")]
     limits_connections_per_address: Option<u32>,
     /// Limit this machine's own programs, too.
@@ -69,6 +72,8 @@ impl LimitsArgs {
             loopback: self.limits_loopback,
             proxies: self.limits_proxies,
         };
-        Ok(Limits { node, ..above.over(below)? })
+        let mut below = below.unwrap_or_default();
+        below.connections_per_address = below.connections_per_address.or(Some(CONNECTIONS_PER_ADDRESS));
+        Ok(Limits { node, ..above.over(Some(below))? })
     }
 }

@@ -240,5 +240,6 @@ fn around(config: Option<PathBuf>, layer: &mut Layer) -> Surroundings {
     let mut around =
         Surroundings::of(config, layer.code.is_some(), layer.mail.take(), layer.webhooks.take(), layer.tls.take());
     around.backups = backups;
+    around.disk = layer.disk.take().unwrap_or_default().over(None).unwrap_or_default();
     around
 }

@@ -76,12 +76,14 @@ pub async fn login(
 ) -> Result<Response, Oops> {
     refuse_others(&headers, &uri)?;
     let (username, password) = (form.one("username").to_owned(), form.one("password").to_owned());
+    // A form that was sent empty is no guess.
+    let is_guess = !username.is_empty() && !password.is_empty();
     let next = here(form.one("next")).to_owned();
     let people = has_people(&pages, &headers).await?;
     let again = |status, wrong: String, p: Page| {
         html_as(status, &LoginPage { p, next: next.clone(), username: short(&username), wrong: Some(wrong), people })
     };
-    let tried = if username.is_empty() || password.is_empty() || password.chars().count() > 200 {
+    let tried = if !is_guess || password.chars().count() > 200 {
         Login::Wrong
     } else if let Err(retry_after_s) = asker.may_guess() {
         Login::Wait { retry_after_s }
@@ -90,7 +92,9 @@ pub async fn login(
     };
     match tried {
         Login::Wrong => {
-            asker.guessed_wrong();
+            if is_guess {
+                asker.guessed_wrong();
+            }
             let wrong = guest.page.t("login.wrong").to_owned();
             again(StatusCode::UNAUTHORIZED, wrong, guest.page)
         }

@@ -190,6 +190,26 @@ async fn an_encrypted_folder_has_one_key_and_opens_with_its_passphrase_only() {
     fs::create_dir(into.at("elsewhere")).unwrap();
     fs::copy(&whole, into.at("elsewhere").join("b.backup")).unwrap();
     assert!(matches!(Keys::of_file(&into.at("elsewhere").join("b.backup"), &from), Err(BackupError::NoKey(_))));
+
+    // One content of another key: it keeps a name, and the site's own is written in its place.
+    let foreign = fs::read(beside(&other, 3, ".age")).unwrap();
+    fs::write(beside(&into, 3, ".age"), &foreign).unwrap();
+    let day = day_of(3);
+    back_up(&site, &into, day, Some("four words of it")).unwrap();
+    assert_eq!(fs::read(beside(&into, 3, ".age.unopened")).unwrap(), foreign);
+    assert_eq!(sweep(&into, Some("four words of it")), Swept::Removed(0));
+    comes_back(&of_day(&into, day), &Keys::of_file(&whole, &from).unwrap(), &[1, 2, 3]);
+    // A lost key is not replaced by a new one, with which nothing that is there could be opened any more.
+    fs::remove_file(into.at("key.age")).unwrap();
+    // First with the backups themselves, then with nothing but contents of theirs.
+    for _ in 0..2 {
+        let refused = back_up(&site, &into, day + 1, Some("another")).unwrap_err();
+        assert!(matches!(refused, BackupError::LostKey(_)), "{refused}");
+        for file in [1, 2, day].map(|day| of_day(&into, day)) {
+            let _ = fs::remove_file(file);
+        }
+    }
+    assert!(!into.at("key.age").exists());
 }
 
 #[tokio::test]
