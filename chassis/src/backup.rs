@@ -196,8 +196,13 @@ fn io_at(path: &Path) -> impl Fn(io::Error) -> BackupError + '_ {
     }
 }
 
+/// Longest reason for damage that is told, in characters.
+const MOST_TOLD: usize = 120;
+
 fn damaged(path: &Path, why: impl Into<String>) -> BackupError {
-    BackupError::Damaged(path.display().to_string(), why.into())
+    // Whoever reads archives puts pieces of them into what it says.
+    let told = why.into().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_TOLD).collect();
+    BackupError::Damaged(path.display().to_string(), told)
 }
 
 /// Counts and hashes what goes through it.

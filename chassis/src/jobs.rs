@@ -198,7 +198,7 @@ impl Patience {
     /// Whether a job that has been tried so often and is waiting since `queued_ms` is tried again.
     fn has(self, attempt: u32, queued_ms: i64, now_ms: i64) -> bool {
         let lasts_ms = i64::try_from(self.lasts.as_millis()).unwrap_or(i64::MAX);
-        attempt < self.tries || now_ms.saturating_sub(queued_ms) < lasts_ms
+        attempt < self.tries || now_ms.saturating_sub(queued_ms).max(0) < lasts_ms
     }
 }
 

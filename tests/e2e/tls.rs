@@ -140,6 +140,11 @@ async fn a_hub_whose_own_authority_becomes_another_one_tells_its_nodes_first_and
     // One of them is away when the hub gets a name that its authority cannot vouch for: that one waits.
     nodes[1].stop().await;
     hub.stop().await;
+    // It is told with `hello`, which is said after a cut, and else once a day.
+    wait_until("the first node to miss the hub", Duration::from_secs(60), async || {
+        nodes[0].status().await["hub_reachable"] == false
+    })
+    .await;
     hub.env("AINCIDENT_HUB_TLS_NAMES", "incidents.example.com");
     hub.start().await;
     wait_until("the first node to believe the next authority", Duration::from_secs(60), async || {

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn a_chain_is_good_until_the_first_of_it_ends() {
-        let file = scratch("ends").join("chain.pem");
+        let folder = scratch("ends");
+        let file = folder.join("chain.pem");
         std::fs::write(&file, until(2031) + &until(2030)).unwrap();
         // 2030-01-01T00:00:00Z.
         assert_eq!(file_until_ms(&file).unwrap(), 1_893_456_000_000);
