@@ -212,7 +212,7 @@ inside sh -c 'echo "long enough 042" | aincident-hub user add --username kim --r
 code=$(inside aincident-hub node code --store 042)
 inside aincident-node enroll --hub http://127.0.0.1:7700 --code "$code" >"$work/enrol.log" 2>&1 || die "enrol: $(cat "$work/enrol.log")"
 for one in $both; do
-    strange=$(inside find "/var/lib/$one" ! -user "$one")
+    strange=$(inside find "/var/lib/$one" -ignore_readdir_race ! -user "$one")
     [ -z "$strange" ] || die "root left files of its own: $strange"
 done
 ok "root adds a store and a person, and enrols the node; every file belongs to the service"
