@@ -7,12 +7,14 @@
 mod files;
 mod mistakes;
 mod named;
+mod usage;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use files::{MAX_BYTES, MAX_FILES, folder_of, load_file, paths};
 pub use mistakes::{Mistake, check, keys_missing_in, mistakes, parse, uncommented};
+pub use usage::{UsageError, needed};
 
 use crate::secret::Redacted;
 

@@ -170,13 +170,16 @@ pub fn survey(folder: &Path, bounds: Bounds) -> io::Result<DiskReport> {
 
 /// What a file system says.
 #[derive(Clone, Copy, Debug)]
-struct Space {
-    free_bytes: u64,
-    total_bytes: u64,
+pub(crate) struct Space {
+    /// What this account may still write, in bytes.
+    pub(crate) free_bytes: u64,
+    /// How large it is, in bytes; 0 where it does not tell, as some shares do.
+    pub(crate) total_bytes: u64,
 }
 
 impl Space {
-    fn of(folder: &Path) -> io::Result<Self> {
+    /// Of the file system that `folder` is on. Blocks.
+    pub(crate) fn of(folder: &Path) -> io::Result<Self> {
         let told = rustix::fs::statvfs(folder)?;
         // What is left for root alone is no room for a service.
         let bytes = |blocks: u64| blocks.saturating_mul(told.f_frsize);

@@ -68,6 +68,21 @@ pub struct NewJob {
     pub lane: String,
 }
 
+impl NewJob {
+    /// One that is due at once, with nothing for the handler but its key, and goes to nobody.
+    #[must_use]
+    pub fn new(kind: &'static str, key: String) -> Self {
+        Self {
+            kind,
+            key,
+            payload: "{}".to_owned(),
+            priority: 0,
+            run_at_ms: 0,
+            lane: String::new(),
+        }
+    }
+}
+
 /// A job at work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {

@@ -113,17 +113,23 @@ pub async fn export(desk: &Desk, actor: &Actor, mut query: ActQuery) -> Result<B
             break;
         }
     }
-    note(desk, actor, name::ACTS_EXPORTED, json!({ "acts": count })).await?;
+    note(desk, actor, name::ACTS_EXPORTED, String::new(), json!({ "acts": count })).await?;
     writer.into_inner().map(Bytes::from).map_err(|error| fault(&error))
 }
 
-/// Notes that something was taken out, before it is: what cannot be noted does not leave. Acts are kept at headquarters; a
-/// store's node keeps none.
+/// Notes an act before it is done, where what does it has no transaction to note it in: what cannot be noted is not done, and does not
+/// leave. Acts are kept at headquarters; a store's node keeps none.
 ///
 /// # Errors
 /// When the ledger cannot be written.
-pub(crate) async fn note(desk: &Desk, actor: &Actor, act: &'static str, details: Value) -> Result<(), Error> {
-    match draft(desk, actor, act, String::new(), details).await? {
+pub(crate) async fn note(
+    desk: &Desk,
+    actor: &Actor,
+    act: &'static str,
+    subject: String,
+    details: Value,
+) -> Result<(), Error> {
+    match draft(desk, actor, act, subject, details).await? {
         Some(act) => desk.ledger().note_act(act).await,
         None => Ok(()),
     }

@@ -94,7 +94,7 @@ enum Target {
     /// Into one file.
     File(Keys),
     /// Into a folder of backups.
-    Folder(Store),
+    Folder(Arc<Store>),
 }
 
 impl Target {
@@ -247,10 +247,10 @@ pub async fn by_schedule(
 ) -> Result<Round, Failed> {
     let mut series = Series::open(folder.path())?;
     let (into, passphrase) = (schedule.folder.clone(), schedule.passphrase.clone());
-    let target = off(move || Ok(Target::Folder(Store::open(&into, passphrase.read()?)?))).await?;
-    let target = Arc::new(target);
+    let store = Arc::new(off(move || Ok(Store::open(&into, passphrase.read()?)?)).await?);
+    let target = Arc::new(Target::Folder(Arc::clone(&store)));
     let file = series.begin(&schedule.folder, about.0.name(), desk.now_ms())?;
-    let manifest = match make_in(desk, folder, about, Arc::clone(&target), file.clone(), progress).await {
+    let manifest = match make_in(desk, folder, about, target, file.clone(), progress).await {
         Ok(manifest) => manifest,
         Err(error @ Failed::Doubtful(..)) => {
             series.doubt(&file)?;
@@ -264,15 +264,7 @@ pub async fn by_schedule(
             return Err(error);
         }
     };
-    let (removed, swept) = off(move || {
-        let removed = series.prune(&schedule)?;
-        let swept = match target.as_ref() {
-            Target::Folder(store) => store.sweep()?,
-            Target::File(_) => Swept::Removed(0),
-        };
-        Ok((removed, swept))
-    })
-    .await?;
+    let (removed, swept) = off(move || Ok((series.prune(&schedule)?, store.sweep()?))).await?;
     Ok(Round { manifest, file, removed, swept })
 }
 
@@ -449,7 +441,7 @@ fn move_all(from: &Path, to: &Path) -> std::io::Result<()> {
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn replaced(folder: &DataFolder) -> std::io::Result<Vec<String>> {
+pub(crate) fn replaced(folder: &DataFolder) -> std::io::Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder.path())? {
         let entry = entry?;

@@ -113,7 +113,7 @@ pub async fn write(desk: &Desk, actor: &Actor, format: Format, filter: Filter, l
     let filter = seen_by(actor, filter)?;
     // What cannot be noted does not leave.
     let details = json!({ "format": format.extension(), "filter": told(&filter) });
-    acts::note(desk, actor, name::EXPORTED, details).await?;
+    acts::note(desk, actor, name::EXPORTED, String::new(), details).await?;
     let pages = Pages { desk: desk.clone(), filter, after: None, done: false };
     match format {
         Format::Csv => text(pages, |rows, first, _| csv::rows(rows, first)).await,

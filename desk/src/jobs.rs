@@ -88,10 +88,7 @@ pub async fn discard(desk: &Desk, actor: &Actor, no: i64) -> Result<(), Error> {
 /// What a person decides about a job is an act. It is noted before it is done: the queue knows nothing of acts.
 async fn note(desk: &Desk, actor: &Actor, act: &'static str, job: &DeadJob) -> Result<(), Error> {
     let details = json!({ "kind": job.kind, "attempts": job.attempts });
-    match acts::draft(desk, actor, act, job.no.to_string(), details).await? {
-        Some(act) => desk.ledger().note_act(act).await,
-        None => Ok(()),
-    }
+    acts::note(desk, actor, act, job.no.to_string(), details).await
 }
 
 async fn find(desk: &Desk, actor: &Actor, no: i64) -> Result<DeadJob, Error> {

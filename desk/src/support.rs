@@ -46,7 +46,7 @@ pub async fn begin(
     let accounts = desk.ledger().accounts(None).await.map_err(|error| ledger(&error))?;
     let names = accounts.into_iter().flat_map(|account| [account.username, account.display_name]);
     let now_ms = desk.now_ms();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = chassis::machine::host_name().unwrap_or_default();
     let mut bundle = Bundle::begin(&ask.to, program, Redactor::new(names).on_host(&host), now_ms)?;
     let about = json!({
         "program": program,

@@ -32,12 +32,9 @@ pub struct Failed(String);
 /// # Errors
 /// One line for standard error.
 pub async fn run(config: AdminConfig, out: &mut impl Write) -> Result<(), Failed> {
-    let config = match config.task {
-        Task::VerifyBackup { from, passphrase } => {
-            return say(out, &keep::verify_backup(from, passphrase, config.json).await?);
-        }
-        task => AdminConfig { task, ..config },
-    };
+    if let Task::VerifyBackup { from, passphrase } = config.task {
+        return say(out, &keep::verify_backup(from, passphrase, config.json).await?);
+    }
     if let Task::Scheduled(schedule) = &config.task
         && let Some(said) = series::idle(schedule.as_ref(), &config.data_dir).map_err(Failed)?
     {

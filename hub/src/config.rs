@@ -16,10 +16,9 @@ mod slow;
 mod task;
 mod tls;
 mod traces;
-mod usage;
 
 use chassis::backup::series::ScheduleLayer;
-use chassis::config::{Layered, load_file};
+use chassis::config::{Layered, load_file, needed};
 use chassis::disk::DiskLayer;
 use chassis::http::{LimitsLayer, TlsLayer};
 use chassis::mail::MailLayer;
@@ -33,6 +32,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use uuid::Uuid;
 
+pub use chassis::config::UsageError;
 pub use check::CheckArgs;
 pub use erasure::{EraseArgs, HoldArgs, NodeReplaceArgs, ReleaseArgs};
 pub use keep::{BackupArgs, DoctorArgs, RestoreArgs, SupportArgs};
@@ -44,7 +44,6 @@ pub use serve::{ServeArgs, ServeConfig};
 pub use settings::SettingsCommand;
 pub use task::Task;
 pub use tls::{AuthorityTask, TlsCommand};
-pub use usage::UsageError;
 
 /// The A.I.ncident program at headquarters.
 #[derive(Debug, Parser)]
@@ -477,10 +476,6 @@ impl NodeRevokeArgs {
             task: Task::RevokeNode { node: self.node, reason: self.reason },
         })
     }
-}
-
-fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {
-    value.ok_or(UsageError::Missing { option, variable })
 }
 
 fn role(text: &str) -> Result<Role, String> {

@@ -6,9 +6,9 @@
 
 pub mod admin;
 pub mod app;
-pub mod authority;
+mod authority;
 pub mod config;
-pub mod figures;
+mod figures;
 pub mod fleet;
 pub mod http;
 pub mod intake;

@@ -16,7 +16,6 @@ mod slow;
 mod tls;
 mod traces;
 mod trust;
-mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +26,8 @@ pub use keep::{BackupArgs, DoctorArgs, KeepConfig, KeepTask, RestoreArgs, Suppor
 pub use quarantine::{QuarantineCommand, QuarantineConfig};
 
 use chassis::backup::series::ScheduleLayer;
-use chassis::config::{Layered, credential, listen_address, load_file};
+pub use chassis::config::UsageError;
+use chassis::config::{Layered, credential, listen_address, load_file, needed};
 use chassis::disk::{Bounds, DiskLayer};
 use chassis::http::{Limits, LimitsLayer, TlsConfig, TlsLayer};
 use chassis::mail::{MailConfig, MailLayer};
@@ -53,7 +53,6 @@ use std::path::PathBuf;
 use tls::TlsArgs;
 use traces::TracesArgs;
 pub use trust::{TrustArgs, TrustConfig};
-pub use usage::UsageError;
 
 use crate::replicator::Tempo;
 
@@ -524,10 +523,6 @@ impl StatusArgs {
         let disk = DiskLayer::default().over(layer.disk).map_err(UsageError::Range)?;
         Ok(StatusConfig { data_dir, json: layer.json.unwrap_or(false), disk })
     }
-}
-
-fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {
-    value.ok_or(UsageError::Missing { option, variable })
 }
 
 fn pins(given: Option<Vec<Pin>>) -> Result<Vec<Pin>, UsageError> {

@@ -18,6 +18,7 @@ use crate::config::{Headquarters, KeepConfig, KeepTask, StatusConfig};
 use crate::report;
 use crate::settings;
 use crate::site::{self, SiteError};
+use crate::status::Status;
 
 const ABOUT: (Program, &str) = (Program::Node, env!("CARGO_PKG_VERSION"));
 /// How many files lie between two lines of progress.
@@ -98,7 +99,7 @@ pub async fn run(config: KeepConfig, out: &mut impl Write) -> Result<(), KeepErr
             let what = "restored; from its next start on it records under new numbers, and what it had since comes back from headquarters";
             tell(out, &restored.manifest, config.json, &restored.told(what))
         }
-        KeepTask::Support(ask) => support_bundle(&folder, &config.data_dir, &ask, out).await,
+        KeepTask::Support(ask) => support_bundle(&folder, &ask, out).await,
         KeepTask::Doctor { around, full } => {
             let (desk, identity) = site::open(&folder, CancellationToken::new()).await?;
             let found = findings(&desk, &identity, &folder, &around, full).await;
@@ -145,7 +146,7 @@ async fn findings(
 ) -> Vec<Finding> {
     let mut found = doctor::examine(desk, folder, around, full).await;
     found.push(match identity {
-        Identity::Node(_) => link(folder.path(), around.disk).await,
+        Identity::Node(_) => link(folder, around.disk).await,
         Identity::Hub { .. } | Identity::Unenrolled => Finding::new(
             "enrolment",
             Health::Warn,
@@ -156,18 +157,11 @@ async fn findings(
 }
 
 /// Writes the archive for whoever is to help.
-async fn support_bundle(
-    folder: &DataFolder,
-    data_dir: &std::path::Path,
-    ask: &Ask,
-    out: &mut impl Write,
-) -> Result<(), KeepError> {
+async fn support_bundle(folder: &DataFolder, ask: &Ask, out: &mut impl Write) -> Result<(), KeepError> {
     let (desk, identity) = site::open(folder, CancellationToken::new()).await?;
     let found = findings(&desk, &identity, folder, &ask.around, false).await;
     let mut bundle = support::begin(&desk, folder, (ABOUT.0.name(), ABOUT.1), ask, &found).await?;
-    let status =
-        report::status_of(&StatusConfig { data_dir: data_dir.to_owned(), json: true, disk: ask.around.disk }).await;
-    let status = match status {
+    let status = match status_of(folder, ask.around.disk).await {
         Ok(status) => serde_json::json!(status),
         Err(error) => serde_json::json!({ "error": error.to_string() }),
     };
@@ -177,9 +171,12 @@ async fn support_bundle(
     Ok(())
 }
 
-async fn link(data_dir: &std::path::Path, disk: Bounds) -> Finding {
-    let config = StatusConfig { data_dir: data_dir.to_owned(), json: true, disk };
-    match report::status_of(&config).await {
+async fn status_of(folder: &DataFolder, disk: Bounds) -> Result<Status, report::ReportError> {
+    report::status_of(&StatusConfig { data_dir: folder.path().to_owned(), json: true, disk }).await
+}
+
+async fn link(folder: &DataFolder, disk: Bounds) -> Finding {
+    match status_of(folder, disk).await {
         Ok(status) if status.hub_reachable && status.last_error.is_none() => {
             Finding::new("link", Health::Ok, status.state)
         }

@@ -9,7 +9,7 @@ pub mod aside;
 pub mod cache;
 pub mod config;
 pub mod enrolment;
-pub mod figures;
+mod figures;
 pub mod http;
 pub mod inbox;
 pub mod keep;

@@ -21,7 +21,7 @@ pub mod proof;
 pub(crate) mod pull;
 mod push;
 mod retired;
-pub mod rounds;
+mod rounds;
 pub(crate) mod session;
 mod standing;
 pub mod view;
@@ -183,7 +183,7 @@ impl Replicator {
             () = view::keep(&self.desk, &self.view) => {}
             () = view::count(&self.desk, &self.view) => {}
             () = self.pulse.beats() => {}
-            () = self.watch_clock() => {}
+            () = self.measure() => {}
             () = self.sessions() => {}
         }
     }
@@ -259,7 +259,7 @@ impl Replicator {
 
     /// Shows how far the node's clock is off while headquarters cannot be asked (somebody may set it at any time), and for how long
     /// the oldest of what waits has waited.
-    async fn watch_clock(&self) {
+    async fn measure(&self) {
         loop {
             tokio::time::sleep(CLOCK_EVERY).await;
             let (now_ms, boot_ms) = (self.desk.now_ms(), self.desk.boot_ms());

@@ -1,22 +1,15 @@
 //! How much one of those who ask may ask, and that whoever waits as told loses nothing.
 
+use crate::reload::{reload, start};
 use aincident_tests::http::Client;
 use aincident_tests::hub::PASSWORD;
 use aincident_tests::pictures::{add_photo, noisy_jpeg};
 use aincident_tests::site::Site;
 use aincident_tests::{Hub, Node, Rng, Scratch, wait_for, wait_until};
 use serde_json::json;
-use std::path::Path;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Starts `site` with a configuration file.
-async fn start(site: &mut Site, file: &Path) {
-    let words = ["serve", "--listen", "127.0.0.1:0", "--config", file.to_str().unwrap()];
-    let command = site.command(&words);
-    site.start_as(command).await.unwrap();
-}
 
 /// Whether a figure of the site is above nothing.
 async fn is_counted(site: &Site, figure: &str) -> bool {
@@ -68,12 +61,8 @@ async fn who_asks_too_often_is_told_when_to_come_back_and_a_reload_lifts_the_lim
         .await;
 
     // Taken while it runs.
-    std::fs::write(&file, "[limits]\nloopback = true\naccount_per_s = 0\n").unwrap();
-    node.daemon().hang_up();
-    wait_until("the reload", PATIENCE, async || {
-        node.daemon().log_tail(usize::MAX).contains("the configuration was read again")
-    })
-    .await;
+    let lifted = "[limits]\nloopback = true\naccount_per_s = 0\n";
+    reload(&node, &file, lifted, "the configuration was read again").await;
     for _ in 0..30 {
         let _ = employee.get("/api/v1/me").await.expect(200);
     }

@@ -10,14 +10,14 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts `site` with a configuration file.
-async fn start(site: &mut Site, file: &Path) {
+pub async fn start(site: &mut Site, file: &Path) {
     let words = ["serve", "--listen", "127.0.0.1:0", "--config", file.to_str().unwrap()];
     let command = site.command(&words);
     site.start_as(command).await.unwrap();
 }
 
 /// Writes the file, has it read, and waits until the log says `said`.
-async fn reload(site: &Site, file: &Path, text: &str, said: &str) {
+pub async fn reload(site: &Site, file: &Path, text: &str, said: &str) {
     std::fs::write(file, text).unwrap();
     let before = site.daemon().log_tail(usize::MAX).matches(said).count();
     site.daemon().hang_up();

@@ -45,15 +45,21 @@ async fn fingerprint(hub: &Hub) -> String {
         .expect("a fingerprint")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_with_a_pinned_certificate_talks_to_no_other_hub_until_it_is_told_to() {
-    let scratch = Scratch::new("pins");
-    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
+/// A hub that speaks TLS here, too, and stays at its address; its URL.
+async fn over_tls(scratch: &Scratch) -> (Hub, String) {
+    let mut hub = Hub::with_stores(scratch, &["042"]).await;
     hub.stop().await;
     hub.env("AINCIDENT_HUB_TLS_ALWAYS", "true");
     hub.start().await;
     let url = hub.url().to_owned();
     hub.listen_on(url.strip_prefix("https://").unwrap());
+    (hub, url)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_with_a_pinned_certificate_talks_to_no_other_hub_until_it_is_told_to() {
+    let scratch = Scratch::new("pins");
+    let (mut hub, url) = over_tls(&scratch).await;
     let pin = fingerprint(&hub).await;
     let wrong = pin.replace(&pin[..2], if pin.starts_with("00") { "11" } else { "00" });
     let mut node = Node::new(&scratch, &hub, "042", "node").await;
@@ -113,12 +119,7 @@ async fn a_node_with_a_pinned_certificate_talks_to_no_other_hub_until_it_is_told
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_whose_own_authority_becomes_another_one_tells_its_nodes_first_and_locks_none_out() {
     let scratch = Scratch::new("next-authority");
-    let mut hub = Hub::with_stores(&scratch, &["042"]).await;
-    hub.stop().await;
-    hub.env("AINCIDENT_HUB_TLS_ALWAYS", "true");
-    hub.start().await;
-    let url = hub.url().to_owned();
-    hub.listen_on(url.strip_prefix("https://").unwrap());
+    let (mut hub, url) = over_tls(&scratch).await;
     let file = hub.folder().join("tls/ca.pem");
     let ca = || std::fs::read_to_string(&file).unwrap();
     let (pin, before) = (fingerprint(&hub).await, ca());
@@ -235,14 +236,9 @@ async fn a_certificate_that_is_swapped_is_shown_at_once_and_a_bad_pair_changes_n
     let (old, new, last) = (make(), make(), make());
     put(1, &old);
     let mut hub = Hub::new(&scratch);
-    for (name, value) in [("ALWAYS", "true"), ("CERT", "cert.pem"), ("KEY", "key.pem")] {
-        let value = if name == "ALWAYS" {
-            value.to_owned()
-        } else {
-            folder.join(value).display().to_string()
-        };
-        hub.env(&format!("AINCIDENT_HUB_TLS_{name}"), &value);
-    }
+    hub.env("AINCIDENT_HUB_TLS_ALWAYS", "true");
+    hub.env("AINCIDENT_HUB_TLS_CERT", folder.join("cert.pem").to_str().unwrap());
+    hub.env("AINCIDENT_HUB_TLS_KEY", folder.join("key.pem").to_str().unwrap());
     hub.start().await;
     let url = hub.url().to_owned();
     assert!(shows(&url, &old.0).await && !shows(&url, &new.0).await);

@@ -1,6 +1,7 @@
 //! Whether there is room for a backup, before it is begun.
 
 use super::{BackupError, contents, folder_of, io_at};
+use crate::disk::Space;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -43,11 +44,10 @@ fn enough(place: &Path, needed_bytes: u64, free_bytes: u64) -> Result<(), Backup
 
 /// What is free for this account, and what there is in all. Shares that do not tell have room.
 fn free(path: &Path) -> Result<(u64, u64), BackupError> {
-    let told = rustix::fs::statvfs(path).map_err(|error| io_at(path)(error.into()))?;
-    if told.f_blocks == 0 {
-        return Ok((u64::MAX, u64::MAX));
+    match Space::of(path).map_err(io_at(path))? {
+        Space { total_bytes: 0, .. } => Ok((u64::MAX, u64::MAX)),
+        Space { free_bytes, total_bytes } => Ok((free_bytes, total_bytes)),
     }
-    Ok((told.f_bavail.saturating_mul(told.f_frsize), told.f_blocks.saturating_mul(told.f_frsize)))
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub struct Problem {
 impl Problem {
     /// The code of [`Problem::no_room`].
     pub const NO_ROOM: &str = "disk-low";
+    /// The code of one who asks too often.
+    pub const TOO_MANY: &str = "too-many-requests";
 
     /// A problem with a code and title of its own.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
@@ -152,8 +154,7 @@ impl Problem {
     #[must_use]
     pub fn too_many(retry_after_s: u64) -> Self {
         let detail = format!("try again in {retry_after_s} seconds");
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many attempts", detail)
-            .retry_after(retry_after_s)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, Self::TOO_MANY, "Too many attempts", detail).retry_after(retry_after_s)
     }
 
     /// 503: not at the moment, for the reason `code`; `retry_after_s` seconds until it may be worth a try.
@@ -201,7 +202,7 @@ impl Problem {
                 Self::unprocessable(vec![FieldError::new("", or("the request is not acceptable"))])
             }
             StatusCode::TOO_MANY_REQUESTS => {
-                Self::new(status, "too-many-requests", "Too many attempts", or("try again later"))
+                Self::new(status, Self::TOO_MANY, "Too many attempts", or("try again later"))
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 Self::new(status, "unavailable", "Not available at the moment", or("try again later"))

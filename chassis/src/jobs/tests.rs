@@ -32,14 +32,7 @@ fn open(folder: &Path) -> Database {
 }
 
 fn job(key: &str, priority: i32) -> NewJob {
-    NewJob {
-        kind: "test",
-        key: key.to_owned(),
-        payload: "{}".to_owned(),
-        priority,
-        run_at_ms: 0,
-        lane: String::new(),
-    }
+    NewJob { priority, ..NewJob::new("test", key.to_owned()) }
 }
 
 async fn queue_up(db: &Database, jobs: Vec<NewJob>) {

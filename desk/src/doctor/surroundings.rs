@@ -2,8 +2,9 @@
 //! somebody else renews.
 
 use super::{Finding, Health};
+use chassis::backup::series::ScheduleLayer;
 use chassis::clock::format_rfc3339;
-use chassis::disk::Bounds;
+use chassis::disk::{Bounds, DiskLayer};
 use chassis::folder::DataFolder;
 use chassis::http::{TlsLayer, file_until_ms};
 use chassis::mail::{MailConfig, MailLayer, Mailer};
@@ -24,7 +25,7 @@ pub struct Surroundings {
     /// The configuration file, where there is one.
     pub config: Option<PathBuf>,
     /// The folder that backups are to be made in by themselves.
-    pub backups: Option<PathBuf>,
+    pub(super) backups: Option<PathBuf>,
     /// From when on the disk has too little room.
     pub disk: Bounds,
     /// Whether a secret stands in it.
@@ -46,6 +47,8 @@ impl Surroundings {
         mail: Option<MailLayer>,
         webhooks: Option<WebhookLayer>,
         tls: Option<TlsLayer>,
+        backup: Option<ScheduleLayer>,
+        disk: Option<DiskLayer>,
     ) -> Self {
         let mut faults = Vec::new();
         let mail = mail.unwrap_or_default().settle().unwrap_or_else(|why| {
@@ -56,11 +59,19 @@ impl Surroundings {
             faults.push(why);
             WebhookConfig::default()
         });
+        let backups = backup.unwrap_or_default().over(None).unwrap_or_else(|why| {
+            faults.push(why);
+            None
+        });
+        let disk = disk.unwrap_or_default().over(None).unwrap_or_else(|why| {
+            faults.push(why);
+            Bounds::default()
+        });
         let TlsLayer { cert: certificate, key, .. } = tls.unwrap_or_default();
         Self {
             config,
-            backups: None,
-            disk: Bounds::default(),
+            backups: backups.map(|schedule| schedule.folder),
+            disk,
             holds_secret,
             mail,
             webhooks,

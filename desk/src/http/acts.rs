@@ -53,7 +53,7 @@ pub fn query(pairs: &QueryPairs) -> Result<ActQuery, Problem> {
 /// List acts
 ///
 /// Who made and changed accounts, stores and rules of notifications, made codes, revoked nodes, settled quarantine, ordered erasures, held
-/// incidents, decided about jobs, took data out, and made and restored backups. Noted in the transaction of the act itself, and never altered. For headquarters.
+/// incidents, decided about jobs, took data out, and made and restored backups. Noted in the transaction of the act itself, or before it is done, and never altered. For headquarters.
 #[utoipa::path(
     get, path = "/api/v1/acts", operation_id = "list_acts", tag = "fleet",
     params(

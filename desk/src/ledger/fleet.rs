@@ -22,7 +22,7 @@ pub struct NewCode {
 }
 
 /// A node as the fleet list shows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NodeRow {
     /// The node.
     pub node_id: Uuid,

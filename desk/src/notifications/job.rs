@@ -36,12 +36,10 @@ pub fn lane(rule: &Rule) -> String {
 #[must_use]
 pub fn of(id: &str, rule: &Rule, now_ms: i64) -> NewJob {
     NewJob {
-        kind: KIND,
-        key: id.to_owned(),
-        payload: "{}".to_owned(),
         priority: 5,
         run_at_ms: now_ms,
         lane: lane(rule),
+        ..NewJob::new(KIND, id.to_owned())
     }
 }
 

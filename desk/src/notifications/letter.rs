@@ -88,7 +88,7 @@ pub async fn write(
     let mut stores = Stores::default();
     let base = desk.reached_at();
     let link = |path: &str| base.as_ref().map(|base| format!("{base}{path}"));
-    let (kind, subject, lines, data, path) = match &message.what {
+    let (kind, subject, mut lines, mut data, path) = match &message.what {
         What::Incident { .. } | What::Overdue { .. } | What::Osha { .. } | What::Form301 { .. } => {
             let Some(id) = message.what.incident() else {
                 return Ok(None);
@@ -131,13 +131,11 @@ pub async fn write(
             ("test", subject, vec![say.t("letter.test_what")], json!({}), "/notifications".to_owned())
         }
     };
-    let mut lines = lines;
     if desk.now_ms().saturating_sub(message.made_ms) >= LATE_MS {
         lines.push(say.with("letter.late", &[&local(message.made_ms, &zone::of(desk, &row.rule).await?)]));
     }
     let link = link(&path);
     let text = text(say, &lines, link.as_deref(), &row.rule.name, &place(desk, say).await?);
-    let mut data = data;
     data["rule"] = json!({ "id": row.id, "name": row.rule.name });
     data["url"] = json!(link);
     let body = json!({ "type": kind, "timestamp": format_rfc3339(message.made_ms), "data": data });

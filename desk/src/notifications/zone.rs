@@ -31,14 +31,14 @@ pub async fn name(desk: &Desk, rule: &Rule) -> Result<String, Error> {
 ///
 /// # Errors
 /// As [`name`].
-pub async fn of(desk: &Desk, rule: &Rule) -> Result<TimeZone, Error> {
+pub(super) async fn of(desk: &Desk, rule: &Rule) -> Result<TimeZone, Error> {
     Ok(TimeZone::get(&name(desk, rule).await?).unwrap_or(TimeZone::UTC))
 }
 
 /// The first full `hour` (0 to 23) of that zone's clocks after `after_ms`; milliseconds since 1970. Each day has one: an hour that is left
 /// out comes at the next one, of an hour that comes twice the first one counts. None for what is no moment.
 #[must_use]
-pub fn next_hour(after_ms: i64, hour: u8, zone: &TimeZone) -> Option<i64> {
+pub(super) fn next_hour(after_ms: i64, hour: u8, zone: &TimeZone) -> Option<i64> {
     let mut day = Timestamp::from_millisecond(after_ms).ok()?.to_zoned(zone.clone()).date();
     // Where a whole day is left out, it takes a third one.
     for _ in 0..3 {

@@ -31,15 +31,7 @@ const PRIORITY: i32 = 10;
 /// The job that makes display image and thumbnail of a photo.
 #[must_use]
 pub fn derive(photo_id: Uuid) -> NewJob {
-    let key = photo_id.hyphenated().to_string();
-    NewJob {
-        kind: KIND,
-        key,
-        payload: "{}".to_owned(),
-        priority: PRIORITY,
-        run_at_ms: 0,
-        lane: String::new(),
-    }
+    NewJob { priority: PRIORITY, ..NewJob::new(KIND, photo_id.hyphenated().to_string()) }
 }
 
 /// How many photos are worked on at once: as many as there are processors, at most four, so that memory is bounded.

@@ -17,15 +17,7 @@ const PRIORITY: i32 = 50;
 /// The job that renders the report of an incident.
 #[must_use]
 pub fn of(incident_id: Uuid) -> NewJob {
-    let key = incident_id.hyphenated().to_string();
-    NewJob {
-        kind: KIND,
-        key,
-        payload: "{}".to_owned(),
-        priority: PRIORITY,
-        run_at_ms: 0,
-        lane: String::new(),
-    }
+    NewJob { priority: PRIORITY, ..NewJob::new(KIND, incident_id.hyphenated().to_string()) }
 }
 
 /// What does the job.

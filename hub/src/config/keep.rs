@@ -174,9 +174,6 @@ impl SupportArgs {
 
 /// What the configuration file names, for `doctor`. It holds no secret itself.
 fn around(config: Option<PathBuf>, layer: &mut Layer) -> Surroundings {
-    let backups = layer.backup.take().and_then(|backup| backup.folder);
-    let mut around = Surroundings::of(config, false, layer.mail.take(), layer.webhooks.take(), layer.tls.take());
-    around.backups = backups;
-    around.disk = layer.disk.take().unwrap_or_default().over(None).unwrap_or_default();
-    around
+    let (mail, webhooks, tls) = (layer.mail.take(), layer.webhooks.take(), layer.tls.take());
+    Surroundings::of(config, false, mail, webhooks, tls, layer.backup.take(), layer.disk.take())
 }

@@ -1,6 +1,6 @@
 //! Options of TLS, and of the commands that look after the hub's own authority.
 
-use super::{AdminConfig, Layer, OutputArgs, PlaceArgs, Task, UsageError, needed};
+use super::{AdminConfig, Layer, OutputArgs, PlaceArgs, PlainArgs, Task, UsageError, needed};
 use chassis::http::{Origin, TlsLayer};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub enum TlsCommand {
     /// Make the authority that is to come after the present one, tell the nodes of it, and print its fingerprint.
     Prepare(PrepareArgs),
     /// Use the authority that is prepared, at once, and say which nodes have not heard of it.
-    Switch(SwitchArgs),
+    Switch(PlainArgs),
     /// Write the authority, its key included, into a file that its owner alone can read: for the hub's next machine.
     Export(ExportArgs),
     /// Take the authority that `export` wrote.
@@ -58,15 +58,6 @@ pub struct PrepareArgs {
     /// Names and addresses that it is to vouch for, besides those of the present one.
     #[arg(long, value_name = "NAMES", env = "AINCIDENT_HUB_TLS_NAMES", value_delimiter = ',')]
     tls_names: Option<Vec<String>>,
-}
-
-/// Options of `tls switch`.
-#[derive(Debug, Args)]
-pub struct SwitchArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 /// Options of `tls export`.
@@ -141,7 +132,7 @@ impl TlsCommand {
                 };
                 Ok(admin((data_dir, layer), AuthorityTask::Prepare { names }))
             }
-            Self::Switch(args) => Ok(admin(args.place.layered(given(args.output))?, AuthorityTask::Switch)),
+            Self::Switch(args) => args.resolve(Task::Authority(AuthorityTask::Switch)),
             Self::Export(args) => {
                 let (data_dir, mut layer) = args.place.layered(Layer { to: args.to, ..given(args.output) })?;
                 let to = needed(layer.to.take(), "--to", "AINCIDENT_HUB_TO")?;

@@ -91,30 +91,15 @@ pub async fn measure(desk: Desk, stop: CancellationToken) {
 mod tests {
     use super::*;
     use sync_protocol::message::NodeStatus;
-    use uuid::Uuid;
 
     #[test]
     fn nodes_are_counted_by_when_they_called_and_those_that_are_no_more_are_not() {
         let now_ms = 1_900_000_000_000;
         let node = |last_contact_ms, pending_changes| NodeRow {
-            node_id: Uuid::nil(),
-            store_code: "042".to_owned(),
-            name: String::new(),
-            version: String::new(),
-            enrolled_ms: 0,
-            revoked_ms: None,
             last_contact_ms,
-            clock_offset_ms: 0,
             status: NodeStatus { pending_changes, quarantined: 1, ..NodeStatus::default() },
-            applied_changes: 0,
-            restored_ms: None,
-            forks: 0,
-            forked_ms: None,
-            newest_protocol: 0,
             quarantined: 2,
-            retired_ms: None,
-            replaced_by: None,
-            drained_changes: 0,
+            ..NodeRow::default()
         };
         let rows = [
             node(Some(now_ms - 1000), 0),

@@ -236,10 +236,6 @@ impl SupportArgs {
 
 /// What the configuration file names, for `doctor`.
 fn around(config: Option<PathBuf>, layer: &mut Layer) -> Surroundings {
-    let backups = layer.backup.take().and_then(|backup| backup.folder);
-    let mut around =
-        Surroundings::of(config, layer.code.is_some(), layer.mail.take(), layer.webhooks.take(), layer.tls.take());
-    around.backups = backups;
-    around.disk = layer.disk.take().unwrap_or_default().over(None).unwrap_or_default();
-    around
+    let (mail, webhooks, tls) = (layer.mail.take(), layer.webhooks.take(), layer.tls.take());
+    Surroundings::of(config, layer.code.is_some(), mail, webhooks, tls, layer.backup.take(), layer.disk.take())
 }

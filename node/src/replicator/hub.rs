@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use chassis::blobs::Sha256;
 use chassis::clock::SharedClock;
+use chassis::http::Problem;
 use chassis::ids::Ids;
 use chassis::outbound::{
     Body, BreakerConfig, Carrier, Method, Outbound, OutboundConfig, OutboundError, Pin, RequestBuilder, Response, Url,
@@ -425,7 +426,7 @@ impl Hub {
             message::refusal::UNKNOWN_NODE | message::refusal::WRONG_HUB => format!(
                 "a hub answers at {base}, but it does not know this node: it is another one or was set up anew; nothing is sent to it"
             ),
-            "too-many-requests" => {
+            Problem::TOO_MANY => {
                 format!("too much is asked of {base} from this network at the moment; it is asked again later")
             }
             _ => format!(

@@ -279,10 +279,7 @@ impl Session {
         if self.settled(failure).await {
             return;
         }
-        if let Some(wait) = failure.asked_too_often() {
-            // Nothing is wrong: the hub is there, and the lane goes on where it was.
-            self.contact();
-            metrics::counter!("aincident_moderated_total").increment(1);
+        if let Some(wait) = self.moderated(failure) {
             waiting.lane.hold(self.now(), wait.min(LONGEST_RETRY_AFTER));
             return;
         }
@@ -312,9 +309,7 @@ impl Session {
         if self.settled(failure).await {
             return;
         }
-        if let Some(wait) = failure.asked_too_often() {
-            self.contact();
-            metrics::counter!("aincident_moderated_total").increment(1);
+        if let Some(wait) = self.moderated(failure) {
             self.link(|link, now| link.hello_held(now, wait));
             return;
         }
@@ -330,6 +325,14 @@ impl Session {
             self.contact();
             self.board.trouble(Part::Link, why, next);
         }
+    }
+
+    /// For how long to wait, where the hub is there and was only asked too often: nothing is wrong then.
+    fn moderated(&self, failure: &Failure) -> Option<Duration> {
+        let wait = failure.asked_too_often()?;
+        self.contact();
+        metrics::counter!("aincident_moderated_total").increment(1);
+        Some(wait)
     }
 
     /// Failures that need no pause: true when the request may be made again, or the link was stopped.

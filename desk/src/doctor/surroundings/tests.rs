@@ -53,7 +53,7 @@ fn what_others_may_read_is_told_with_the_command_that_ends_it() {
     let password = scratch.file("password", "secret", 0o640);
     let mail =
         format!("host = 'mail'\nfrom = 'a@example.com'\nusername = 'a'\npassword_file = '{}'", password.display());
-    let around = Surroundings::of(Some(config.clone()), true, layer(&mail), None, None);
+    let around = Surroundings::of(Some(config.clone()), true, layer(&mail), None, None, None, None);
     assert_eq!(around.access(folder.path()).state, Health::Ok, "{:?}", around.access(folder.path()));
     set_mode(folder.path(), 0o755);
     set_mode(&config, 0o644);
@@ -71,7 +71,7 @@ fn what_others_may_read_is_told_with_the_command_that_ends_it() {
     let found = around.access(folder.path());
     assert!(found.state == Health::Fail && found.detail.contains("cannot be read"), "{}", found.detail);
     // A file without a secret is everybody's to read.
-    let around = Surroundings::of(Some(config), false, None, None, None);
+    let around = Surroundings::of(Some(config), false, None, None, None, None, None);
     set_mode(folder.path(), 0o700);
     assert_eq!(around.access(folder.path()).state, Health::Ok);
 }
@@ -99,10 +99,11 @@ fn a_certificate_of_the_companys_is_told_of_three_weeks_before_its_end_and_fails
     // And it is looked at where the configuration names it; so is the authority of webhooks.
     let tls = TlsLayer { cert: Some(cert.clone()), ..TlsLayer::default() };
     let webhooks = |ca: &Path| layer(&format!("ca = '{}'", ca.display()));
-    let found = Surroundings::of(None, false, None, webhooks(&cert), Some(tls)).look(folder.path(), until_ms);
+    let found =
+        Surroundings::of(None, false, None, webhooks(&cert), Some(tls), None, None).look(folder.path(), until_ms);
     assert_eq!(of(&found, "certificate").state, Health::Fail);
     assert_eq!(of(&found, "webhooks").state, Health::Ok);
-    let found = Surroundings::of(None, false, None, webhooks(&none), None).look(folder.path(), 0);
+    let found = Surroundings::of(None, false, None, webhooks(&none), None, None, None).look(folder.path(), 0);
     let told = of(&found, "webhooks");
     assert!(told.state == Health::Fail && told.detail.contains("webhooks.ca"), "{}", told.detail);
 }
@@ -118,7 +119,7 @@ async fn a_mail_server_is_asked_whether_it_would_and_nothing_is_sent() {
     let server = tokio::spawn(talk(listener));
     let config = |more: &str| {
         let text = format!("host = '127.0.0.1'\nport = {port}\ntls = 'none'\nfrom = 'a@example.com'\n{more}");
-        let around = Surroundings::of(None, false, layer(&text), None, None);
+        let around = Surroundings::of(None, false, layer(&text), None, None, None, None);
         around.mail.unwrap()
     };
     let well = try_mail(&config("")).await;
@@ -159,6 +160,10 @@ async fn talk(listener: tokio::net::TcpListener) {
 
 #[test]
 fn settings_that_cannot_be_used_are_a_finding_and_no_reason_to_find_nothing() {
-    let around = Surroundings::of(None, false, layer("host = 'mail'"), None, None);
+    let disk = DiskLayer { reserve_mib: Some(5000), ..DiskLayer::default() };
+    let backup = ScheduleLayer { folder: Some("nightly".into()), ..ScheduleLayer::default() };
+    let around = Surroundings::of(None, false, layer("host = 'mail'"), None, None, Some(backup), Some(disk));
     assert!(around.mail.is_none() && around.faults[0].contains("mail.from"));
+    assert!(around.backups.is_none() && around.faults[1].contains("backup.folder"));
+    assert!(around.disk == Bounds::default() && around.faults[2].contains("disk.reserve_mib"));
 }

@@ -1,8 +1,8 @@
-//! Why the program cannot do as told.
+//! Why a program cannot do as told.
 
-use chassis::config::ConfigError;
+use super::ConfigError;
 
-/// Why the program cannot do as told.
+/// Why a program cannot do as told; one line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
     /// The file.
@@ -27,4 +27,12 @@ impl UsageError {
     pub fn is_unread(&self) -> bool {
         matches!(self, Self::File(error) if error.is_unread())
     }
+}
+
+/// What was given of an option that there has to be.
+///
+/// # Errors
+/// [`UsageError::Missing`].
+pub fn needed<T>(value: Option<T>, option: &'static str, variable: &'static str) -> Result<T, UsageError> {
+    value.ok_or(UsageError::Missing { option, variable })
 }
