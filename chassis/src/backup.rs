@@ -30,7 +30,7 @@ pub use seal::{Keys, Passphrase, PassphraseFrom};
 pub use store::{Store, Swept};
 pub use unpack::unpack;
 
-use crate::blobs::Sha256;
+use crate::blobs::{Sha256, contents, digest_of};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::fs;
@@ -231,13 +231,6 @@ impl<R: Read> Read for Through<R> {
     }
 }
 
-/// Length and digest of all that comes.
-fn digest(from: impl Read) -> io::Result<(u64, Sha256)> {
-    let mut through = Through::new(from);
-    io::copy(&mut through, &mut io::sink())?;
-    Ok(through.end())
-}
-
 /// Gives `part`, which is whole, the name `to`, not over a file that has it. Memory sticks and some shares know no second name for a
 /// file: there it is looked for one, and `part` is renamed.
 pub(crate) fn take_name(part: &Path, to: &Path) -> io::Result<()> {
@@ -259,26 +252,6 @@ pub(crate) fn part_of(to: &Path) -> PathBuf {
 /// The folder that a file lies in.
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Every content's file and digest, in the order of the digests.
-fn contents(blobs: &Path) -> io::Result<Vec<(PathBuf, Sha256)>> {
-    let mut found = Vec::new();
-    for folder in fs::read_dir(blobs)? {
-        let folder = folder?;
-        if folder.file_name() == "incoming" || !folder.file_type()?.is_dir() {
-            continue;
-        }
-        for entry in fs::read_dir(folder.path())? {
-            let entry = entry?;
-            let digest = entry.file_name().to_string_lossy().parse::<Sha256>();
-            if let (true, Ok(digest)) = (entry.file_type()?.is_file(), digest) {
-                found.push((entry.path(), digest));
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use crate::heavy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -172,7 +172,7 @@ impl Blobs {
     pub async fn verify(&self, digest: Sha256) -> io::Result<bool> {
         let path = self.path(digest);
         off(move || match File::open(path) {
-            Ok(file) => Ok(hash(file, u64::MAX)?.1 == digest),
+            Ok(file) => Ok(digest_of(file)?.1 == digest),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         })
@@ -191,7 +191,7 @@ impl Blobs {
             let _gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
             match File::open(&path) {
                 Ok(file) => {
-                    if hash(file, u64::MAX)?.1 == digest {
+                    if digest_of(file)?.1 == digest {
                         return Ok(None);
                     }
                 }
@@ -326,9 +326,35 @@ async fn off<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send + 'st
     heavy::run(job).await.unwrap_or_else(|failed| Err(io::Error::other(failed)))
 }
 
-/// Length and digest of at most `limit` bytes.
-fn hash(file: File, limit: u64) -> io::Result<(u64, Sha256)> {
-    let (hasher, length) = hashed(&mut file.take(limit))?;
+/// Every content's file and digest below `root`, in the order of the digests. Blocks.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn contents(root: &Path) -> io::Result<Vec<(PathBuf, Sha256)>> {
+    let mut found = Vec::new();
+    for folder in fs::read_dir(root)? {
+        let folder = folder?;
+        if folder.file_name() == "incoming" || !folder.file_type()?.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(folder.path())? {
+            let entry = entry?;
+            let digest = entry.file_name().to_string_lossy().parse::<Sha256>();
+            if let (true, Ok(digest)) = (entry.file_type()?.is_file(), digest) {
+                found.push((entry.path(), digest));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Length and digest of all that comes `from` there. Blocks.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest_of(mut from: impl io::Read) -> io::Result<(u64, Sha256)> {
+    let (hasher, length) = hashed(&mut from)?;
     Ok((length, Sha256(hasher.finalize().into())))
 }
 

@@ -10,7 +10,7 @@ mod named;
 mod usage;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use files::{MAX_BYTES, MAX_FILES, folder_of, load_file, paths};
 pub use mistakes::{Mistake, check, keys_missing_in, mistakes, parse, uncommented};
@@ -88,6 +88,30 @@ pub fn credential(name: &str) -> Result<Option<Redacted<String>>, ConfigError> {
     }
 }
 
+/// The password in the file at `path`, without white space at its end.
+///
+/// # Errors
+/// One line, where it cannot be read or there is none in it.
+pub(crate) fn password_in(path: &Path) -> Result<Redacted<String>, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => Err(format!("{} is empty; it has to hold the password", path.display())),
+        Ok(text) => Ok(Redacted::new(text.trim_end().to_owned())),
+        Err(error) => Err(format!("cannot read {}: {error}; check the path and who owns it", path.display())),
+    }
+}
+
+/// `value` where it is from `least` to `most`.
+///
+/// # Errors
+/// One line, where it is not. `name`: its key.
+pub(crate) fn within(name: &str, value: u32, least: u32, most: u32) -> Result<u32, String> {
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("{name} is {value}; give {least} to {most}"))
+    }
+}
+
 /// The file that systemd handed the secret `name` over in, where it did.
 #[must_use]
 pub fn credential_file(name: &str) -> Option<PathBuf> {
@@ -137,7 +161,6 @@ macro_rules! overlay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     #[derive(Debug, Default, PartialEq, serde::Deserialize)]
     #[serde(deny_unknown_fields, default)]

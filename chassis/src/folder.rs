@@ -183,13 +183,7 @@ impl DataFolder {
     }
 
     fn lock_file(&self) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.path.join("lock"))
+        lock_file(&self.path.join("lock"))
     }
 }
 
@@ -202,6 +196,11 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The file at `path` that is locked, for its owner alone; it is made where there is none, and what is in it stays.
+pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 /// Makes the names in the folder `path` durable.
 ///
 /// # Errors
@@ -209,6 +208,24 @@ fn create(path: &Path) -> io::Result<()> {
 /// When the folder cannot be opened or flushed.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Replaces the file at `path` by one that holds `bytes`, durably; its name gets the end `.new` while it is written.
+///
+/// # Errors
+///
+/// When the folder takes no files; the file is as it was, or, where only its folder could not be flushed, replaced.
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        _ => sync_folder(Path::new(".")),
+    }
 }
 
 #[cfg(test)]

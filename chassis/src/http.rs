@@ -41,4 +41,4 @@ pub use tls::authority::{
     Followers, export as export_authority, import as import_authority, kept as own_authority, next as next_authority,
     prepare as prepare_authority, switch as switch_authority,
 };
-pub use tls::{GoodUntil, Origin, Tls, TlsConfig, TlsError, TlsLayer, file_until_ms};
+pub use tls::{Origin, Tls, TlsConfig, TlsError, TlsLayer, file_until_ms};

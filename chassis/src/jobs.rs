@@ -40,8 +40,6 @@ pub const MOST_CRASHES: u32 = 3;
 pub const MOST_ATTEMPTS: u32 = 12;
 /// The pauses between tries.
 const PACE: Backoff = Backoff { floor: Duration::from_secs(2), cap: Duration::from_secs(600) };
-/// The pause of a job whose time has not come, in milliseconds.
-const WAIT_MS: i64 = 30_000;
 /// No job is put off for longer; one that is due later than this after now was queued by a clock that has been set back since.
 const MOST_AHEAD_MS: i64 = 3_600_000;
 /// How long running jobs may take to end when the program stops.
@@ -144,15 +142,13 @@ pub enum JobError {
         /// No job of the lane is tried sooner; at most an hour.
         wait: Duration,
     },
-    /// It was not tried, because nobody of its lane would be there: that counts as no try.
+    /// It was not tried, because nothing of its lane can be done now: that counts as no try.
     Unasked {
         /// Why.
         why: String,
         /// No job of the lane is tried sooner; at most an hour.
         wait: Duration,
     },
-    /// Its time has not come, and it was not tried: that may go on for as long as it takes.
-    Wait(String),
     /// It never will.
     Dead(String),
 }
@@ -432,16 +428,10 @@ async fn failed(
             tracing::debug!(kind, key, why, pause_ms = again_ms - now_ms, "a job is not tried now");
             return queue.put_off(no, again_ms).await;
         }
-        JobError::Wait(why) => {
-            place.with(Lanes::put_off);
-            tracing::debug!(kind, key, why, "a job has to wait");
-            return queue.put_off(no, now_ms.saturating_add(WAIT_MS)).await;
-        }
         JobError::Away { why, wait } => (why, Some(place.with(|lanes, lane| lanes.away(lane, wait, random, now_ms)))),
         JobError::Retry(why) => {
             place.with(Lanes::put_off);
-            let pause_ms = i64::try_from(PACE.delay(attempt, random).as_millis()).unwrap_or(i64::MAX);
-            (why, Some(now_ms.saturating_add(pause_ms)))
+            (why, Some(lanes::later(now_ms, PACE.delay(attempt, random))))
         }
         JobError::Dead(why) => {
             place.with(Lanes::answered);

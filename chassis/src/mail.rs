@@ -18,7 +18,7 @@ use metrics::{counter, gauge, histogram};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::config::credential;
+use crate::config::{credential, password_in};
 use crate::outbound::{Breaker, BreakerConfig, OutboundError, install_crypto};
 use crate::secret::Redacted;
 use crate::slow::{self, Kind};
@@ -325,9 +325,7 @@ fn away(why: String) -> Undelivered {
 /// The password that belongs to the account.
 fn password(file: Option<&Path>) -> Result<Redacted<String>, String> {
     if let Some(path) = file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|cause| format!("cannot read mail.password_file, {}: {cause}", path.display()))?;
-        return Ok(Redacted::new(text.trim_end().to_owned()));
+        return password_in(path).map_err(|error| format!("mail.password_file: {error}"));
     }
     credential(CREDENTIAL).map_err(|error| error.to_string())?.ok_or_else(|| {
         format!("mail.username is given without its password; give mail.password_file, or the systemd credential {CREDENTIAL}")

@@ -5,12 +5,11 @@
 //! there is the old text or the new one. What it says is its owner's business; a mark proves nothing but what its owner
 //! took care to write after the database had it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::folder::sync_folder;
+use crate::folder::replace;
 
 /// The most that is read of a mark, in bytes.
 pub const MOST_BYTES: u64 = 64 * 1024;
@@ -51,12 +50,7 @@ impl Mark {
     /// # Errors
     /// When the folder takes no files; the mark is as it was.
     pub fn write(&self, text: &str) -> io::Result<()> {
-        let beside = self.folder.join(format!("{}.new", self.name));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&beside, self.folder.join(&self.name))?;
-        sync_folder(&self.folder)
+        replace(&self.folder.join(&self.name), text.as_bytes(), 0o600)
     }
 }
 

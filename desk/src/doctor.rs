@@ -7,10 +7,11 @@ use crate::desk::Desk;
 use crate::error::Error;
 use crate::ledger::{Identity, NodeRow};
 use chassis::backup::series;
-use chassis::blobs::Sha256;
+use chassis::blobs::digest_of;
 use chassis::disk::{Bounds, Room};
 use chassis::folder::DataFolder;
 use serde::Serialize;
+use std::fs::File;
 use std::path::Path;
 use sync_protocol::checksum::Compared;
 use uuid::Uuid;
@@ -280,21 +281,12 @@ fn room(folder: &Path, bounds: Bounds) -> Finding {
 
 /// How many contents there are, and those that are not what their name says.
 fn contents(blobs: &Path, full: bool) -> std::io::Result<(u64, Vec<String>)> {
-    let (mut count, mut bad) = (0, Vec::new());
-    for folder in std::fs::read_dir(blobs)? {
-        let folder = folder?;
-        if folder.file_name() == "incoming" || !folder.file_type()?.is_dir() {
-            continue;
-        }
-        for entry in std::fs::read_dir(folder.path())? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let Ok(digest) = name.parse::<Sha256>() else { continue };
-            count += 1;
-            if full && Sha256::of(&std::fs::read(entry.path())?) != digest {
-                bad.push(name);
-            }
+    let found = chassis::blobs::contents(blobs)?;
+    let mut bad = Vec::new();
+    for (path, name) in found.iter().filter(|_| full) {
+        if digest_of(File::open(path)?)?.1 != *name {
+            bad.push(name.to_string());
         }
     }
-    Ok((count, bad))
+    Ok((found.len() as u64, bad))
 }

@@ -1,8 +1,8 @@
 //! Copies of the ledger that backups are made from: in the data folder, for as long as one is made.
 
 use super::{BackupError, io_at};
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
+use crate::folder::lock_file;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
@@ -22,8 +22,7 @@ pub struct InUse(#[allow(dead_code, reason = "its lock is held")] File);
 /// When the folder cannot be written to or read.
 pub fn hold(data_dir: &Path) -> Result<InUse, BackupError> {
     let path = data_dir.join("backup-copies.lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = file.map_err(io_at(&path))?;
+    let file = lock_file(&path).map_err(io_at(&path))?;
     // Whoever uses a copy shares the lock: alone, one knows that nobody does.
     if file.try_lock().is_ok() {
         sweep(data_dir)?;

@@ -2,7 +2,7 @@
 
 use super::{
     BESIDE, BackupError, INSIDE, Keys, LEDGER, MANIFEST, MAX_MANIFEST_BYTES, Manifest, Member, SEALED, SHARING, SINGLE,
-    damaged, digest, folder_of,
+    damaged, digest_of, folder_of,
 };
 use crate::blobs::Sha256;
 use serde::Deserialize;
@@ -29,7 +29,7 @@ pub fn verify(from: &Path, keys: &Keys) -> Result<Manifest, BackupError> {
 }
 
 pub(super) fn verify_to(from: &Path, keys: &Keys, depth: Depth) -> Result<Manifest, BackupError> {
-    walk(from, keys, depth, &mut |_, bytes| digest(bytes))
+    walk(from, keys, depth, &mut |_, bytes| digest_of(bytes))
 }
 
 /// Takes what is called `ledger.sqlite` or `blobs/SHA256`, and answers its length and digest.

@@ -160,19 +160,19 @@ impl Keys {
                 Ok(Self::default())
             };
         };
-        if key(folder, &passphrase)?.is_none() {
-            // With another key those would be lost, and nobody would notice before they are needed.
-            if let Some(sealed) = sealed_in(folder)? {
-                return Err(BackupError::LostKey(sealed.display().to_string()));
+        let key = match key(folder, &passphrase)? {
+            Some(key) => key,
+            None => {
+                // With another key those would be lost, and nobody would notice before they are needed.
+                if let Some(sealed) = sealed_in(folder)? {
+                    return Err(BackupError::LostKey(sealed.display().to_string()));
+                }
+                make_key(folder, &passphrase)?;
+                // It is read back before anything depends on it.
+                key(folder, &passphrase)?.ok_or_else(|| BackupError::NoKey(folder.display().to_string()))?
             }
-            make_key(folder, &passphrase)?;
-        }
-        // Also the one that was just made is read back before anything depends on it.
-        let key = key(folder, &passphrase)?;
-        Ok(Self {
-            folder: Some(key.ok_or_else(|| BackupError::NoKey(folder.display().to_string()))?),
-            passphrase: Some(passphrase),
-        })
+        };
+        Ok(Self { folder: Some(key), passphrase: Some(passphrase) })
     }
 
     /// Whether what is written is encrypted.

@@ -6,12 +6,12 @@
 
 use super::{BackupError, PassphraseFrom};
 use crate::clock::format_rfc3339;
-use crate::folder::{DataFolder, sync_folder};
+use crate::config::within;
+use crate::folder::{DataFolder, lock_file, replace, sync_folder};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -85,17 +85,10 @@ impl ScheduleLayer {
     /// A folder that is no whole path, and numbers out of range; one line.
     pub fn over(self, below: Option<Self>) -> Result<Option<Schedule>, String> {
         let below = below.unwrap_or_default();
-        let within = |name: &str, value: u32, from: u32, most: u32| {
-            if (from..=most).contains(&value) {
-                Ok(value)
-            } else {
-                Err(format!("backup.{name} is {value}; give {from} to {most}"))
-            }
-        };
         let keep_daily = self.keep_daily.or(below.keep_daily).unwrap_or(KEEP.0);
         let keep_weekly = self.keep_weekly.or(below.keep_weekly).unwrap_or(KEEP.1);
-        let keep_daily = within("keep_daily", keep_daily, 1, MOST.0)?;
-        let keep_weekly = within("keep_weekly", keep_weekly, 0, MOST.1)?;
+        let keep_daily = within("backup.keep_daily", keep_daily, 1, MOST.0)?;
+        let keep_weekly = within("backup.keep_weekly", keep_weekly, 0, MOST.1)?;
         let Some(folder) = self.folder.or(below.folder) else {
             return Ok(None);
         };
@@ -180,8 +173,7 @@ impl Series {
             move |error| BackupError::Io(path, error)
         };
         let lock = list.with_extension("lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock);
-        let file = file.map_err(at(&lock))?;
+        let file = lock_file(&lock).map_err(at(&lock))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(BackupError::UnderWay),
@@ -284,12 +276,7 @@ impl Series {
     fn write(&self) -> Result<(), BackupError> {
         let at = |error| BackupError::Io(self.list.display().to_string(), error);
         let text = serde_json::to_vec(&self.made).map_err(|error| at(io::Error::other(error)))?;
-        let part = self.list.with_extension("json.part");
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(at)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(at)?;
-        fs::rename(&part, &self.list).map_err(at)?;
-        sync_folder(self.list.parent().unwrap_or(Path::new("."))).map_err(at)
+        replace(&self.list, &text, 0o600).map_err(at)
     }
 }
 

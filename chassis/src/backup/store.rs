@@ -10,14 +10,14 @@
 use super::pack::{append, append_manifest, finish, manifest, settle};
 use super::{
     BESIDE, BackupError, INSIDE, Keys, LEDGER, Member, PIECE_BYTES, Passphrase, SEALED, SHARING, Subject, Through,
-    Written, contents, damaged, digest, io_at, open, part_of,
+    Written, contents, damaged, digest_of, io_at, open, part_of,
 };
 use crate::blobs::Sha256;
-use crate::folder::sync_folder;
+use crate::folder::{lock_file, sync_folder};
 use std::collections::{BTreeSet, HashSet};
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use tar::Builder;
 
@@ -73,8 +73,7 @@ impl Store {
         let shared = folder.join(BESIDE);
         DirBuilder::new().recursive(true).mode(0o700).create(&shared).map_err(io_at(&shared))?;
         let lock = shared.join("lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock);
-        let file = file.map_err(io_at(&lock))?;
+        let file = lock_file(&lock).map_err(io_at(&lock))?;
         let lock = match file.try_lock() {
             Ok(()) => Some(file),
             Err(TryLockError::WouldBlock) => return Err(BackupError::UnderWay),
@@ -113,14 +112,15 @@ impl Store {
     ) -> Result<Written, BackupError> {
         let today = subject.made_ms.div_euclid(DAY_MS);
         let ledger = File::open(subject.ledger).map_err(io_at(subject.ledger))?;
-        let (size_bytes, sha256) = digest(ledger).map_err(io_at(subject.ledger))?;
+        let (size_bytes, sha256) = digest_of(ledger).map_err(io_at(subject.ledger))?;
         let mut inside = vec![Member { name: LEDGER.to_owned(), size_bytes, sha256 }];
         let mut sources = vec![subject.ledger.to_owned()];
         let (mut beside, mut bad, mut touched) = (Vec::new(), Vec::new(), BTreeSet::new());
         for (path, name) in contents(subject.blobs).map_err(io_at(subject.blobs))? {
-            match self.keep(&path, name, today, &mut touched, &mut bad)? {
+            match self.keep(&path, name, today, &mut touched)? {
                 Content::Whole(member) => beside.push(member),
                 Content::Damaged(size_bytes, sha256) => {
+                    bad.push(name);
                     inside.push(Member { name: format!("{INSIDE}{name}"), size_bytes, sha256 });
                     sources.push(path);
                 }
@@ -211,7 +211,7 @@ impl Store {
             file.map(|file| Box::new(BufReader::with_capacity(PIECE_BYTES, file)) as Box<dyn Read>)
         };
         match bytes {
-            Ok(bytes) => Ok(digest(bytes).is_ok_and(|(_, sha256)| sha256 == name)),
+            Ok(bytes) => Ok(digest_of(bytes).is_ok_and(|(_, sha256)| sha256 == name)),
             // It may be whole, for somebody who has the other key.
             Err(error @ (BackupError::Io(..) | BackupError::AnotherKey(..))) => Err(error),
             Err(_) => Ok(false),
@@ -225,7 +225,6 @@ impl Store {
         name: Sha256,
         today: i64,
         touched: &mut BTreeSet<PathBuf>,
-        bad: &mut Vec<Sha256>,
     ) -> Result<Content, BackupError> {
         let member = Member { name: self.name_of(name), size_bytes: 0, sha256: name };
         let to = self.folder.join(&member.name);
@@ -271,7 +270,6 @@ impl Store {
         if matches!(written, Ok(Content::Damaged(..))) {
             // Kept as it is: it may be all that is left of it.
             tracing::error!(content = %name, "a content is damaged; the backup holds it as it is");
-            bad.push(name);
         }
         written
     }

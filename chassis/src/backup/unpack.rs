@@ -1,7 +1,7 @@
 //! Unpacking a backup.
 
 use super::open::{Depth, walk};
-use super::{BackupError, INSIDE, Keys, Manifest, PIECE_BYTES, Through, damaged, digest, io_at};
+use super::{BackupError, INSIDE, Keys, Manifest, PIECE_BYTES, Through, damaged, digest_of, io_at};
 use crate::blobs::Sha256;
 use crate::folder::sync_folder;
 use std::fs::{self, File, OpenOptions};
@@ -54,12 +54,12 @@ fn take_content(bytes: &mut dyn Read, name: Sha256, blobs: &Path, part: &Path) -
     let text = name.to_string();
     let to = blobs.join(&text[..2]).join(&text);
     let there = match File::open(&to) {
-        Ok(file) => Some(digest(BufReader::with_capacity(PIECE_BYTES, file))?.1),
+        Ok(file) => Some(digest_of(BufReader::with_capacity(PIECE_BYTES, file))?.1),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
     if there == Some(name) {
-        return digest(bytes);
+        return digest_of(bytes);
     }
     let (size_bytes, sha256) = write_to(part, bytes)?;
     if sha256 == name || there.is_none() {

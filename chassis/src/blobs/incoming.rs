@@ -1,6 +1,6 @@
 //! Content that is being written.
 
-use super::{Blobs, Sha256, hash, hashed, off};
+use super::{Blobs, Sha256, digest_of, hashed, off};
 use bytes::{Bytes, BytesMut};
 use sha2::Digest as _;
 use std::fs::{self, File, OpenOptions};
@@ -210,7 +210,7 @@ impl Incoming {
 fn is_there(blobs: &Blobs, to: &Path, size_bytes: u64, sha256: Sha256, now: SystemTime) -> io::Result<bool> {
     let _gate = blobs.gate.lock().unwrap_or_else(PoisonError::into_inner);
     let Ok(there) = File::open(to) else { return Ok(false) };
-    if there.metadata()?.len() != size_bytes || hash(there, u64::MAX)?.1 != sha256 {
+    if there.metadata()?.len() != size_bytes || digest_of(there)?.1 != sha256 {
         return Ok(false);
     }
     File::open(to)?.set_modified(now)?;

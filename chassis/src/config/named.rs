@@ -1,10 +1,10 @@
 //! The files that a configuration names: whether whoever asks can read them, and whether they are what they are to be.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use toml::Table;
 
-use super::credential_file;
+use super::{credential_file, password_in};
 use crate::http::tls::files;
 
 /// A key and the tables that it is in, from the outside.
@@ -42,7 +42,7 @@ pub(super) fn examine(table: &Table) -> Found {
     }
     for path in PASSWORDS {
         if let Some(file) = named(path) {
-            wrong(path, password(&file));
+            wrong(path, password_in(&file).map(drop));
         }
     }
     if let Some(cert) = named(CERTIFICATE) {
@@ -67,14 +67,6 @@ fn value_at(table: &Table, path: &[&str]) -> Option<PathBuf> {
     let (key, above) = path.split_last()?;
     let table = above.iter().try_fold(table, |table, name| table.get(*name)?.as_table())?;
     table.get(*key)?.as_str().map(PathBuf::from)
-}
-
-fn password(file: &Path) -> Result<(), String> {
-    match std::fs::read_to_string(file) {
-        Ok(text) if text.trim().is_empty() => Err(format!("{} is empty; it has to hold the password", file.display())),
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("cannot read {}: {error}; check the path and who owns it", file.display())),
-    }
 }
 
 #[cfg(test)]

@@ -110,19 +110,9 @@ enum Maker {
         cert: PathBuf,
         key: PathBuf,
         /// Digests of the files as they were last read.
-        seen: Mutex<Option<blake3::Hash>>,
+        seen: Mutex<blake3::Hash>,
     },
     Own(Box<Mutex<Authority>>),
-}
-
-/// Until when what new connections are shown is good, milliseconds since 1970; `None` where it cannot be read from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GoodUntil {
-    /// The site's certificate.
-    pub certificate_ms: Option<i64>,
-    /// The earliest end of those shown along with it: of the site's own authority, or of those between a company's certificate
-    /// and its authority. `None` too where none is shown along.
-    pub authority_ms: Option<i64>,
 }
 
 /// The certificate that new connections are shown.
@@ -158,7 +148,7 @@ impl Tls {
         let (maker, first) = match origin {
             Origin::Files { cert, key } => {
                 let (pair, digest) = files::pair(&cert, &key)?;
-                (Maker::Files { cert, key, seen: Mutex::new(Some(digest)) }, pair)
+                (Maker::Files { cert, key, seen: Mutex::new(digest) }, pair)
             }
             Origin::Own { folder, names } => {
                 let mut authority = Authority::open(folder, names, Arc::clone(clock))?;
@@ -230,14 +220,6 @@ impl Tls {
         }
     }
 
-    /// Until when what new connections are shown now is good. Blocks for no longer than a lock is held.
-    #[must_use]
-    pub fn good_until(&self) -> GoodUntil {
-        let shown = Arc::clone(&self.shown.0.read().unwrap_or_else(PoisonError::into_inner));
-        let mut ends = shown.cert.iter().map(|certificate| validity::good(certificate).map(|good| good.end));
-        GoodUntil { certificate_ms: ends.next().flatten(), authority_ms: ends.flatten().min() }
-    }
-
     /// Keeps the certificate fresh until `stop` is cancelled.
     pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
         let mut watch = Watch::new();
@@ -304,10 +286,10 @@ impl Tls {
             Maker::Files { cert, key, seen } => {
                 let (pair, digest) = files::pair(cert, key)?;
                 let mut seen = locked(seen);
-                if *seen == Some(digest) {
+                if *seen == digest {
                     return Ok(false);
                 }
-                *seen = Some(digest);
+                *seen = digest;
                 pair
             }
             Maker::Own(authority) => {

@@ -14,12 +14,10 @@ use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, VARY};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use sha2::{Digest as _, Sha256};
 
 use super::plain::is_host;
 use super::tls::{Tls, addresses};
+use crate::outbound::Pin;
 use crate::qr::{Code, Run};
 use words::Words;
 
@@ -40,7 +38,10 @@ pub fn routes(tls: &Arc<Tls>) -> Router {
     let pem = |tls: &Tls| tls.authority_pem().unwrap_or_default();
     Router::new().route("/ca.pem", get(move || async move { (headers, pem(&for_file)) })).route(
         "/trust",
-        get(move |uri: Uri, asked: HeaderMap| async move { told(&fingerprint(&pem(&for_page)), &uri, &asked) }),
+        get(move |uri: Uri, asked: HeaderMap| async move {
+            let fingerprint = Pin::of_pem(&pem(&for_page)).map(|pin| pin.to_string());
+            told(&fingerprint.unwrap_or_default(), &uri, &asked)
+        }),
     )
 }
 
@@ -54,14 +55,6 @@ fn told(fingerprint: &str, uri: &Uri, asked: &HeaderMap) -> impl IntoResponse + 
         ],
         page,
     )
-}
-
-/// The certificate's SHA-256, as devices show it.
-fn fingerprint(pem: &str) -> String {
-    let der = CertificateDer::from_pem_slice(pem.as_bytes());
-    let digest = der.map(|der| Sha256::digest(&der)).unwrap_or_default();
-    let pairs: Vec<String> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
-    pairs.join(":")
 }
 
 /// Where a phone finds the site: as the client does that asks, or, where that is this machine itself, at its first address in the
@@ -159,7 +152,7 @@ mod tests {
             }
             assert!(!page(words, "AB:CD", None).contains("<svg"));
         }
-        let print = fingerprint("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        let print = Pin::of_pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap().to_string();
         assert_eq!(print.len(), 95);
         assert!(print.starts_with("70:9E:80:C8"), "{print}");
     }

@@ -124,7 +124,8 @@ impl Lanes {
     }
 }
 
-fn later(now_ms: i64, by: Duration) -> i64 {
+/// The moment that is `by` after `now_ms`; milliseconds since 1970.
+pub(super) fn later(now_ms: i64, by: Duration) -> i64 {
     now_ms.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
 }
 

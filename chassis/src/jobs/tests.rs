@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const SCHEMA: &[(&str, &str)] = &[
     ("V1__work", include_str!("../../../migrations/sqlite/V5__work.sql")),
     ("V2__lanes", include_str!("../../../migrations/sqlite/V23__lanes.sql")),
+    ("V3__lane_order", include_str!("../../../migrations/sqlite/V24__lane_order.sql")),
 ];
 
 struct Folder(PathBuf);
@@ -378,4 +379,35 @@ async fn a_job_that_has_to_wait_is_not_counted_as_tried_however_often_it_has_to(
         queue.put_off(job.no, now_ms + 1).await.unwrap();
     }
     assert_eq!(queue.next_due("test", &[]).await.unwrap(), Some(20));
+}
+
+#[tokio::test]
+async fn the_next_job_is_the_first_of_the_lanes_that_are_open() {
+    let folder = Folder::new();
+    let db = open(&folder.0);
+    queue_up(
+        &db,
+        vec![in_lane("", "1"), in_lane("b", "2"), in_lane("b", "3"), in_lane("c", "4"), in_lane("d", "5")],
+    )
+    .await;
+    let queue = SqliteQueue::new(db);
+    let next = async |closed: &[&str]| {
+        let closed = closed.iter().map(|&lane| lane.to_owned()).collect::<Vec<_>>();
+        queue.next_due("test", &closed).await.unwrap()
+    };
+    assert_eq!(queue.next_due("other", &[]).await.unwrap(), None);
+    // Taken in the order of their numbers, and put off to 10, 20 …
+    for again_ms in [30, 10, 20, 50] {
+        let job = queue.take("test", 5, &[]).await.unwrap().unwrap();
+        queue.put_off(job.no, again_ms).await.unwrap();
+    }
+    let last = queue.take("test", 5, &[]).await.unwrap().unwrap();
+    assert_eq!(next(&[]).await, Some(10));
+    assert_eq!(next(&["b"]).await, Some(30));
+    assert_eq!(next(&["", "b", "gone"]).await, Some(50));
+    // The one of `d` is at work.
+    assert_eq!(next(&["", "b", "c"]).await, None);
+    queue.put_off(last.no, 7).await.unwrap();
+    assert_eq!(next(&["", "b", "c"]).await, Some(7));
+    assert_eq!(next(&["", "b", "c", "d"]).await, None);
 }

@@ -91,6 +91,16 @@ fn dead_job(row: &Row<'_>) -> rusqlite::Result<DeadJob> {
     })
 }
 
+/// From lane to lane by the index: what waits in a closed one, and that may be much, is passed over and not read.
+const NEXT_DUE: &str = "\
+    WITH RECURSIVE lanes (lane) AS ( \
+      SELECT min(lane) FROM jobs WHERE kind = ?1 AND state = 'waiting' \
+      UNION ALL \
+      SELECT (SELECT min(jobs.lane) FROM jobs WHERE kind = ?1 AND state = 'waiting' AND jobs.lane > lanes.lane) \
+      FROM lanes WHERE lanes.lane IS NOT NULL) \
+    SELECT min((SELECT min(run_at_ms) FROM jobs WHERE kind = ?1 AND state = 'waiting' AND jobs.lane = lanes.lane)) \
+    FROM lanes WHERE lane IS NOT NULL AND lane NOT IN (SELECT value FROM json_each(?2))";
+
 #[async_trait]
 impl Queue for SqliteQueue {
     async fn recover(&self) -> Result<(), QueueError> {
@@ -108,15 +118,8 @@ impl Queue for SqliteQueue {
 
     async fn next_due(&self, kind: &'static str, closed: &[String]) -> Result<Option<i64>, QueueError> {
         let closed = names(closed);
-        self.look(move |db| {
-            Ok(db
-                .prepare_cached(
-                    "SELECT min(run_at_ms) FROM jobs WHERE kind = ?1 AND state = 'waiting' \
-                     AND lane NOT IN (SELECT value FROM json_each(?2))",
-                )?
-                .query_row(params![kind, closed], |row| row.get(0))?)
-        })
-        .await
+        self.look(move |db| Ok(db.prepare_cached(NEXT_DUE)?.query_row(params![kind, closed], |row| row.get(0))?))
+            .await
     }
 
     async fn take(&self, kind: &'static str, now_ms: i64, closed: &[String]) -> Result<Option<Job>, QueueError> {

@@ -103,6 +103,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("V21__settings", include_str!("../../../migrations/sqlite/V21__settings.sql")),
     ("V22__labels", include_str!("../../../migrations/sqlite/V22__labels.sql")),
     ("V23__lanes", include_str!("../../../migrations/sqlite/V23__lanes.sql")),
+    ("V24__lane_order", include_str!("../../../migrations/sqlite/V24__lane_order.sql")),
 ];
 
 /// An audit reads everything; this is for the largest hub on the slowest disk.

@@ -15,6 +15,7 @@ use serde_json::Value;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 use sync_protocol::record::PHOTO;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
@@ -27,6 +28,8 @@ const BY: &str = "system:photos";
 const MOST_REASON: usize = 400;
 /// Before anything that nobody waits for.
 const PRIORITY: i32 = 10;
+/// How long pictures wait before it is looked again for room on the disk.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(30);
 
 /// The job that makes display image and thumbnail of a photo.
 #[must_use]
@@ -82,10 +85,7 @@ async fn work(desk: &Desk, id: Uuid) -> Result<(), JobError> {
         return Ok(());
     };
     // It is made when there is room: that is no failure of the picture's.
-    desk.blobs()
-        .guard()
-        .admit(Content::Picture)
-        .map_err(|no_room| JobError::Wait(no_room.to_string()))?;
+    desk.blobs().guard().admit(Content::Picture).map_err(|no_room| no_room_yet(no_room.to_string()))?;
     // The file is in memory besides.
     let found = super::inspect(desk, original.sha256).await.map_err(retry)?;
     let _room = memory_for(found.cost_bytes + original.size_bytes).await?;
@@ -106,7 +106,7 @@ async fn work(desk: &Desk, id: Uuid) -> Result<(), JobError> {
     };
     let set = match made {
         Ok(made) => match keep(desk, made).await {
-            Err(error @ Error::NoRoom) => return Err(JobError::Wait(error.to_string())),
+            Err(error @ Error::NoRoom) => return Err(no_room_yet(error.to_string())),
             kept => kept.map_err(retry)?,
         },
         Err(Undecodable(why)) => {
@@ -114,6 +114,11 @@ async fn work(desk: &Desk, id: Uuid) -> Result<(), JobError> {
         }
     };
     note(desk, id, set).await.map_err(retry)
+}
+
+/// Pictures wait for room on the disk, for as long as it takes.
+fn no_room_yet(why: String) -> JobError {
+    JobError::Unasked { why, wait: NO_ROOM_PAUSE }
 }
 
 /// Makes something on a thread of its own; what makes the decoder fail cannot be shown.

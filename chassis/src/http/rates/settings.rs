@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
+use crate::config::within;
+
 /// The most that a number of requests may be set to.
 const MOST: u32 = 1_000_000;
 /// The most wrong guesses that may cost nothing.
@@ -32,14 +34,6 @@ impl Rate {
             per_s: within(names[0], per_s, 0, MOST)?,
             burst: within(names[1], burst, 1, MOST)?,
         })
-    }
-}
-
-fn within(name: &str, value: u32, least: u32, most: u32) -> Result<u32, String> {
-    if (least..=most).contains(&value) {
-        Ok(value)
-    } else {
-        Err(format!("{name} is {value}; give {least} to {most}"))
     }
 }
 

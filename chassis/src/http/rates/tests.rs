@@ -73,12 +73,16 @@ fn more_keys_than_there_is_room_for_free_nobody_who_is_held_back_and_hold_nobody
 
 #[test]
 fn what_says_nothing_any_more_makes_room() {
-    let (store, rate) = (Store::<Uuid, Bucket>::new(32), Rate { per_s: 1, burst: 10 });
-    for n in 0..10_000 {
-        let now = n * 2 * SECOND_NS;
-        let _ = store.with(Uuid::from_u128(n.into()), now, |bucket| bucket.take("node", rate, now));
-        assert!(store.len() <= 32);
+    let (store, rate) = (Store::<Uuid, Bucket>::new(4 * 32), Rate { per_s: 1, burst: 10 });
+    let take =
+        |key: u128, now| store.with(Uuid::from_u128(key), now, |bucket| bucket.take("node", rate, now)).0.unwrap();
+    for key in 0..2_000 {
+        take(key, 0);
     }
+    assert_eq!(store.len(), 4 * 32);
+    // All four of the part that this one comes into, and not only one of them.
+    take(2_000, 100 * SECOND_NS);
+    assert_eq!(store.len(), 4 * 32 - 3);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::super::TlsError;
 use super::making::made;
 use super::wanted::{Wanted, is_below};
 use super::{AUTHORITY_DAYS, BEFORE_DAYS, DAY_MS};
-use crate::folder::sync_folder;
+use crate::folder::replace;
 use crate::outbound::Pin;
 
 /// What is kept of an authority.
@@ -129,13 +129,9 @@ pub(super) fn write(folder: &Path, place: Place, kept: &Kept) -> Result<(), TlsE
         for (name, bytes, mode) in
             [(place.file(), &text[..], 0o600), (place.certificate(), kept.cert_pem.as_bytes(), 0o644)]
         {
-            let part = folder.join(format!("{name}.tmp"));
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&part)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&part, folder.join(name))?;
+            replace(&folder.join(name), bytes, mode)?;
         }
-        sync_folder(folder)
+        Ok(())
     });
     written.map_err(|cause| TlsError::Io { action: "write", path: folder.to_owned(), cause })
 }
