@@ -4,7 +4,7 @@
 //! content that was there; last `manifest.json`, which names all of them with length and digest. So it can be written in one go
 //! while the folder is served, and whatever breaks off has no manifest.
 //!
-//! One of a folder ([`Store`], format 2): a tar of `manifest.json`, `ledger.sqlite`, and what is damaged of the contents. The
+//! One of a folder ([`Repository`], format 2): a tar of `manifest.json`, `ledger.sqlite`, and what is damaged of the contents. The
 //! others lie beside it, each once however many backups name it: `contents/ab/SHA256`. The manifest is the first, so that what a
 //! backup names is found out without reading all of it.
 //!
@@ -18,16 +18,16 @@
 pub mod copies;
 mod open;
 mod pack;
+mod repository;
 pub mod room;
 mod seal;
 pub mod series;
-mod store;
 mod unpack;
 
 pub use open::verify;
 pub use pack::write;
+pub use repository::{Repository, Swept};
 pub use seal::{Keys, Passphrase, PassphraseFrom};
-pub use store::{Store, Swept};
 pub use unpack::unpack;
 
 use crate::blobs::{Sha256, contents, digest_of};
@@ -148,8 +148,8 @@ pub enum BackupError {
     /// Another one is being made.
     #[error("another scheduled backup of this folder is under way; wait for it")]
     UnderWay,
-    /// There is no room for it.
-    #[error("there is no room for a backup in {place}: it takes {} MiB with what has to stay free, and {} MiB are free; make room, or name another place", needed_bytes >> 20, free_bytes >> 20)]
+    /// There is no room for it, or for what is in it.
+    #[error("there is no room for that in {place}: it takes {} MiB with what has to stay free, and {} MiB are free; make room, or name another place", needed_bytes >> 20, free_bytes >> 20)]
     NoRoom {
         /// The folder.
         place: String,

@@ -11,7 +11,7 @@ use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Acts as _, Histories as _, Identity, NewAct, Site as _};
 use chassis::backup::series::{Schedule, Series};
 use chassis::backup::{
-    self, BackupError, Keys, Manifest, PassphraseFrom, Store, Subject, Swept, Written, copies, room,
+    self, BackupError, Keys, Manifest, PassphraseFrom, Repository, Subject, Swept, Written, copies, room,
 };
 use chassis::blobs::Blobs;
 use chassis::clock::format_rfc3339;
@@ -94,7 +94,7 @@ enum Target {
     /// Into one file.
     File(Keys),
     /// Into a folder of backups.
-    Folder(Arc<Store>),
+    Folder(Arc<Repository>),
 }
 
 impl Target {
@@ -102,14 +102,14 @@ impl Target {
     fn new_bytes(&self, blobs: &Path) -> Result<u64, BackupError> {
         match self {
             Self::File(_) => room::contents_bytes(blobs),
-            Self::Folder(store) => store.lacking_bytes(blobs),
+            Self::Folder(repository) => repository.lacking_bytes(blobs),
         }
     }
 
     fn write(&self, subject: &Subject<'_>, to: &Path, progress: &mut dyn FnMut(u64)) -> Result<Written, BackupError> {
         match self {
             Self::File(keys) => backup::write(subject, to, keys, progress),
-            Self::Folder(store) => store.write(subject, to, progress),
+            Self::Folder(repository) => repository.write(subject, to, progress),
         }
     }
 }
@@ -247,8 +247,8 @@ pub async fn by_schedule(
 ) -> Result<Round, Failed> {
     let mut series = Series::open(folder.path())?;
     let (into, passphrase) = (schedule.folder.clone(), schedule.passphrase.clone());
-    let store = Arc::new(off(move || Ok(Store::open(&into, passphrase.read()?)?)).await?);
-    let target = Arc::new(Target::Folder(Arc::clone(&store)));
+    let repository = Arc::new(off(move || Ok(Repository::open(&into, passphrase.read()?)?)).await?);
+    let target = Arc::new(Target::Folder(Arc::clone(&repository)));
     let file = series.begin(&schedule.folder, about.0.name(), desk.now_ms())?;
     let manifest = match make_in(desk, folder, about, target, file.clone(), progress).await {
         Ok(manifest) => manifest,
@@ -264,7 +264,7 @@ pub async fn by_schedule(
             return Err(error);
         }
     };
-    let (removed, swept) = off(move || Ok((series.prune(&schedule)?, store.sweep()?))).await?;
+    let (removed, swept) = off(move || Ok((series.prune(&schedule)?, repository.sweep()?))).await?;
     Ok(Round { manifest, file, removed, swept })
 }
 
@@ -363,6 +363,7 @@ pub async fn restore(
         remove_database(&at);
         let blobs = here.blobs();
         Blobs::open(&blobs).map_err(|error| BackupError::Io(blobs.display().to_string(), error))?;
+        room::check_restore(&manifest, here.path(), &blobs)?;
         backup::unpack(from, &keys, &manifest, &blobs, &at)?;
         Ok(manifest)
     })

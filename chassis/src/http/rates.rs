@@ -1,14 +1,14 @@
 //! How often one address, account or node may ask, how often somebody may guess a secret, and how many connections an address
 //! may hold.
 //!
-//! Each key has a bucket (GCRA: one number, the moment at which it is full again) in a [`Store`] that keeps a bounded number of
+//! Each key has a bucket (GCRA: one number, the moment at which it is full again) in a [`Keyed`] that keeps a bounded number of
 //! keys. The [`Server`](super::Server) puts an [`Asker`] into every request; [`meter`] counts it for its address, whoever finds out
 //! who asks counts it for that one. Requests of this machine itself are not counted unless the configuration says so: for those
 //! nothing is looked up. Without a server, in a test say, nothing is limited.
 
 mod answer;
+mod keyed;
 mod settings;
-mod store;
 
 #[cfg(test)]
 mod tests;
@@ -29,8 +29,8 @@ use uuid::Uuid;
 
 pub(super) use answer::Metered;
 use answer::Standing;
+use keyed::{Fades, Keyed};
 pub use settings::{Limits, LimitsLayer, Rate};
-use store::{Fades, Store};
 
 use super::problem::Problem;
 
@@ -59,10 +59,10 @@ struct Inner {
     /// Whether whoever comes from this machine is let through unseen.
     spares_loopback: AtomicBool,
     limits: RwLock<Arc<Limits>>,
-    addresses: Store<IpAddr, Bucket>,
-    accounts: Store<Uuid, Bucket>,
-    nodes: Store<Uuid, Bucket>,
-    guesses: Store<IpAddr, Guesses>,
+    addresses: Keyed<IpAddr, Bucket>,
+    accounts: Keyed<Uuid, Bucket>,
+    nodes: Keyed<Uuid, Bucket>,
+    guesses: Keyed<IpAddr, Guesses>,
     /// Connections of each address, and when it was last told that it has too many. No longer than there are connections.
     connections: Mutex<HashMap<IpAddr, (u32, u64)>>,
 }
@@ -81,10 +81,10 @@ impl Rates {
             begun: Instant::now(),
             spares_loopback: AtomicBool::new(limits.spares_loopback()),
             limits: RwLock::new(Arc::new(limits)),
-            addresses: Store::new(MOST_KEYS),
-            accounts: Store::new(MOST_KEYS),
-            nodes: Store::new(MOST_KEYS),
-            guesses: Store::new(MOST_KEYS),
+            addresses: Keyed::new(MOST_KEYS),
+            accounts: Keyed::new(MOST_KEYS),
+            nodes: Keyed::new(MOST_KEYS),
+            guesses: Keyed::new(MOST_KEYS),
             connections: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }

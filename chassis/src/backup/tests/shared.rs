@@ -6,8 +6,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The backup of the day `day`, as the schedule makes it.
 fn back_up(site: &Folder, into: &Folder, day: i64, passphrase: Option<&str>) -> Result<Written, BackupError> {
-    let store = Store::open(&into.0, passphrase.map(super::passphrase))?;
-    with_subject(site, day * DAY_MS, |subject| store.write(subject, &of_day(into, day), &mut |_| {}))
+    let repository = Repository::open(&into.0, passphrase.map(super::passphrase))?;
+    with_subject(site, day * DAY_MS, |subject| repository.write(subject, &of_day(into, day), &mut |_| {}))
 }
 
 fn of_day(into: &Folder, day: i64) -> PathBuf {
@@ -15,7 +15,7 @@ fn of_day(into: &Folder, day: i64) -> PathBuf {
 }
 
 fn sweep(into: &Folder, passphrase: Option<&str>) -> Swept {
-    Store::open(&into.0, passphrase.map(super::passphrase)).unwrap().sweep().unwrap()
+    Repository::open(&into.0, passphrase.map(super::passphrase)).unwrap().sweep().unwrap()
 }
 
 /// Where the content `n` is in a folder of backups.
@@ -123,12 +123,12 @@ async fn a_backup_that_is_cut_off_leaves_the_ones_of_before_whole_and_its_leftov
     back_up(&site, &into, 1, None).unwrap();
     let _ = Blobs::open(&site.at("blobs")).unwrap().put(uuid::Uuid::from_u128(4), content(4).0).await.unwrap();
     {
-        let store = Store::open(&into.0, None).unwrap();
-        assert!(matches!(Store::open(&into.0, None), Err(BackupError::UnderWay)));
+        let repository = Repository::open(&into.0, None).unwrap();
+        assert!(matches!(Repository::open(&into.0, None), Err(BackupError::UnderWay)));
         // The ledger vanishes once the contents are read: as if it were killed.
         let (ledger, to) = (site.at("copy"), of_day(&into, 2));
         let failed = with_subject(&site, 2 * DAY_MS, |subject| {
-            store.write(subject, &to, &mut |_| drop(fs::remove_file(&ledger)))
+            repository.write(subject, &to, &mut |_| drop(fs::remove_file(&ledger)))
         });
         assert!(failed.is_err() && !to.exists() && !part_of(&to).exists());
     }

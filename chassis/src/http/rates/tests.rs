@@ -58,31 +58,31 @@ fn it_is_told_once_a_minute_that_a_key_asks_too_often() {
 
 #[test]
 fn more_keys_than_there_is_room_for_free_nobody_who_is_held_back_and_hold_nobody_back() {
-    let (store, rate) = (Store::<Uuid, Bucket>::new(64), Rate { per_s: 1, burst: 10 });
+    let (kept, rate) = (Keyed::<Uuid, Bucket>::new(64), Rate { per_s: 1, burst: 10 });
     let held = Uuid::from_u128(1);
     for _ in 0..10 {
-        store.with(held, 0, |bucket| bucket.take("node", rate, 0)).0.unwrap();
+        kept.with(held, 0, |bucket| bucket.take("node", rate, 0)).0.unwrap();
     }
     for n in 2..10_000 {
-        let (taken, _) = store.with(Uuid::from_u128(n), 0, |bucket| bucket.take("node", rate, 0));
+        let (taken, _) = kept.with(Uuid::from_u128(n), 0, |bucket| bucket.take("node", rate, 0));
         assert!(taken.is_ok(), "{n}");
     }
-    assert!(store.len() <= 64, "{}", store.len());
-    assert!(store.with(held, 0, |bucket| bucket.take("node", rate, 0)).0.is_err());
+    assert!(kept.len() <= 64, "{}", kept.len());
+    assert!(kept.with(held, 0, |bucket| bucket.take("node", rate, 0)).0.is_err());
 }
 
 #[test]
 fn what_says_nothing_any_more_makes_room() {
-    let (store, rate) = (Store::<Uuid, Bucket>::new(4 * 32), Rate { per_s: 1, burst: 10 });
+    let (kept, rate) = (Keyed::<Uuid, Bucket>::new(4 * 32), Rate { per_s: 1, burst: 10 });
     let take =
-        |key: u128, now| store.with(Uuid::from_u128(key), now, |bucket| bucket.take("node", rate, now)).0.unwrap();
+        |key: u128, now| kept.with(Uuid::from_u128(key), now, |bucket| bucket.take("node", rate, now)).0.unwrap();
     for key in 0..2_000 {
         take(key, 0);
     }
-    assert_eq!(store.len(), 4 * 32);
+    assert_eq!(kept.len(), 4 * 32);
     // All four of the part that this one comes into, and not only one of them.
     take(2_000, 100 * SECOND_NS);
-    assert_eq!(store.len(), 4 * 32 - 3);
+    assert_eq!(kept.len(), 4 * 32 - 3);
 }
 
 #[test]

@@ -13,18 +13,18 @@ const SHARDS: usize = 32;
 
 /// Something that is worth nothing after a while.
 pub(super) trait Fades: Copy + Default {
-    /// From when on it says no more than its default, in the time of [`Store::with`].
+    /// From when on it says no more than its default, in the time of [`Keyed::with`].
     fn faded_at(&self) -> u64;
 }
 
 /// See the module.
-pub(super) struct Store<K, V> {
+pub(super) struct Keyed<K, V> {
     shards: Vec<Mutex<HashMap<K, V>>>,
     hasher: RandomState,
     most_in_shard: usize,
 }
 
-impl<K: Copy + Eq + Hash, V: Fades> Store<K, V> {
+impl<K: Copy + Eq + Hash, V: Fades> Keyed<K, V> {
     /// Room for `most` keys.
     pub(super) fn new(most: usize) -> Self {
         Self {

@@ -28,7 +28,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A folder of backups, for as long as one is made in it.
 #[derive(Debug)]
-pub struct Store {
+pub struct Repository {
     folder: PathBuf,
     keys: Keys,
     /// None where the folder is on a share that has no locks.
@@ -61,7 +61,7 @@ fn set_aside(path: &Path) -> Result<(), BackupError> {
     fs::rename(path, &aside).map_err(io_at(path))
 }
 
-impl Store {
+impl Repository {
     /// Takes the folder. With a passphrase its backups are encrypted; its key is made where it has none.
     ///
     /// # Errors
