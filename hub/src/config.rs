@@ -150,7 +150,7 @@ pub enum AuditCommand {
 /// Where things are; every command has these.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
-    /// A TOML file with any of the options (`-` in names becomes `_`), and over it, in the order of their names, those of the folder
+    /// A TOML file of settings (the package's hub.toml has all of them; `--scrub-kib-s` is `kib_s` in `[scrub]`), and over it, in the order of their names, those of the folder
     /// beside it (hub.d/*.toml); the command line and the environment go first [default: /etc/aincident/hub.toml, where it is there and no
     /// --data-dir is given].
     #[arg(long, value_name = "FILE", env = "AINCIDENT_HUB_CONFIG")]

@@ -235,7 +235,7 @@ pub async fn remove(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<
     params(("id" = Uuid, Path, description = "The rule")),
     responses(
         (status = 202, description = "On its way", body = TestSent),
-        (status = 429, description = "20 within an hour: wait", content_type = "application/problem+json", body = super::schema::Problem)
+        (status = 429, description = "20 within an hour: wait")
     )
 )]
 pub async fn test(State(desk): State<Desk>, Door(actor): Door, Path(id): Path<Uuid>) -> Result<Response, Problem> {

@@ -2,8 +2,9 @@
 
 use super::door::COOKIE_NAME;
 use super::schema::Problem;
-use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::header::Header;
+use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, PathItem};
+use utoipa::openapi::response::{Response, ResponseBuilder, ResponsesBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, ContentBuilder, HeaderBuilder, Info, License, OpenApi, Ref, RefOr, Tag};
@@ -11,7 +12,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 const ABOUT: &str = "Incident reports of a company's stores: the same calls on a store's node and at headquarters' hub. \
 Times are RFC 3339 UTC, ids are UUIDs, money is minor units and an ISO 4217 code. Errors are `application/problem+json`. Where it is \
-counted how often one asks, `RateLimit-Policy` and `RateLimit` say how much is left; on the site's own machine it is not.";
+counted how often one asks, `RateLimit-Policy` and `RateLimit` say how much is left; on the site's own machine it is not, unless \
+`limits.loopback` says so.";
 
 /// Tags in the order in which they are read.
 const TAGS: [(&str, &str); 10] = [
@@ -45,6 +47,7 @@ pub fn complete(mut api: OpenApi) -> OpenApi {
             }
         }
     }
+    add_health(&mut api);
     let used =
         |tag: &str| api.paths.paths.values().any(|item| methods(item).any(|operation| is_tagged(operation, tag)));
     let tags = TAGS.iter().filter(|(name, _)| used(name)).map(|(name, about)| {
@@ -62,7 +65,9 @@ fn is_tagged(operation: &Operation, tag: &str) -> bool {
 }
 
 fn methods(item: &PathItem) -> impl Iterator<Item = &Operation> {
-    [&item.get, &item.post, &item.patch, &item.put, &item.delete, &item.head].into_iter().flatten()
+    [&item.get, &item.post, &item.patch, &item.put, &item.delete, &item.head, &item.options]
+        .into_iter()
+        .flatten()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
@@ -73,44 +78,57 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
         ("put", &mut item.put),
         ("delete", &mut item.delete),
         ("head", &mut item.head),
+        ("options", &mut item.options),
     ];
     all.into_iter()
         .filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
 }
 
-/// The problems that a call can end in follow from what it is: said once, for all of them.
-/// Lists without any parameter, which refuse those that are sent all the same.
-const LISTS: [&str; 2] = ["/api/v1/users", "/api/v1/stores"];
+/// Calls without any parameter, which refuse those that are sent all the same.
+const WITHOUT_PARAMETERS: [&str; 4] =
+    ["/api/v1/users", "/api/v1/stores", "/api/v1/nodes/refused", "/api/v1/forks/{no}"];
 
+/// What can contradict what is there, though no body says anything.
+const CAN_CONTRADICT: [(&str, &str); 3] = [
+    ("post", "/api/v1/notifications/{id}/secret"),
+    ("delete", "/api/v1/incidents/{id}"),
+    ("post", "/api/v1/incidents/{id}/restore"),
+];
+
+/// The problems that a call can end in follow from what it is: said once, for all of them. Where a handler says of one what it means
+/// there, its words stay.
 fn add_problems(path: &str, method: &str, operation: &mut Operation) {
-    let writes = method != "get" && method != "head";
+    let writes = matches!(method, "post" | "patch" | "put" | "delete");
+    let is_known = method != "options";
     let takes_body = operation.request_body.is_some();
     let takes_parameters = operation.parameters.as_ref().is_some_and(|all| all.iter().any(is_no_path_parameter));
+    let refuses_parameters = method == "get" && WITHOUT_PARAMETERS.contains(&path);
     let of_incident = path.starts_with("/api/v1/incidents/{id}");
     let is_login = path == "/api/v1/login";
+    let contradicts = takes_body || path.ends_with("}/retry") || CAN_CONTRADICT.contains(&(method, path));
     let problems = [
-        (400, takes_body || takes_parameters, "The request cannot be understood"),
+        (400, takes_body || takes_parameters || refuses_parameters, "The request cannot be understood"),
         (
             401,
-            true,
+            is_known,
             if is_login {
                 "The username or the password is wrong"
             } else {
                 "Nobody is logged in, or no longer"
             },
         ),
-        (403, true, "Whoever is logged in may not do this"),
+        (403, is_known, "Whoever is logged in may not do this"),
         (404, path.contains('{'), "There is no such thing, or none that one may see"),
-        (409, writes && (takes_body || path.ends_with("/retry")) && !is_login, "It contradicts what is there"),
+        (409, writes && contradicts && !is_login, "It contradicts what is there"),
         (
             410,
             (of_incident && !path.ends_with("/restore")) || path.starts_with("/api/v1/photos/"),
             "The incident was deleted",
         ),
-        (412, of_incident && matches!(method, "patch" | "delete"), "It was changed meanwhile"),
+        (412, is_conditional(operation), "It was changed meanwhile"),
         (413, takes_body, "The body is too large"),
         (415, takes_body, "This kind of content is not read here"),
-        (422, takes_body || takes_parameters || LISTS.contains(&path), "Fields that cannot be taken, by name"),
+        (422, takes_body || takes_parameters || refuses_parameters, "Fields that cannot be taken, by name"),
         (
             429,
             true,
@@ -125,17 +143,51 @@ fn add_problems(path: &str, method: &str, operation: &mut Operation) {
             true,
             "Not at the moment; `not-enrolled` at a node that belongs to no store yet, `damaged` until what the disk has spoiled is mended",
         ),
-        (507, writes, "The disk is full"),
+        (
+            507,
+            writes,
+            "`disk-full`: nothing can be written any more. Before that, `disk-low` for photos and files: reports are still taken",
+        ),
     ];
+    let told = &mut operation.responses.responses;
     for (status, applies, about) in problems {
         if applies {
-            operation
-                .responses
-                .responses
-                .entry(status.to_string())
-                .or_insert_with(|| RefOr::T(problem(about, matches!(status, 429 | 503 | 507))));
+            let own = told.get(&status.to_string()).and_then(own_words);
+            let about = match own {
+                // It is a limit more, and not another one.
+                Some(own) if status == 429 => format!("{own}. Also: {about}"),
+                Some(own) => own,
+                None => about.to_owned(),
+            };
+            told.insert(status.to_string(), RefOr::T(problem(status, about)));
         }
     }
+    for (status, response) in told {
+        let Ok(status @ 400..) = status.parse() else { continue };
+        if let Some(own) = own_words(response).filter(|_| is_bare(response)) {
+            *response = RefOr::T(problem(status, own));
+        }
+    }
+}
+
+/// What a handler says of an answer.
+fn own_words(response: &RefOr<Response>) -> Option<String> {
+    match response {
+        RefOr::T(response) => Some(response.description.clone()),
+        RefOr::Ref(_) => None,
+    }
+}
+
+/// Whether nothing is said of what is in it.
+fn is_bare(response: &RefOr<Response>) -> bool {
+    matches!(response, RefOr::T(response) if response.content.is_empty())
+}
+
+fn is_conditional(operation: &Operation) -> bool {
+    operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => parameter.name.eq_ignore_ascii_case("if-match"),
+        RefOr::Ref(_) => false,
+    })
 }
 
 fn is_no_path_parameter(parameter: &RefOr<utoipa::openapi::path::Parameter>) -> bool {
@@ -145,18 +197,79 @@ fn is_no_path_parameter(parameter: &RefOr<utoipa::openapi::path::Parameter>) -> 
     }
 }
 
-fn problem(about: &str, says_when: bool) -> Response {
+fn problem(status: u16, about: String) -> Response {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let response = ResponseBuilder::new().description(about).content("application/problem+json", content);
-    if !says_when {
-        return response.build();
+    let mut response = ResponseBuilder::new().description(about).content("application/problem+json", content);
+    if matches!(status, 429 | 503 | 507) {
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+        response = response.header("Retry-After", header(seconds, "Seconds until the next try makes sense"));
     }
-    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
-    let header = HeaderBuilder::new()
-        .schema(Some(seconds))
-        .description(Some("Seconds until the next try makes sense"))
+    if status == 429 {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        response = response
+            .header("RateLimit-Policy", header(text(), "How much one may ask, where it is counted"))
+            .header("RateLimit", header(text(), "How much of it is left, and until when it is whole again"));
+    }
+    response.build()
+}
+
+fn header(schema: ObjectBuilder, about: &str) -> Header {
+    HeaderBuilder::new().schema(Some(schema)).description(Some(about)).build()
+}
+
+/// What watches a site asks for: it needs no login, and is never refused for want of room.
+fn add_health(api: &mut OpenApi) {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let told = |states: &[&str]| {
+        let state = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(states.iter().copied()));
+        ObjectBuilder::new().property("status", state).required("status")
+    };
+    let by_name = |about: &str| {
+        let reasons = ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(text()));
+        reasons.description(Some(about)).build()
+    };
+    let notes = "What wants somebody's eye and keeps nobody from being served, by its name";
+    let ready = told(&["ready"]).property("notes", by_name(notes));
+    let not_ready = told(&["not ready"])
+        .property("notes", by_name(notes))
+        .property("failing", by_name("Why, by the name of what fails"))
+        .required("failing");
+    let json = |status: &str, about: &str, schema: ObjectBuilder| {
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        (
+            status.to_owned(),
+            ResponseBuilder::new().description(about).content("application/json", content).build(),
+        )
+    };
+    let figures = ContentBuilder::new().schema(Some(text())).build();
+    let figures = ResponseBuilder::new()
+        .description("The text format of Prometheus")
+        .content("text/plain", figures)
         .build();
-    response.header("Retry-After", header).build()
+    let all = [
+        (
+            "/healthz",
+            "is_alive",
+            "Whether the program answers",
+            vec![json("200", "It does", told(&["alive"]))],
+        ),
+        (
+            "/readyz",
+            "is_ready",
+            "Whether the site can be used",
+            vec![json("200", "It can", ready), json("503", "It cannot, at the moment", not_ready)],
+        ),
+        ("/metrics", "get_metrics", "What is measured", vec![("200".to_owned(), figures)]),
+    ];
+    for (path, id, summary, answers) in all {
+        let operation = OperationBuilder::new()
+            .operation_id(Some(id))
+            .tag("site")
+            .summary(Some(summary))
+            .securities(Some([SecurityRequirement::default()]))
+            .responses(ResponsesBuilder::new().responses_from_iter(answers));
+        api.paths.add_path_operation(path, vec![HttpMethod::Get], operation.build());
+    }
 }
 
 fn add_components(components: &mut Components) {

@@ -30,8 +30,8 @@ pub struct PinRequest {
     put, path = "/api/v1/me/pin", tag = "session", operation_id = "set_pin", request_body = PinRequest,
     responses(
         (status = 204, description = "It is set"),
-        (status = 404, description = "PINs are switched off at this site", content_type = "application/problem+json", body = super::schema::Problem),
-        (status = 429, description = "Too many wrong passwords: wait", content_type = "application/problem+json", body = super::schema::Problem)
+        (status = 404, description = "PINs are switched off at this site"),
+        (status = 429, description = "Too many wrong passwords: wait")
     )
 )]
 pub async fn set(
@@ -58,7 +58,7 @@ pub async fn set(
     delete, path = "/api/v1/me/pin", tag = "session", operation_id = "remove_pin",
     responses(
         (status = 204, description = "There is none any more"),
-        (status = 404, description = "PINs are switched off at this site", content_type = "application/problem+json", body = super::schema::Problem)
+        (status = 404, description = "PINs are switched off at this site")
     )
 )]
 pub async fn remove(State(desk): State<Desk>, Door(actor): Door) -> Result<StatusCode, Problem> {

@@ -19,7 +19,7 @@ async fn tus(desk: &Desk) -> Result<Tus, Problem> {
 
 /// What is spoken here
 #[utoipa::path(
-    options, path = "/api/v1/uploads", tag = "photos", operation_id = "describe_uploads",
+    options, path = "/api/v1/uploads", tag = "photos", operation_id = "describe_uploads", security(()),
     responses((status = 204, description = "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size`, `Tus-Checksum-Algorithm`"))
 )]
 pub async fn options(State(desk): State<Desk>) -> Result<Response, Problem> {
@@ -37,8 +37,10 @@ pub async fn options(State(desk): State<Desk>) -> Result<Response, Problem> {
         ("Upload-Length" = u64, Header, description = "Bytes in all"),
         ("Upload-Metadata" = String, Header, description = "Pairs of a name and base64"),
     ),
+    request_body(content = Option<Vec<u8>>, content_type = "application/offset+octet-stream", description = "Its first bytes, or none"),
     responses(
         (status = 201, description = "Begun: go on at `Location`"),
+        (status = 429, description = "`too-many-uploads`: go on with, or end, those that are under way"),
         (status = 409, description = "`other-user`: somebody else than `username` is logged in"),
         (status = 412, description = "Another version of tus"),
         (status = 460, description = "The bytes do not fit their checksum"),
@@ -78,6 +80,8 @@ pub async fn look(
 }
 
 /// Send more of an upload
+///
+/// Clients that can only POST send this, and what looks at and ends an upload, with `X-HTTP-Method-Override`.
 #[utoipa::path(
     patch, path = "/api/v1/uploads/{id}", tag = "photos", operation_id = "send_upload",
     params(

@@ -97,3 +97,35 @@ async fn what_is_not_there_is_a_problem_too() {
     assert!(answer.header("allow").contains("GET"));
     answer.problem(405);
 }
+
+#[tokio::test]
+async fn every_refusal_is_a_problem_and_says_when_to_come_back() {
+    let api = Site::open().ask("GET", "/openapi.json").send().await.expect(200);
+    let mut seen = 0;
+    for (path, item) in api["paths"].as_object().unwrap().iter().filter(|(path, _)| path.starts_with("/api/v1/")) {
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(_, operation)| operation.is_object()) {
+            let refusals =
+                operation["responses"].as_object().unwrap().iter().filter(|(status, _)| status[..] >= *"400");
+            for (status, response) in refusals {
+                let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/Problem", "{method} {path}: {status}");
+                let says_when = response["headers"]["Retry-After"].is_object();
+                assert_eq!(says_when, matches!(&status[..], "429" | "503" | "507"), "{method} {path}: {status}");
+                seen += 1;
+            }
+            assert!(operation["responses"]["429"]["headers"]["RateLimit"].is_object(), "{method} {path}");
+        }
+    }
+    assert!(seen > 300, "{seen}");
+    let answers = |path: &str, method: &str| api["paths"][path][method]["responses"].clone();
+    assert!(answers("/api/v1/settings", "patch")["412"].is_object());
+    assert!(answers("/api/v1/incidents/{id}", "delete")["409"].is_object());
+    assert!(answers("/api/v1/notifications/dead/retry", "post")["409"].is_null());
+    assert!(answers("/api/v1/uploads", "post")["413"].is_object());
+    assert!(answers("/api/v1/uploads", "options")["401"].is_null());
+    let two = answers("/api/v1/notifications/{id}/test", "post")["429"]["description"].to_string();
+    assert!(two.contains("20 within an hour") && two.contains("asks too often"), "{two}");
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert!(answers(path, "get")["200"]["content"].is_object(), "{path}");
+    }
+}

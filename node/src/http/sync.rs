@@ -19,8 +19,7 @@ pub fn routes(site: Site) -> OpenApiRouter {
     get, path = "/api/v1/sync", operation_id = "get_sync", tag = "sync",
     responses(
         (status = 200, body = Status),
-        (status = 401, description = "Not logged in"),
-        (status = 503, description = "The node is not enrolled")
+        (status = 503, description = "`not-enrolled`: the node belongs to no store yet")
     )
 )]
 async fn get_sync(State(site): State<Site>, Door(_actor): Door) -> Result<Json<Status>, Problem> {

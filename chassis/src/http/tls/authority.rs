@@ -7,8 +7,8 @@
 //!
 //! Another authority is needed for a name beyond those, towards the end of its ten years, and where it was made while the clock was
 //! years ahead. It is made beside the one in use, for all that both vouch for, and told to those who follow the site
-//! ([`Followers`]) over connections that the one in use vouches for. Only when all of them have heard is it used; until then the one in use
-//! vouches for what it can. Where nobody follows there is nobody to wait for.
+//! ([`Followers`]) over connections that the one in use vouches for. Only when all of them have heard is it used, or in the last month
+//! of the one in use; until then that vouches for what it can. Where nobody follows there is nobody to wait for.
 
 mod kept;
 mod making;
