@@ -1,4 +1,5 @@
-//! A whole store in one file and back: the ledger and every photo, while the node serves. Beside it the least that can be done
+//! A whole store in one file and back, and into folders of nightly ones, open and encrypted: the ledger and every photo, while
+//! the node serves. Beside it the least that can be done
 //! with so many bytes: reading them, hashing them, writing them once and flushing.
 
 use crate::{Figure, Plan, steps};
@@ -8,6 +9,7 @@ use aincident_tests::{Hub, Node, Rng, Scratch, wait_until};
 use futures::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -43,6 +45,30 @@ pub async fn measure(plan: &Plan) -> Vec<Figure> {
     let backup = command(&node, &["backup", "--to", &file.to_string_lossy()]).await;
     let size = std::fs::metadata(&file).expect("a backup").len();
     let floor = read_hash_and_write(&file, &scratch.path().join("floor.tmp"));
+    let mut nights = Vec::new();
+    for (name, figures, is_sealed) in [
+        ("open", ["the first of the nightly ones, open", "the next of the nightly ones, open"], false),
+        (
+            "encrypted",
+            ["the first of the nightly ones, encrypted", "the next of the nightly ones, encrypted"],
+            true,
+        ),
+    ] {
+        steps::say(&format!("nightly backups, {name}"));
+        let into = scratch.path().join(name);
+        std::fs::create_dir(&into).expect("a folder");
+        let passphrase = scratch.path().join("passphrase");
+        std::fs::write(&passphrase, "seven words that nobody would guess here\n").expect("a file");
+        std::fs::set_permissions(&passphrase, std::fs::Permissions::from_mode(0o600)).expect("its owner's");
+        let (folder, passphrase) = (into.to_string_lossy(), passphrase.to_string_lossy());
+        let mut night = vec!["backup", "--scheduled", "--folder", &folder];
+        if is_sealed {
+            night.extend(["--passphrase-file", &passphrase]);
+        }
+        for figure in figures {
+            nights.push((figure, command(&node, &night).await));
+        }
+    }
     steps::say("restore");
     let listed = manager.total().await;
     node.stop().await;
@@ -52,15 +78,17 @@ pub async fn measure(plan: &Plan) -> Vec<Figure> {
     let manager = node.manager().await;
     assert_eq!((manager.total().await, listed), (plan.incidents, plan.incidents), "incidents after the restore");
     node.stop().await;
-    let seconds = |name, time: Duration| Figure::new(name, time.as_secs_f64(), "s");
-    vec![
+    let seconds = |name: &'static str, time: Duration| Figure::new(name, time.as_secs_f64(), "s");
+    let mut figures = vec![
         Figure::new("incidents", plan.incidents as f64, ""),
         Figure::new("photos", photos as f64, ""),
         Figure::new("size of the backup", size as f64 / 1e6, "MB"),
         seconds("backup, made while the node serves and read back", backup),
         seconds("restore", restore),
         seconds("reading, hashing and writing the same bytes once", floor),
-    ]
+    ];
+    figures.extend(nights.iter().map(|(name, time)| seconds(name, *time)));
+    figures
 }
 
 async fn add_photos(client: &Client, photos: u64, rng: &mut Rng) {
