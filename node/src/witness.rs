@@ -93,6 +93,11 @@ impl Witness {
             let agreed_seq = backlog.seq.saturating_sub(backlog.pending_changes);
             let why = "this folder was restored from a backup".to_owned();
             let beginning = Beginning { of: backlog.origin, agreed_seq, lost: 0, why, now_ms: desk.now_ms() };
+            // For as long as headquarters was away: some seconds for ten thousand.
+            tracing::info!(
+                count = backlog.pending_changes,
+                "what headquarters does not have yet is recorded under new numbers"
+            );
             if let Some(anew) = ledger.begin_anew(beginning).await? {
                 tracing::warn!(ended = %backlog.origin, begun = %anew.origin, "this folder was restored from a backup; what is recorded from now on goes under a new stream");
             }

@@ -74,7 +74,9 @@ pub async fn measure(plan: &Plan) -> Vec<Figure> {
     node.stop().await;
     std::fs::remove_dir_all(node.folder()).expect("the store's folder");
     let restore = command(&node, &["restore", "--from", &file.to_string_lossy()]).await;
+    node.start_within(PATIENCE);
     node.start().await;
+    let again = node.daemon().ready_after();
     let manager = node.manager().await;
     assert_eq!((manager.total().await, listed), (plan.incidents, plan.incidents), "incidents after the restore");
     node.stop().await;
@@ -85,6 +87,7 @@ pub async fn measure(plan: &Plan) -> Vec<Figure> {
         Figure::new("size of the backup", size as f64 / 1e6, "MB"),
         seconds("backup, made while the node serves and read back", backup),
         seconds("restore", restore),
+        seconds("the first start after it, where headquarters has none of it yet", again),
         seconds("reading, hashing and writing the same bytes once", floor),
     ];
     figures.extend(nights.iter().map(|(name, time)| seconds(name, *time)));

@@ -123,8 +123,13 @@ impl Daemon {
     /// When it ends instead: what it said.
     ///
     /// # Panics
-    /// When it cannot be started, or neither listens nor ends within [`START_DEADLINE`].
-    pub async fn start(name: &str, mut command: Command, logs: &Path, own_group: bool) -> Result<Self, Ran> {
+    /// When it cannot be started, or neither listens nor ends within `patience`.
+    pub async fn start(
+        name: &str,
+        mut command: Command,
+        logs: &Path,
+        (own_group, patience): (bool, Duration),
+    ) -> Result<Self, Ran> {
         std::fs::create_dir_all(logs).expect("a folder for logs");
         let run = (1..).find(|n| !logs.join(format!("{name}.{n}.log")).exists()).unwrap_or(0);
         let log = logs.join(format!("{name}.{run}.log"));
@@ -144,7 +149,7 @@ impl Daemon {
             url: String::new(),
             ready_after: Duration::ZERO,
         };
-        let first = wait_for(&format!("{name} to listen"), START_DEADLINE, async || {
+        let first = wait_for(&format!("{name} to listen"), patience, async || {
             let text = std::fs::read_to_string(&out).unwrap_or_default();
             if let Some((line, _)) = text.split_once('\n') {
                 return Some(Ok(line.trim().to_owned()));

@@ -1,9 +1,10 @@
 //! What a hub and a node have in common: a data folder, a binary, commands, and a process that comes and goes.
 
 use crate::http::Client;
-use crate::process::{self, Daemon, Ran};
+use crate::process::{self, Daemon, Ran, START_DEADLINE};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// A hub or a node, running or not.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub struct Site {
     envs: Vec<(String, String)>,
     listen: String,
     own_group: bool,
+    patience: Duration,
     daemon: Option<Daemon>,
 }
 
@@ -31,6 +33,7 @@ impl Site {
             envs: Vec::new(),
             listen,
             own_group: false,
+            patience: START_DEADLINE,
             daemon: None,
         }
     }
@@ -50,6 +53,11 @@ impl Site {
     /// Sets a variable for every process of the site.
     pub fn env(&mut self, name: &str, value: &str) {
         self.envs.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// How long its starts may take; else [`START_DEADLINE`].
+    pub fn start_within(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Keeps Ctrl-C at the terminal away from the site's process.
@@ -112,7 +120,7 @@ impl Site {
     /// When the site runs already.
     pub async fn start_as(&mut self, command: Command) -> Result<(), Ran> {
         assert!(self.daemon.is_none(), "{} runs already", self.name);
-        self.daemon = Some(Daemon::start(&self.name, command, &self.logs, self.own_group).await?);
+        self.daemon = Some(Daemon::start(&self.name, command, &self.logs, (self.own_group, self.patience)).await?);
         Ok(())
     }
 
