@@ -376,10 +376,12 @@ async fn headquarters_comes_back_from_an_encrypted_nightly_backup_and_its_stores
     let path = format!("/api/v1/incidents/{}", second["id"].as_str().unwrap());
     wait_until("what came after the backup", PATIENCE, async || harriet.get(&path).await.status == 200).await;
     let path = format!("/api/v1/incidents/{}", first["id"].as_str().unwrap());
-    wait_until("the photo verified at headquarters", PATIENCE * 3, async || {
-        harriet.get(&path).await.expect(200)["photos"][0]["at_hub"] == "verified"
-    })
-    .await;
+    for (who, site) in [("headquarters", &harriet), ("the store", &manager)] {
+        wait_until(&format!("the photo verified, to {who}"), PATIENCE * 3, async || {
+            site.get(&path).await.expect(200)["photos"][0]["at_hub"] == "verified"
+        })
+        .await;
+    }
     let photo_id = harriet.get(&path).await.expect(200)["photos"][0]["id"].as_str().unwrap().to_owned();
     assert!(harriet.get(&format!("/api/v1/photos/{photo_id}/original")).await.body == photo);
     store_and_headquarters("042", &manager, &harriet, &Promised::default(), &[]).await;
