@@ -77,7 +77,11 @@ pub async fn run(config: ServeConfig, handed_over: Option<TcpListener>, again: A
     if let Some(pins) = config.pins {
         desk.set_pins(pins);
     }
-    let replicator = Replicator::new(desk.clone(), config.tempo).on_machine(site::machine(&folder));
+    let replicator = Replicator::new(desk.clone(), config.tempo)
+        .on_machine(site::machine(&folder))
+        .looked()
+        .await
+        .map_err(failed)?;
     let is_secured = config.tls.always || needs_tls(address, config.plain_http);
     let tls = is_secured
         .then(|| Tls::new(config.tls.origin, desk.clock()).map(Arc::new))

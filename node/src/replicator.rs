@@ -118,6 +118,19 @@ impl Replicator {
         self
     }
 
+    /// The same, once it has looked at what there is: whoever is served or told of the node from now on is told the truth at once.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn looked(self) -> Result<Self, desk::Error> {
+        let view = view::look(&self.desk).await?;
+        if view.enrolment.is_some() {
+            self.board.reset(Live::from_kept(&self.desk.ledger().link_state().await?));
+        }
+        self.view.send_replace(view);
+        Ok(self)
+    }
+
     /// Reaches the hub by `carrier` and not over the network: for simulations.
     #[must_use]
     pub fn carried_by(mut self, carrier: Arc<dyn Carrier>) -> Self {

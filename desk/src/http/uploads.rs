@@ -12,6 +12,12 @@ use chassis::http::{Path, Problem};
 use http::HeaderMap;
 use uuid::Uuid;
 
+/// Bytes of a file, as they are.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "what is told of a body that no handler takes apart")]
+pub struct Bytes(Vec<u8>);
+
 async fn tus(desk: &Desk) -> Result<Tus, Problem> {
     let max_bytes = desk.photo_limits().await?.max_bytes;
     Ok(Tus { uploads: desk.uploads().clone(), base: "/api/v1/uploads", max_bytes })
@@ -37,7 +43,7 @@ pub async fn options(State(desk): State<Desk>) -> Result<Response, Problem> {
         ("Upload-Length" = u64, Header, description = "Bytes in all"),
         ("Upload-Metadata" = String, Header, description = "Pairs of a name and base64"),
     ),
-    request_body(content = Option<Vec<u8>>, content_type = "application/offset+octet-stream", description = "Its first bytes, or none"),
+    request_body(content = inline(Bytes), content_type = "application/offset+octet-stream", description = "Its first bytes, or none"),
     responses(
         (status = 201, description = "Begun: go on at `Location`"),
         (status = 429, description = "`too-many-uploads`: go on with, or end, those that are under way"),
@@ -89,7 +95,7 @@ pub async fn look(
         ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
         ("Upload-Offset" = u64, Header, description = "Where these bytes begin"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
+    request_body(content = inline(Bytes), content_type = "application/offset+octet-stream"),
     responses(
         (status = 204, description = "Durable; with the last bytes, also taken: `Content-Location`"),
         (status = 410, description = "It expired"),

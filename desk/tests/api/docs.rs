@@ -123,6 +123,9 @@ async fn every_refusal_is_a_problem_and_says_when_to_come_back() {
     assert!(answers("/api/v1/notifications/dead/retry", "post")["409"].is_null());
     assert!(answers("/api/v1/uploads", "post")["413"].is_object());
     assert!(answers("/api/v1/uploads", "options")["401"].is_null());
+    let begins = &api["paths"]["/api/v1/uploads"]["post"]["requestBody"];
+    let bytes = &begins["content"]["application/offset+octet-stream"]["schema"];
+    assert!(begins["required"] == false && bytes["type"] == "string" && bytes["format"] == "binary", "{begins}");
     let two = answers("/api/v1/notifications/{id}/test", "post")["429"]["description"].to_string();
     assert!(two.contains("20 within an hour") && two.contains("asks too often"), "{two}");
     for path in ["/healthz", "/readyz", "/metrics"] {

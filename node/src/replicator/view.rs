@@ -24,7 +24,7 @@ pub struct View {
 }
 
 /// Reads once.
-async fn look(desk: &Desk) -> Result<View, desk::Error> {
+pub async fn look(desk: &Desk) -> Result<View, desk::Error> {
     let ledger = desk.ledger();
     let enrolment = match ledger.identity().await? {
         Identity::Node(enrolment) => Some(enrolment),

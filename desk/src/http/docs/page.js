@@ -1,7 +1,7 @@
 // Shows /openapi.json. Every text goes in as text, never as markup.
 "use strict";
 
-const METHODS = ["get", "post", "patch", "put", "delete"];
+const METHODS = ["get", "post", "patch", "put", "delete", "head", "options"];
 let api;
 
 function make(tag, options = {}, ...children) {
