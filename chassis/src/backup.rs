@@ -149,7 +149,7 @@ pub enum BackupError {
     #[error("another scheduled backup of this folder is under way; wait for it")]
     UnderWay,
     /// There is no room for it, or for what is in it.
-    #[error("there is no room for that in {place}: it takes {} MiB with what has to stay free, and {} MiB are free; make room, or name another place", needed_bytes >> 20, free_bytes >> 20)]
+    #[error("there is no room for that in {place}: {} MiB have to be free, and {} MiB are; make room, or name another place", needed_bytes >> 20, free_bytes >> 20)]
     NoRoom {
         /// The folder.
         place: String,

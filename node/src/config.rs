@@ -105,9 +105,9 @@ const INSTALLED: &str = "/etc/aincident/node.toml";
 /// Where things are; every command has these.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
-    /// A TOML file of settings (the package's node.toml has all of them; `--scrub-kib-s` is `kib_s` in `[scrub]`), and over it, in the order of their names, those of the folder
-    /// beside it (node.d/*.toml); the command line and the environment go first [default: /etc/aincident/node.toml, where it is there and no
-    /// --data-dir is given].
+    /// A TOML file of settings (the package's node.toml has all of them; `--scrub-kib-s` is `kib_s` in `[scrub]`), and over it, in the
+    /// order of their names, those of the folder beside it (node.d/*.toml); the command line and the environment go first [default:
+    /// /etc/aincident/node.toml, where it is there and no --data-dir is given].
     #[arg(long, value_name = "FILE", env = "AINCIDENT_NODE_CONFIG")]
     config: Option<PathBuf>,
     /// The data folder; made where there is none.

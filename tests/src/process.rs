@@ -128,7 +128,8 @@ impl Daemon {
         name: &str,
         mut command: Command,
         logs: &Path,
-        (own_group, patience): (bool, Duration),
+        own_group: bool,
+        patience: Duration,
     ) -> Result<Self, Ran> {
         std::fs::create_dir_all(logs).expect("a folder for logs");
         let run = (1..).find(|n| !logs.join(format!("{name}.{n}.log")).exists()).unwrap_or(0);

@@ -120,7 +120,7 @@ impl Site {
     /// When the site runs already.
     pub async fn start_as(&mut self, command: Command) -> Result<(), Ran> {
         assert!(self.daemon.is_none(), "{} runs already", self.name);
-        self.daemon = Some(Daemon::start(&self.name, command, &self.logs, (self.own_group, self.patience)).await?);
+        self.daemon = Some(Daemon::start(&self.name, command, &self.logs, self.own_group, self.patience).await?);
         Ok(())
     }
 

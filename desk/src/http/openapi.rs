@@ -2,6 +2,7 @@
 
 use super::door::COOKIE_NAME;
 use super::schema::Problem;
+use std::collections::btree_map::Entry;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder, ResponsesBuilder};
@@ -156,36 +157,27 @@ fn add_problems(path: &str, method: &str, operation: &mut Operation) {
     ];
     let told = &mut operation.responses.responses;
     for (status, applies, about) in problems {
-        if applies {
-            let own = told.get(&status.to_string()).and_then(own_words);
-            let about = match own {
+        match told.entry(status.to_string()) {
+            _ if !applies => {}
+            Entry::Vacant(none) => {
+                none.insert(RefOr::T(Response::new(about)));
+            }
+            Entry::Occupied(mut own) => {
                 // It is a limit more, and not another one.
-                Some(own) if status == 429 => format!("{own}. Also: {about}"),
-                Some(own) => own,
-                None => about.to_owned(),
-            };
-            told.insert(status.to_string(), RefOr::T(problem(status, about)));
+                if let (429, RefOr::T(own)) = (status, own.get_mut()) {
+                    own.description = format!("{}. Also: {about}", own.description);
+                }
+            }
         }
     }
     for (status, response) in told {
-        let Ok(status @ 400..) = status.parse() else { continue };
-        if let Some(own) = own_words(response).filter(|_| is_bare(response)) {
-            *response = RefOr::T(problem(status, own));
+        let (Ok(status @ 400..), RefOr::T(response)) = (status.parse(), response) else {
+            continue;
+        };
+        if response.content.is_empty() {
+            *response = problem(status, std::mem::take(&mut response.description));
         }
     }
-}
-
-/// What a handler says of an answer.
-fn own_words(response: &RefOr<Response>) -> Option<String> {
-    match response {
-        RefOr::T(response) => Some(response.description.clone()),
-        RefOr::Ref(_) => None,
-    }
-}
-
-/// Whether nothing is said of what is in it.
-fn is_bare(response: &RefOr<Response>) -> bool {
-    matches!(response, RefOr::T(response) if response.content.is_empty())
 }
 
 fn is_conditional(operation: &Operation) -> bool {
